@@ -1,0 +1,1 @@
+"""Camera producers: cameras in, frames on Kafka out."""

@@ -1,0 +1,1 @@
+"""Scorer workers: frames in, scores out, exactly once."""

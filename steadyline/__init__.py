@@ -1,0 +1,1 @@
+"""The core of Steadyline: everything two services share; it imports none of them."""

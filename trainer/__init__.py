@@ -1,0 +1,1 @@
+"""The trainer: fit, attack, gate, promote and watch models."""
