@@ -1,0 +1,1 @@
+"""The bank of pseudo-anomalies: one owner of keys and formats."""

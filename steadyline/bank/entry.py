@@ -1,0 +1,67 @@
+"""One pseudo-anomaly of the bank, and what a bank as a whole was made from."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from steadyline.contracts.message import AwareDatetime, Part
+
+
+class BankManifest(Part):
+    """Enough to make the bank again, byte for byte: seed, settings, and the digest of the normals."""
+
+    product: str
+    version: int
+    seed: int
+    size: int
+    channels: str
+    per_normal: int
+    normals_uri: str
+    normals_digest: str
+    recipe: dict[str, float | int | str]
+    acceptance: dict[str, float]
+    entries: int
+    digest: str
+    made_at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class BankEntry:
+    """One pseudo-anomaly. Pictures and masks are PNG of the product's prepared size."""
+
+    id: str
+    picture_png: bytes
+    mask_png: bytes
+    source: str  # the normal it was made from
+    transform: str
+    parameters: dict[str, float | int | str]
+    acceptance: float  # the figure of the acceptance check; low is far from the normals
+
+
+class Bank(Protocol):
+    """Versioned banks per product; a new one is written whole, then one pointer moves."""
+
+    def write(self, manifest: BankManifest, entries: list[BankEntry]) -> None:
+        """Write a bank and make it current; readers see the old one or the new one, never a mixture.
+
+        Raises BankUnavailable when Redis is away or full; the current bank then stays.
+        """
+        ...
+
+    def current(self, product: str) -> BankManifest | None:
+        """Return the manifest of the current bank; None when there is none (lost or never made)."""
+        ...
+
+    def read(self, product: str, version: int, limit: int | None = None) -> list[BankEntry]:
+        """Return the entries in order of id, the first ``limit`` of them when given.
+
+        Raises BankUnavailable when the version is not there.
+        """
+        ...
+
+    def claim(self, product: str, owner: str, seconds: float) -> bool:
+        """Take or renew the right to train ``product``: True for one live owner at a time."""
+        ...
+
+    def release(self, product: str, owner: str) -> None:
+        """Give the right back, if ``owner`` has it."""
+        ...

@@ -1,0 +1,73 @@
+"""CloudEvents 1.0 binary mode on Kafka: headers in, headers out, strictly checked."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from steadyline.errors import MalformedHeaders
+
+Headers = tuple[tuple[str, bytes], ...]
+
+SPEC_VERSION = "1.0"
+
+
+def format_time(moment: datetime) -> str:
+    """Return RFC 3339 in UTC with microseconds; ``moment`` must be timezone-aware."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment in UTC; raises MalformedHeaders when it is no RFC 3339 time with a zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedHeaders(f"{text!r} is no RFC 3339 time") from error
+    if moment.tzinfo is None:
+        raise MalformedHeaders(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def encode_headers(fields: Mapping[str, str | None]) -> Headers:
+    """Return Kafka headers in the order of ``fields``; a None is left out."""
+    return tuple((name, value.encode()) for name, value in fields.items() if value is not None)
+
+
+def decode_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
+    """Return name → text, the last of a repeated name; raises MalformedHeaders on what is no UTF-8."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        try:
+            found[name] = (value or b"").decode()
+        except UnicodeDecodeError as error:
+            raise MalformedHeaders(f"header {name!r} is no UTF-8") from error
+    return found
+
+
+def required(headers: Mapping[str, str], name: str) -> str:
+    """Return a header that must be there and not empty."""
+    value = headers.get(name, "")
+    if not value:
+        raise MalformedHeaders(f"header {name!r} is missing")
+    return value
+
+
+def required_integer(headers: Mapping[str, str], name: str) -> int:
+    """Return a header that must be a positive whole number that fits 64 bits."""
+    text = required(headers, name)
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) < 1 << 63):
+        raise MalformedHeaders(f"header {name!r} must be a positive whole number, not {text[:40]!r}")
+    return int(text)
+
+
+def event_headers(
+    kind: str, source: str, identity: str, subject: str, moment: datetime
+) -> dict[str, str | None]:
+    """Return the CloudEvents headers of a JSON message; the caller adds ``traceparent`` where it has one."""
+    return {
+        "ce_specversion": SPEC_VERSION,
+        "ce_id": identity,
+        "ce_type": kind,
+        "ce_source": source,
+        "ce_subject": subject,
+        "ce_time": format_time(moment),
+        "content-type": "application/json",
+    }

@@ -1,0 +1,46 @@
+"""What all JSON messages share: frozen models, one encoding, strict reading."""
+
+from datetime import datetime
+from typing import ClassVar, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from steadyline.contracts.headers import Headers, encode_headers, event_headers
+from steadyline.errors import MalformedMessage
+
+M = TypeVar("M", bound="JsonMessage")
+
+
+class Part(BaseModel):
+    """A part of a message: frozen; unknown extra fields are ignored on read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class JsonMessage(Part):
+    """A message whose value is JSON. Subclasses set TYPE and implement the five properties."""
+
+    TYPE: ClassVar[str]
+
+    def encode(self) -> bytes:
+        """Return the JSON value, compact, fields in the order of the model."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def decode(cls: type[M], value: bytes | None) -> M:
+        """Return the message; raises MalformedMessage (poison) when the bytes do not fit the contract."""
+        try:
+            return cls.model_validate_json(value or b"")
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "value"
+            raise MalformedMessage(f"{cls.__name__}: {where}: {first['msg']}") from error
+
+    def headers(self, line: str, subject: str, moment: datetime, traceparent: str | None = None) -> Headers:
+        """Return the CloudEvents headers; ``subject`` is the key, ``moment`` when it happened."""
+        identity = f"{subject}@{moment.timestamp():.6f}"
+        fields = event_headers(self.TYPE, f"/steadyline/{line}", identity, subject, moment)
+        return encode_headers({**fields, "traceparent": traceparent})
+
+
+__all__ = ["AwareDatetime", "JsonMessage", "Part"]

@@ -1,0 +1,155 @@
+"""Errors, sorted by what the loop must do and not by where they came from.
+
+SteadylineError
+├── PoisonMessage      dead-letter with the reason, commit, go on
+│   ├── MalformedHeaders · UnknownCamera
+│   ├── EmptyPicture · PictureTooLarge · PictureTooManyPixels · UnsupportedFormat · UndecodablePicture
+│   └── MalformedMessage
+├── Backpressure       hold, pause, try again at once; no error metric
+├── Transient          hold, back off, count; never skip
+│   ├── BrokerUnavailable · InferenceUnavailable · BankUnavailable · StoreUnavailable · NoLiveModel
+└── Fatal              exit non-zero
+    ├── InvalidConfiguration · ContractBroken · DeadLetterStorm · Fenced · PackageRejected
+
+Anything else that is raised is a bug: the outermost loop logs it with its stack and the process exits.
+"""
+
+from typing import ClassVar
+
+
+class SteadylineError(Exception):
+    """Base of every error of ours; ``reason`` is the one word used as metric label, header and log field."""
+
+    reason: ClassVar[str] = "error"
+
+
+class PoisonMessage(SteadylineError):
+    """The message itself is at fault: it is dead-lettered with its bytes untouched and the reason."""
+
+    reason = "poison"
+
+
+class MalformedHeaders(PoisonMessage):
+    """A header that the contract demands is missing or of the wrong type."""
+
+    reason = "malformed_headers"
+
+
+class MalformedMessage(PoisonMessage):
+    """The JSON value does not fit its contract."""
+
+    reason = "malformed_message"
+
+
+class UnknownCamera(PoisonMessage):
+    """The frame names a camera or a product that the line file does not have."""
+
+    reason = "unknown_camera"
+
+
+class EmptyPicture(PoisonMessage):
+    """The frame has no bytes."""
+
+    reason = "empty_picture"
+
+
+class PictureTooLarge(PoisonMessage):
+    """The encoded picture has more bytes than the limit."""
+
+    reason = "picture_too_large"
+
+
+class PictureTooManyPixels(PoisonMessage):
+    """The picture's header announces more pixels than the limit (a decompression bomb, say)."""
+
+    reason = "picture_too_many_pixels"
+
+
+class UnsupportedFormat(PoisonMessage):
+    """The bytes are neither JPEG nor PNG."""
+
+    reason = "unsupported_format"
+
+
+class UndecodablePicture(PoisonMessage):
+    """The bytes look like a picture and cannot be decoded (truncated or corrupt)."""
+
+    reason = "undecodable_picture"
+
+
+class Backpressure(SteadylineError):
+    """No room right now: hold the message, pause, and offer it again."""
+
+    reason = "backpressure"
+
+
+class Transient(SteadylineError):
+    """Something outside is away: hold, back off, count, never skip."""
+
+    reason = "transient"
+
+
+class BrokerUnavailable(Transient):
+    """Kafka does not answer."""
+
+    reason = "broker_unavailable"
+
+
+class InferenceUnavailable(Transient):
+    """Triton does not answer, or answers with an error that is not the message's fault."""
+
+    reason = "inference_unavailable"
+
+
+class BankUnavailable(Transient):
+    """Redis does not answer, or the bank is not there yet."""
+
+    reason = "bank_unavailable"
+
+
+class StoreUnavailable(Transient):
+    """The store cannot be read or written right now (a full disk, say)."""
+
+    reason = "store_unavailable"
+
+
+class NoLiveModel(Transient):
+    """The product has no model in service yet."""
+
+    reason = "no_live_model"
+
+
+class Fatal(SteadylineError):
+    """Going on would do harm: exit non-zero with a message that says what to do."""
+
+    reason = "fatal"
+
+
+class InvalidConfiguration(Fatal):
+    """The line file, an option or the environment is wrong."""
+
+    reason = "invalid_configuration"
+
+
+class ContractBroken(Fatal):
+    """Another part answers in a way that the contract between us rules out."""
+
+    reason = "contract_broken"
+
+
+class DeadLetterStorm(Fatal):
+    """Most messages are poison, so the fault is likely ours: stop before the topic is drained."""
+
+    reason = "dead_letter_storm"
+
+
+class Fenced(Fatal):
+    """Another live process uses our transactional id."""
+
+    reason = "fenced"
+
+
+class PackageRejected(Fatal):
+    """A model package is incomplete or a file does not match its digest."""
+
+    reason = "package_rejected"

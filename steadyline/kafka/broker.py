@@ -1,0 +1,158 @@
+"""What services see of a broker; kafka-python behind it in production, ``memory`` in tests."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from steadyline.contracts.headers import Headers
+from steadyline.contracts.topics import Topic
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message as it was read."""
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to be written; without ``partition`` the key's hash decides."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+class TransactionAborted(Exception):
+    """Nothing was written; the same messages may be committed again."""
+
+
+class TransactionBroken(Exception):
+    """The outcome is unknown: drop what is in hand and go on from the committed offsets (``resync``)."""
+
+
+class Worker(Protocol):
+    """One member of a consumer group that writes outputs and input offsets in one transaction.
+
+    Used from one thread. ``poll`` must be called often (at least every few seconds), also while paused.
+    """
+
+    def poll(self, wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
+        """Return new records per partition, in order; raises BrokerUnavailable during an outage."""
+        ...
+
+    def take_lost(self) -> frozenset[Partition]:
+        """Return the partitions taken away (or newly given) since the last call: drop their lanes."""
+        ...
+
+    def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
+        """Write ``messages`` and commit ``offsets`` (next offset to read) atomically.
+
+        Returns False, having done nothing, while a rebalance is under way: try again later.
+        Raises TransactionAborted (keep the results, retry), TransactionBroken (call ``resync``) or Fenced.
+        """
+        ...
+
+    def resync(self) -> bool:
+        """Seek every owned partition to its committed offset; False: call again after the next poll."""
+        ...
+
+    def pause(self, partition: Partition) -> None:
+        """Deliver nothing more of ``partition`` until ``resume``."""
+        ...
+
+    def resume(self, partition: Partition) -> None:
+        """Undo ``pause``; a partition no longer owned is ignored."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group; never hangs."""
+        ...
+
+
+class Publisher(Protocol):
+    """Idempotent, ordered, asynchronous writing with a bound on the bytes in flight."""
+
+    def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        """Queue ``message``; ``done`` is called once, from another thread, with None or what went wrong.
+
+        Raises Backpressure when the bytes in flight would pass the bound, and BrokerUnavailable when the
+        topic's metadata cannot be had.
+        """
+        ...
+
+    def flush(self, within: timedelta) -> bool:
+        """Wait until everything queued is acknowledged or failed; False when time ran out."""
+        ...
+
+    def close(self) -> None:
+        """Stop; what is not acknowledged fails its ``done``. Never hangs."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads topics without a group, committed records only."""
+
+    def read(self, topic: str) -> Iterator[Record]:
+        """Yield every record from the beginning to the end as it was when the call was made."""
+        ...
+
+    def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
+        """Return what came since the last call (from the beginning on the first), waiting up to ``wait``.
+
+        Raises BrokerUnavailable during an outage; the position is kept.
+        """
+        ...
+
+    def is_at_end(self, topic: str) -> bool:
+        """True once ``follow`` has returned everything that was there when it was first called."""
+        ...
+
+    def close(self) -> None:
+        """Never hangs."""
+        ...
+
+
+class Broker(Protocol):
+    """Makes the three, and keeps the topics."""
+
+    def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker: ...
+
+    def publisher(self, client: str, bytes_in_flight: int = 32 << 20) -> Publisher: ...
+
+    def reader(self, client: str) -> Reader: ...
+
+    def create_topics(self, topics: Sequence[Topic]) -> list[str]:
+        """Create the topics that are missing; returns their names."""
+        ...
+
+    def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
+        """Return name → (partition count, settings) of those that exist."""
+        ...
+
+    def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
+        """Return the next offset of each partition."""
+        ...
+
+    def committed_offsets(self, group: str) -> dict[Partition, int]:
+        """Return what a group has committed; lag is ``end_offsets`` minus this."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,196 @@
+"""The line file: one YAML that every service reads, with errors that name the line and the field."""
+
+import os
+import re
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from steadyline.contracts.frame import NAME
+from steadyline.contracts.topics import Topics, line_topics
+from steadyline.errors import InvalidConfiguration
+
+WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(value: Any) -> Any:
+    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; anything else is left to pydantic."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]]) if match else value
+
+
+def parse_fraction(value: Any) -> Any:
+    """Turn ``2/255`` into a float; anything else is left to pydantic."""
+    try:
+        return float(Fraction(value)) if isinstance(value, str) else value
+    except (ValueError, ZeroDivisionError):
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Epsilon = Annotated[float, BeforeValidator(parse_fraction), Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TopicSection(_Section):
+    """Topic names and partition counts."""
+
+    prefix: Name = Field("steadyline", description="Prefix of every topic name.")
+    partitions: int = Field(8, ge=1, le=512, description="Partitions of frames, scores and dead-letters.")
+
+
+class PictureSection(_Section):
+    """What the model sees of a frame, and the limits checked before anything decodes it."""
+
+    size: int = Field(64, ge=16, le=1024, description="Height and width of the model's input, in pixels.")
+    channels: Literal["gray", "rgb"] = Field("gray", description="Channels of the model's input.")
+    max_bytes: int = Field(6 << 20, ge=1024, le=7 << 20, description="Largest encoded picture accepted.")
+    max_pixels: int = Field(40_000_000, ge=1024, description="Most pixels accepted, read from the header.")
+
+
+class RetrainSection(_Section):
+    """When a product is trained again."""
+
+    every: Duration | None = Field(None, description="Retrain on a schedule, 24h for example.")
+    after_normals: int | None = Field(None, ge=1, description="Retrain after so many new confident normals.")
+    quarantine: Duration = Field(
+        timedelta(hours=1), description="How long a new normal waits before training may use it."
+    )
+    reservoir: int = Field(500, ge=10, description="Most stream normals kept for training.")
+
+
+class GateSection(_Section):
+    """What a candidate must hold against the live model, on the same held-out frames."""
+
+    clean_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of clean AUROC accepted.")
+    robust_drop: float = Field(0.02, ge=0, le=1, description="Largest loss of attacked AUROC accepted.")
+    epsilon: Epsilon = Field(2 / 255, description="Size of the attack, l_inf.")
+    steps: int = Field(20, ge=1, description="PGD steps of the gate's attack.")
+
+
+class WatchSection(_Section):
+    """The watch over the live model."""
+
+    every: Duration = Field(timedelta(seconds=60), description="Time between two rounds.")
+    samples: int = Field(16, ge=2, description="Pseudo-anomalies and normals per round, each.")
+    floor: float = Field(0.5, ge=0, le=1, description="Detection rate under which the model counts as blind.")
+
+
+class Product(_Section):
+    """One product: its picture, its detector, its figures."""
+
+    picture: PictureSection = PictureSection()
+    detector: str = Field("cobra", description="Name of a registered detector.")
+    profile: str = Field(
+        "cpu", description="cpu (minutes on two cores) or paper (the paper's recipe, a GPU)."
+    )
+    steps: int | None = Field(None, ge=10, description="Training steps; the profile's own number without it.")
+    normals: str | None = Field(None, description="Folder in MVTec layout with the first training frames.")
+    retrain: RetrainSection = RetrainSection()
+    false_alarm_rate: float = Field(0.01, gt=0, lt=1, description="Calibrated per camera.")
+    evidence_sample: float = Field(
+        0.02, ge=0, le=1, description="Fraction of normal frames whose picture and map are kept too."
+    )
+    gate: GateSection = GateSection()
+    watch: WatchSection = WatchSection()
+
+
+class CameraSection(_Section):
+    """One camera."""
+
+    id: Name
+    product: Name
+    source: str = Field(description="folder:, video:, rtsp://, usb: or synthetic: with options after '?'.")
+    when_behind: WhenBehind = Field("drop_oldest", description="What to do when the broker cannot keep up.")
+    encode: str = Field(
+        "jpeg:92", description="png, or jpeg:QUALITY; encoded sources pass through untouched."
+    )
+
+
+class Line(_Section):
+    """One production line."""
+
+    line: Name
+    topics: TopicSection = TopicSection()
+    store: str = Field("file://./var/store", description="fsspec address of the store.")
+    products: dict[Name, Product] = Field(min_length=1)
+    cameras: list[CameraSection] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_cameras(self) -> "Line":
+        seen: set[str] = set()
+        for camera in self.cameras:
+            if camera.product not in self.products:
+                raise ValueError(
+                    f"camera {camera.id!r} names product {camera.product!r}, which is not in products"
+                )
+            if camera.id in seen:
+                raise ValueError(f"camera {camera.id!r} is listed twice")
+            seen.add(camera.id)
+        return self
+
+    def kafka_topics(self) -> Topics:
+        """Return the topics of this line."""
+        return line_topics(self.topics.prefix, self.topics.partitions)
+
+
+def load_line(path: Path) -> Line:
+    """Read a line file. A relative ``file://`` store is taken from the folder of the line file.
+
+    Raises InvalidConfiguration with ``file:line: field: what is wrong`` for every problem found.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"the line file {path} cannot be read: {error.strerror}") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InvalidConfiguration(f"{path}: no valid YAML: {error}") from error
+    try:
+        line = Line.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            f"{path}:{_line_number(node, item['loc'])}: {_field(item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise InvalidConfiguration("\n".join(problems)) from error
+    return line.model_copy(update={"store": _absolute_store(line.store, path.parent)})
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location) or "file"
+
+
+def _absolute_store(store: str, folder: Path) -> str:
+    if not store.startswith("file://"):
+        return store
+    return "file://" + os.path.abspath(folder / store.removeprefix("file://"))
+
+
+def _line_number(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """Return the 1-based line of the deepest part of ``location`` that the file has."""
+    number = node.start_mark.line + 1 if node is not None else 1
+    for part in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(part):
+                    number, child = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            child = node.value[part]
+            number = child.start_mark.line + 1
+        if child is None:
+            break
+        node = child
+    return int(number)
