@@ -21,6 +21,11 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _group() -> None:
+    """Robust visual anomaly detection for production lines."""
+
+
 def _mount() -> None:
     for verb in VERBS:
         try:
