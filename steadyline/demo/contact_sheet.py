@@ -1,0 +1,60 @@
+"""Frames beside their maps, as one PNG for people."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from steadyline.contracts.score import Score
+from steadyline.store import Store
+
+TILE = 240
+# Black, violet, red, orange, pale yellow: dark to light in equal steps, readable without colour too.
+_STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
+
+
+def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
+    """Write one row a score: frame, frame with its map, figures; scores without evidence are left out."""
+    kept = [score for score in scores if score.picture_uri and score.map_uri]
+    sheet = Image.new("RGB", (TILE * 2 + 30, (TILE + 34) * max(1, len(kept)) + 10), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, score in enumerate(kept):
+        top = 10 + row * (TILE + 34)
+        frame = Image.open(io.BytesIO(store.get(score.picture_uri or ""))).convert("RGB").resize((TILE, TILE))
+        heat = Image.open(io.BytesIO(store.get(score.map_uri or ""))).convert("L").resize((TILE, TILE))
+        sheet.paste(frame, (10, top))
+        sheet.paste(Image.blend(frame, tint(heat), 0.55), (TILE + 20, top))
+        text = f"{score.frame}  score {score.score:.3f}  p {score.p_value:.4f}  v{score.model_version}"
+        draw.text((10, top + TILE + 6), text, fill="black")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path)
+    return path
+
+
+def tint(heat: Image.Image) -> Image.Image:
+    """Return a grey map in a perceptual colour scale, lowest value to highest."""
+    values = np.asarray(heat, dtype=np.float64)
+    span = max(float(np.ptp(values)), 1.0)
+    position = (values - values.min()) / span * (len(_STOPS) - 1)
+    low = np.clip(position.astype(int), 0, len(_STOPS) - 2)
+    part = (position - low)[..., None]
+    return Image.fromarray((_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8), "RGB")
+
+
+def most_anomalous(scores: Sequence[Score], count: int) -> list[Score]:
+    """Return the ``count`` highest anomalous scores with evidence, each of another picture if possible."""
+    ranked = sorted(
+        (score for score in scores if score.verdict == "anomalous" and score.picture_uri),
+        key=lambda score: score.p_value - score.score * 1e-6,
+    )
+    chosen: list[Score] = []
+    values: set[float] = set()
+    for score in ranked:
+        if round(score.score, 4) not in values:
+            values.add(round(score.score, 4))
+            chosen.append(score)
+        if len(chosen) == count:
+            break
+    return chosen

@@ -1,0 +1,88 @@
+"""Follows the topics of a running line and keeps what the table and the summary need."""
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from steadyline.contracts.camera_status import CameraStatus
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.contracts.score import Score
+from steadyline.contracts.topics import Topics
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Broker, Reader
+
+
+@dataclass(slots=True)
+class Observed:
+    """What came over the topics so far; read under ``lock``."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    scores: list[Score] = field(default_factory=list)
+    statuses: dict[str, CameraStatus] = field(default_factory=dict)
+    model: ModelEvent | None = None
+    verdicts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    recent: dict[str, deque[datetime]] = field(default_factory=dict)
+    lag: int = 0
+
+    def take_score(self, score: Score) -> None:
+        """Add one score."""
+        self.scores.append(score)
+        self.verdicts[score.camera, score.verdict] += 1
+        self.recent.setdefault(score.camera, deque(maxlen=60)).append(score.scored_at)
+
+    def rate(self, camera: str, now: datetime, window: timedelta = timedelta(seconds=5)) -> float:
+        """Scores a second over the last ``window``."""
+        times = self.recent.get(camera, deque())
+        return sum(now - moment <= window for moment in times) / window.total_seconds()
+
+
+class Observer:
+    """Reads scores, camera status and model events in one thread until ``close``."""
+
+    def __init__(self, broker: Broker, topics: Topics, group: str) -> None:
+        self.seen = Observed()
+        self._broker, self._topics, self._group = broker, topics, group
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demo-observer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        reader = self._broker.reader("demo-observer")
+        turn = 0
+        while not self._stop.is_set():
+            try:
+                self._turn(reader)
+                if turn % 10 == 0:
+                    self._read_lag()
+            except BrokerUnavailable:
+                self._stop.wait(1.0)
+            turn += 1
+        reader.close()
+
+    def _turn(self, reader: Reader) -> None:
+        for record in reader.follow(self._topics.scores.name, timedelta(milliseconds=200)):
+            score = Score.decode(record.value)
+            with self.seen.lock:
+                self.seen.take_score(score)
+        for record in reader.follow(self._topics.camera_status.name, timedelta(milliseconds=20)):
+            status = CameraStatus.decode(record.value)
+            with self.seen.lock:
+                self.seen.statuses[status.camera] = status
+        for record in reader.follow(self._topics.model_events.name, timedelta(milliseconds=20)):
+            event = ModelEvent.decode(record.value)
+            with self.seen.lock:
+                self.seen.model = event
+
+    def _read_lag(self) -> None:
+        frames = self._topics.frames.name
+        ends = self._broker.end_offsets([frames])
+        committed = self._broker.committed_offsets(self._group)
+        lag = sum(end - committed.get(partition, 0) for partition, end in ends.items())
+        with self.seen.lock:
+            self.seen.lag = lag

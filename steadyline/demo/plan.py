@@ -1,0 +1,86 @@
+"""What the demonstration does and where it writes: numbers and paths, nothing else."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+CAMERAS = ("east-1", "east-2", "west-1")
+PRODUCT = "cell"
+SWAP_WINDOW = timedelta(seconds=5)  # frames scored this close to the swap count as "during"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes and rates of one demonstration, chosen to end within 12 minutes on two cores."""
+
+    home: Path
+    data: Path | None = None
+    fps: float = 4.0
+    first_normals: int = 200
+    steps: int | None = None
+    line_seconds_after_swap: float = 20.0
+    line_seconds_before_retrain: float = 15.0
+    training_deadline: timedelta = timedelta(minutes=8)
+    pgd_steps: int = 20
+    keep: bool = False
+
+    @property
+    def dataset(self) -> Path:
+        """The imported set in MVTec layout."""
+        return self.home / "dataset"
+
+    @property
+    def normals(self) -> Path:
+        """What the trainer trains on; grows before the second training."""
+        return self.home / "normals"
+
+    @property
+    def held_out(self) -> Path:
+        """Good and defective frames that no training sees."""
+        return self.home / "held-out"
+
+    @property
+    def stream(self) -> Path:
+        """One folder a camera."""
+        return self.home / "stream"
+
+    @property
+    def line_file(self) -> Path:
+        return self.home / "line.yaml"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def summary(self) -> Path:
+        return self.home / "summary.json"
+
+    @property
+    def contact_sheet(self) -> Path:
+        return self.home / "anomalous.png"
+
+    def line_yaml(self, size: int) -> str:
+        """Return the line file of the demonstration, as a plant would write it."""
+        steps = f"    steps: {self.steps}\n" if self.steps else ""
+        cameras = "".join(
+            f"  - {{id: {camera}, product: {PRODUCT}, when_behind: drop_oldest, "
+            f'source: "folder:{self.stream / camera}?fps={self.fps:g}&loop=true"}}\n'
+            for camera in CAMERAS
+        )
+        return (
+            "line: demo\n"
+            "topics: {prefix: demo, partitions: 4}\n"
+            f"store: file://{self.home / 'store'}\n"
+            "products:\n"
+            f"  {PRODUCT}:\n"
+            f"    picture: {{size: {size}, channels: gray}}\n"
+            "    detector: cobra\n"
+            "    profile: cpu\n"
+            f"{steps}"
+            f"    normals: {self.normals}\n"
+            "    false_alarm_rate: 0.05\n"
+            "    gate: {clean_drop: 0.02, robust_drop: 0.03, epsilon: 2/255}\n"
+            "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
+            "cameras:\n" + cameras
+        )
