@@ -1,0 +1,128 @@
+"""The end of the demonstration: evaluate both versions, draw the contact sheet, print the account."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from steadyline.contracts.model_event import Model
+from steadyline.demo.contact_sheet import contact_sheet, most_anomalous
+from steadyline.demo.figures import latencies, swap_figures
+from steadyline.demo.plan import CAMERAS, Plan
+from steadyline.demo.run import DemoFailed, Outcome
+from steadyline.store import Store
+
+EVALUATION_TIMEOUT_SECONDS = 300
+ACCOUNT_FIELDS = (
+    "captured", "scored", "dropped", "dead_lettered", "in_flight", "missing", "doubled", "out_of_order",
+)  # fmt: skip
+
+
+def summarise(plan: Plan, outcome: Outcome, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the summary; evaluates both versions on the held-out frames (this takes a minute)."""
+    with outcome.observed.lock:
+        scores, event = list(outcome.observed.scores), outcome.observed.model
+    if event is None:
+        raise DemoFailed("no model event was seen")
+    store = Store(outcome.line.store)
+    sheet = contact_sheet(most_anomalous(scores, 3), store, plan.contact_sheet)
+    models = [evaluated(model, plan) for model in event.models if model.version <= 2]
+    return {
+        "accounting": account(plan, environment),
+        "swap": swap_figures(event, scores, outcome.failed_requests),
+        "latency_ms": latencies(scores),
+        "models": models,
+        "cameras": list(CAMERAS),
+        "contact_sheet": str(sheet),
+        "written_to": str(plan.home),
+        "seconds": round(time.monotonic() - outcome.started, 1),
+    }
+
+
+def account(plan: Plan, environment: Mapping[str, str]) -> dict[str, int]:
+    """Return the accounting identity as ``steadyline audit`` proves it from the topics."""
+    command = [sys.executable, "-P", "-m", "steadyline", "audit", "--line", str(plan.line_file), "--json"]
+    answer = _run(command, environment)
+    totals = json.loads(answer)["totals"]
+    return {name: int(totals[name]) for name in ACCOUNT_FIELDS}
+
+
+def evaluated(model: Model, plan: Plan) -> dict[str, Any]:
+    """Return one row of ``models``: clean and attacked AUROC on the held-out frames, by real labels."""
+    package = model.package.uri.removeprefix("file://")
+    command = [
+        sys.executable, "-P", "-m", "trainer", "evaluate", "--data", str(plan.held_out), "--model", package,
+        "--json", "--quick", "--pgd-steps", str(plan.pgd_steps),
+    ]  # fmt: skip
+    figures = json.loads(_run(command, {}))["image_auroc"]
+    return {
+        "version": model.version,
+        "detector": model.detector,
+        "state": model.state,
+        "training_seconds": round(model.figures.get("training_seconds", 0.0), 1),
+        "clean_auroc": figures["clean"],
+        "pgd_auroc": {epsilon: steps[str(plan.pgd_steps)] for epsilon, steps in figures["pgd"].items()},
+    }
+
+
+def show(summary: Mapping[str, Any], console: Console) -> None:
+    """Print the account and the figures."""
+    numbers = summary["accounting"]
+    console.rule("accounting")
+    console.print(
+        f"captured {numbers['captured']} = scored {numbers['scored']} + dropped {numbers['dropped']} "
+        f"+ dead-lettered {numbers['dead_lettered']} + in flight {numbers['in_flight']}   "
+        f"missing {numbers['missing']} · doubled {numbers['doubled']} · out of order {numbers['out_of_order']}"
+    )
+    swap = summary["swap"]
+    console.rule("swap")
+    verb = "swapped in" if swap["accepted"] else "refused"
+    console.print(f"v{swap['to_version']} was {verb}: {swap['reason']}")
+    console.print(
+        f"failed requests {swap.get('failed_requests')}; capture-to-score p99 {swap.get('p99_ms_during')} ms "
+        f"within 5 s of the decision, {swap.get('p99_ms_outside')} ms outside"
+    )
+    latency = summary["latency_ms"]
+    console.print(f"capture-to-score p50 {latency['p50']} ms, p99 {latency['p99']} ms over the whole run")
+    console.print(_models_table(summary["models"]))
+    console.print(f"three anomalous frames with their maps: {summary['contact_sheet']}", soft_wrap=True)
+    console.print(f"everything was written under {summary['written_to']}", soft_wrap=True)
+
+
+def is_intact(summary: Mapping[str, Any]) -> bool:
+    """True when no frame is missing, doubled or out of order."""
+    numbers = summary["accounting"]
+    return not (numbers["missing"] or numbers["doubled"] or numbers["out_of_order"])
+
+
+def _models_table(models: list[dict[str, Any]]) -> Table:
+    table = Table(title="AUROC on held-out frames, by real labels (PGD on both sides, end to end)")
+    for column in ("version", "state", "trained in", "clean", "PGD 2/255", "PGD 4/255"):
+        table.add_column(column, justify="right")
+    for model in models:
+        attacked = [f"{model['pgd_auroc'][epsilon]:.3f}" for epsilon in ("2/255", "4/255")]
+        seconds = f"{model['training_seconds']:.0f} s"
+        table.add_row(
+            f"v{model['version']}", model["state"], seconds, f"{model['clean_auroc']:.3f}", *attacked
+        )
+    return table
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=EVALUATION_TIMEOUT_SECONDS,
+        check=False,
+    )
+    if done.returncode not in (0, 1):
+        raise DemoFailed(f"{' '.join(command[3:6])} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout

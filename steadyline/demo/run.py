@@ -1,0 +1,201 @@
+"""The demonstration from start to end: train, run the line, train again beside it, swap, account."""
+
+import json
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from steadyline.contracts.model_command import ModelCommand
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.demo.observe import Observed, Observer
+from steadyline.demo.plan import PRODUCT, Plan
+from steadyline.demo.services import Service
+from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
+from steadyline.demo.table import live_table, one_line
+from steadyline.errors import Fatal
+from steadyline.kafka.broker import Broker, Message
+from steadyline.line import Line, load_line
+
+TICK_SECONDS = 0.5
+LOG_EVERY_SECONDS = 10.0
+FAILURES_METRIC = "scorer_inference_failures_total"
+
+
+class DemoFailed(Fatal):
+    """The demonstration could not be completed; the message names the log to read."""
+
+    reason = "demo_failed"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the run leaves for the summary."""
+
+    line: Line
+    observed: Observed
+    failed_requests: int
+    started: float
+    services: list[Service] = field(default_factory=list)
+
+
+def prepare_folders(plan: Plan, dataset: Path) -> Split:
+    """Start from an empty home and lay out the split; ``dataset`` is in MVTec layout."""
+    for path in (plan.normals, plan.held_out, plan.stream, plan.home / "store", plan.home / "state"):
+        shutil.rmtree(path, ignore_errors=True)
+    plan.home.mkdir(parents=True, exist_ok=True)
+    split = split_dataset(dataset, plan.first_normals)
+    lay_out(split, plan)
+    return split
+
+
+class Demonstration:
+    """Runs the services against a started stack; ``environment`` carries the addresses."""
+
+    def __init__(self, plan: Plan, broker: Broker, environment: dict[str, str], console: Console) -> None:
+        self._plan, self._broker, self._environment, self._console = plan, broker, environment, console
+        self._services: list[Service] = []
+        self._last_log = 0.0
+
+    def run(self, split: Split, scorer_port: int, size: int) -> Outcome:
+        """Return once producers have ended and every frame is accounted for or the deadline has passed."""
+        plan, started = self._plan, time.monotonic()
+        plan.line_file.write_text(plan.line_yaml(size), encoding="utf-8")
+        line = load_line(plan.line_file)
+        topics = line.kafka_topics()
+        self._broker.create_topics(list(topics))
+        with ExitStack() as stack:
+            stack.callback(self._stop_all)
+            observer = Observer(self._broker, topics, scorer_group(line))
+            stack.callback(observer.close)
+            seen = observer.seen
+            self._start("trainer")
+            self._wait("training v1", seen, lambda: live_version(seen) is not None, plan.training_deadline)
+            scorer = self._start("scorer", STEADYLINE_HEALTH_PORT=str(scorer_port))
+            producers = self._start("producers")
+            self._wait("first scores", seen, lambda: len(seen.scores) > 0, timedelta(minutes=1))
+            self._run_for("line runs on v1", seen, plan.line_seconds_before_retrain)
+            added = add_normals(split, plan)
+            self._console.print(f"a second training starts beside the line, with {added} more normals")
+            self._command(topics.model_commands.name, line.line)
+            self._wait("training v2 beside the line", seen, lambda: is_decided(seen), plan.training_deadline)
+            self._run_for("line runs on", seen, plan.line_seconds_after_swap)
+            if plan.keep:
+                self._keep(seen)
+            producers.stop()
+            self._wait("draining", seen, lambda: is_drained(seen), timedelta(minutes=1))
+            failures = scrape_counter(scorer_port, FAILURES_METRIC)
+            scorer.check()
+            return Outcome(line, seen, failures, started)
+
+    def _start(self, name: str, **environment: str) -> Service:
+        arguments = ["run", "--line", str(self._plan.line_file)]
+        service = Service(name, arguments, {**self._environment, **environment}, self._plan.logs)
+        self._services.append(service)
+        return service
+
+    def _stop_all(self) -> None:
+        for service in reversed(self._services):
+            service.stop()
+
+    def _run_for(self, phase: str, seen: Observed, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        self._wait(phase, seen, lambda: time.monotonic() >= end, timedelta(seconds=seconds + 60))
+
+    def _keep(self, seen: Observed) -> None:
+        self._console.print("the line runs on (--keep): Ctrl-C ends it and prints the account")
+        try:
+            self._wait("running", seen, lambda: False, timedelta(days=365))
+        except KeyboardInterrupt:
+            self._console.print("ending")
+
+    def _wait(self, phase: str, seen: Observed, done: Callable[[], bool], within: timedelta) -> None:
+        """Show the line until ``done``; DemoFailed after ``within``, ServiceDied when a service is gone."""
+        end = time.monotonic() + within.total_seconds()
+        with ExitStack() as stack:
+            live = stack.enter_context(Live(console=self._console)) if self._console.is_terminal else None
+            while not done():
+                for service in self._services:
+                    if phase != "draining" or service.name != "producers":
+                        service.check()
+                if time.monotonic() > end:
+                    raise DemoFailed(f"{phase}: not done within {within}; see the logs in {self._plan.logs}")
+                self._show(live, phase, seen)
+                time.sleep(TICK_SECONDS)
+
+    def _show(self, live: Live | None, phase: str, seen: Observed) -> None:
+        if live is not None:
+            live.update(live_table(seen, phase))
+        elif time.monotonic() - self._last_log >= LOG_EVERY_SECONDS:
+            self._last_log = time.monotonic()
+            self._console.print(one_line(seen, phase), highlight=False)
+
+    def _command(self, topic: str, line: str) -> None:
+        now = datetime.now(UTC)
+        command = ModelCommand(
+            product=PRODUCT, action="retrain", who="demo", at=now, why="more normals", version=None
+        )
+        publisher = self._broker.publisher("demo")
+        failures: list[Exception | None] = []
+        message = Message(topic, PRODUCT.encode(), command.encode(), command.headers(line, PRODUCT, now))
+        publisher.publish(message, failures.append)
+        arrived = publisher.flush(timedelta(seconds=20))
+        publisher.close()
+        if not arrived or failures != [None]:
+            raise DemoFailed(f"the retrain command could not be written to {topic}: {failures}")
+
+
+def scorer_group(line: Line) -> str:
+    """Return the consumer group of the line's scorers."""
+    return f"{line.topics.prefix}.scorer"
+
+
+def live_version(seen: Observed) -> int | None:
+    """Return the version in service, as the last model event has it."""
+    with seen.lock:
+        return seen.model.live_version if seen.model is not None else None
+
+
+def is_decided(seen: Observed) -> bool:
+    """True once a version above 1 is live or rejected."""
+    with seen.lock:
+        event = seen.model
+    return event is not None and any(
+        change.version > 1 and change.after in ("live", "rejected") for change in event.changes
+    )
+
+
+def is_drained(seen: Observed) -> bool:
+    """True once every camera has ended and nothing is left on the frames topic."""
+    with seen.lock:
+        ended = bool(seen.statuses) and all(status.state == "ended" for status in seen.statuses.values())
+        published = sum(status.published for status in seen.statuses.values())
+        return ended and seen.lag == 0 and len(seen.scores) >= published
+
+
+def scrape_counter(port: int, name: str) -> int:
+    """Return the sum of a counter over its labels, from a service's /metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    values = [row.rsplit(" ", 1)[1] for row in text.splitlines() if row.startswith(name)]
+    return round(sum(float(value) for value in values))
+
+
+def write_summary(path: Path, summary: dict[str, object]) -> None:
+    """Write the summary as JSON."""
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def package_folder(event: ModelEvent, version: int) -> Path | None:
+    """Return the folder of a version's package when it is a local one."""
+    for model in event.models:
+        if model.version == version and model.package.uri.startswith("file://"):
+            return Path(model.package.uri.removeprefix("file://"))
+    return None
