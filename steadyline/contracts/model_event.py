@@ -87,6 +87,9 @@ class ModelEvent(JsonMessage):
     models: list[Model] = Field(description="The versions kept, ascending; rejected ones for their figures.")
     changes: list[Change] = Field(description="The last changes, oldest first, 200 at most.")
     health: Health | None = None
+    commands_until: int = Field(
+        0, ge=0, description="Offset after the last command of the product that was acted on or refused."
+    )
 
     def live(self) -> Model | None:
         """Return the model in service, if any."""
