@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from steadyline.contracts.headers import Headers
@@ -110,8 +110,12 @@ class Publisher(Protocol):
 class Reader(Protocol):
     """Reads topics without a group, committed records only."""
 
-    def read(self, topic: str) -> Iterator[Record]:
-        """Yield every record from the beginning to the end as it was when the call was made."""
+    def read(self, topic: str, since: datetime | None = None) -> Iterator[Record]:
+        """Yield every record from the beginning to the end as it was when the call was made.
+
+        With ``since`` each partition begins at its first record whose timestamp is not older (a producer
+        that comes back after a crash looks only at the tail). Raises BrokerUnavailable during an outage.
+        """
         ...
 
     def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
