@@ -1,0 +1,163 @@
+"""The life of a product's models as pure steps: each takes the newest event and returns the next one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from steadyline.contracts.model_event import (
+    PRODUCT_WIDE,
+    Change,
+    Health,
+    Model,
+    ModelEvent,
+    ModelState,
+)
+
+MOST_CHANGES = 200
+MOST_MODELS = 8  # versions listed with their figures; older ones remain in the changes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of one version."""
+
+    version: int
+    after: ModelState
+    reason: str
+    at: datetime
+
+
+def nothing_yet(product: str, at: datetime) -> ModelEvent:
+    """Return the event of a product that has no model."""
+    return ModelEvent(product=product, at=at, live_version=None, models=[], changes=[])
+
+
+def add(event: ModelEvent, model: Model, at: datetime) -> ModelEvent:
+    """Return the event with a new version in it."""
+    change = Change(
+        at=at,
+        version=model.version,
+        before=None,
+        after=model.state,
+        reason=model.reason,
+        figures=model.figures,
+    )
+    others = [known for known in event.models if known.version != model.version]
+    return _next(event, at, models=[*others, model], changes=[*event.changes, change])
+
+
+def reject(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
+    """Return the event with a candidate rejected; ``figures`` are the gate's."""
+    model = find(event, step.version)
+    before = model.state if model is not None else None
+    change = Change(
+        at=step.at,
+        version=step.version,
+        before=before,
+        after="rejected",
+        reason=step.reason,
+        figures=figures,
+    )
+    models = [_in_state(known, step) if known.version == step.version else known for known in event.models]
+    return _next(event, step.at, models=models, changes=[*event.changes, change])
+
+
+def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
+    """Return the event with ``step.version`` in service and the one before it retired."""
+    models, changes = [], list(event.changes)
+    for known in event.models:
+        if known.version == step.version:
+            changes.append(
+                Change(
+                    at=step.at,
+                    version=known.version,
+                    before=known.state,
+                    after="live",
+                    reason=step.reason,
+                    figures=figures,
+                )
+            )
+            models.append(_in_state(known, step))
+        elif known.state == "live":
+            retired = Step(known.version, "retired", f"replaced by version {step.version}", step.at)
+            changes.append(
+                Change(
+                    at=step.at,
+                    version=known.version,
+                    before="live",
+                    after="retired",
+                    reason=retired.reason,
+                )
+            )
+            models.append(_in_state(known, retired))
+        else:
+            models.append(known)
+    return _next(event, step.at, models=models, changes=changes, live_version=step.version, health=None)
+
+
+def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEvent:
+    """Return the event with something said of a version whose state stays (a refused command, say)."""
+    model = find(event, version)
+    state: ModelState = model.state if model is not None else "rejected"
+    change = Change(
+        at=at, version=version, before=state if model is not None else None, after=state, reason=reason
+    )
+    return _next(event, at, changes=[*event.changes, change])
+
+
+def with_health(event: ModelEvent, health: Health) -> ModelEvent:
+    """Return the event with what the watch found."""
+    return _next(event, health.at, health=health)
+
+
+def answered(event: ModelEvent, commands_until: int, at: datetime) -> ModelEvent:
+    """Return the event with commands before offset ``commands_until`` answered."""
+    return _next(event, at, commands_until=max(event.commands_until, commands_until))
+
+
+def find(event: ModelEvent, version: int) -> Model | None:
+    """Return a version that the event still lists."""
+    return next((model for model in event.models if model.version == version), None)
+
+
+def before_live(event: ModelEvent) -> int | None:
+    """Return the version that was live before the present one and can be rolled back to."""
+    for change in reversed(event.changes):
+        model = find(event, change.version)
+        if change.after == "retired" and model is not None and model.state == "retired":
+            return change.version
+    return None
+
+
+def next_version(event: ModelEvent) -> int:
+    """Return a number that no version of the product has ever had."""
+    used = [model.version for model in event.models] + [change.version for change in event.changes]
+    return max(used, default=0) + 1
+
+
+def _in_state(model: Model, step: Step) -> Model:
+    return model.model_copy(update={"state": step.after, "reason": step.reason})
+
+
+def _next(event: ModelEvent, at: datetime, **update: object) -> ModelEvent:
+    after = event.model_copy(update={"at": at, **update})
+    return after.model_copy(update={"models": _kept(after), "changes": list(after.changes)[-MOST_CHANGES:]})
+
+
+def _kept(event: ModelEvent) -> list[Model]:
+    """Keep the newest versions and those in use, ascending; the others lose their per-camera scores.
+
+    The event has to fit a Kafka message: 2000 scores a camera are 24 KB, times cameras, times versions.
+    """
+    ordered = sorted(event.models, key=lambda model: model.version)
+    in_use = {event.live_version, before_live(event)}
+    newest = {model.version for model in ordered[-MOST_MODELS:]}
+    return [
+        model if model.version in in_use or model.state == "candidate" else _slim(model)
+        for model in ordered
+        if model.version in newest | in_use
+    ]
+
+
+def _slim(model: Model) -> Model:
+    product_wide = {PRODUCT_WIDE: model.calibrations[PRODUCT_WIDE]}
+    return model.model_copy(update={"calibrations": product_wide})
