@@ -98,10 +98,8 @@ def read_package(store: PackageStore, folder: str) -> Package:
     if not store.exists(_key(folder, SUMS)):
         raise PackageRejected(f"{store.uri(folder)} is no finished model package: {SUMS} is missing")
     rows = store.get(_key(folder, SUMS)).decode("utf-8", "replace").splitlines()
-    digests = dict(reversed(row.split("  ", 1)) for row in rows if "  " in row)
-    return Package(
-        uri=store.uri(folder), digests={str(name): str(digest) for name, digest in digests.items()}
-    )
+    digests = {row.split("  ", 1)[1]: row.split("  ", 1)[0] for row in rows if "  " in row}
+    return Package(uri=store.uri(folder), digests=digests)
 
 
 def load_package(store: PackageStore, package: Package) -> dict[str, bytes]:

@@ -128,7 +128,7 @@ def _check_contract(outputs: tuple[Floats, Floats], count: int) -> None:
 def _differences(
     answer: tuple[Floats, Floats], wanted: tuple[Floats, Floats], everything: tuple[Floats, Floats]
 ) -> NDArray[np.float64]:
-    """Return the largest differences of score and map as fractions of the outputs' spread; NaN is infinity."""
+    """Return the largest differences of score and map as fractions of their spread; NaN is infinity."""
     found = []
     for got, due, whole in zip(answer, wanted, everything, strict=True):
         if got.shape != due.shape:

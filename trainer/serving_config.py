@@ -31,11 +31,12 @@ class Serving:
 
 
 def config_pbtxt(served: Served, serving: Serving) -> str:
-    """Return the configuration as text; ``steadyline.triton.parse_config`` holds it to Triton's own schema."""
+    """Return the configuration; ``steadyline.triton.parse_config`` holds it to Triton's own schema."""
+    shape = f"{served.size}, {served.size}, {served.channels}"
     head = f'''name: "{served.name}"
 backend: "onnxruntime"
 max_batch_size: {serving.max_batch}
-input [ {{ name: "picture" data_type: TYPE_UINT8 dims: [ {served.size}, {served.size}, {served.channels} ] }} ]
+input [ {{ name: "picture" data_type: TYPE_UINT8 dims: [ {shape} ] }} ]
 output [
   {{ name: "score" data_type: TYPE_FP32 dims: [ 1 ] reshape {{ shape: [ ] }} }},
   {{ name: "map" data_type: TYPE_FP32 dims: [ {served.map_height}, {served.map_width} ] }}

@@ -8,7 +8,7 @@ from steadyline.line import RetrainSection
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the decision rests on. ``attempted_at`` is when the last training was decided on, also a refused one."""
+    """What the decision rests on; ``attempted_at`` is when the last training ended, also a refused one."""
 
     ever_trained: bool
     attempted_at: datetime | None

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 
 class BrightSpot(nn.Module):
@@ -11,6 +12,7 @@ class BrightSpot(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.ones(()), requires_grad=False)
 
+    @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B,) and maps (B, H/4, W/4) of uint8 pictures (B, H, W, C)."""
         grey = picture.permute(0, 3, 1, 2).float().mean(1, keepdim=True) / 255

@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from steadyline.errors import ContractBroken
 from tests.support.torch_models import BrightSpot
@@ -41,6 +42,7 @@ def test_the_graph_says_nothing_of_the_machine_that_made_it() -> None:
 class Unguarded(BrightSpot):
     """Divides by a norm that a black picture makes zero: NaN in torch."""
 
+    @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         score, heat = super().forward(picture)
         return score / heat.flatten(1).norm(dim=1), heat
@@ -54,6 +56,7 @@ def test_a_module_that_is_not_finite_on_a_black_picture_is_refused() -> None:
 class OddBatch(nn.Module):
     """Gives the score a shape that the contract rules out."""
 
+    @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         heat = picture[..., 0].float()
         return heat.mean((1, 2)).unsqueeze(1), heat

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from steadyline.contracts.model_event import Calibration, Model, ModelEvent, Package
+from steadyline.contracts.model_event import Calibration, Health, Model, ModelEvent, Package
 from trainer import history
 from trainer.history import Step
 
@@ -95,8 +95,6 @@ def test_versions_out_of_use_lose_their_camera_calibrations() -> None:
 
 
 def test_a_new_live_version_starts_without_the_old_ones_health() -> None:
-    from steadyline.contracts.model_event import Health
-
     event = history.with_health(
         a_history(1),
         Health(at=NOW, version=1, state="blind", reason="x", detection={}, false_alarm_rate=0),
