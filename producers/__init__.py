@@ -1,1 +1,1 @@
-"""Camera producers: cameras in, frames on Kafka out."""
+"""Producers: one process for one or many cameras; captures frames and publishes them, each accounted for."""

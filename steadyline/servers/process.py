@@ -118,7 +118,8 @@ class ServerProcess:
             if status is not None:
                 self._record.unlink(missing_ok=True)
                 raise ServerFailed(
-                    f"{self.launch.name} ended with status {status} at start; the end of {self.log}:\n{self.tail()}"
+                    f"{self.launch.name} ended with status {status} at start; "
+                    f"the end of {self.log}:\n{self.tail()}"
                 )
             if self.launch.is_ready() and self._process.poll() is None:
                 return

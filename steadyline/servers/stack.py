@@ -18,7 +18,7 @@ ALL: tuple[ServerName, ...] = ("kafka", "redis", "triton")
 
 @dataclass(frozen=True, slots=True)
 class StackPaths:
-    """``home`` keeps data, logs and process ids of one stack; ``cache`` what set-up fetched, shared by all."""
+    """``home`` keeps data, logs and process ids of one stack; ``cache`` what set-up fetched for all."""
 
     home: Path
     cache: Path

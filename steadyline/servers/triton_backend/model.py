@@ -1,9 +1,10 @@
 """Triton's ``onnxruntime`` backend, in Python: serves ``<version>/model.onnx`` of a production repository.
 
 The wheel that carries the real tritonserver has only the Python backend. This file, placed as
-``backends/onnxruntime/model.py``, makes ``backend: "onnxruntime"`` work there, so that the model repository is
-exactly what the official container serves with its own C++ backend. It runs in Triton's environment (numpy < 2)
-and imports nothing of ours. Parameter ``intra_op_thread_count`` of config.pbtxt is read as there; 2 by default.
+``backends/onnxruntime/model.py``, makes ``backend: "onnxruntime"`` work there, so that the model
+repository is exactly what the official container serves with its own C++ backend. It runs in Triton's
+environment (numpy < 2) and imports nothing of ours. The parameter ``intra_op_thread_count`` of
+config.pbtxt is read as there; 2 without it.
 """
 
 import json
