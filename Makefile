@@ -1,0 +1,65 @@
+# Every target is one line that calls a tool; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+init:  ## set everything up; seconds when it is done already
+	@$(PYTHON) tools/setup.py
+
+lock: init  ## write the hash-locked requirements anew
+	@$(PYTHON) tools/lock.py
+
+lint: init  ## ruff: rules and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+format: init  ## ruff: mend what it can
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+types: init  ## mypy --strict
+	@$(BIN)/mypy
+
+test: lint types  ## what CI runs: lint, types, then every test tier
+	@$(BIN)/pytest tests/unit tests/contract tests/integration tests/system tests/packaging
+
+test-unit: init  ## pure and in-memory tests, seconds
+	@$(BIN)/pytest tests/unit
+
+test-contract: init  ## one suite a seam, on the in-memory twin and on the real server
+	@$(BIN)/pytest tests/contract
+
+test-integration: init  ## one service as a process over real servers, and the bad days
+	@$(BIN)/pytest tests/integration
+
+test-system: init  ## the whole product, black box
+	@$(BIN)/pytest tests/system
+
+test-packaging: init  ## import root, extras, generated documents
+	@$(BIN)/pytest tests/packaging
+
+demo: init  ## the product on real frames: DATA=folder for your own, KEEP=1 to run on
+	@$(BIN)/steadyline demo $(if $(DATA),--data $(DATA)) $(if $(KEEP),--keep)
+
+up: init  ## start Kafka, Redis and Triton in the background
+	@$(BIN)/steadyline up --detach
+
+down:  ## stop them
+	@$(BIN)/steadyline up --stop
+
+doctor: init  ## check the servers, topics, models, bank and store
+	@$(BIN)/steadyline doctor
+
+docs: init  ## generate docs/configuration.md, metrics.md, contracts.md and the schemas
+	@$(BIN)/python -m tools.docs
+
+bench: init  ## measure the line on this machine
+	@$(BIN)/python -m bench.scorer
+
+clean:  ## remove what was made here, data of runs included
+	@rm -rf .venv .venv-triton .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
