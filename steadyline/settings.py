@@ -124,12 +124,20 @@ class TelemetrySettings(Settings):
     )
 
 
+class CheckoutSettings(Settings):
+    """Where set-up has put the local servers."""
+
+    steadyline_home: Path = Field(
+        Path("."), description="Checkout in which `make init` ran; local servers are started from there."
+    )
+
+
 S = TypeVar("S", bound=Settings)
 
 SHARED: tuple[type[Settings], ...] = (KafkaSettings, RedisSettings, TritonSettings, TelemetrySettings)
 
 # Read by the command line and the set-up, not by a settings class.
-_ALSO_KNOWN = frozenset({"STEADYLINE_CACHE", "STEADYLINE_LINE", "STEADYLINE_HOME"})
+_ALSO_KNOWN = frozenset({"STEADYLINE_LINE", "STEADYLINE_HOME"})
 
 
 def variable_names(classes: Iterable[type[Settings]]) -> list[str]:

@@ -1,0 +1,81 @@
+"""``steadyline demo``: the whole product on one machine, real servers, real frames, an account at the end."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from steadyline.datasets.elpv import import_elpv
+from steadyline.demo.finish import is_intact, show, summarise
+from steadyline.demo.plan import Plan
+from steadyline.demo.run import Demonstration, prepare_folders, write_summary
+from steadyline.errors import InvalidConfiguration
+from steadyline.kafka.client import KafkaBroker
+from steadyline.lifecycle import EXIT_FAILED
+from steadyline.servers import LocalStack, StackPaths
+from steadyline.servers.ports import free_ports
+from steadyline.settings import CheckoutSettings, KafkaSettings, read_settings
+
+SIZE = 64
+
+
+def command(
+    data: Annotated[
+        Path | None, typer.Option(help="Any folder in MVTec layout; the ELPV set without it.")
+    ] = None,
+    home: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("var/demo"),
+    keep: Annotated[bool, typer.Option("--keep", help="Run on until Ctrl-C before the account.")] = False,
+    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second of each of the three cameras.")] = 4.0,
+    steps: Annotated[
+        int | None, typer.Option(min=10, help="Training steps; by default about 3 minutes.")
+    ] = None,
+    normals: Annotated[int, typer.Option(min=10, help="Normals of the first training.")] = 200,
+) -> None:
+    """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
+    console = Console()
+    plan = Plan(home.resolve(), data=data, fps=fps, steps=steps, first_normals=normals, keep=keep)
+    run_demo(plan, console)
+
+
+def run_demo(plan: Plan, console: Console) -> None:
+    """Run it; exit status 1 when a frame is missing, doubled or out of order."""
+    dataset = plan.data if plan.data is not None else elpv(plan.dataset, console)
+    split = prepare_folders(plan, dataset)
+    paths = StackPaths.of_checkout(plan.home / "servers", checkout())
+    shutil.rmtree(paths.home, ignore_errors=True)
+    console.print("starting Kafka, Redis and Triton")
+    with LocalStack(paths) as stack:
+        environment = stack.addresses.environment()
+        settings = KafkaSettings(bootstrap_servers=stack.addresses.kafka_bootstrap)
+        broker = KafkaBroker(settings, "demo")
+        try:
+            demonstration = Demonstration(plan, broker, environment, console)
+            outcome = demonstration.run(split, free_ports(1)[0], SIZE)
+            console.print("evaluating both versions on the held-out frames")
+            summary = summarise(plan, outcome, environment)
+        finally:
+            broker.close()
+    write_summary(plan.summary, summary)
+    show(summary, console)
+    if not is_intact(summary):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def elpv(folder: Path, console: Console) -> Path:
+    """Lay out the ELPV cells from their PyPI package (non-commercial licence), once."""
+    if not (folder / "test").is_dir():
+        console.print("laying out the ELPV cells (CC BY-NC-SA 4.0: not for commercial use)")
+        import_elpv(folder)
+    return folder
+
+
+def checkout() -> Path:
+    """Return where ``make init`` put the servers: STEADYLINE_HOME, or the current folder."""
+    home = read_settings(CheckoutSettings).steadyline_home
+    if not (home / ".venv-triton").is_dir():
+        raise InvalidConfiguration(
+            f"{home.resolve()} has no servers: run `make init` there, or set STEADYLINE_HOME to a checkout"
+        )
+    return home.resolve()

@@ -1,0 +1,63 @@
+"""The whole product, black box: the demonstration on a small set of its own; imports nothing of ours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+FIELDS = {"accounting", "swap", "latency_ms", "models", "cameras", "seconds"}
+
+
+def a_frame(rng: np.random.Generator, defective: bool) -> Image.Image:
+    """A textured plate; the defective one carries a dark scratch."""
+    rows, columns = np.mgrid[0:128, 0:128]
+    texture = 140 + 25 * np.sin(columns / 6.0) + 15 * np.cos(rows / 9.0) + rng.normal(0, 4, (128, 128))
+    frame = Image.fromarray(np.clip(texture, 0, 255).astype(np.uint8), "L")
+    if defective:
+        start = tuple(rng.integers(20, 100, 2).tolist())
+        end = tuple(rng.integers(20, 100, 2).tolist())
+        ImageDraw.Draw(frame).line([start, end], fill=15, width=7)
+    return frame
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for folder, count, defective in (
+        ("train/good", 60, False),
+        ("test/good", 24, False),
+        ("test/scratch", 24, True),
+    ):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for index in range(count):
+            a_frame(rng, defective).save(tmp_path / "set" / folder / f"{index:03}.png")
+    return tmp_path / "set"
+
+
+@pytest.mark.servers
+@pytest.mark.timeout(600)
+def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Path, tmp_path: Path) -> None:
+    home = tmp_path / "demo"
+    command = [sys.executable, "-P", "-m", "steadyline", "demo", "--data", str(dataset), "--home", str(home)]
+    done = subprocess.run(
+        [*command, "--steps", "60", "--normals", "40"],
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    summary = json.loads((home / "summary.json").read_text())
+    assert set(summary) >= FIELDS
+    account = summary["accounting"]
+    assert account["captured"] > 0
+    assert account["captured"] == account["scored"] + account["dropped"] + account["dead_lettered"]
+    assert (account["missing"], account["doubled"], account["out_of_order"]) == (0, 0, 0)
+    assert summary["swap"]["to_version"] == 2
+    assert summary["swap"]["failed_requests"] == 0
+    assert {model["version"] for model in summary["models"]} == {1, 2}
+    assert Path(summary["contact_sheet"]).stat().st_size > 10_000
