@@ -1,0 +1,157 @@
+"""One camera: a capturing thread, a sending thread, and the status that tells of both."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from producers.announce import Announcer
+from producers.backoff import Backoff
+from producers.buffer import Buffer
+from producers.capturer import Capturer
+from producers.condition import Condition, Rate, judge
+from producers.ledger import Book, Ledger
+from producers.link import Link
+from producers.sender import Sender
+from steadyline.clock import Clock
+from steadyline.contracts.camera_status import CameraState
+from steadyline.errors import BrokerUnavailable
+from steadyline.telemetry.logs import get_logger
+from steadyline.telemetry.metrics import producers as metrics
+
+_AWAY = timedelta(seconds=1)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraParts:
+    """What a camera is made of; ``recover`` settles what earlier runs left behind."""
+
+    id: str
+    ledger: Ledger
+    buffer: Buffer
+    capturer: Capturer
+    sender: Sender
+    link: Link
+    announcer: Announcer
+    rate: Rate
+    backoff: Backoff
+    quality: Callable[[], CameraState | None]
+    recover: Callable[[], None]
+
+
+class Camera:
+    """Started once, told the time by ``tick``, closed once."""
+
+    def __init__(self, parts: CameraParts, status_every: timedelta, clock: Clock) -> None:
+        self._parts = parts
+        self._every = status_every.total_seconds()
+        self._clock = clock
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._condition: Condition | None = None
+        self._due = 0.0
+        self._recovered = False
+        self.failure: BaseException | None = None
+
+    @property
+    def id(self) -> str:
+        """The camera's name."""
+        return self._parts.id
+
+    @property
+    def is_finished(self) -> bool:
+        """True when nothing more will be captured and every account is closed and acknowledged."""
+        ended = self._parts.capturer.ended is not None and self._recovered
+        return ended and self._parts.ledger.current is None and not self._parts.ledger.books
+
+    def start(self, stop: threading.Event) -> None:
+        """Open the account and begin to capture and to send; ``stop`` ends the capturing."""
+        self._parts.ledger.open(self._clock.now())
+        capture = threading.Thread(
+            target=self._parts.capturer.run, args=(stop, self._parts.backoff), name=f"{self.id}-capture"
+        )
+        send = threading.Thread(target=self._send, name=f"{self.id}-send")
+        for thread in (capture, send):
+            thread.daemon = True  # a camera library that hangs must not keep the process from ending
+            thread.start()
+            self._threads.append(thread)
+
+    def tick(self) -> None:
+        """Judge the camera's condition; save and announce its accounts when they changed or are due."""
+        parts, now = self._parts, self._clock.monotonic()
+        if parts.capturer.ended is not None and parts.ledger.current is not None:
+            log.info("camera_ended", camera=self.id, reason=parts.capturer.ended)
+            parts.ledger.close(parts.capturer.ended)
+        condition = self._judge(now)
+        settled = [book for book in parts.ledger.books if book.is_settled]
+        changed = condition != self._condition
+        if not changed and now < self._due and not settled:
+            return
+        if changed:
+            self._enter(condition)
+        self._due = now + self._every if changed or now >= self._due else self._due
+        for book in parts.ledger.books:
+            self._announce(book, condition)
+        metrics.BUFFER_BYTES.set(parts.buffer.size_bytes, camera=self.id)
+        metrics.PENDING.set(sum(book.account.pending for book in parts.ledger.books), camera=self.id)
+        metrics.UP.set(int(condition.state == "up"), camera=self.id)
+
+    def close(self, within: timedelta) -> None:
+        """Stop sending; what the broker has not acknowledged stays in the account for the next run."""
+        self._closed.set()
+        for thread in self._threads:
+            thread.join(within.total_seconds())
+        for book in self._parts.ledger.books:
+            book.save(self._clock.now())
+            log.warning("account_left_open", camera=self.id, epoch=book.epoch, pending=book.account.pending)
+
+    def _judge(self, now: float) -> Condition:
+        capturer = self._parts.capturer
+        if capturer.ended is not None:
+            return Condition("ended", capturer.ended)
+        if capturer.lost is not None:
+            self._parts.rate.restart()
+        slow = self._parts.rate.is_slow(now, capturer.captured)
+        return judge(capturer.lost, self._parts.quality(), self._parts.buffer.is_blocked, slow)
+
+    def _enter(self, condition: Condition) -> None:
+        if self._condition is not None:
+            log.info("camera_state", camera=self.id, state=condition.state, reason=condition.reason)
+        self._condition = condition
+        self._parts.ledger.enter(condition.reason)
+
+    def _announce(self, book: Book, condition: Condition) -> None:
+        now = self._clock.now()
+        book.save(now)
+        if book.is_settled:
+            final = book.status("ended", book.closing or "stopped", now)
+            self._parts.announcer.announce(final, lambda: self._parts.ledger.forget(book))
+        elif book is self._parts.ledger.current:
+            self._parts.announcer.announce(book.status(condition.state, condition.reason, now), _nothing)
+        else:
+            self._parts.announcer.announce(book.status("down", "draining", now), _nothing)
+
+    def _send(self) -> None:
+        try:
+            self._connect()
+            while not self._closed.is_set():
+                self._parts.sender.turn(self._closed)
+        except BaseException as error:  # handed to the main thread, which ends the process with it
+            self.failure = error
+
+    def _connect(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._parts.link.check()
+                self._parts.recover()
+                self._recovered = True
+                return
+            except BrokerUnavailable as error:
+                log.warning("broker_unavailable", camera=self.id, error=str(error))
+                self._clock.wait(self._closed, _AWAY)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,110 @@
+"""The capture side of one camera: source -> checked or encoded -> buffer; nothing it is sent can end it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from producers.backoff import Backoff
+from producers.buffer import Buffer
+from producers.capture import CameraLost, Capture, Source
+from producers.encoding import Encoding, encoded_picture
+from producers.ledger import Ledger
+from steadyline.clock import Clock
+from steadyline.contracts.frame import Frame, FrameId
+from steadyline.errors import PoisonMessage
+from steadyline.picture import PictureLimits
+from steadyline.telemetry.logs import get_logger
+from steadyline.telemetry.metrics import producers as metrics
+from steadyline.telemetry.tracing import span
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRules:
+    """What one camera's frames are: whose, within which limits, encoded how, how many."""
+
+    line: str
+    camera: str
+    product: str
+    encoding: Encoding
+    limits: PictureLimits
+    max_message: int
+    most: int | None = None
+
+
+class Capturer:
+    """Runs in a thread of its own. ``lost`` and ``ended`` tell others where it stands."""
+
+    def __init__(
+        self, rules: CaptureRules, source: Source, ledger: Ledger, buffer: Buffer, clock: Clock
+    ) -> None:
+        self._rules = rules
+        self._source = source
+        self._ledger = ledger
+        self._buffer = buffer
+        self._clock = clock
+        self._in_hand: FrameId | None = None
+        self.captured = 0
+        self.lost: str | None = "starting"
+        self.ended: str | None = None
+        self.watch: Callable[[Capture], None] = lambda _capture: None
+
+    def run(self, stop: threading.Event, backoff: Backoff) -> None:
+        """Capture until the source is exhausted, the limit is reached or ``stop`` is set."""
+        while not self.ended:
+            try:
+                self._capture(stop, backoff)
+            except CameraLost as error:
+                self._lose(error.why, str(error))
+            except Exception:  # the outermost loop of a camera: one camera's fault must not end the others
+                log.exception("camera_failed", camera=self._rules.camera)
+                self._lose("internal_error", "see the stack above")
+            else:
+                return
+            if self._clock.wait(stop, backoff.next()):
+                self.ended = "stopped"
+
+    def _capture(self, stop: threading.Event, backoff: Backoff) -> None:
+        for capture in self._source.captures(stop):
+            if self.lost is not None:
+                log.info("camera_up", camera=self._rules.camera, after=self.lost)
+                self.lost = None
+            backoff.reset()
+            self._take(capture, stop)
+            if self._rules.most is not None and self.captured >= self._rules.most:
+                self.ended = "limit"
+                return
+        self.ended = "stopped" if stop.is_set() else "end_of_source"
+
+    def _take(self, capture: Capture, stop: threading.Event) -> None:
+        rules = self._rules
+        with span("capture", attributes={"camera": rules.camera}) as current:
+            self._in_hand = frame_id = self._ledger.capture(capture.captured_at)
+            self.captured += 1
+            current.set(frame=str(frame_id))
+            try:
+                data, content_type = encoded_picture(capture, rules.encoding, rules.limits, rules.max_message)
+            except PoisonMessage as error:
+                log.warning("frame_dropped", frame=str(frame_id), reason=error.reason, error=str(error))
+                current.fail(error.reason)
+                self._drop_in_hand(error.reason)
+                return
+            traceparent = current.traceparent
+        frame = Frame(
+            frame_id, rules.line, rules.product, capture.captured_at, content_type, data, traceparent
+        )
+        self._buffer.put(frame, stop)
+        self._in_hand = None
+        self.watch(capture)
+
+    def _lose(self, why: str, detail: str) -> None:
+        self._drop_in_hand("internal_error")
+        log.warning("camera_lost", camera=self._rules.camera, reason=why, detail=detail)
+        metrics.RECONNECTS.add(camera=self._rules.camera, reason=why)
+        self.lost = why
+
+    def _drop_in_hand(self, reason: str) -> None:
+        if self._in_hand is not None:
+            self._ledger.drop(self._in_hand, reason)
+            self._in_hand = None

@@ -1,0 +1,62 @@
+"""What state a camera is in: one answer from what capture, quality and rate say. No I/O."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from steadyline.contracts.camera_status import CameraState
+
+_SLOW_SHARE = 0.5  # below half its rate a camera counts as slow
+_RATE_SECONDS = 5.0  # shortest time over which a rate is judged
+_RATE_FRAMES = 5  # and the fewest frames that should have come in it
+
+QUALITY_REASONS: dict[CameraState, str] = {
+    "frozen": "identical_pictures",
+    "dark": "too_dark",
+    "bright": "too_bright",
+    "blurred": "lost_sharpness",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A state and the word for why."""
+
+    state: CameraState
+    reason: str
+
+
+def judge(lost: str | None, quality: CameraState | None, blocked: bool, slow: bool) -> Condition:
+    """Return the camera's condition; the gravest holds: down, then the picture, then the rate."""
+    if lost is not None:
+        return Condition("down", lost)
+    if quality is not None:
+        return Condition(quality, QUALITY_REASONS[quality])
+    if blocked:
+        return Condition("slow", "backpressure")
+    if slow:
+        return Condition("slow", "below_rate")
+    return Condition("up", "capturing")
+
+
+class Rate:
+    """Compares captured frames with what ``expected`` frames a second would give."""
+
+    def __init__(self, expected: float | None) -> None:
+        self._expected = expected
+        self._marks: deque[tuple[float, int]] = deque()
+        self._window = max(_RATE_SECONDS, _RATE_FRAMES / expected) if expected else 0.0
+
+    def restart(self) -> None:
+        """Forget the past: the camera was away."""
+        self._marks.clear()
+
+    def is_slow(self, now: float, captured: int) -> bool:
+        """Return whether the last seconds gave too few; ``now`` monotonic, ``captured`` a running count."""
+        if not self._expected:
+            return False
+        self._marks.append((now, captured))
+        while len(self._marks) > 1 and self._marks[1][0] <= now - self._window:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        elapsed = now - since
+        return elapsed >= self._window and captured - before < _SLOW_SHARE * self._expected * elapsed

@@ -1,0 +1,97 @@
+"""What is kept on disk of one epoch, so that a later run can close its books after a kill -9."""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+_STATE = "account.json"
+_CAPTURED = "captured"
+
+
+class EpochState(BaseModel):
+    """The account of an epoch as it was when it was last written, about a second ago."""
+
+    model_config = ConfigDict(frozen=True)
+
+    line: str
+    camera: str
+    product: str
+    epoch: int = Field(ge=1)
+    captured: int = Field(0, ge=0)
+    oldest_pending: int = Field(1, ge=1, description="Every older frame is published or dropped.")
+    since: AwareDatetime = Field(description="No frame from oldest_pending on was published before.")
+    dropped_sequences: list[tuple[int, int, str]] = Field(default_factory=list)
+    state_counts: dict[str, int] = Field(default_factory=dict)
+    closing: str | None = Field(None, description="Why no more frames will be captured; None while they are.")
+
+
+class EpochFolder:
+    """``<state>/<camera>/<epoch>/``: the account, the number of captured frames, and the spool if any.
+
+    The account is replaced as a whole. The number of captured frames is one 8-byte write per frame into the
+    page cache: it survives the process, and so says after a kill -9 exactly which frames there were.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._captured = os.open(path / _CAPTURED, os.O_RDWR | os.O_CREAT, 0o644)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch this folder is of."""
+        return int(self.path.name)
+
+    def note_captured(self, sequence: int) -> None:
+        """Remember that ``sequence`` frames were captured. Raises OSError when the disk refuses."""
+        os.pwrite(self._captured, sequence.to_bytes(8, "little"), 0)
+
+    def save(self, state: EpochState) -> None:
+        """Replace the account. Raises OSError when the disk refuses; the old account then stays."""
+        target, partial = self.path / _STATE, self.path / f"{_STATE}.partial"
+        partial.write_text(state.model_dump_json(), encoding="utf-8")
+        os.replace(partial, target)
+
+    def load(self) -> tuple[EpochState, int]:
+        """Return the account and the number of captured frames, which may be ahead of it.
+
+        Raises ValueError when the account is missing or damaged.
+        """
+        try:
+            state = EpochState.model_validate_json((self.path / _STATE).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ValueError(f"{self.path / _STATE}: {error}") from error
+        noted = int.from_bytes(os.pread(self._captured, 8, 0), "little")
+        return state, max(state.captured, noted)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._captured >= 0:
+            os.close(self._captured)
+            self._captured = -1
+
+    def remove(self) -> None:
+        """Delete the folder: the account is closed and acknowledged."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def set_aside(self) -> Path:
+        """Rename a folder whose account cannot be read; returns its new path."""
+        self.close()
+        target = self.path.with_name(f"{self.path.name}.unreadable")
+        os.replace(self.path, target)
+        return target
+
+
+def left_behind(camera: Path) -> list[EpochFolder]:
+    """Return the folders of earlier epochs under ``camera``, oldest first."""
+    epochs = sorted(int(path.name) for path in camera.iterdir() if path.name.isdigit() and path.is_dir())
+    return [EpochFolder(camera / str(epoch)) for epoch in epochs]
+
+
+def state_since(oldest_pending_at: datetime | None, now: datetime) -> datetime:
+    """Return the moment before which none of the open frames was published."""
+    return min(oldest_pending_at, now) if oldest_pending_at else now

@@ -1,0 +1,91 @@
+"""The way to the broker: made when the broker first answers, checked once, and told to the health page."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from steadyline.contracts.topics import Topic, Topics
+from steadyline.errors import BrokerUnavailable, ContractBroken
+from steadyline.kafka.broker import Broker, Message, Publisher, Reader
+
+_RETRY_SECONDS = 1.0
+
+
+class Link:
+    """A Publisher that need not be there at the start: cameras run, drop or spool without a broker."""
+
+    def __init__(
+        self, broker: Broker, client: str, topics: Topics, bytes_in_flight: int, now: Callable[[], float]
+    ) -> None:
+        self._broker = broker
+        self._client = client
+        self._topics = topics
+        self._bytes_in_flight = bytes_in_flight
+        self._now = now
+        self._lock = threading.Lock()
+        self._publisher: Publisher | None = None
+        self._problem = "not connected yet"
+        self._retry_at = now()
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be published; empty when it can."""
+        return "" if self._publisher is not None else self._problem
+
+    def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        """As Publisher.publish. Raises ContractBroken when the topics are missing or wrongly set."""
+        self._connected().publish(message, done)
+
+    def check(self) -> None:
+        """Connect if need be; raises BrokerUnavailable or ContractBroken."""
+        self._connected()
+
+    def reader(self) -> Reader:
+        """Return a new reader; raises BrokerUnavailable."""
+        return self._broker.reader(f"{self._client}-reader")
+
+    def flush(self, within: timedelta) -> bool:
+        """As Publisher.flush."""
+        return self._publisher.flush(within) if self._publisher is not None else True
+
+    def close(self) -> None:
+        """Never hangs."""
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def _connected(self) -> Publisher:
+        if self._publisher is not None:
+            return self._publisher
+        with self._lock:
+            if self._publisher is None:
+                self._connect()
+            assert self._publisher is not None
+            return self._publisher
+
+    def _connect(self) -> None:
+        if self._now() < self._retry_at:
+            raise BrokerUnavailable(self._problem)
+        try:
+            self._check_topics()
+            self._publisher = self._broker.publisher(self._client, self._bytes_in_flight)
+        except BrokerUnavailable as error:
+            self._problem = str(error)
+            self._retry_at = self._now() + _RETRY_SECONDS
+            raise
+
+    def _check_topics(self) -> None:
+        wanted = (self._topics.frames, self._topics.camera_status)
+        found = self._broker.describe_topics([topic.name for topic in wanted])
+        for topic in wanted:
+            if topic.name not in found:
+                raise ContractBroken(f"topic {topic.name} is missing: run `steadyline topics create`")
+            _check_topic(topic, *found[topic.name])
+
+
+def _check_topic(topic: Topic, partitions: int, config: dict[str, str]) -> None:
+    limit = int(config.get("max.message.bytes", topic.max_message_bytes))
+    if partitions != topic.partitions or limit < topic.max_message_bytes:
+        raise ContractBroken(
+            f"topic {topic.name} has {partitions} partitions and messages up to {limit} bytes; the line file "
+            f"wants {topic.partitions} and {topic.max_message_bytes}: run `steadyline topics check`"
+        )

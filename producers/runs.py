@@ -1,0 +1,50 @@
+"""Sequences as runs: sorted, disjoint (first, last, reason), merged with like neighbours."""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+Run = tuple[int, int, str]
+
+
+class Runs:
+    """A set of sequences, each with a reason."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self._runs: list[Run] = sorted(runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __contains__(self, sequence: int) -> bool:
+        index = bisect_left(self._runs, (sequence + 1,)) - 1
+        return index >= 0 and self._runs[index][1] >= sequence
+
+    def add(self, sequence: int, reason: str) -> None:
+        """Add one sequence that is not there yet."""
+        index = bisect_left(self._runs, (sequence,))
+        first = last = sequence
+        begin = end = index
+        if index and self._runs[index - 1][1:] == (sequence - 1, reason):
+            first, begin = self._runs[index - 1][0], index - 1
+        if (
+            index < len(self._runs)
+            and self._runs[index][0] == sequence + 1
+            and self._runs[index][2] == reason
+        ):
+            last, end = self._runs[index][1], index + 1
+        self._runs[begin:end] = [(first, last, reason)]
+
+    def as_list(self) -> list[Run]:
+        """Return the runs, ascending."""
+        return list(self._runs)
+
+    def counts(self) -> dict[str, int]:
+        """Return reason → number of sequences."""
+        counts: dict[str, int] = {}
+        for first, last, reason in self._runs:
+            counts[reason] = counts.get(reason, 0) + last - first + 1
+        return counts
+
+    def count_below(self, sequence: int) -> int:
+        """Return how many sequences are smaller than ``sequence``."""
+        return sum(min(last, sequence - 1) - first + 1 for first, last, _ in self._runs if first < sequence)

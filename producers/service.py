@@ -1,0 +1,65 @@
+"""The producers process: all its cameras, their statuses, and an orderly end."""
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+from producers.camera import Camera
+from producers.link import Link
+from steadyline.clock import Clock
+from steadyline.telemetry.health import Health
+from steadyline.telemetry.logs import get_logger
+
+_TURN = timedelta(milliseconds=200)  # a change of state is announced within this
+_LAST_TURN = timedelta(milliseconds=20)
+_JOIN = timedelta(seconds=2)
+
+log = get_logger(__name__)
+
+
+class Producers:
+    """Runs until every source has ended or ``stop`` is set."""
+
+    def __init__(
+        self, cameras: Sequence[Camera], link: Link, health: Health, stop_within: timedelta, clock: Clock
+    ) -> None:
+        self._cameras = cameras
+        self._link = link
+        self._health = health
+        self._stop_within = stop_within
+        self._clock = clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Capture and publish; then flush, send the final statuses and close.
+
+        Raises what ended a sending thread: Fatal, or a bug.
+        """
+        for camera in self._cameras:
+            camera.start(stop)
+        log.info("producers_started", cameras=[camera.id for camera in self._cameras])
+        try:
+            while not stop.is_set() and not self._turn():
+                self._clock.wait(stop, _TURN)
+            stop.set()
+            self._finish()
+        finally:
+            for camera in self._cameras:
+                camera.close(_JOIN)
+            self._link.close()
+        log.info("producers_stopped")
+
+    def _turn(self) -> bool:
+        """Let each camera announce itself; True when all are finished."""
+        self._health.beat()
+        self._health.set_ready("broker", not self._link.problem, self._link.problem)
+        for camera in self._cameras:
+            if camera.failure is not None:
+                raise camera.failure
+            camera.tick()
+        return all(camera.is_finished for camera in self._cameras)
+
+    def _finish(self) -> None:
+        deadline = self._clock.monotonic() + self._stop_within.total_seconds()
+        patience = threading.Event()
+        while not self._turn() and self._clock.monotonic() < deadline:
+            self._clock.wait(patience, _LAST_TURN)
