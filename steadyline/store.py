@@ -1,0 +1,114 @@
+"""The store on fsspec: evidence, model packages, training normals; ``file://``, ``memory://`` and ``s3://``."""
+
+import os
+import uuid
+from typing import Any
+
+import fsspec
+
+from steadyline.errors import InvalidConfiguration, StoreUnavailable
+
+
+class NotInStore(KeyError):
+    """There is no object under that key."""
+
+
+class Store:
+    """Objects by key below one address. Thread-safe; what is written is there whole or not at all."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(self._url)
+        except (ValueError, ImportError) as error:
+            raise InvalidConfiguration(f"store {url!r}: {error}") from error
+        self._root = str(self._root).rstrip("/")
+        self._is_local = "file" in _protocols(self._files)
+
+    def uri(self, key: str) -> str:
+        """Return the address of ``key``; ``get`` takes it as well."""
+        return f"{self._url}/{key}"
+
+    def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
+        """Write an object, replacing what was there, and return its address.
+
+        Raises StoreUnavailable when it cannot be written (a full disk, say); nothing half-written stays.
+        """
+        path = self._path(key)
+        try:
+            if self._is_local:
+                self._put_local(path, data)
+            else:
+                options = {"ContentType": content_type} if "s3" in _protocols(self._files) else {}
+                self._files.pipe_file(path, data, **options)
+        except OSError as error:
+            raise StoreUnavailable(f"{self.uri(key)} cannot be written: {error}") from error
+        return self.uri(key)
+
+    def get(self, uri_or_key: str) -> bytes:
+        """Return an object; raises NotInStore, or StoreUnavailable when the store does not answer."""
+        try:
+            return bytes(self._files.cat_file(self._path(self._key(uri_or_key))))
+        except FileNotFoundError as error:
+            raise NotInStore(uri_or_key) from error
+        except OSError as error:
+            raise StoreUnavailable(f"{uri_or_key} cannot be read: {error}") from error
+
+    def exists(self, uri_or_key: str) -> bool:
+        """True when the object is there."""
+        try:
+            return bool(self._files.exists(self._path(self._key(uri_or_key))))
+        except OSError as error:
+            raise StoreUnavailable(f"{uri_or_key} cannot be looked up: {error}") from error
+
+    def list(self, prefix: str) -> list[str]:
+        """Return the keys below ``prefix`` (a folder), ascending."""
+        try:
+            self._files.invalidate_cache()
+            found = self._files.find(self._path(prefix))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreUnavailable(f"{self.uri(prefix)} cannot be listed: {error}") from error
+        keys = (str(path)[len(self._root) + 1 :] for path in found)
+        return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".half-"))
+
+    def delete(self, prefix: str) -> None:
+        """Remove an object or everything below a folder; nothing there is fine."""
+        try:
+            self._files.rm(self._path(prefix), recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreUnavailable(f"{self.uri(prefix)} cannot be removed: {error}") from error
+
+    def _key(self, uri_or_key: str) -> str:
+        if "://" not in uri_or_key:
+            return uri_or_key
+        if not uri_or_key.startswith(self._url + "/"):
+            raise NotInStore(f"{uri_or_key} is not in the store {self._url}")
+        return uri_or_key[len(self._url) + 1 :]
+
+    def _path(self, key: str) -> str:
+        parts = key.split("/")
+        if not key or any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{key!r} is no key of the store")
+        return f"{self._root}/{key}"
+
+    def _put_local(self, path: str, data: bytes) -> None:
+        """Write beside, then rename: a reader, or a crash, never sees half an object."""
+        folder, name = os.path.split(path)
+        os.makedirs(folder, exist_ok=True)
+        half = os.path.join(folder, f".half-{uuid.uuid4().hex}-{name}")
+        try:
+            with open(half, "xb") as file:
+                file.write(data)
+            os.replace(half, path)
+        except OSError:
+            if os.path.exists(half):
+                os.unlink(half)
+            raise
+
+
+def _protocols(files: Any) -> tuple[str, ...]:
+    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)

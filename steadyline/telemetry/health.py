@@ -1,0 +1,92 @@
+"""``/livez`` (the loop advances), ``/readyz`` (with reasons) and ``/metrics`` on one port."""
+
+import json
+import threading
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from typing_extensions import override
+
+from steadyline.clock import Clock
+
+
+class Health:
+    """What the process says of itself; written by its loops, read by the server."""
+
+    def __init__(self, clock: Clock, max_silence: timedelta = timedelta(seconds=30)) -> None:
+        self._clock, self._max_silence = clock, max_silence
+        self._lock = threading.Lock()
+        self._last_beat = clock.monotonic()
+        self._parts: dict[str, tuple[bool, str]] = {}
+
+    def beat(self) -> None:
+        """The loop has turned."""
+        self._last_beat = self._clock.monotonic()
+
+    def set_ready(self, part: str, ok: bool, reason: str = "") -> None:
+        """Say whether ``part`` is ready; ``reason`` is shown while it is not."""
+        with self._lock:
+            self._parts[part] = (ok, reason)
+
+    def live(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether the loop has turned lately, and how long ago it did."""
+        silence = self._clock.monotonic() - self._last_beat
+        ok = silence <= self._max_silence.total_seconds()
+        return ok, {"live": ok, "silence_seconds": round(silence, 3)}
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether every part is ready, and why not."""
+        with self._lock:
+            parts = dict(self._parts)
+        ok = bool(parts) and all(state for state, _ in parts.values())
+        waiting = {name: reason for name, (state, reason) in parts.items() if not state}
+        return ok, {"ready": ok, "waiting_for": waiting if parts else {"start": "still starting"}}
+
+
+class HealthServer:
+    """Serves health and metrics until ``close``."""
+
+    def __init__(self, host: str, port: int, health: Health) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(health))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+            elif self.path in ("/livez", "/readyz"):
+                ok, body = health.live() if self.path == "/livez" else health.ready()
+                self._answer(200 if ok else 503, "application/json", json.dumps(body).encode())
+            else:
+                self._answer(404, "text/plain", b"/livez, /readyz and /metrics are here\n")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        @override
+        def log_message(self, format: str, *args: Any) -> None:
+            """Scrapes are not news."""
+
+    return Handler

@@ -1,0 +1,1 @@
+"""Every metric of every service, declared once, one file a service."""
