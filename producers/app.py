@@ -9,22 +9,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from producers.address import FolderOptions, SyntheticOptions, parse_source
+from producers.address import parse_source
 from producers.announce import Announcer
 from producers.backoff import Backoff
 from producers.buffer import Buffer, BufferLimits, MemoryBuffer
 from producers.camera import Camera, CameraParts
-from producers.capture import Source
 from producers.capturer import Capturer, CaptureRules
 from producers.condition import Rate
 from producers.config import ProducersSettings
 from producers.encoding import Encoding
-from producers.folder import FolderSource
+from producers.epoch_folder import left_behind
+from producers.inspection import Inspection
 from producers.ledger import Ledger
 from producers.link import Link
+from producers.quality import QualityLimits
+from producers.recover import Recovery
 from producers.sender import Sender, Window
 from producers.service import Producers
-from producers.synthetic import SyntheticSource
+from producers.sources import Wanted, open_source
+from producers.spool import Spool
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
 from steadyline.errors import InvalidConfiguration
@@ -107,53 +110,68 @@ def _claimed(state: Path, camera: str) -> Iterator[Path]:
 def _parts(
     around: Surroundings, section: CameraSection, folder: Path, link: Link, announcer: Announcer
 ) -> CameraParts:
-    settings, clock = around.settings, around.clock
+    settings, clock, line = around.settings, around.clock, around.line
+    wanted = _wanted(line, section)
     address = parse_source(section.id, section.source, around.base)
-    picture = around.line.products[section.product].picture
-    limits = PictureLimits(picture.max_bytes, picture.max_pixels)
-    ledger = Ledger(around.line.line, section.id, section.product, folder)
-    buffer = _buffer(section, settings, ledger)
+    source = open_source(address, wanted, settings, clock)
+    frames = line.kafka_topics().frames.name
+    ledger = Ledger(line.line, section.id, section.product, folder)
+    spool = Spool(section.id, folder, settings.spool_bytes, ledger.drop)
+    buffers = _buffers(section, settings, ledger, spool)
+    recovery = Recovery(frames, left_behind(folder), ledger, spool)
+    inspection = Inspection(_quality_limits(settings), wanted.limits, settings.quality_seconds, clock)
     rules = CaptureRules(
-        around.line.line,
+        line.line,
         section.id,
         section.product,
         Encoding.parse(section.id, section.encode),
-        limits,
-        MAX_FRAME_BYTES - _HEADER_ROOM,
+        wanted.limits,
+        wanted.max_message,
         address.options.limit,
+        inspection.watch,
     )
-    source = _source(around, section, limits)
     return CameraParts(
         id=section.id,
         ledger=ledger,
-        buffer=buffer,
-        capturer=Capturer(rules, source, ledger, buffer, clock),
-        sender=Sender(around.line.kafka_topics().frames.name, buffer, ledger, link, clock),
+        buffer=buffers[-1],
+        capturer=Capturer(rules, source, ledger, buffers[-1], clock),
+        sender=Sender(frames, buffers, ledger, link, clock),
         link=link,
         announcer=announcer,
         rate=Rate(source.expected_fps),
         backoff=_backoff(settings),
-        quality=lambda: None,
-        recover=lambda: None,
+        quality=lambda: inspection.state,
+        recover=lambda: recovery.run(link),
     )
 
 
-def _source(around: Surroundings, section: CameraSection, limits: PictureLimits) -> Source:
-    address = parse_source(section.id, section.source, around.base)
-    options = address.options
-    channels = around.line.products[section.product].picture.channels
-    if isinstance(options, FolderOptions):
-        most = limits.max_bytes if options.check else MAX_FRAME_BYTES - _HEADER_ROOM
-        return FolderSource(Path(address.target), options, most, around.clock)
-    if isinstance(options, SyntheticOptions):
-        return SyntheticSource(options, channels, around.clock)
-    raise InvalidConfiguration(f"camera {section.id}: {address.kind}: is not there yet")
+def _wanted(line: Line, section: CameraSection) -> Wanted:
+    picture = line.products[section.product].picture
+    limits = PictureLimits(picture.max_bytes, picture.max_pixels)
+    return Wanted(section.id, picture.channels, limits, MAX_FRAME_BYTES - _HEADER_ROOM)
 
 
-def _buffer(section: CameraSection, settings: ProducersSettings, ledger: Ledger) -> Buffer:
+def _buffers(
+    section: CameraSection, settings: ProducersSettings, ledger: Ledger, spool: Spool
+) -> list[Buffer]:
+    """Return where frames are taken from, the one that captures go to last.
+
+    The spool comes first whatever the policy is now: it may hold what an earlier run left.
+    """
+    if section.when_behind == "spool":
+        return [spool]
     limits = BufferLimits(settings.queue_frames, settings.queue_bytes)
-    policy = "block" if section.when_behind == "spool" else section.when_behind
-    return MemoryBuffer(policy, limits, ledger.drop)
+    return [spool, MemoryBuffer(section.when_behind, limits, ledger.drop)]
+
+
+def _quality_limits(settings: ProducersSettings) -> QualityLimits:
+    return QualityLimits(
+        settings.dark_below,
+        settings.bright_above,
+        settings.frozen_below,
+        settings.blurred_below,
+        settings.quality_checks,
+    )
 
 
 def _backoff(settings: ProducersSettings) -> Backoff:

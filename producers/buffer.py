@@ -32,6 +32,10 @@ class Buffer(Protocol):
         """A taken frame was published or dropped: nothing of it need be kept. Any thread, any order."""
         ...
 
+    def close(self, reason: str) -> None:
+        """Nothing more is put or taken: drop for ``reason`` what cannot outlive the process."""
+        ...
+
     @property
     def size_bytes(self) -> int:
         """Bytes kept."""
@@ -84,6 +88,13 @@ class MemoryBuffer(Buffer):
     @override
     def settle(self, frame: FrameId) -> None:
         pass
+
+    @override
+    def close(self, reason: str) -> None:
+        with self._changed:
+            left = [self._pop() for _ in range(len(self._frames))]
+        for frame in left:
+            self._drop(frame.id, reason)
 
     @property
     @override

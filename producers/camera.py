@@ -103,6 +103,7 @@ class Camera:
         self._closed.set()
         for thread in self._threads:
             thread.join(within.total_seconds())
+        self._parts.buffer.close("stopped")
         for book in self._parts.ledger.books:
             book.save(self._clock.now())
             log.warning("account_left_open", camera=self.id, epoch=book.epoch, pending=book.account.pending)

@@ -20,12 +20,15 @@ class Encoded:
     check: bool = True
 
 
+Content = Encoded | Pixels | PoisonMessage
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """One captured frame: encoded, as pixels, or the reason why there is no picture to be had."""
 
     captured_at: datetime
-    content: Encoded | Pixels | PoisonMessage
+    content: Content
 
 
 class CameraLost(Transient):

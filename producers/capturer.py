@@ -17,12 +17,18 @@ from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.metrics import producers as metrics
 from steadyline.telemetry.tracing import span
 
+Watch = Callable[[Capture], None]
+
 log = get_logger(__name__)
+
+
+def _nobody(_capture: Capture) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What one camera's frames are: whose, within which limits, encoded how, how many."""
+    """What one camera's frames are: whose, within which limits, encoded how, how many, watched by whom."""
 
     line: str
     camera: str
@@ -31,6 +37,7 @@ class CaptureRules:
     limits: PictureLimits
     max_message: int
     most: int | None = None
+    watch: Watch = _nobody
 
 
 class Capturer:
@@ -48,7 +55,6 @@ class Capturer:
         self.captured = 0
         self.lost: str | None = "starting"
         self.ended: str | None = None
-        self.watch: Callable[[Capture], None] = lambda _capture: None
 
     def run(self, stop: threading.Event, backoff: Backoff) -> None:
         """Capture until the source is exhausted, the limit is reached or ``stop`` is set."""
@@ -96,7 +102,7 @@ class Capturer:
         )
         self._buffer.put(frame, stop)
         self._in_hand = None
-        self.watch(capture)
+        rules.watch(capture)
 
     def _lose(self, why: str, detail: str) -> None:
         self._drop_in_hand("internal_error")

@@ -64,8 +64,12 @@ class EpochFolder:
             state = EpochState.model_validate_json((self.path / _STATE).read_bytes())
         except (OSError, ValidationError) as error:
             raise ValueError(f"{self.path / _STATE}: {error}") from error
-        noted = int.from_bytes(os.pread(self._captured, 8, 0), "little")
-        return state, max(state.captured, noted)
+        return state, max(state.captured, self.noted_captured)
+
+    @property
+    def noted_captured(self) -> int:
+        """What ``note_captured`` was last told; 0 before."""
+        return int.from_bytes(os.pread(self._captured, 8, 0), "little")
 
     def close(self) -> None:
         """Let go of the files."""
@@ -77,13 +81,6 @@ class EpochFolder:
         """Delete the folder: the account is closed and acknowledged."""
         self.close()
         shutil.rmtree(self.path, ignore_errors=True)
-
-    def set_aside(self) -> Path:
-        """Rename a folder whose account cannot be read; returns its new path."""
-        self.close()
-        target = self.path.with_name(f"{self.path.name}.unreadable")
-        os.replace(self.path, target)
-        return target
 
 
 def left_behind(camera: Path) -> list[EpochFolder]:

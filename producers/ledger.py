@@ -82,8 +82,8 @@ class Ledger:
     """All open books of one camera; the newest takes the captures."""
 
     def __init__(self, line: str, camera: str, product: str, folder: Path) -> None:
+        self.camera = camera
         self._line = line
-        self._camera = camera
         self._product = product
         self._path = folder
         self._lock = threading.Lock()
@@ -101,6 +101,12 @@ class Ledger:
         """The book that takes captures; None before the first and after the end."""
         return self._current
 
+    def blank_state(self, epoch: int, since: datetime) -> EpochState:
+        """Return the state of an epoch of which nothing is known yet."""
+        return EpochState(
+            line=self._line, camera=self.camera, product=self._product, epoch=epoch, since=since
+        )
+
     def add(self, book: Book) -> None:
         """Take over the book of an earlier run."""
         with self._lock:
@@ -110,9 +116,7 @@ class Ledger:
         """Begin a new epoch. Raises OSError when the disk refuses."""
         with self._lock:
             epoch = max(time.time_ns(), *(e + 1 for e in self._books), 1)
-            state = EpochState(
-                line=self._line, camera=self._camera, product=self._product, epoch=epoch, since=now
-            )
+            state = self.blank_state(epoch, now)
             folder = EpochFolder(self._path / str(epoch))
             folder.save(state)
             self._books[epoch] = self._current = Book(state, Account(), folder)
@@ -130,9 +134,9 @@ class Ledger:
         try:
             book.folder.note_captured(sequence)
         except OSError as error:
-            log.warning("captured_unsaved", camera=self._camera, error=str(error))
-        metrics.CAPTURED.add(camera=self._camera)
-        return FrameId(self._camera, book.epoch, sequence)
+            log.warning("captured_unsaved", camera=self.camera, error=str(error))
+        metrics.CAPTURED.add(camera=self.camera)
+        return FrameId(self.camera, book.epoch, sequence)
 
     def publish(self, frame: FrameId) -> None:
         """Note that the broker has the frame."""
@@ -168,7 +172,7 @@ class Ledger:
         with self._lock:
             book = self._books.get(frame.epoch)
         if book is not None and change(book):
-            count(camera=self._camera)
+            count(camera=self.camera)
 
 
 __all__ = ["MAX_RUNS", "Book", "Ledger"]

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -17,9 +18,12 @@ from steadyline.kafka.broker import Message
 from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.metrics import producers as metrics
 
+_AT_ONCE = timedelta(0)
 _IDLE = timedelta(milliseconds=100)
 _FULL = timedelta(milliseconds=5)  # a 60 KB frame takes 0.3 ms on loopback; the window refills within a few
 _AWAY = timedelta(milliseconds=500)
+_CALM = timedelta(seconds=1)
+_MOST_ATTEMPTS = 5  # of a frame the broker refuses although it answers
 
 log = get_logger(__name__)
 
@@ -38,20 +42,23 @@ class InFlight:
 
     frame: Frame
     sent_at: float
+    attempts: int
     error: Exception | None = None
 
 
 class Sender:
-    """Takes frames from the buffer and publishes them.
+    """Takes frames from the buffers, the first before the second, and publishes them.
 
     A frame whose delivery failed may be on the topic all the same. So nothing more is sent until the rest in
     flight is decided; then the topic itself is asked. What is there counts as published; what is not is sent
-    again, unless a later frame went through (order comes first): then it is dropped.
+    again, unless a later frame went through (order comes first) or it failed too often: then it is dropped.
     """
 
-    def __init__(self, topic: str, buffer: Buffer, ledger: Ledger, link: Link, clock: Clock) -> None:
+    def __init__(
+        self, topic: str, buffers: Sequence[Buffer], ledger: Ledger, link: Link, clock: Clock
+    ) -> None:
         self._topic = topic
-        self._buffer = buffer
+        self._buffers = buffers
         self._ledger = ledger
         self._link = link
         self._clock = clock
@@ -59,21 +66,12 @@ class Sender:
         self._lock = threading.Lock()
         self._in_flight: dict[FrameId, InFlight] = {}
         self._doubtful: dict[FrameId, InFlight] = {}
+        self._attempts: dict[FrameId, int] = {}  # of frames whose delivery failed before
         self._again: deque[Frame] = deque()  # before anything from the buffer
 
     def limit(self, window: Window) -> None:
         """Set the bound on what is in flight."""
         self._window = window
-
-    def send_first(self, frames: deque[Frame]) -> None:
-        """Send ``frames``, left behind by an earlier run, before all else."""
-        self._again.extend(frames)
-
-    @property
-    def is_idle(self) -> bool:
-        """True when nothing is in flight, in doubt or waiting to be sent again."""
-        with self._lock:
-            return not (self._in_flight or self._doubtful or self._again)
 
     def turn(self, stop: threading.Event) -> bool:
         """Do one thing: settle what is in doubt or send one frame. False when there was nothing to do.
@@ -102,7 +100,12 @@ class Sender:
         return True
 
     def _next(self) -> Frame | None:
-        return self._again.popleft() if self._again else self._buffer.take(_IDLE)
+        if self._again:
+            return self._again.popleft()
+        for buffer in self._buffers[:-1]:
+            if (frame := buffer.take(_AT_ONCE)) is not None:
+                return frame
+        return self._buffers[-1].take(_IDLE)
 
     def _hold(self, frame: Frame, stop: threading.Event, wait: timedelta) -> None:
         self._again.appendleft(frame)
@@ -116,7 +119,8 @@ class Sender:
 
     def _send(self, frame: Frame) -> None:
         with self._lock:
-            self._in_flight[frame.id] = InFlight(frame, self._clock.monotonic())
+            attempts = self._attempts.get(frame.id, 0) + 1
+            self._in_flight[frame.id] = InFlight(frame, self._clock.monotonic(), attempts)
         message = Message(self._topic, frame.key, frame.picture, frame.headers())
         try:
             self._link.publish(message, partial(self._done, frame.id))
@@ -130,14 +134,14 @@ class Sender:
         with self._lock:
             entry = self._in_flight.pop(frame)
             if error is not None:
-                self._doubtful[frame] = InFlight(entry.frame, entry.sent_at, error)
+                self._doubtful[frame] = replace(entry, error=error)
                 return
         self._published(entry)
 
     def _published(self, entry: InFlight) -> None:
         frame = entry.frame
         self._ledger.publish(frame.id)
-        self._buffer.settle(frame.id)
+        self._settle(frame.id)
         metrics.PUBLISHED_BYTES.add(len(frame.picture), camera=frame.id.camera)
         metrics.PUBLISH_SECONDS.record(self._clock.monotonic() - entry.sent_at)
 
@@ -151,12 +155,15 @@ class Sender:
             self._clock.wait(stop, _FULL)
             return
         try:
+            self._look(doubtful)  # the broker answers again; what it still had in its queues it will do now
+            self._clock.wait(stop, _CALM)
             found = self._look(doubtful)
         except BrokerUnavailable as error:
             log.debug("broker_unavailable", error=str(error))
             self._clock.wait(stop, _AWAY)
             return
         again = [entry for entry in doubtful if not self._decide(entry, found)]
+        self._attempts = {entry.frame.id: entry.attempts for entry in again}
         self._again.extendleft(entry.frame for entry in reversed(again))
         with self._lock:
             self._doubtful.clear()
@@ -172,13 +179,13 @@ class Sender:
     def _decide(self, entry: InFlight, found: dict[int, set[int]]) -> bool:
         """Settle one frame from what is on the topic; False when it is to be sent again."""
         frame = entry.frame.id
-        later = max(found.get(frame.epoch, ()), default=0)
+        later = max(found.get(frame.epoch, ()), default=0) > frame.sequence
         log.warning("delivery_failed", frame=str(frame), error=str(entry.error))
         if frame.sequence in found.get(frame.epoch, ()):
             self._published(entry)
         elif isinstance(entry.error, PoisonMessage):
             self._drop(frame, entry.error.reason)
-        elif later > frame.sequence:
+        elif later or entry.attempts >= _MOST_ATTEMPTS:
             self._drop(frame, "delivery_failed")
         else:
             return False
@@ -186,7 +193,11 @@ class Sender:
 
     def _drop(self, frame: FrameId, reason: str) -> None:
         self._ledger.drop(frame, reason)
-        self._buffer.settle(frame)
+        self._settle(frame)
+
+    def _settle(self, frame: FrameId) -> None:
+        for buffer in self._buffers:
+            buffer.settle(frame)
 
 
 def _order(frame: Frame) -> tuple[int, int]:

@@ -11,7 +11,25 @@ PUBLISHED = counter(
 DROPPED = counter(
     "producers_frames_dropped_total",
     "Frames captured and never published, by reason.",
-    labels=("camera", "reason"),
+    labels={
+        "camera": None,
+        "reason": (
+            "drop_oldest",
+            "drop_newest",
+            "spool_full",
+            "spool_failed",
+            "spool_corrupt",
+            "delivery_failed",
+            "internal_error",
+            "stopped",
+            "producer_killed",
+            "empty_picture",
+            "picture_too_large",
+            "picture_too_many_pixels",
+            "unsupported_format",
+            "undecodable_picture",
+        ),
+    },
 )
 PENDING = gauge(
     "producers_pending_frames",
@@ -34,7 +52,23 @@ BUFFER_BYTES = gauge(
 RECONNECTS = counter(
     "producers_reconnects_total",
     "Times a camera was lost and is tried again, by reason.",
-    labels=("camera", "reason"),
+    labels={
+        "camera": None,
+        "reason": (
+            "folder_missing",
+            "no_files",
+            "io_error",
+            "not_found",
+            "refused",
+            "unauthorized",
+            "timeout",
+            "end_of_stream",
+            "invalid_data",
+            "no_video",
+            "too_many_pixels",
+            "internal_error",
+        ),
+    },
 )
 UP = gauge("producers_camera_up", "1 while the camera's state is up, otherwise 0.", labels=("camera",))
 QUALITY_SECONDS = histogram(

@@ -2,10 +2,12 @@
 
 import os
 import threading
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from producers.address import FolderOptions
 from producers.capture import CameraLost, Capture, Encoded
@@ -86,12 +88,13 @@ class Visitor(ManualClock):
         self._names = names
         self._stop = stop
 
-    def wait(self, stop: threading.Event, duration: object) -> bool:  # type: ignore[override]
+    @override
+    def wait(self, stop: threading.Event, duration: timedelta) -> bool:
         if self._names:
             fill(self._folder, self._names.pop(0))
         elif stop is self._stop and self.monotonic() > 5:
             self._stop.set()
-        return super().wait(stop, duration)  # type: ignore[arg-type]
+        return super().wait(stop, duration)
 
 
 def test_a_watched_folder_gives_new_files_once_complete(tmp_path: Path) -> None:
