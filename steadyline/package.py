@@ -3,31 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Protocol
 
 from pydantic import JsonValue, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
 from steadyline.errors import PackageRejected
+from steadyline.store import Store
 
 MODEL, CONFIG, CARD, WEIGHTS = "model.onnx", "config.pbtxt", "card.json", "weights.safetensors"
 FILES = (MODEL, CONFIG, CARD, WEIGHTS)
 SUMS = "SHA256SUMS"  # for a package on its own, without an event; `sha256sum -c` reads it too
 
 _TYPES = {CONFIG: "text/plain", CARD: "application/json"}
-
-
-class PackageStore(Protocol):
-    """What a package needs of the store."""
-
-    def put(self, key: str, data: bytes, content_type: str) -> str: ...
-
-    def get(self, key: str) -> bytes: ...
-
-    def exists(self, key: str) -> bool: ...
-
-    def uri(self, key: str) -> str: ...
 
 
 class Card(Part):
@@ -78,7 +66,7 @@ def package_key(product: str, version: int) -> str:
     return f"models/{product}/{version}"
 
 
-def write_package(store: PackageStore, folder: str, files: Mapping[str, bytes]) -> Package:
+def write_package(store: Store, folder: str, files: Mapping[str, bytes]) -> Package:
     """Write the four files under ``folder`` (a key, "" for the store itself) and return their digests.
 
     The sums come last: a package without them is one whose writing was cut short.
@@ -93,7 +81,7 @@ def write_package(store: PackageStore, folder: str, files: Mapping[str, bytes]) 
     return Package(uri=store.uri(folder), digests=digests)
 
 
-def read_package(store: PackageStore, folder: str) -> Package:
+def read_package(store: Store, folder: str) -> Package:
     """Return a package by its own sums (a folder that ``fit --out`` wrote); raises PackageRejected."""
     if not store.exists(_key(folder, SUMS)):
         raise PackageRejected(f"{store.uri(folder)} is no finished model package: {SUMS} is missing")
@@ -102,7 +90,7 @@ def read_package(store: PackageStore, folder: str) -> Package:
     return Package(uri=store.uri(folder), digests=digests)
 
 
-def load_package(store: PackageStore, package: Package) -> dict[str, bytes]:
+def load_package(store: Store, package: Package) -> dict[str, bytes]:
     """Return file name → bytes of a package, every one checked against its digest.
 
     Raises PackageRejected when a file is missing, unknown or does not match; StoreUnavailable when the

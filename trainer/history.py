@@ -94,6 +94,20 @@ def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEv
     return _next(event, step.at, models=models, changes=changes, live_version=step.version, health=None)
 
 
+def refresh(event: ModelEvent, model: Model) -> ModelEvent:
+    """Return the event with a listed version as its card has it (an old one lost its camera calibrations)."""
+    return event.model_copy(
+        update={
+            "models": [
+                model.model_copy(update={"state": known.state, "reason": known.reason})
+                if known.version == model.version
+                else known
+                for known in event.models
+            ]
+        }
+    )
+
+
 def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEvent:
     """Return the event with something said of a version whose state stays (a refused command, say)."""
     model = find(event, version)

@@ -50,6 +50,13 @@ class ModelRepository:
                 f"version {version} of {product} cannot be written to {folder}: {error}"
             ) from error
 
+    def touch(self, product: str, version: int) -> None:
+        """Make Triton see the version as changed, so that the next load really loads it."""
+        try:
+            (self._root / product / str(version) / MODEL).touch()
+        except OSError as error:
+            raise StoreUnavailable(f"version {version} of {product} cannot be touched: {error}") from error
+
     def remove(self, product: str, version: int) -> None:
         """Take a version out; one that is not there is fine."""
         folder = self._root / product

@@ -5,11 +5,11 @@ from steadyline.telemetry.metrics.instrument import counter, gauge, histogram
 TRAININGS = counter(
     "trainer_trainings_total",
     "Trainings that ended, by how.",
-    labels=("product", "outcome"),  # trained, failed, stopped
+    labels={"product": None, "outcome": ("trained", "failed", "stopped", "died")},
 )
 TRAINING_SECONDS = histogram(
     "trainer_training_duration_seconds",
-    "How long a training took, resumed parts counted once.",
+    "From the order of a training to its decision, restarts included.",
     labels=("product",),
     buckets=(30, 60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, 30720),
 )
@@ -21,12 +21,33 @@ TRAINING_PROGRESS = gauge(
 DECISIONS = counter(
     "trainer_gate_decisions_total",
     "What the gate decided; the word is the refusal's reason, or passed.",
-    labels=("product", "word"),
+    labels={
+        "product": None,
+        "word": (
+            "passed",
+            "clean_worse",
+            "robust_worse",
+            "corrupted_worse",
+            "clean_floor",
+            "masked_gradients",
+            "not_finite",
+        ),
+    },
 )
 PROMOTIONS = counter(
     "trainer_promotions_total",
-    "Versions put in service, or not: live, load_failed, load_timeout, wrong_answer, rolled_back.",
-    labels=("product", "outcome"),
+    "Versions put in service, or why not.",
+    labels={
+        "product": None,
+        "outcome": (
+            "live",
+            "rolled_back",
+            "load_failed",
+            "wrong_answer",
+            "no_answer",
+            "package_rejected",
+        ),
+    },
 )
 LIVE_VERSION = gauge("trainer_live_version", "Version in service.", labels=("product",))
 CLEAN_AUROC = gauge(
@@ -62,22 +83,26 @@ WATCH_FAILURES = counter(
 RESERVOIR = gauge(
     "trainer_reservoir_frames",
     "Stream normals, in quarantine or admitted.",
-    labels=("product", "state"),
+    labels={"product": None, "state": ("quarantined", "admitted")},
 )
 RESERVOIR_DROPPED = counter(
     "trainer_reservoir_dropped_total",
     "Stream normals not kept, by reason word.",
-    labels=("product", "reason"),
+    labels={"product": None, "reason": ("near_anomalous_run", "labelled", "not_sampled")},
 )
 BANK_REBUILDS = counter(
     "trainer_bank_rebuilds_total",
-    "Banks made: first, for new normals, or again after a loss.",
-    labels=("product", "why"),
+    "Banks made again after a loss.",
+    labels=("product",),
 )
 COMMANDS = counter(
     "trainer_commands_total",
     "Commands answered, by action and by done or refused.",
-    labels=("product", "action", "outcome"),
+    labels={
+        "product": None,
+        "action": ("promote", "rollback", "retrain", "shadow"),
+        "outcome": ("done", "refused"),
+    },
 )
 HOLDS_CLAIM = gauge(
     "trainer_claim_held_info",

@@ -1,0 +1,192 @@
+"""``steadyline models``: what versions there are, what became of them, and orders to the trainer."""
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from steadyline.clock import SystemClock
+from steadyline.contracts.model_command import Action, ModelCommand
+from steadyline.contracts.model_event import Change, Model, ModelEvent
+from steadyline.errors import InvalidConfiguration
+from steadyline.kafka.broker import Broker
+from steadyline.kafka.client import KafkaBroker
+from steadyline.lifecycle import EXIT_FAILED
+from steadyline.line import Line, load_line
+from steadyline.models import Sent, await_answer, newest_events, send
+from steadyline.settings import KafkaSettings, read_settings
+
+app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)
+
+LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow until the trainer has answered.")]
+Within = Annotated[float, typer.Option("--within", help="Seconds to wait at most.")]
+Why = Annotated[str, typer.Option("--why", help="Reason, kept in the history.")]
+ProductName = Annotated[str, typer.Argument(help="A product of the line.")]
+
+
+@app.command("list")
+def list_models(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
+    """List every product's versions with state, figures and reason."""
+    with _line_broker(line) as (config, broker):
+        events = newest_events(broker, config.kafka_topics().model_events)
+    if as_json:
+        rows = {product: [_row(model) for model in event.models] for product, event in events.items()}
+        print(json.dumps({"products": rows}, indent=2))
+        return
+    table = Table()
+    for column in ("product", "version", "state", "detector", "clean", "attacked", "trained", "reason"):
+        table.add_column(column)
+    for product, event in sorted(events.items()):
+        for model in event.models:
+            table.add_row(product, *_cells(model))
+    _console().print(table if events else "no model has been trained yet")
+
+
+@app.command()
+def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
+    """Show every change of a product's versions, oldest first, and what the watch last found."""
+    with _line_broker(line) as (config, broker):
+        event = _event_of(config, broker, product)
+    if as_json:
+        changes = [change.model_dump(mode="json") for change in event.changes]
+        health = event.health.model_dump(mode="json") if event.health else None
+        print(json.dumps({"product": product, "changes": changes, "health": health}, indent=2))
+        return
+    console = _console()
+    for change in event.changes:
+        console.print(_sentence(change), highlight=False)
+    if event.health is not None:
+        console.print(f"watch: version {event.health.version} is {event.health.state}: {event.health.reason}")
+
+
+@app.command()
+def promote(
+    product: ProductName,
+    version: Annotated[int, typer.Argument(help="The version to put in service.")],
+    line: LineFile = Path("line.yaml"),
+    why: Why = "",
+    wait: Wait = False,
+    within: Within = 120.0,
+) -> None:
+    """Put a version in service: a candidate, or one that was live before."""
+    _order(line, _Order(product, "promote", version, why), timedelta(seconds=within) if wait else None)
+
+
+@app.command()
+def rollback(
+    product: ProductName,
+    line: LineFile = Path("line.yaml"),
+    why: Why = "",
+    wait: Wait = False,
+    within: Within = 120.0,
+) -> None:
+    """Put the version back in service that was live before the present one."""
+    _order(line, _Order(product, "rollback", None, why), timedelta(seconds=within) if wait else None)
+
+
+@app.command()
+def retrain(
+    product: ProductName,
+    line: LineFile = Path("line.yaml"),
+    why: Why = "",
+    wait: Wait = False,
+    within: Within = 3600.0,
+) -> None:
+    """Train a new version now; it goes live when it passes the gate."""
+    _order(line, _Order(product, "retrain", None, why), timedelta(seconds=within) if wait else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    product: str
+    action: Action
+    version: int | None
+    why: str
+
+
+def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
+    """Send the order and, when asked to, follow it; exit status 1 when it was refused or not answered."""
+    with _line_broker(line) as (config, broker):
+        topics = config.kafka_topics()
+        if order.product not in config.products:
+            raise InvalidConfiguration(f"{line} has no product {order.product!r}")
+        known = newest_events(broker, topics.model_events).get(order.product)
+        command = ModelCommand(
+            product=order.product,
+            action=order.action,
+            version=order.version,
+            who=getpass.getuser(),
+            at=datetime.now(UTC),
+            why=order.why,
+        )
+        offset = send(broker, topics.model_commands, config.line, command)
+        if wait is None:
+            _console().print(f"{order.action} was ordered for {order.product}; --wait follows it")
+            return
+        versions = frozenset(model.version for model in known.models) if known else frozenset()
+        sent = Sent(command, offset, versions)
+        change, _ = await_answer(broker, topics.model_events, sent, SystemClock(), wait)
+    if change is None:
+        _console().print(f"[red]no answer within {wait}[/]: is a trainer running? The order stands.")
+        raise typer.Exit(EXIT_FAILED)
+    _console().print(_sentence(change), highlight=False)
+    if change.after != "live" or change.reason.startswith("refused"):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@contextmanager
+def _line_broker(path: Path) -> Iterator[tuple[Line, Broker]]:
+    line = load_line(path)
+    broker = KafkaBroker(read_settings(KafkaSettings), "steadyline-models")
+    try:
+        yield line, broker
+    finally:
+        broker.close()
+
+
+def _event_of(config: Line, broker: Broker, product: str) -> ModelEvent:
+    if product not in config.products:
+        raise InvalidConfiguration(f"the line has no product {product!r}")
+    event = newest_events(broker, config.kafka_topics().model_events).get(product)
+    if event is None:
+        raise InvalidConfiguration(f"{product} has no model yet")
+    return event
+
+
+def _row(model: Model) -> dict[str, object]:
+    fields = {"version", "detector", "state", "reason", "trained_at", "package", "lineage", "figures"}
+    return model.model_dump(mode="json", include=fields)
+
+
+def _cells(model: Model) -> tuple[str, ...]:
+    clean, attacked = (model.figures.get(name) for name in ("clean_auroc", "attacked_auroc"))
+    return (
+        str(model.version),
+        f"[bold green]{model.state}[/]" if model.state == "live" else model.state,
+        model.detector,
+        "–" if clean is None else f"{clean:.3f}",
+        "–" if attacked is None else f"{attacked:.3f}",
+        model.trained_at.strftime("%Y-%m-%d %H:%M"),
+        model.reason,
+    )
+
+
+def _sentence(change: Change) -> str:
+    before = change.before or "nothing"
+    return (
+        f"{change.at:%Y-%m-%d %H:%M:%S} version {change.version}: {before} → {change.after}: {change.reason}"
+    )
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True)

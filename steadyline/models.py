@@ -1,0 +1,98 @@
+"""A product's models as anyone may see them, orders to the trainer, and waiting for its answer."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from steadyline.clock import Clock
+from steadyline.contracts.model_command import ModelCommand
+from steadyline.contracts.model_event import Change, ModelEvent
+from steadyline.contracts.topics import Topic
+from steadyline.errors import BrokerUnavailable, MalformedMessage
+from steadyline.kafka.broker import Broker, Message, Partition, Record
+
+SENT_WITHIN = timedelta(seconds=20)
+
+
+def newest_events(broker: Broker, topic: Topic) -> dict[str, ModelEvent]:
+    """Return product → its newest event; raises BrokerUnavailable."""
+    reader = broker.reader("steadyline-models")
+    try:
+        return dict(_decoded(reader.read(topic.name)))
+    finally:
+        reader.close()
+
+
+def send(broker: Broker, topic: Topic, line: str, command: ModelCommand) -> int:
+    """Write an order; returns an offset that is at most its own, to wait with.
+
+    Raises BrokerUnavailable when the broker does not acknowledge it.
+    """
+    offset = broker.end_offsets([topic.name]).get(Partition(topic.name, 0), 0)
+    publisher = broker.publisher("steadyline-models", bytes_in_flight=1 << 20)
+    outcome: list[Exception | None] = []
+    headers = command.headers(line, command.product, command.at)
+    try:
+        publisher.publish(
+            Message(topic.name, command.product.encode(), command.encode(), headers), outcome.append
+        )
+        if not publisher.flush(SENT_WITHIN) or outcome != [None]:
+            raise BrokerUnavailable(f"the order was not written to {topic.name}: {outcome}")
+    finally:
+        publisher.close()
+    return offset
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order on its way, and what was known when it was sent."""
+
+    command: ModelCommand
+    offset: int
+    versions_before: frozenset[int]
+
+
+def answer_to(sent: Sent, event: ModelEvent | None) -> Change | None:
+    """Return the change that answers the order, None while there is none.
+
+    A promotion or a rollback is answered when its version is live or was refused; a training when the
+    version it made is live or rejected.
+    """
+    if event is None or event.commands_until <= sent.offset:
+        return None
+    since = [change for change in event.changes if change.at >= sent.command.at]
+    refusals = [change for change in since if change.reason.startswith(f"refused: {sent.command.action}")]
+    if refusals:
+        return refusals[-1]
+    decided = [change for change in since if change.after in ("live", "rejected")]
+    if sent.command.action == "retrain":
+        decided = [change for change in decided if change.version not in sent.versions_before]
+    return decided[-1] if decided else None
+
+
+def await_answer(
+    broker: Broker, topic: Topic, sent: Sent, clock: Clock, within: timedelta
+) -> tuple[Change | None, ModelEvent | None]:
+    """Follow the events until the order is answered; (None, newest event) when time ran out."""
+    reader = broker.reader("steadyline-models")
+    end = clock.monotonic() + within.total_seconds()
+    newest: ModelEvent | None = None
+    try:
+        while clock.monotonic() < end:
+            for product, event in _decoded(reader.follow(topic.name, timedelta(milliseconds=200))):
+                newest = event if product == sent.command.product else newest
+            change = answer_to(sent, newest)
+            if change is not None:
+                return change, newest
+        return None, newest
+    finally:
+        reader.close()
+
+
+def _decoded(records: Iterable[Record]) -> Iterator[tuple[str, ModelEvent]]:
+    for record in records:
+        try:
+            event = ModelEvent.decode(record.value)
+        except MalformedMessage:
+            continue  # not for us to judge: the audit and the trainer say so
+        yield event.product, event

@@ -1,0 +1,42 @@
+"""The trainer's side of model-events.v1: the newest event of a product, and the next one."""
+
+from datetime import timedelta
+
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.errors import BrokerUnavailable, MalformedMessage
+from steadyline.kafka.broker import Message, Publisher, Reader
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+ACKNOWLEDGED_WITHIN = timedelta(seconds=20)
+
+
+class Announcer:
+    """Reads and writes the compacted topic. One per product's thread."""
+
+    def __init__(self, publisher: Publisher, reader: Reader, topic: str, line: str) -> None:
+        self._publisher, self._reader, self._topic, self._line = publisher, reader, topic, line
+
+    def newest(self, product: str) -> ModelEvent | None:
+        """Return the newest event of ``product``; raises BrokerUnavailable during an outage."""
+        found: ModelEvent | None = None
+        for record in self._reader.read(self._topic):
+            if record.key != product.encode() or record.value is None:
+                continue
+            try:
+                found = ModelEvent.decode(record.value)
+            except MalformedMessage as error:
+                log.error("unreadable_model_event", offset=record.offset, error=str(error))
+        return found
+
+    def announce(self, event: ModelEvent) -> None:
+        """Write the event and wait until the broker has it; raises BrokerUnavailable otherwise."""
+        key = event.product.encode()
+        headers = event.headers(self._line, event.product, event.at)
+        outcome: list[Exception | None] = []
+        self._publisher.publish(Message(self._topic, key, event.encode(), headers), outcome.append)
+        if not self._publisher.flush(ACKNOWLEDGED_WITHIN) or not outcome:
+            raise BrokerUnavailable(f"the event of {event.product} was not acknowledged in time")
+        if outcome[0] is not None:
+            raise BrokerUnavailable(f"the event of {event.product} was not written: {outcome[0]}")

@@ -1,0 +1,38 @@
+"""What the trainer reads from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import SettingsConfigDict
+
+from steadyline.settings import Settings
+from trainer.serving_config import Serving
+
+
+class TrainerSettings(Settings):
+    """The trainer's own settings."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINER_")
+
+    work: Path = Field(
+        Path("var/trainer"), description="Folder for checkpoints and the trainer's own name; not shared."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the first training; later ones add the version.")
+    accelerator: Literal["cpu", "gpu"] = Field(
+        "cpu", description="What Triton runs the models on; gpu adds TensorRT."
+    )
+    instances: PositiveInt = Field(1, description="Copies of the model that Triton runs per device.")
+    threads: PositiveInt = Field(2, description="CPU threads of one copy.")
+    max_batch: PositiveInt = Field(32, description="Largest batch that Triton makes.")
+    precision: Literal["FP32", "FP16"] = Field("FP32", description="TensorRT precision, with gpu.")
+    load_seconds: PositiveFloat = Field(60.0, description="Deadline for Triton to load a version.")
+
+    def serving(self) -> Serving:
+        """Return how Triton is to serve the models."""
+        return Serving(self.accelerator, self.instances, self.threads, self.max_batch, self.precision)
+
+    def load_deadline(self) -> timedelta:
+        """Return the deadline of one load."""
+        return timedelta(seconds=self.load_seconds)

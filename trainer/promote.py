@@ -1,0 +1,95 @@
+"""Put a version in service: written beside the old one, loaded, probed. Any failure takes it out again."""
+
+from collections.abc import Mapping
+
+from steadyline.probe import probe
+from steadyline.triton import TritonClient
+
+from steadyline.contracts.model_event import Model
+from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.telemetry.logs import get_logger
+from trainer.repository import ModelRepository
+
+log = get_logger(__name__)
+
+
+class PromotionFailed(Exception):
+    """The version is not in service and the old one still is; ``word`` says why."""
+
+    def __init__(self, word: str, message: str) -> None:
+        super().__init__(f"{word}: {message}")
+        self.word = word
+
+
+class Promoter:
+    """Brings versions of a product into Triton and out of it."""
+
+    def __init__(self, repository: ModelRepository, triton: TritonClient) -> None:
+        self._repository, self._triton = repository, triton
+
+    def put_beside(self, product: str, model: Model, files: Mapping[str, bytes], live: int | None) -> None:
+        """Serve ``model`` beside version ``live`` and check its known answers.
+
+        Raises PromotionFailed when the version cannot be loaded or answers wrongly: it is then taken out and
+        ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away: nothing is
+        decided, and the same call may be made again.
+        """
+        self._repository.publish(product, model.version, files, keep=live)
+        try:
+            self._load(product, model.version)
+            self._probe(model, product)
+        except PromotionFailed as failure:
+            log.warning("promotion_failed", product=product, version=model.version, error=str(failure))
+            self._take_out(product, model.version, live)
+            raise
+        log.info("version_served", product=product, version=model.version, beside=live)
+
+    def put_back(self, product: str, live: Model, files: Mapping[str, bytes], previous: int | None) -> None:
+        """Serve the live version again after Triton lost it; raises InferenceUnavailable if it is not."""
+        self._repository.publish(product, live.version, files, keep=previous)
+        self._triton.load(product)
+        if not self.is_served(product, live.version):
+            raise InferenceUnavailable(f"version {live.version} of {product} was loaded and is not ready")
+
+    def is_served(self, product: str, version: int) -> bool:
+        """Return whether Triton has the version ready; raises InferenceUnavailable when it is away."""
+        return any(
+            entry.name == product and entry.version == version and entry.state == "READY"
+            for entry in self._triton.index()
+        )
+
+    def mend(self, product: str, version: int) -> None:
+        """Load a version again whose server process died under it (Triton does not notice by itself)."""
+        self._repository.touch(product, version)
+        self._triton.load(product)
+
+    def _load(self, product: str, version: int) -> None:
+        """A failed load is the version's fault only while Triton itself answers."""
+        try:
+            self._triton.load(product)
+        except InferenceUnavailable as error:
+            if not self._triton.is_server_ready():
+                raise
+            raise PromotionFailed("load_failed", str(error)) from error
+        if not self.is_served(product, version):
+            raise PromotionFailed("load_failed", f"Triton does not list version {version} as ready")
+
+    def _probe(self, model: Model, product: str) -> None:
+        try:
+            probe(product, model, self._triton)
+        except ContractBroken as error:
+            raise PromotionFailed("wrong_answer", str(error)) from error
+        except InferenceUnavailable as error:
+            if not self._triton.is_server_ready():
+                raise
+            raise PromotionFailed("no_answer", str(error)) from error
+
+    def _take_out(self, product: str, version: int, live: int | None) -> None:
+        """Remove the version; Triton is told, but the live one is served whatever it says to that."""
+        self._repository.remove(product, version)
+        if live is None:
+            return
+        try:
+            self._triton.load(product)
+        except InferenceUnavailable as error:
+            log.warning("repository_not_reread", product=product, version=version, error=str(error))
