@@ -46,7 +46,7 @@ class ProducersSettings(Settings):
     read_timeout_seconds: PositiveFloat = Field(
         10.0, description="Silence after which a stream counts as lost."
     )
-    stop_seconds: PositiveFloat = Field(20.0, description="Time to publish what is queued when told to stop.")
+    stop_seconds: PositiveFloat = Field(15.0, description="Time to publish what is queued when told to stop.")
     rtsp_username: str | None = Field(None, description="User for rtsp:// addresses that name none.")
     rtsp_password: SecretStr | None = Field(
         None, description="Its password; also as PRODUCERS_RTSP_PASSWORD_FILE."

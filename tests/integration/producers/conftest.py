@@ -1,0 +1,34 @@
+"""A plant for each test, on the shared broker or on one of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from steadyline.servers import LocalStack
+from tests.integration.producers.plant import Plant
+from tests.support.servers import OwnStack
+
+
+@pytest.fixture
+def plant(tmp_path: Path, kafka: str) -> Iterator[Plant]:
+    """A plant on the shared broker."""
+    with ExitStack() as stack:
+        made = Plant(tmp_path, kafka)
+        stack.callback(made.close)
+        yield made
+
+
+@pytest.fixture
+def own_plant(tmp_path: Path, own_stack: OwnStack) -> Iterator[Callable[[], tuple[Plant, LocalStack]]]:
+    """A factory of a plant on a broker that the test may kill."""
+    with ExitStack() as stack:
+
+        def make() -> tuple[Plant, LocalStack]:
+            servers = own_stack("kafka")
+            made = Plant(tmp_path, servers.addresses.kafka_bootstrap)
+            stack.callback(made.close)
+            return made, servers
+
+        yield make
