@@ -9,6 +9,7 @@ from steadyline.errors import BrokerUnavailable, ContractBroken
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
 
 _RETRY_SECONDS = 1.0
+_PATIENCE = timedelta(days=7)  # frames in flight wait out an outage, in order, rather than fail one by one
 
 
 class Link:
@@ -67,7 +68,7 @@ class Link:
             raise BrokerUnavailable(self._problem)
         try:
             self._check_topics()
-            self._publisher = self._broker.publisher(self._client, self._bytes_in_flight)
+            self._publisher = self._broker.publisher(self._client, self._bytes_in_flight, _PATIENCE)
         except BrokerUnavailable as error:
             self._problem = str(error)
             self._retry_at = self._now() + _RETRY_SECONDS

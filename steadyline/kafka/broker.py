@@ -139,7 +139,14 @@ class Broker(Protocol):
 
     def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker: ...
 
-    def publisher(self, client: str, bytes_in_flight: int = 32 << 20) -> Publisher: ...
+    def publisher(
+        self, client: str, bytes_in_flight: int = 32 << 20, patience: timedelta = timedelta(seconds=30)
+    ) -> Publisher:
+        """``patience``: how long a message may wait for the broker before its delivery counts as failed.
+
+        Producers of frames wait for as long as an outage lasts: what fails one by one loses the order.
+        """
+        ...
 
     def reader(self, client: str) -> Reader: ...
 
