@@ -1,0 +1,123 @@
+"""The broker behind our protocols: Apache Kafka through kafka-python."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
+
+from steadyline.contracts.topics import Topic
+from steadyline.kafka.broker import Partition, Publisher, Reader, Worker
+from steadyline.kafka.connection import REQUEST_MS, client_options, translated
+from steadyline.kafka.publisher import KafkaPublisher
+from steadyline.kafka.reader import KafkaReader
+from steadyline.kafka.worker import KafkaWorker
+from steadyline.settings import KafkaSettings
+
+T = TypeVar("T")
+
+
+class KafkaBroker:
+    """See ``Broker``. Connects when first used; thread-safe."""
+
+    def __init__(self, settings: KafkaSettings, client: str) -> None:
+        self._settings, self._client = settings, client
+        self._lock = threading.Lock()
+        self._admin: KafkaAdminClient | None = None
+
+    def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker:
+        return KafkaWorker(self._settings, group, instance, topics)
+
+    def publisher(
+        self, client: str, bytes_in_flight: int = 32 << 20, patience: timedelta = timedelta(seconds=30)
+    ) -> Publisher:
+        return KafkaPublisher(self._settings, client, bytes_in_flight, patience)
+
+    def reader(self, client: str) -> Reader:
+        return KafkaReader(self._settings, client)
+
+    def create_topics(self, topics: Sequence[Topic]) -> list[str]:
+        existing = self.describe_topics([topic.name for topic in topics])
+        missing = [topic for topic in topics if topic.name not in existing]
+        for topic in missing:
+            new = NewTopic(topic.name, topic.partitions, -1, topic_configs=topic.config)
+            self._ask(f"creating {topic.name}", partial(_create, topic=new))
+        return [topic.name for topic in missing]
+
+    def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
+        known = set(self._ask("listing topics", lambda admin: admin.list_topics()))
+        there = [name for name in names if name in known]
+        if not there:
+            return {}
+        described = self._ask("describing topics", lambda admin: admin.describe_topics(there))
+        counts = {item["name"]: len(item["partitions"]) for item in described}
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+        configs = self._ask(
+            "describing topics", lambda admin: admin.describe_configs(resources, config_filter="all")
+        )
+        return {name: (counts[name], _settings_of(configs, name)) for name in there}
+
+    def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
+        with self._lock:
+            try:
+                consumer = KafkaConsumer(
+                    **client_options(self._settings, self._client), request_timeout_ms=REQUEST_MS
+                )
+                partitions = [
+                    TopicPartition(topic, number)
+                    for topic in topics
+                    for number in sorted(consumer.partitions_for_topic(topic) or ())
+                ]
+                ends = consumer.end_offsets(partitions, timeout_ms=REQUEST_MS)
+                consumer.close(autocommit=False, timeout_ms=1_000)
+            except KafkaError as error:
+                raise translated(error, "asking for end offsets") from error
+        return {Partition(item.topic, item.partition): offset for item, offset in ends.items()}
+
+    def committed_offsets(self, group: str) -> dict[Partition, int]:
+        answer = self._ask("asking for committed offsets", lambda admin: _group_offsets(admin, group))
+        found = answer.get(group, {})
+        return {Partition(item.topic, item.partition): value.offset for item, value in found.items()}
+
+    def close(self) -> None:
+        with self._lock:
+            if self._admin is not None:
+                self._admin.close()
+            self._admin = None
+
+    def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
+        """Run one administrative call; a client that failed is made anew the next time."""
+        with self._lock:
+            try:
+                if self._admin is None:
+                    options = client_options(self._settings, self._client)
+                    self._admin = KafkaAdminClient(**options, request_timeout_ms=REQUEST_MS)
+                return call(self._admin)
+            except KafkaError as error:
+                if self._admin is not None:
+                    self._admin.close()
+                self._admin = None
+                raise translated(error, doing) from error
+
+
+def _group_offsets(admin: Any, group: str) -> Any:
+    try:
+        return admin.list_group_offsets(group)
+    except CoordinatorNotAvailableError:
+        return {}  # no group has ever been on this broker
+
+
+def _create(admin: Any, topic: NewTopic) -> None:
+    try:
+        admin.create_topics([topic], timeout_ms=REQUEST_MS, wait_for_metadata=True)
+    except TopicAlreadyExistsError:
+        return  # another process was faster
+
+
+def _settings_of(configs: Any, name: str) -> dict[str, str]:
+    found = configs.get("topic", {}).get(name, {})
+    return {key: str(item["value"]) for key, item in found.items()}

@@ -1,0 +1,51 @@
+"""Settings of ours as options of kafka-python, and its errors as errors of ours."""
+
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from steadyline.contracts.topics import MAX_FRAME_BYTES
+from steadyline.errors import BrokerUnavailable, Fatal, InvalidConfiguration, SteadylineError
+from steadyline.settings import KafkaSettings
+
+MAX_REQUEST_BYTES = MAX_FRAME_BYTES + (1 << 16)  # the headers and the batch around the largest frame
+BOOTSTRAP_MS = 10_000
+REQUEST_MS = 10_000
+
+_REFUSED = frozenset(
+    {
+        "TopicAuthorizationFailedError",
+        "GroupAuthorizationFailedError",
+        "TransactionalIdAuthorizationFailedError",
+        "ClusterAuthorizationFailedError",
+        "SaslAuthenticationFailedError",
+        "UnsupportedSaslMechanismError",
+    }
+)
+
+
+def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
+    """Return what every client is made with."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "client_id": client,
+        "security_protocol": settings.security_protocol,
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
+    }
+    if settings.ssl_ca_location is not None:
+        options["ssl_cafile"] = str(settings.ssl_ca_location)
+    if settings.security_protocol.startswith("SASL"):
+        if settings.sasl_username is None or settings.sasl_password is None:
+            raise InvalidConfiguration("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed for SASL")
+        options["sasl_mechanism"] = settings.sasl_mechanism or "SCRAM-SHA-512"
+        options["sasl_plain_username"] = settings.sasl_username
+        options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
+    return options
+
+
+def translated(error: KafkaError, doing: str) -> SteadylineError:
+    """Return our error for one of kafka-python's: what was refused is fatal, the rest passes with time."""
+    name = type(error).__name__
+    if name in _REFUSED:
+        return Fatal(f"{doing}: {name}: {error}; check the user, the password and the ACLs")
+    return BrokerUnavailable(f"{doing}: {name}: {error}")

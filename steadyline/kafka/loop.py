@@ -1,0 +1,227 @@
+"""The exactly-once loop: take, hand out, commit the finished prefix of each partition with its offsets."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from steadyline.clock import Clock
+from steadyline.errors import Backpressure, BrokerUnavailable, PoisonMessage
+from steadyline.kafka.broker import (
+    Message,
+    Partition,
+    Record,
+    TransactionAborted,
+    TransactionBroken,
+    Worker,
+)
+from steadyline.kafka.dead_letter import StormGuard, StormLimit, dead_letter
+from steadyline.kafka.lane import Entry, Lane, Outputs
+from steadyline.telemetry.logs import get_logger
+from steadyline.telemetry.metrics import core as metrics
+
+log = get_logger(__name__)
+
+
+class Handler(Protocol):
+    """Turns one record into messages; the loop sees to order, transactions and dead letters."""
+
+    def submit(self, record: Record) -> Future[Outputs]:
+        """Begin work on ``record``.
+
+        Raises Backpressure (held and offered again) or PoisonMessage (dead-lettered); the future may raise
+        PoisonMessage too. What is transient is retried by the handler: the future stays pending meanwhile.
+        """
+        ...
+
+    def drop(self, partition: Partition) -> None:
+        """Results of this partition are no longer wanted: it went to another worker."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPolicy:
+    """How much is in hand, and how often it is committed.
+
+    A partition pauses above ``high`` entries in hand and goes on below ``low``. Commits are ``commit_every``
+    apart: 25 ms keeps a lone frame quick, and costs one transaction for many frames under load.
+    """
+
+    poll: timedelta = timedelta(milliseconds=5)
+    commit_every: timedelta = timedelta(milliseconds=25)
+    high: int = 128
+    low: int = 64
+    transaction_messages: int = 256
+    transaction_bytes: int = 16 << 20
+    outage_pause: timedelta = timedelta(milliseconds=200)
+    drain: timedelta = timedelta(seconds=20)
+    storm: StormLimit = field(default_factory=StormLimit)
+
+
+class StreamLoop:
+    """Runs one worker with one handler until told to stop; used from one thread."""
+
+    def __init__(
+        self, worker: Worker, handler: Handler, dead_letters: str, policy: LoopPolicy, clock: Clock
+    ) -> None:
+        self._worker, self._handler, self._dead_letters = worker, handler, dead_letters
+        self._policy, self._clock = policy, clock
+        self._lanes: dict[Partition, Lane] = {}
+        self._storm = StormGuard(policy.storm, clock)
+        self._resyncing = False
+        self._turns = 0
+        self._last_commit = clock.monotonic()
+        self.on_turn: Callable[[], None] = lambda: None
+
+    def run(self, stop: threading.Event) -> None:
+        """Turn until ``stop``; then finish what is in hand, commit it and return. Fatal errors come out."""
+        while not stop.is_set():
+            self.turn(stop)
+        self._finish()
+
+    def turn(self, stop: threading.Event) -> None:
+        """Poll, hand out, commit when it is time."""
+        self.on_turn()
+        try:
+            polled = self._worker.poll(self._policy.poll)
+        except BrokerUnavailable as error:
+            metrics.HELD.add(1, reason=error.reason)
+            self._clock.wait(stop, self._policy.outage_pause)
+            return
+        self._drop_lost()
+        for partition, records in polled.items():
+            self._take(partition, records)
+        if self._resyncing:
+            self._resyncing = not self._worker.resync()
+            return
+        self._hand_out()
+        if self._clock.monotonic() - self._last_commit >= self._policy.commit_every.total_seconds():
+            self._last_commit = self._clock.monotonic()
+            self._commit()
+        metrics.IN_HAND.set(sum(len(lane.entries) for lane in self._lanes.values()))
+
+    def _drop_lost(self) -> None:
+        for partition in self._worker.take_lost():
+            lane = self._lanes.pop(partition, None)
+            if lane is not None:
+                lane.abandon()
+            self._handler.drop(partition)
+
+    def _take(self, partition: Partition, records: Sequence[Record]) -> None:
+        lane = self._lanes.setdefault(partition, Lane())
+        lane.entries.extend(Entry(record) for record in records)
+        if len(lane.entries) > self._policy.high and not lane.paused:
+            self._worker.pause(partition)
+            lane.paused = True
+
+    def _hand_out(self) -> None:
+        """Offer what waits to the handler, in order per partition, until it has no room.
+
+        Each turn begins with another partition, so that a busy one cannot starve the others.
+        """
+        lanes = list(self._lanes.values())
+        self._turns += 1
+        first = self._turns % max(1, len(lanes))
+        for lane in lanes[first:] + lanes[:first]:
+            for entry in lane.waiting():
+                try:
+                    entry.result = self._handler.submit(entry.record)
+                except Backpressure as error:
+                    metrics.HELD.add(1, reason=error.reason)
+                    return
+                except PoisonMessage as error:
+                    entry.result = Future()
+                    entry.result.set_exception(error)
+
+    def _commit(self) -> bool:
+        """Commit the finished prefixes in one transaction; True when there was nothing left to commit."""
+        taken, messages, offsets = self._collect()
+        if not taken:
+            return True
+        began = self._clock.monotonic()
+        try:
+            done = self._worker.commit(messages, offsets)
+        except TransactionAborted as error:
+            metrics.TRANSACTIONS.add(1, outcome="aborted")
+            log.warning("transaction_aborted", error=str(error))
+            return False
+        except TransactionBroken as error:
+            metrics.TRANSACTIONS.add(1, outcome="broken")
+            log.warning("transaction_broken", error=str(error))
+            self._start_over()
+            return False
+        except BrokerUnavailable as error:
+            metrics.HELD.add(1, reason=error.reason)
+            return False
+        if not done:
+            metrics.TRANSACTIONS.add(1, outcome="deferred")
+            return False
+        metrics.TRANSACTIONS.add(1, outcome="committed")
+        metrics.COMMIT_SECONDS.record(self._clock.monotonic() - began)
+        self._release(taken)
+        return False
+
+    def _collect(self) -> tuple[dict[Partition, list[Entry]], list[Message], dict[Partition, int]]:
+        taken: dict[Partition, list[Entry]] = {}
+        messages: list[Message] = []
+        offsets: dict[Partition, int] = {}
+        size = 0
+        for partition, lane in self._lanes.items():
+            for entry in lane.finished(self._policy.transaction_messages - len(messages)):
+                outputs = self._outputs(entry)
+                added = sum(len(message.value or b"") for message in outputs)
+                if messages and size + added > self._policy.transaction_bytes:
+                    break
+                size += added
+                messages.extend(outputs)
+                offsets[partition] = entry.record.offset + 1
+                taken.setdefault(partition, []).append(entry)
+        return taken, messages, offsets
+
+    def _outputs(self, entry: Entry) -> Outputs:
+        """Return the messages of a finished entry; a refused one becomes its dead letter."""
+        assert entry.result is not None
+        try:
+            return entry.result.result()
+        except PoisonMessage as error:
+            return [dead_letter(entry.record, error, self._dead_letters)]
+
+    def _release(self, taken: dict[Partition, list[Entry]]) -> None:
+        for partition, entries in taken.items():
+            lane = self._lanes[partition]
+            lane.release(len(entries))
+            if lane.paused and len(lane.entries) < self._policy.low:
+                self._worker.resume(partition)
+                lane.paused = False
+        for entry in (entry for entries in taken.values() for entry in entries):
+            assert entry.result is not None
+            error = entry.result.exception()
+            reason = error.reason if isinstance(error, PoisonMessage) else ""
+            if reason:
+                metrics.DEAD_LETTERS.add(1, reason=reason)
+                log.warning("dead_letter", reason=reason, error=str(error), offset=entry.record.offset)
+            self._storm.count(bool(reason), reason)
+
+    def _start_over(self) -> None:
+        """Forget everything in hand and go on from what the broker has committed."""
+        for partition, lane in self._lanes.items():
+            lane.abandon()
+            self._handler.drop(partition)
+        self._lanes.clear()
+        self._resyncing = True
+
+    def _finish(self) -> None:
+        """Commit what finishes within the drain time; the next worker reads the rest again."""
+        end = self._clock.monotonic() + self._policy.drain.total_seconds()
+        for lane in self._lanes.values():
+            while lane.entries and lane.entries[-1].result is None:
+                lane.entries.pop()
+        while not self._resyncing and any(lane.entries for lane in self._lanes.values()):
+            if self._clock.monotonic() > end:
+                log.warning("drain_incomplete", left=sum(len(lane.entries) for lane in self._lanes.values()))
+                return
+            self.on_turn()
+            self._commit()
+            self._clock.wait(threading.Event(), timedelta(milliseconds=5))

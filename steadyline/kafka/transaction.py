@@ -1,0 +1,146 @@
+"""A transactional producer that cannot hang, loses no record silently, and is rebuilt after each failure.
+
+kafka-python 3.0.12 lets a commit succeed although a record in it expired, carries the offsets of an aborted
+transaction into the next one, and has calls without a deadline. Hence: every future is checked before the
+commit, every call has a deadline, and the producer is made anew after any transaction that did not commit.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import timedelta
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
+
+from steadyline.errors import BrokerUnavailable, Fenced
+from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken
+from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, translated
+from steadyline.settings import KafkaSettings
+
+TRANSACTION_TIMEOUT = timedelta(seconds=15)
+DEADLINE_SECONDS = 10.0
+
+
+class TransactionalProducer:
+    """Writes messages and input offsets in one transaction; used from one thread."""
+
+    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
+        self._settings, self._id = settings, transactional_id
+        self._producer: Any = None  # the published types lack what it has to be asked for
+
+    def open(self) -> None:
+        """Take over the transactional id; aborts what its last owner left open. Raises BrokerUnavailable."""
+        if self._producer is not None:
+            return
+        producer: Any = None
+        try:
+            producer = KafkaProducer(
+                **client_options(self._settings, self._id),
+                transactional_id=self._id,
+                acks="all",
+                transaction_timeout_ms=int(TRANSACTION_TIMEOUT.total_seconds() * 1000),
+                batch_size=1 << 20,
+                linger_ms=0,
+                max_request_size=MAX_REQUEST_BYTES,
+                request_timeout_ms=6_000,
+                delivery_timeout_ms=9_000,
+                max_block_ms=10_000,
+            )
+            _within(DEADLINE_SECONDS, producer.init_transactions)
+        except (KafkaError, TransactionBroken) as error:
+            if producer is not None:
+                force_close(producer)
+            if isinstance(error, KafkaError):
+                raise translated(error, f"opening transactions of {self._id}") from error
+            raise BrokerUnavailable(f"opening transactions of {self._id}: no answer") from error
+        self._producer = producer
+
+    def commit(self, messages: Sequence[Message], offsets: Any, group: Any) -> None:
+        """Write and commit, or raise TransactionAborted, TransactionBroken or Fenced; then it is closed."""
+        self.open()
+        producer = self._producer
+        began = time.monotonic()
+        try:
+            producer.begin_transaction()
+            futures = [
+                producer.send(
+                    message.topic,
+                    value=message.value,
+                    key=message.key,
+                    headers=list(message.headers),
+                    partition=message.partition,
+                )
+                for message in messages
+            ]
+            producer.flush(DEADLINE_SECONDS)
+            for future in futures:
+                future.get(DEADLINE_SECONDS)
+            _within(DEADLINE_SECONDS, producer.send_offsets_to_transaction, offsets, group)
+            _within(DEADLINE_SECONDS, producer.commit_transaction)
+        except TransactionBroken:
+            self.rebuild()
+            raise
+        except KafkaError as error:
+            self._give_up(producer, error, time.monotonic() - began)
+
+    def rebuild(self) -> None:
+        """Forget the producer; the next use makes a new one with the same transactional id."""
+        if self._producer is not None:
+            force_close(self._producer)
+        self._producer = None
+
+    def close(self) -> None:
+        """Never hangs."""
+        self.rebuild()
+
+    def _give_up(self, producer: Any, error: KafkaError, age: float) -> None:
+        """Abort what failed and raise what follows from it."""
+        # After its first error the client raises a bare KafkaError: its manager knows the cause.
+        causes = (error, producer._transaction_manager.last_error)
+        if any(isinstance(cause, ProducerFencedError | InvalidProducerEpochError) for cause in causes):
+            self.rebuild()
+            # The broker says "fenced" as well when it has timed our own transaction out.
+            if age < TRANSACTION_TIMEOUT.total_seconds():
+                raise Fenced(
+                    f"another live process uses the transactional id {self._id}: give each scorer its own "
+                    f"instance name ({error!r})"
+                ) from error
+            raise TransactionBroken(f"own transaction timed out after {age:.1f} s: {error!r}") from error
+        try:
+            _within(DEADLINE_SECONDS, producer.abort_transaction)
+        except (KafkaError, TransactionBroken) as second:
+            self.rebuild()
+            raise TransactionBroken(f"{error!r}, then the abort: {second!r}") from error
+        self.rebuild()
+        raise TransactionAborted(repr(error)) from error
+
+
+def force_close(producer: Any) -> None:
+    """End a producer at once: ``close`` raises, or leaves its thread, when batches are stuck."""
+    producer._sender.force_close()
+
+
+def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> None:
+    """Run a call that has no deadline of its own; TransactionBroken when it does not come back.
+
+    It runs in a daemon thread: a hung one cannot keep a dying process alive.
+    """
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call(*arguments)
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="transaction-call", daemon=True).start()
+    try:
+        done.result(seconds)
+    except FutureTimeout:
+        raise TransactionBroken(f"no answer to {call.__name__} within {seconds:g} s") from None

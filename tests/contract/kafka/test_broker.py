@@ -1,0 +1,216 @@
+"""What every broker holds, on the in-memory twin and on Apache Kafka."""
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from steadyline.clock import SystemClock
+from steadyline.contracts.topics import Topic, Topics, line_topics
+from steadyline.errors import MalformedHeaders
+from steadyline.kafka.broker import Broker, Message, Partition, Record, Worker
+from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.loop import LoopPolicy, StreamLoop
+from steadyline.kafka.memory import MemoryBroker
+from steadyline.settings import KafkaSettings
+from tests.support.eventually import eventually
+
+SHORT = timedelta(milliseconds=50)
+
+
+class Upper:
+    """A handler that answers at once: the value in capitals; ``bad`` is poison."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def submit(self, record: Record) -> Future[Sequence[Message]]:
+        if record.value == b"bad":
+            raise MalformedHeaders("bad is bad")
+        result: Future[Sequence[Message]] = Future()
+        value = (record.value or b"").upper()
+        result.set_result([Message(self._topic, record.key, value, (), record.partition.number)])
+        return result
+
+    def drop(self, partition: Partition) -> None:
+        """Nothing is kept."""
+
+
+def values(broker: Broker, topic: Topic) -> list[bytes | None]:
+    reader = broker.reader("test")
+    found = [record.value for record in reader.read(topic.name)]
+    reader.close()
+    return found
+
+
+def publish(broker: Broker, *messages: Message) -> None:
+    publisher = broker.publisher("test")
+    results: list[Exception | None] = []
+    for message in messages:
+        publisher.publish(message, results.append)
+    assert publisher.flush(timedelta(seconds=20))
+    publisher.close()
+    assert results == [None] * len(messages)
+
+
+def polled(worker: Worker, count: int) -> list[Record]:
+    records: list[Record] = []
+
+    def enough() -> bool:
+        for found in worker.poll(SHORT).values():
+            records.extend(found)
+        return len(records) >= count
+
+    eventually(enough, within=20)
+    return records
+
+
+def committed(worker: Worker, messages: list[Message], offsets: dict[Partition, int]) -> bool:
+    """Commit, polling while a rebalance is under way."""
+
+    def attempt() -> bool:
+        worker.poll(timedelta(milliseconds=5))
+        return worker.commit(messages, offsets)
+
+    return eventually(attempt, within=20)
+
+
+class BrokerContract:
+    """Inherited by the twin and by the real thing."""
+
+    @pytest.fixture
+    def topics(self) -> Topics:
+        return line_topics(f"t{uuid.uuid4().hex[:10]}", 2)
+
+    def test_topics_are_created_once(self, broker: Broker, topics: Topics) -> None:
+        assert len(broker.create_topics(list(topics))) == 6
+        assert broker.create_topics(list(topics)) == []
+        count, config = broker.describe_topics([topics.frames.name])[topics.frames.name]
+        assert count == 2
+        assert config["max.message.bytes"] == str(topics.frames.max_message_bytes)
+        assert broker.describe_topics(["nowhere"]) == {}
+
+    def test_what_is_published_is_read_in_order(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n) for n in range(20)))
+        assert values(broker, topics.frames) == [b"%d" % n for n in range(20)]
+        assert sum(broker.end_offsets([topics.frames.name]).values()) == 20
+
+    def test_headers_and_keys_arrive_as_they_were_sent(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"v", (("a", b"1"), ("a", b"2"))))
+        reader = broker.reader("test")
+        (record,) = reader.read(topics.frames.name)
+        reader.close()
+        assert (record.key, record.value, record.headers) == (b"c", b"v", (("a", b"1"), ("a", b"2")))
+
+    def test_a_follower_sees_what_comes_later(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        reader = broker.reader("test")
+        publish(broker, Message(topics.scores.name, b"c", b"1"))
+        found: list[bytes | None] = []
+
+        def follow(count: int) -> bool:
+            found.extend(record.value for record in reader.follow(topics.scores.name, SHORT))
+            return len(found) >= count
+
+        eventually(lambda: follow(1), within=20)
+        assert reader.is_at_end(topics.scores.name)
+        publish(broker, Message(topics.scores.name, b"c", b"2"))
+        eventually(lambda: follow(2), within=20)
+        reader.close()
+        assert found == [b"1", b"2"]
+
+    def test_reading_can_begin_at_a_moment(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"old"))
+        reader = broker.reader("test")
+        later = datetime.now(UTC) + timedelta(minutes=1)
+        assert list(reader.read(topics.frames.name, later)) == []
+        assert len(list(reader.read(topics.frames.name, later - timedelta(minutes=2)))) == 1
+        reader.close()
+
+    def test_outputs_and_offsets_are_committed_together(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"1"))
+        group = f"g-{uuid.uuid4().hex}"
+        worker = broker.worker(group, "w1", [topics.frames.name])
+        (record,) = polled(worker, 1)
+        output = Message(topics.scores.name, b"c", b"one", (), record.partition.number)
+        assert committed(worker, [output], {record.partition: 1})
+        worker.close()
+        assert values(broker, topics.scores) == [b"one"]
+        assert broker.committed_offsets(group)[record.partition] == 1
+
+    def test_what_was_not_committed_is_read_again(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"1"))
+        group = f"g-{uuid.uuid4().hex}"
+        first = broker.worker(group, "w1", [topics.frames.name])
+        polled(first, 1)
+        first.close()
+        second = broker.worker(group, "w2", [topics.frames.name])
+        assert [record.value for record in polled(second, 1)] == [b"1"]
+        second.close()
+
+    def test_the_loop_writes_each_input_once_and_dead_letters_poison(
+        self, broker: Broker, topics: Topics
+    ) -> None:
+        broker.create_topics(list(topics))
+        inputs = [b"bad" if n % 7 == 3 else b"v%d" % n for n in range(50)]
+        publish(broker, *(Message(topics.frames.name, b"c", value) for value in inputs))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        handler = Upper(topics.scores.name)
+        loop = StreamLoop(worker, handler, topics.dead_letters.name, LoopPolicy(), SystemClock())
+        stop = threading.Event()
+        thread = threading.Thread(target=loop.run, args=(stop,))
+        thread.start()
+        good = [value.upper() for value in inputs if value != b"bad"]
+        eventually(lambda: len(values(broker, topics.scores)) >= len(good), within=30)
+        stop.set()
+        thread.join(20)
+        worker.close()
+        assert values(broker, topics.scores) == good
+        assert values(broker, topics.dead_letters) == [b"bad"] * inputs.count(b"bad")
+
+    def test_a_dead_letter_keeps_bytes_and_headers_and_says_why(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"bad", (("camera", b"east-1"),)))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        policy = replace(LoopPolicy(), commit_every=timedelta(0))
+        loop = StreamLoop(worker, Upper(topics.scores.name), topics.dead_letters.name, policy, SystemClock())
+        stop = threading.Event()
+
+        def arrived() -> bool:
+            loop.turn(stop)
+            return bool(values(broker, topics.dead_letters))
+
+        eventually(arrived, within=30)
+        worker.close()
+        reader = broker.reader("test")
+        (letter,) = reader.read(topics.dead_letters.name)
+        reader.close()
+        headers = dict(letter.headers)
+        assert headers["camera"] == b"east-1"
+        assert headers["reason"] == b"malformed_headers"
+        assert headers["source-topic"] == topics.frames.name.encode()
+        assert headers["source-offset"] == b"0"
+
+
+class TestMemoryBroker(BrokerContract):
+    @pytest.fixture
+    def broker(self) -> Broker:
+        return MemoryBroker()
+
+
+@pytest.mark.servers
+class TestKafkaBroker(BrokerContract):
+    @pytest.fixture
+    def broker(self, kafka: str) -> Iterator[Broker]:
+        made = KafkaBroker(KafkaSettings(bootstrap_servers=kafka), "test")
+        yield made
+        made.close()
