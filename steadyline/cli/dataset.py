@@ -1,0 +1,69 @@
+"""``steadyline dataset``: public sets of pictures as folders in MVTec layout."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from steadyline.datasets.elpv import import_elpv
+
+app = typer.Typer(help="Public sets of pictures, laid out as the trainer reads them.", no_args_is_help=True)
+
+_SETS = (
+    {
+        "name": "elpv",
+        "what": "solar cells, electroluminescence, 300 x 300 gray; mono: 410 / 178 / 313, "
+        "poly: 598 / 322 / 402 (train good / test good / test defective)",
+        "licence": "CC BY-NC-SA 4.0, non-commercial",
+        "needs": "the package elpv-dataset (extra: demo)",
+    },
+)
+
+
+class Name(StrEnum):
+    """Sets that can be imported."""
+
+    elpv = "elpv"
+
+
+class Cells(StrEnum):
+    """Kinds of cells in ELPV."""
+
+    mono = "mono"
+    poly = "poly"
+
+
+@app.command("list")
+def list_sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the sets that can be imported."""
+    if as_json:
+        typer.echo(json.dumps(list(_SETS), indent=1))
+        return
+    table = Table("name", "what", "licence", "needs")
+    for row in _SETS:
+        table.add_row(row["name"], row["what"], row["licence"], row["needs"])
+    Console().print(table)
+
+
+@app.command("import")
+def import_set(
+    name: Annotated[Name, typer.Argument(help="The set.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to fill.")],
+    cells: Annotated[Cells, typer.Option("--cells", help="Which cells of ELPV.")] = Cells.mono,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Lay a set out as train/good, test/good and test/<defect>."""
+    assert name is Name.elpv
+    found = import_elpv(out, cells.value)
+    if as_json:
+        typer.echo(json.dumps(asdict(found) | {"folder": str(found.folder)}))
+    else:
+        typer.echo(
+            f"{found.folder}: {found.train_good} normals to train on, "
+            f"{found.test_good} good and {found.test_defective} defective to test on"
+        )
