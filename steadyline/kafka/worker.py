@@ -71,7 +71,7 @@ class KafkaWorker:
                 heartbeat_interval_ms=500,
                 max_poll_interval_ms=120_000,
                 request_timeout_ms=REQUEST_MS,
-                # A leader that has not yet heard of a new topic assigns none of it, and looks again after this.
+                # A leader that has not heard of a new topic assigns none of it, and looks again after this.
                 metadata_max_age_ms=5_000,
                 partition_assignment_strategy=[assignor],
             )
