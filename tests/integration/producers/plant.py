@@ -150,6 +150,11 @@ class Plant:
         assert not [path for path in (self.state / camera).iterdir() if path.is_dir()], "open accounts"
         return finals
 
+    def state_of(self, camera: str) -> str:
+        """Return the account on disk of the newest epoch of ``camera``; empty when there is none."""
+        accounts = sorted((self.state / camera).glob("*/account.json"))
+        return accounts[-1].read_text() if accounts else ""
+
     def close(self) -> None:
         """End what still runs."""
         for running in self._started:

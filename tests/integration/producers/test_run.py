@@ -105,7 +105,9 @@ def test_sigterm_publishes_what_was_captured_and_closes_the_account(plant: Plant
 
 
 def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: Plant) -> None:
-    plant.describe('id: c1, product: part, source: "synthetic:?fps=300&size=64&distinct=20&limit=600", when_behind: block')
+    plant.describe(
+        'id: c1, product: part, when_behind: block, source: "synthetic:?fps=300&size=64&limit=600"'
+    )
     plant.create_topics()
     running = plant.start()
     plant.eventually_status("c1", state="up")
