@@ -8,8 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadyline.triton import TritonClient
-
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
@@ -19,6 +17,7 @@ from steadyline.line import Line
 from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import Health
+from steadyline.triton import TritonClient
 from trainer.announce import Announcer
 from trainer.banks import KnownBanks
 from trainer.child import Rebuilding
@@ -76,7 +75,8 @@ def build(around: Surroundings, health: Health) -> Iterator[Trainer]:
         broker = KafkaBroker(around.kafka, f"trainer-{os.getpid()}")
         stack.callback(broker.close)
         claims = Claims(bank, line.products, owner, clock)
-        promoter = Promoter(ModelRepository(Path(around.triton.repository or "")), triton)
+        repository = ModelRepository(Path(around.triton.repository or ""))
+        promoter = Promoter(repository, triton, around.settings.load_deadline())
         opened = _Opened(store, bank, triton, promoter, broker, claims)
         inboxes = {name: Inbox(name, product.retrain) for name, product in line.products.items()}
         desks = [

@@ -47,50 +47,24 @@ def add(event: ModelEvent, model: Model, at: datetime) -> ModelEvent:
 
 def reject(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
     """Return the event with a candidate rejected; ``figures`` are the gate's."""
-    model = find(event, step.version)
-    before = model.state if model is not None else None
-    change = Change(
-        at=step.at,
-        version=step.version,
-        before=before,
-        after="rejected",
-        reason=step.reason,
-        figures=figures,
-    )
+    change = _change(event, step, figures)
     models = [_in_state(known, step) if known.version == step.version else known for known in event.models]
     return _next(event, step.at, models=models, changes=[*event.changes, change])
 
 
 def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
     """Return the event with ``step.version`` in service and the one before it retired."""
-    models, changes = [], list(event.changes)
-    for known in event.models:
-        if known.version == step.version:
-            changes.append(
-                Change(
-                    at=step.at,
-                    version=known.version,
-                    before=known.state,
-                    after="live",
-                    reason=step.reason,
-                    figures=figures,
-                )
-            )
-            models.append(_in_state(known, step))
-        elif known.state == "live":
-            retired = Step(known.version, "retired", f"replaced by version {step.version}", step.at)
-            changes.append(
-                Change(
-                    at=step.at,
-                    version=known.version,
-                    before="live",
-                    after="retired",
-                    reason=retired.reason,
-                )
-            )
-            models.append(_in_state(known, retired))
-        else:
-            models.append(known)
+    retired = [
+        Step(known.version, "retired", f"replaced by version {step.version}", step.at)
+        for known in event.models
+        if known.state == "live" and known.version != step.version
+    ]
+    changes = [_change(event, one, {}) for one in retired] + [_change(event, step, figures)]
+    steps = {one.version: one for one in [*retired, step]}
+    models = [
+        _in_state(known, steps[known.version]) if known.version in steps else known for known in event.models
+    ]
+    changes = [*event.changes, *changes]
     return _next(event, step.at, models=models, changes=changes, live_version=step.version, health=None)
 
 
@@ -146,6 +120,18 @@ def next_version(event: ModelEvent) -> int:
     """Return a number that no version of the product has ever had."""
     used = [model.version for model in event.models] + [change.version for change in event.changes]
     return max(used, default=0) + 1
+
+
+def _change(event: ModelEvent, step: Step, figures: dict[str, float]) -> Change:
+    model = find(event, step.version)
+    return Change(
+        at=step.at,
+        version=step.version,
+        before=model.state if model is not None else None,
+        after=step.after,
+        reason=step.reason,
+        figures=figures,
+    )
 
 
 def _in_state(model: Model, step: Step) -> Model:

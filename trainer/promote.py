@@ -1,16 +1,20 @@
 """Put a version in service: written beside the old one, loaded, probed. Any failure takes it out again."""
 
 from collections.abc import Mapping
-
-from steadyline.probe import probe
-from steadyline.triton import TritonClient
+from datetime import timedelta
+from typing import Protocol
 
 from steadyline.contracts.model_event import Model
 from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.inference import Inference
+from steadyline.probe import probe
 from steadyline.telemetry.logs import get_logger
+from steadyline.triton import RepositoryEntry
 from trainer.repository import ModelRepository
 
 log = get_logger(__name__)
+
+TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next one of the same model as well
 
 
 class PromotionFailed(Exception):
@@ -21,11 +25,27 @@ class PromotionFailed(Exception):
         self.word = word
 
 
+class ModelServer(Inference, Protocol):
+    """What a promotion needs of Triton."""
+
+    def is_server_ready(self) -> bool:
+        """True when the server answers; never raises."""
+        ...
+
+    def load(self, name: str, within: timedelta) -> None:
+        """Load what the repository has of ``name``; raises InferenceUnavailable with the server's reason."""
+        ...
+
+    def index(self) -> list[RepositoryEntry]:
+        """Return every version with its state; raises InferenceUnavailable."""
+        ...
+
+
 class Promoter:
     """Brings versions of a product into Triton and out of it."""
 
-    def __init__(self, repository: ModelRepository, triton: TritonClient) -> None:
-        self._repository, self._triton = repository, triton
+    def __init__(self, repository: ModelRepository, triton: ModelServer, load_within: timedelta) -> None:
+        self._repository, self._triton, self._within = repository, triton, load_within
 
     def put_beside(self, product: str, model: Model, files: Mapping[str, bytes], live: int | None) -> None:
         """Serve ``model`` beside version ``live`` and check its known answers.
@@ -47,7 +67,7 @@ class Promoter:
     def put_back(self, product: str, live: Model, files: Mapping[str, bytes], previous: int | None) -> None:
         """Serve the live version again after Triton lost it; raises InferenceUnavailable if it is not."""
         self._repository.publish(product, live.version, files, keep=previous)
-        self._triton.load(product)
+        self._triton.load(product, self._within)
         if not self.is_served(product, live.version):
             raise InferenceUnavailable(f"version {live.version} of {product} was loaded and is not ready")
 
@@ -61,16 +81,17 @@ class Promoter:
     def mend(self, product: str, version: int) -> None:
         """Load a version again whose server process died under it (Triton does not notice by itself)."""
         self._repository.touch(product, version)
-        self._triton.load(product)
+        self._triton.load(product, self._within)
 
     def _load(self, product: str, version: int) -> None:
         """A failed load is the version's fault only while Triton itself answers."""
         try:
-            self._triton.load(product)
+            self._triton.load(product, self._within)
         except InferenceUnavailable as error:
             if not self._triton.is_server_ready():
                 raise
-            raise PromotionFailed("load_failed", str(error)) from error
+            word = "load_timeout" if "DEADLINE" in str(error) else "load_failed"
+            raise PromotionFailed(word, str(error)) from error
         if not self.is_served(product, version):
             raise PromotionFailed("load_failed", f"Triton does not list version {version} as ready")
 
@@ -90,6 +111,6 @@ class Promoter:
         if live is None:
             return
         try:
-            self._triton.load(product)
+            self._triton.load(product, TELL_WITHIN)
         except InferenceUnavailable as error:
             log.warning("repository_not_reread", product=product, version=version, error=str(error))

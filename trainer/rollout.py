@@ -18,7 +18,7 @@ from trainer.state import ProductState
 log = get_logger(__name__)
 
 # A version that only failed to be served may be tried again by command; one that the gate refused may not.
-TECHNICAL = ("load_failed", "wrong_answer", "no_answer")
+TECHNICAL = ("load_failed", "load_timeout", "wrong_answer", "no_answer")
 
 
 class Rollout:

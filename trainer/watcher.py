@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
-from steadyline.triton import ModelRef, TritonClient
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Health, Model
 from steadyline.errors import InferenceUnavailable
+from steadyline.inference import Inference, ModelRef
 from steadyline.line import WatchSection
 from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.metrics import trainer as metrics
@@ -43,7 +43,7 @@ class Eyes:
     """Where the watch gets its frames and its answers from."""
 
     banks: KnownBanks
-    triton: TritonClient
+    triton: Inference
 
 
 class Watcher:

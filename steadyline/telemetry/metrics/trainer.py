@@ -43,6 +43,7 @@ PROMOTIONS = counter(
             "live",
             "rolled_back",
             "load_failed",
+            "load_timeout",
             "wrong_answer",
             "no_answer",
             "package_rejected",
