@@ -6,7 +6,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.live import Live
 
 from steadyline.contracts.model_command import ModelCommand
-from steadyline.contracts.model_event import ModelEvent
 from steadyline.demo.observe import Observed, Observer
 from steadyline.demo.plan import PRODUCT, Plan
 from steadyline.demo.services import Service
 from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
 from steadyline.demo.table import live_table, one_line
 from steadyline.errors import Fatal
-from steadyline.kafka.broker import Broker, Message
+from steadyline.kafka.broker import Broker
 from steadyline.line import Line, load_line
+from steadyline.models import send
 
 TICK_SECONDS = 0.5
 LOG_EVERY_SECONDS = 10.0
@@ -43,12 +43,19 @@ class Outcome:
     observed: Observed
     failed_requests: int
     started: float
-    services: list[Service] = field(default_factory=list)
 
 
 def prepare_folders(plan: Plan, dataset: Path) -> Split:
     """Start from an empty home and lay out the split; ``dataset`` is in MVTec layout."""
-    for path in (plan.normals, plan.held_out, plan.stream, plan.home / "store", plan.home / "state"):
+    for path in (
+        plan.normals,
+        plan.held_out,
+        plan.stream,
+        plan.home / "store",
+        plan.home / "trainer",
+        plan.home / "producers",
+        plan.logs,
+    ):
         shutil.rmtree(path, ignore_errors=True)
     plan.home.mkdir(parents=True, exist_ok=True)
     split = split_dataset(dataset, plan.first_normals)
@@ -84,7 +91,7 @@ class Demonstration:
             self._run_for("line runs on v1", seen, plan.line_seconds_before_retrain)
             added = add_normals(split, plan)
             self._console.print(f"a second training starts beside the line, with {added} more normals")
-            self._command(topics.model_commands.name, line.line)
+            self._retrain(line)
             self._wait("training v2 beside the line", seen, lambda: is_decided(seen), plan.training_deadline)
             self._run_for("line runs on", seen, plan.line_seconds_after_swap)
             if plan.keep:
@@ -97,7 +104,11 @@ class Demonstration:
 
     def _start(self, name: str, **environment: str) -> Service:
         arguments = ["run", "--line", str(self._plan.line_file)]
-        service = Service(name, arguments, {**self._environment, **environment}, self._plan.logs)
+        folders = {
+            "TRAINER_WORK": str(self._plan.home / "trainer"),
+            "PRODUCERS_STATE": str(self._plan.home / "producers"),
+        }
+        service = Service(name, arguments, {**self._environment, **folders, **environment}, self._plan.logs)
         self._services.append(service)
         return service
 
@@ -137,19 +148,12 @@ class Demonstration:
             self._last_log = time.monotonic()
             self._console.print(one_line(seen, phase), highlight=False)
 
-    def _command(self, topic: str, line: str) -> None:
+    def _retrain(self, line: Line) -> None:
         now = datetime.now(UTC)
-        command = ModelCommand(
+        order = ModelCommand(
             product=PRODUCT, action="retrain", who="demo", at=now, why="more normals", version=None
         )
-        publisher = self._broker.publisher("demo")
-        failures: list[Exception | None] = []
-        message = Message(topic, PRODUCT.encode(), command.encode(), command.headers(line, PRODUCT, now))
-        publisher.publish(message, failures.append)
-        arrived = publisher.flush(timedelta(seconds=20))
-        publisher.close()
-        if not arrived or failures != [None]:
-            raise DemoFailed(f"the retrain command could not be written to {topic}: {failures}")
+        send(self._broker, line.kafka_topics().model_commands, line.line, order)
 
 
 def scorer_group(line: Line) -> str:
@@ -191,11 +195,3 @@ def scrape_counter(port: int, name: str) -> int:
 def write_summary(path: Path, summary: dict[str, object]) -> None:
     """Write the summary as JSON."""
     path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-
-
-def package_folder(event: ModelEvent, version: int) -> Path | None:
-    """Return the folder of a version's package when it is a local one."""
-    for model in event.models:
-        if model.version == version and model.package.uri.startswith("file://"):
-            return Path(model.package.uri.removeprefix("file://"))
-    return None
