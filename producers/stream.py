@@ -20,7 +20,7 @@ from steadyline.picture import Channels, Pixels
 _BROKEN_IN_A_ROW = 50  # packets that cannot be decoded, one after the other: the stream is useless, reconnect
 
 # FFmpeg's error -> our word; the first that fits.
-_WHY: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+LOST_BY: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (av.error.ConnectionRefusedError, "refused"),
     ((av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError, av.error.PermissionError), "unauthorized"),
     ((av.error.HTTPNotFoundError, av.error.FileNotFoundError), "not_found"),
@@ -175,5 +175,5 @@ class StreamSource(Source):
         return np.ascontiguousarray(frame.to_ndarray(format=wanted), dtype=np.uint8)
 
     def _lost(self, what: str, error: Exception) -> CameraLost:
-        why = next((word for kinds, word in _WHY if isinstance(error, kinds)), "io_error")
+        why = next((word for kinds, word in LOST_BY if isinstance(error, kinds)), "io_error")
         return CameraLost(why, f"{self._address.name} cannot be {what}: {error}")
