@@ -7,6 +7,7 @@ from typing import Literal
 CleanUp = Literal["delete", "compact"]
 
 MAX_FRAME_BYTES = 8 << 20  # on topic, producer and consumer alike (steadyline doctor compares them)
+MAX_DEAD_LETTER_BYTES = MAX_FRAME_BYTES + (1 << 16)  # the largest frame, and the headers that say why
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
@@ -106,7 +107,7 @@ _DEAD_LETTERS = Topic(
     "delete",
     30 * DAY_MS,
     8,
-    MAX_FRAME_BYTES,
+    MAX_DEAD_LETTER_BYTES,
 )
 
 

@@ -59,19 +59,23 @@ class Worker(Protocol):
         ...
 
     def take_lost(self) -> frozenset[Partition]:
-        """Return the partitions taken away (or newly given) since the last call: drop their lanes."""
+        """Return the partitions taken away or newly given up to the last poll: drop their lanes.
+
+        To be called after each ``poll`` and before its records are used, which are of the new assignment.
+        """
         ...
 
     def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
         """Write ``messages`` and commit ``offsets`` (next offset to read) atomically.
 
         Returns False, having done nothing, while a rebalance is under way: try again later.
-        Raises TransactionAborted (keep the results, retry), TransactionBroken (call ``resync``) or Fenced.
+        Raises TransactionAborted (keep the results, retry), TransactionBroken (call ``resync``),
+        BrokerUnavailable (nothing was begun) or Fenced.
         """
         ...
 
-    def resync(self) -> bool:
-        """Seek every owned partition to its committed offset; False: call again after the next poll."""
+    def resync(self) -> None:
+        """Go on from the committed offsets of every owned partition: the next polls deliver from there."""
         ...
 
     def pause(self, partition: Partition) -> None:
@@ -93,8 +97,9 @@ class Publisher(Protocol):
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
         """Queue ``message``; ``done`` is called once, from another thread, with None or what went wrong.
 
-        Raises Backpressure when the bytes in flight would pass the bound, and BrokerUnavailable when the
-        topic's metadata cannot be had.
+        Raises Backpressure when the bytes in flight would pass the bound, BrokerUnavailable when the topic's
+        metadata cannot be had, and PictureTooLarge when the message is over a limit of the client; ``done``
+        gets PictureTooLarge when it is over one of the topic.
         """
         ...
 
@@ -110,11 +115,15 @@ class Publisher(Protocol):
 class Reader(Protocol):
     """Reads topics without a group, committed records only."""
 
-    def read(self, topic: str, since: datetime | None = None) -> Iterator[Record]:
+    def read(
+        self, topic: str, since: datetime | None = None, start: Mapping[Partition, int] | None = None
+    ) -> Iterator[Record]:
         """Yield every record from the beginning to the end as it was when the call was made.
 
         With ``since`` each partition begins at its first record whose timestamp is not older (a producer
-        that comes back after a crash looks only at the tail). Raises BrokerUnavailable during an outage.
+        that comes back after a crash looks only at the tail); with ``start`` at the offset given, where one
+        is given. Transactions open at the end are waited for, until they are committed or timed out.
+        Raises BrokerUnavailable during an outage.
         """
         ...
 
@@ -160,6 +169,10 @@ class Broker(Protocol):
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         """Return the next offset of each partition."""
+        ...
+
+    def start_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
+        """Return the first offset that each partition still keeps."""
         ...
 
     def committed_offsets(self, group: str) -> dict[Partition, int]:

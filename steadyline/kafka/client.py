@@ -6,11 +6,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
 
 from steadyline.contracts.topics import Topic
+from steadyline.errors import ContractBroken
 from steadyline.kafka.broker import Partition, Publisher, Reader, Worker
 from steadyline.kafka.connection import REQUEST_MS, client_options, translated
 from steadyline.kafka.publisher import KafkaPublisher
@@ -28,6 +29,7 @@ class KafkaBroker:
         self._settings, self._client = settings, client
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
+        self._counts: dict[str, int] = {}
 
     def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker:
         return KafkaWorker(self._settings, group, instance, topics)
@@ -38,7 +40,7 @@ class KafkaBroker:
         return KafkaPublisher(self._settings, client, bytes_in_flight, patience)
 
     def reader(self, client: str) -> Reader:
-        return KafkaReader(self._settings, client)
+        return KafkaReader(self._settings, client, self.end_offsets)
 
     def create_topics(self, topics: Sequence[Topic]) -> list[str]:
         existing = self.describe_topics([topic.name for topic in topics])
@@ -62,21 +64,10 @@ class KafkaBroker:
         return {name: (counts[name], _settings_of(configs, name)) for name in there}
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
-        with self._lock:
-            try:
-                consumer = KafkaConsumer(
-                    **client_options(self._settings, self._client), request_timeout_ms=REQUEST_MS
-                )
-                partitions = [
-                    TopicPartition(topic, number)
-                    for topic in topics
-                    for number in sorted(consumer.partitions_for_topic(topic) or ())
-                ]
-                ends = consumer.end_offsets(partitions, timeout_ms=REQUEST_MS)
-                consumer.close(autocommit=False, timeout_ms=1_000)
-            except KafkaError as error:
-                raise translated(error, "asking for end offsets") from error
-        return {Partition(item.topic, item.partition): offset for item, offset in ends.items()}
+        return self._offsets(topics, OffsetSpec.LATEST)
+
+    def start_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
+        return self._offsets(topics, OffsetSpec.EARLIEST)
 
     def committed_offsets(self, group: str) -> dict[Partition, int]:
         answer = self._ask("asking for committed offsets", lambda admin: _group_offsets(admin, group))
@@ -88,6 +79,23 @@ class KafkaBroker:
             if self._admin is not None:
                 self._admin.close()
             self._admin = None
+
+    def _offsets(self, topics: Sequence[str], which: int) -> dict[Partition, int]:
+        counts = self._partition_counts(topics)
+        wanted = {TopicPartition(topic, number): which for topic in topics for number in range(counts[topic])}
+        found = self._ask("asking for offsets", lambda admin: admin.list_partition_offsets(wanted))
+        return {Partition(item.topic, item.partition): value.offset for item, value in found.items()}
+
+    def _partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the counts; raises ContractBroken when a topic is missing."""
+        unknown = [topic for topic in topics if topic not in self._counts]
+        if unknown:
+            found = self.describe_topics(unknown)
+            for topic in unknown:
+                if topic not in found:
+                    raise ContractBroken(f"topic {topic} is missing: run `steadyline topics create`")
+                self._counts[topic] = found[topic][0]
+        return self._counts
 
     def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
         """Run one administrative call; a client that failed is made anew the next time."""

@@ -2,26 +2,43 @@
 
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import (
+    ClusterAuthorizationFailedError,
+    FencedInstanceIdError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
-from steadyline.contracts.topics import MAX_FRAME_BYTES
-from steadyline.errors import BrokerUnavailable, Fatal, InvalidConfiguration, SteadylineError
+from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES
+from steadyline.errors import (
+    BrokerUnavailable,
+    ContractBroken,
+    Fatal,
+    Fenced,
+    InvalidConfiguration,
+    SteadylineError,
+)
 from steadyline.settings import KafkaSettings
 
-MAX_REQUEST_BYTES = MAX_FRAME_BYTES + (1 << 16)  # the headers and the batch around the largest frame
+MAX_REQUEST_BYTES = MAX_DEAD_LETTER_BYTES + (1 << 16)  # the largest message, and the batch around it
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 10_000
 
-_REFUSED = frozenset(
-    {
-        "TopicAuthorizationFailedError",
-        "GroupAuthorizationFailedError",
-        "TransactionalIdAuthorizationFailedError",
-        "ClusterAuthorizationFailedError",
-        "SaslAuthenticationFailedError",
-        "UnsupportedSaslMechanismError",
-    }
+_REFUSED = (
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
 )
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
@@ -43,9 +60,23 @@ def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
     return options
 
 
+def is_refused(error: KafkaError) -> bool:
+    """True for what no repetition will mend: no right to do it, or a message over the limit."""
+    return isinstance(error, _REFUSED + _TOO_LARGE)
+
+
+def is_too_large(error: BaseException) -> bool:
+    """True when a message is over a limit of the client, the topic or the broker."""
+    return isinstance(error, _TOO_LARGE)
+
+
 def translated(error: KafkaError, doing: str) -> SteadylineError:
     """Return our error for one of kafka-python's: what was refused is fatal, the rest passes with time."""
     name = type(error).__name__
-    if name in _REFUSED:
+    if isinstance(error, FencedInstanceIdError):
+        return Fenced(f"{doing}: another live process has joined the group with this instance name")
+    if is_too_large(error):
+        return ContractBroken(f"{doing}: {name}: {error}; compare the limits: `steadyline topics check`")
+    if is_refused(error):
         return Fatal(f"{doing}: {name}: {error}; check the user, the password and the ACLs")
     return BrokerUnavailable(f"{doing}: {name}: {error}")

@@ -70,7 +70,6 @@ class StreamLoop:
         self._policy, self._clock = policy, clock
         self._lanes: dict[Partition, Lane] = {}
         self._storm = StormGuard(policy.storm, clock)
-        self._resyncing = False
         self._turns = 0
         self._last_commit = clock.monotonic()
         self.on_turn: Callable[[], None] = lambda: None
@@ -93,9 +92,6 @@ class StreamLoop:
         self._drop_lost()
         for partition, records in polled.items():
             self._take(partition, records)
-        if self._resyncing:
-            self._resyncing = not self._worker.resync()
-            return
         self._hand_out()
         if self._clock.monotonic() - self._last_commit >= self._policy.commit_every.total_seconds():
             self._last_commit = self._clock.monotonic()
@@ -210,7 +206,7 @@ class StreamLoop:
             lane.abandon()
             self._handler.drop(partition)
         self._lanes.clear()
-        self._resyncing = True
+        self._worker.resync()
 
     def _finish(self) -> None:
         """Commit what finishes within the drain time; the next worker reads the rest again."""
@@ -218,7 +214,7 @@ class StreamLoop:
         for lane in self._lanes.values():
             while lane.entries and lane.entries[-1].result is None:
                 lane.entries.pop()
-        while not self._resyncing and any(lane.entries for lane in self._lanes.values()):
+        while any(lane.entries for lane in self._lanes.values()):
             if self._clock.monotonic() > end:
                 log.warning("drain_incomplete", left=sum(len(lane.entries) for lane in self._lanes.values()))
                 return

@@ -8,9 +8,9 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from steadyline.errors import Backpressure, BrokerUnavailable
+from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, SteadylineError
 from steadyline.kafka.broker import Message
-from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, translated
+from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, is_too_large, translated
 from steadyline.kafka.transaction import force_close
 from steadyline.settings import KafkaSettings
 
@@ -49,15 +49,19 @@ class KafkaPublisher:
             raise BrokerUnavailable(f"no metadata of {message.topic}: {error}") from error
         except (KafkaError, AssertionError) as error:
             self._landed(size)
-            raise BrokerUnavailable(f"publishing to {message.topic}: {error!r}") from error
+            raise _problem(error, message.topic) from error
 
         def succeeded(_metadata: Any) -> None:
-            self._landed(size)
-            done(None)
+            try:
+                done(None)
+            finally:
+                self._landed(size)
 
         def failed(error: BaseException) -> None:
-            self._landed(size)
-            done(BrokerUnavailable(f"publishing to {message.topic}: {error!r}"))
+            try:
+                done(_problem(error, message.topic))
+            finally:
+                self._landed(size)
 
         _ = future.add_callback(succeeded)
         _ = future.add_errback(failed)
@@ -93,3 +97,11 @@ class KafkaPublisher:
             )
         except KafkaError as error:
             raise translated(error, "connecting a producer") from error
+
+
+def _problem(error: BaseException, topic: str) -> SteadylineError:
+    if is_too_large(error):
+        return PictureTooLarge(f"{topic} takes no message of this size: {error}")
+    if isinstance(error, KafkaError):
+        return translated(error, f"publishing to {topic}")
+    return BrokerUnavailable(f"publishing to {topic}: {error!r}")

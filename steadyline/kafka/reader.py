@@ -1,14 +1,14 @@
 """Reading topics without a group, committed records only."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from steadyline.errors import BrokerUnavailable, ContractBroken
-from steadyline.kafka.broker import Record
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.connection import REQUEST_MS, client_options, translated
 from steadyline.kafka.worker import to_record
 from steadyline.settings import KafkaSettings
@@ -18,19 +18,33 @@ STALL_SECONDS = 30.0
 
 
 class KafkaReader:
-    """See ``Reader``; one consumer for each topic that is followed."""
+    """See ``Reader``; one consumer for each topic that is followed.
 
-    def __init__(self, settings: KafkaSettings, client: str) -> None:
-        self._settings, self._client = settings, client
+    ``end_offsets`` gives the ends with what open transactions have written: to a reader of committed records
+    they come into reach when the transactions end.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        client: str,
+        end_offsets: Callable[[Sequence[str]], dict[Partition, int]],
+    ) -> None:
+        self._settings, self._client, self._end_offsets = settings, client, end_offsets
         self._following: dict[str, KafkaConsumer] = {}
         self._first_ends: dict[str, dict[TopicPartition, int]] = {}
 
-    def read(self, topic: str, since: datetime | None = None) -> Iterator[Record]:
-        consumer = self._consumer(topic)
+    def read(
+        self, topic: str, since: datetime | None = None, start: Mapping[Partition, int] | None = None
+    ) -> Iterator[Record]:
+        ends = self._ends(topic)
+        consumer = self._consumer(topic, ends)
         try:
-            ends = consumer.end_offsets(sorted(consumer.assignment()), timeout_ms=CALL_MS)
             if since is not None:
-                self._seek_since(consumer, ends, since)
+                _seek_since(consumer, ends, since)
+            for place, offset in (start or {}).items():
+                if place.topic == topic:
+                    consumer.seek(TopicPartition(topic, place.number), offset)
             yield from _read_to(consumer, ends, topic)
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
@@ -39,13 +53,8 @@ class KafkaReader:
 
     def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
         if topic not in self._following:
-            consumer = self._consumer(topic)
-            try:
-                ends = consumer.end_offsets(sorted(consumer.assignment()), timeout_ms=CALL_MS)
-            except KafkaError as error:
-                _close(consumer)
-                raise translated(error, f"reading {topic}") from error
-            self._following[topic], self._first_ends[topic] = consumer, ends
+            ends = self._ends(topic)
+            self._following[topic], self._first_ends[topic] = self._consumer(topic, ends), ends
         try:
             polled = self._following[topic].poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
         except KafkaError as error:
@@ -68,7 +77,11 @@ class KafkaReader:
             _close(consumer)
         self._following.clear()
 
-    def _consumer(self, topic: str) -> KafkaConsumer:
+    def _ends(self, topic: str) -> dict[TopicPartition, int]:
+        ends = self._end_offsets([topic])
+        return {TopicPartition(place.topic, place.number): end for place, end in ends.items()}
+
+    def _consumer(self, topic: str, partitions: Iterable[TopicPartition]) -> KafkaConsumer:
         try:
             consumer = KafkaConsumer(
                 **client_options(self._settings, self._client),
@@ -81,41 +94,37 @@ class KafkaReader:
                 fetch_max_bytes=16 << 20,
                 request_timeout_ms=REQUEST_MS,
             )
-            partitions = consumer.partitions_for_topic(topic)
+            assigned = sorted(partitions)
+            consumer.assign(assigned)
+            consumer.seek_to_beginning(*assigned)
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
-        if not partitions:
-            _close(consumer)
-            raise ContractBroken(f"topic {topic} is missing: run `steadyline topics create`")
-        assigned = [TopicPartition(topic, number) for number in sorted(partitions)]
-        consumer.assign(assigned)
-        consumer.seek_to_beginning(*assigned)
         return consumer
 
-    @staticmethod
-    def _seek_since(consumer: KafkaConsumer, ends: dict[TopicPartition, int], since: datetime) -> None:
-        moment = int(since.timestamp() * 1000)
-        found = consumer.offsets_for_times(dict.fromkeys(ends, moment), timeout_ms=CALL_MS)
-        for partition, end in ends.items():
-            offset = found.get(partition)
-            consumer.seek(partition, end if offset is None else offset.offset)
+
+def _seek_since(consumer: KafkaConsumer, ends: dict[TopicPartition, int], since: datetime) -> None:
+    moment = int(since.timestamp() * 1000)
+    found = consumer.offsets_for_times(dict.fromkeys(ends, moment), timeout_ms=CALL_MS)
+    for partition, end in ends.items():
+        offset = found.get(partition)
+        consumer.seek(partition, end if offset is None else offset.offset)
 
 
 def _read_to(consumer: KafkaConsumer, ends: dict[TopicPartition, int], topic: str) -> Iterator[Record]:
     """Yield until every partition's position has reached its end; markers of transactions count as read."""
-    open_ = {partition: end for partition, end in ends.items() if _position(consumer, partition) < end}
+    left = {partition for partition, end in ends.items() if _position(consumer, partition) < end}
+    consumer.pause(*(ends.keys() - left))
     advanced = time.monotonic()
-    while open_:
+    while left:
         polled = consumer.poll(timeout_ms=200)
-        if polled:
-            advanced = time.monotonic()
         for partition, records in polled.items():
-            for item in records:
-                if item.offset < ends[partition]:
-                    yield to_record(item)
-        positions = {partition: _position(consumer, partition) for partition in open_}
-        open_ = {partition: end for partition, end in open_.items() if positions[partition] < end}
-        if time.monotonic() - advanced > STALL_SECONDS:
+            yield from (to_record(item) for item in records if item.offset < ends[partition])
+        done = {partition for partition in left if _position(consumer, partition) >= ends[partition]}
+        consumer.pause(*done)
+        left -= done
+        if polled or done:
+            advanced = time.monotonic()
+        elif time.monotonic() - advanced > STALL_SECONDS:
             raise BrokerUnavailable(
                 f"reading {topic} does not advance: a transaction may be open, or the broker is away"
             )

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken
-from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, translated
+from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, is_refused, translated
 from steadyline.settings import KafkaSettings
 
 TRANSACTION_TIMEOUT = timedelta(seconds=15)
@@ -60,32 +60,25 @@ class TransactionalProducer:
         self._producer = producer
 
     def commit(self, messages: Sequence[Message], offsets: Any, group: Any) -> None:
-        """Write and commit, or raise TransactionAborted, TransactionBroken or Fenced; then it is closed."""
+        """Write and commit; after any error the producer is gone and ``open`` makes a new one.
+
+        Raises TransactionAborted, TransactionBroken, BrokerUnavailable (nothing was begun) or Fatal.
+        """
         self.open()
         producer = self._producer
         began = time.monotonic()
+        is_committing = False
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    message.topic,
-                    value=message.value,
-                    key=message.key,
-                    headers=list(message.headers),
-                    partition=message.partition,
-                )
-                for message in messages
-            ]
-            producer.flush(DEADLINE_SECONDS)
-            for future in futures:
-                future.get(DEADLINE_SECONDS)
+            self._write(producer, messages)
             _within(DEADLINE_SECONDS, producer.send_offsets_to_transaction, offsets, group)
+            is_committing = True
             _within(DEADLINE_SECONDS, producer.commit_transaction)
         except TransactionBroken:
             self.rebuild()
             raise
         except KafkaError as error:
-            self._give_up(producer, error, time.monotonic() - began)
+            self._give_up(error, time.monotonic() - began, is_committing)
 
     def rebuild(self) -> None:
         """Forget the producer; the next use makes a new one with the same transactional id."""
@@ -97,31 +90,59 @@ class TransactionalProducer:
         """Never hangs."""
         self.rebuild()
 
-    def _give_up(self, producer: Any, error: KafkaError, age: float) -> None:
-        """Abort what failed and raise what follows from it."""
+    @staticmethod
+    def _write(producer: Any, messages: Sequence[Message]) -> None:
+        """Send and wait for every acknowledgement: a commit would succeed without a record that expired."""
+        futures = [
+            producer.send(
+                message.topic,
+                value=message.value,
+                key=message.key,
+                headers=list(message.headers),
+                partition=message.partition,
+            )
+            for message in messages
+        ]
+        producer.flush(DEADLINE_SECONDS)
+        for future in futures:
+            future.get(DEADLINE_SECONDS)
+
+    def _give_up(self, error: KafkaError, age: float, is_committing: bool) -> NoReturn:
+        """Abort what failed, close the producer, and raise what follows from the error."""
         # After its first error the client raises a bare KafkaError: its manager knows the cause.
-        causes = (error, producer._transaction_manager.last_error)
-        if any(isinstance(cause, ProducerFencedError | InvalidProducerEpochError) for cause in causes):
-            self.rebuild()
-            # The broker says "fenced" as well when it has timed our own transaction out.
-            if age < TRANSACTION_TIMEOUT.total_seconds():
-                raise Fenced(
-                    f"another live process uses the transactional id {self._id}: give each scorer its own "
-                    f"instance name ({error!r})"
-                ) from error
-            raise TransactionBroken(f"own transaction timed out after {age:.1f} s: {error!r}") from error
-        try:
-            _within(DEADLINE_SECONDS, producer.abort_transaction)
-        except (KafkaError, TransactionBroken) as second:
-            self.rebuild()
-            raise TransactionBroken(f"{error!r}, then the abort: {second!r}") from error
+        causes = [error, self._producer._transaction_manager.last_error]
+        problem: Exception | None = None
+        if not is_committing:
+            try:
+                _within(DEADLINE_SECONDS, self._producer.abort_transaction)
+            except (KafkaError, TransactionBroken) as second:
+                problem = second
+                causes.append(second)
         self.rebuild()
+        if any(isinstance(cause, ProducerFencedError | InvalidProducerEpochError) for cause in causes):
+            self._fenced(error, age)
+        for cause in causes:
+            if isinstance(cause, KafkaError) and is_refused(cause):
+                raise translated(cause, f"writing with the transactional id {self._id}") from error
+        if is_committing or problem is not None:
+            raise TransactionBroken(f"{error!r}; abort: {problem!r}") from error
         raise TransactionAborted(repr(error)) from error
+
+    def _fenced(self, error: KafkaError, age: float) -> NoReturn:
+        """The broker says "fenced" as well when it has timed our own transaction out: the age tells."""
+        if age >= TRANSACTION_TIMEOUT.total_seconds():
+            raise TransactionBroken(f"own transaction timed out after {age:.1f} s: {error!r}") from error
+        raise Fenced(
+            f"another live process uses the transactional id {self._id}: give each worker its own instance "
+            f"name ({error!r})"
+        ) from error
 
 
 def force_close(producer: Any) -> None:
     """End a producer at once: ``close`` raises, or leaves its thread, when batches are stuck."""
     producer._sender.force_close()
+    producer._unregister_cleanup()
+    producer._closed = True
 
 
 def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> None:

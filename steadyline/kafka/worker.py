@@ -1,7 +1,8 @@
 """One member of a consumer group that writes outputs and input offsets in one transaction."""
 
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,16 +19,30 @@ from steadyline.settings import KafkaSettings
 
 # A refused generation is refused for a while: the client says STABLE long before the group agrees.
 REFUSED_SECONDS = 1.0
+SETTLE_MS = 3_000
 
 
 class _Changes(ConsumerRebalanceListener):
     """Notes which partitions came and went; runs on the client's IO thread, so it does nothing else."""
 
     def __init__(self) -> None:
-        self.changed: set[Partition] = set()
+        self._lock = threading.Lock()
+        self._pending: set[TopicPartition] = set()
+
+    def take(self) -> set[TopicPartition]:
+        """Return what changed since the last call."""
+        with self._lock:
+            taken, self._pending = self._pending, set()
+            return taken
+
+    def touches(self, partitions: Iterable[TopicPartition]) -> bool:
+        """True when one of ``partitions`` has changed and nobody has taken note yet."""
+        with self._lock:
+            return not self._pending.isdisjoint(partitions)
 
     def _note(self, partitions: Iterable[TopicPartition]) -> None:
-        self.changed.update(Partition(item.topic, item.partition) for item in partitions)
+        with self._lock:
+            self._pending.update(partitions)
 
     @override
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
@@ -53,7 +68,8 @@ class KafkaWorker:
     def __init__(self, settings: KafkaSettings, group: str, instance: str, topics: Sequence[str]) -> None:
         self._changes = _Changes()
         self._refused: tuple[object, float] = (None, 0.0)
-        self._resyncing: set[TopicPartition] = set()
+        self._lost: set[TopicPartition] = set()
+        self._unsettled: set[TopicPartition] = set()  # to be read again from their committed offsets
         self._producer = TransactionalProducer(settings, f"{group}.{instance}")
         assignor: Any = CooperativeStickyAssignor()
         try:
@@ -82,36 +98,45 @@ class KafkaWorker:
         self._consumer.subscribe(list(topics), listener=self._changes)
 
     def poll(self, wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
+        """Return new records.
+
+        What arrives of a partition in the same poll in which it came or went may belong to the old or to the
+        new assignment: it is discarded, and the partition read again from its committed offset.
+        """
+        self._producer.open()  # at once: it ends what a killed process with this id has left open
+        self._settle()
         try:
             polled = self._consumer.poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
         except KafkaError as error:
             raise translated(error, "polling") from error
+        changed = self._changes.take()
+        self._lost |= changed
+        self._unsettled |= changed & polled.keys()
         return {
-            Partition(tp.topic, tp.partition): [to_record(item) for item in records]
+            _ours(tp): [to_record(item) for item in records]
             for tp, records in polled.items()
-            if tp not in self._resyncing
+            if tp not in self._unsettled
         }
 
     def take_lost(self) -> frozenset[Partition]:
-        changed, self._changes.changed = self._changes.changed, set()
-        for partition in changed:
-            self._resyncing.discard(TopicPartition(partition.topic, partition.number))
-        return frozenset(changed)
+        lost, self._lost = self._lost, set()
+        return frozenset(_ours(tp) for tp in lost)
 
     def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
+        # The generation first: a rebalance after this line makes the broker refuse it, one before this line
+        # is among the changes.
         group = self._consumer.group_metadata()
         member = tuple(group[1:3])
         if group.state is not MemberState.STABLE:
             return False
         if self._refused[0] == member and time.monotonic() < self._refused[1]:
             return False
-        owned = self._consumer.assignment()
-        if not all(TopicPartition(item.topic, item.number) in owned for item in offsets):
-            return False  # the loop drops their lanes on its next turn
         positions = {
             TopicPartition(item.topic, item.number): OffsetAndMetadata(offset, "", -1)
             for item, offset in offsets.items()
         }
+        if self._changes.touches(positions) or not self._consumer.assignment() >= positions.keys():
+            return False  # the loop drops their lanes on its next turn
         try:
             self._producer.commit(messages, positions, group)
         except TransactionAborted:
@@ -119,34 +144,35 @@ class KafkaWorker:
             raise
         return True
 
-    def resync(self) -> bool:
-        """Seek to the committed offsets; goes on where an earlier call stopped. False: call again."""
-        owned = set(self._consumer.assignment())
-        if not self._resyncing:
-            self._resyncing = set(owned)
-        self._resyncing &= owned
-        for partition in list(self._resyncing):
+    def resync(self) -> None:
+        self._unsettled = set(self._consumer.assignment())
+
+    def _settle(self) -> None:
+        """Seek the unsettled partitions to their committed offsets; what fails is tried on the next poll.
+
+        The producer must be open: a transaction whose outcome is unknown is over once its id is taken anew,
+        and only then are the committed offsets final.
+        """
+        self._unsettled &= self._consumer.assignment()
+        if not self._unsettled:
+            return
+        for tp in sorted(self._unsettled):
             try:
-                committed = self._consumer.committed(partition, timeout_ms=3_000)
+                committed = self._consumer.committed(tp, timeout_ms=SETTLE_MS)
                 if committed is None:
-                    self._consumer.seek_to_beginning(partition)
+                    self._consumer.seek_to_beginning(tp)
                 else:
-                    self._consumer.seek(partition, committed)
-                self._consumer.resume(partition)
+                    self._consumer.seek(tp, committed)
+                self._consumer.resume(tp)
             except (KafkaError, AssertionError, KeyError):
-                return False
-            self._resyncing.discard(partition)
-        return True
+                return  # the broker is away, or the partition has just gone
+            self._unsettled.discard(tp)
 
     def pause(self, partition: Partition) -> None:
-        tp = TopicPartition(partition.topic, partition.number)
-        if tp in self._consumer.assignment():
-            self._consumer.pause(tp)
+        self._if_owned(self._consumer.pause, partition)
 
     def resume(self, partition: Partition) -> None:
-        tp = TopicPartition(partition.topic, partition.number)
-        if tp in self._consumer.assignment():
-            self._consumer.resume(tp)
+        self._if_owned(self._consumer.resume, partition)
 
     def close(self) -> None:
         self._producer.close()
@@ -154,6 +180,17 @@ class KafkaWorker:
             self._consumer.close(timeout_ms=5_000)
         except (KafkaError, AssertionError):
             return  # the session timeout ends the membership
+
+    @staticmethod
+    def _if_owned(act: Callable[[TopicPartition], object], partition: Partition) -> None:
+        try:
+            act(TopicPartition(partition.topic, partition.number))
+        except (KeyError, AssertionError):
+            return  # it has just gone
+
+
+def _ours(tp: TopicPartition) -> Partition:
+    return Partition(tp.topic, tp.partition)
 
 
 def to_record(record: Any) -> Record:
