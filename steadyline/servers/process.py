@@ -1,20 +1,20 @@
 """One server as a child process: started, proven ready, recorded, stopped by its process id."""
 
-import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from steadyline.errors import Fatal
+from steadyline.servers.orphan import end_orphan, write_record
+from steadyline.servers.procfs import listens, start_time
 
 POLL_SECONDS = 0.05
 TAIL_LINES = 30
-# An orphan gets this long to end by itself before it is killed.
-ORPHAN_SECONDS = 10.0
 
 
 class ServerFailed(Fatal):
@@ -23,29 +23,42 @@ class ServerFailed(Fatal):
     reason = "server_failed"
 
 
+def nothing() -> None:
+    """Tidy up nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start one server and how to know that it answers."""
+    """How to start one server and how to know that it answers.
+
+    ``ports`` must be opened by the child itself before ``is_ready`` is asked: an answer counts only when
+    it is ours. ``tidy`` removes what the server leaves outside of its home; called while it does not run.
+    """
 
     name: str
     command: Sequence[str]
+    folder: Path
+    ports: Sequence[int]
     is_ready: Callable[[], bool]
     environment: Mapping[str, str] | None = None
-    ready_seconds: float = 60.0
+    ready_seconds: float = 120.0  # a laptop that compiles something else meanwhile is slow, not broken
     stop_seconds: float = 20.0
+    tidy: Callable[[], None] = nothing
 
 
 class ServerProcess:
     """Runs one server in its own session, its output in ``<home>/logs/<name>.log``.
 
     Its process id and start time are recorded in ``<home>/<name>.pid``, so that a later start in the same
-    home finds and ends what a killed run has left behind.
+    home finds and ends what a killed run has left behind. Setting ``cancel`` makes a start that is still
+    waiting for readiness give up.
     """
 
-    def __init__(self, launch: Launch, home: Path) -> None:
-        self.launch, self._home = launch, home
+    def __init__(self, launch: Launch, home: Path, cancel: threading.Event | None = None) -> None:
+        self.launch = launch
         self.log = home / "logs" / f"{launch.name}.log"
-        self._record = home / f"{launch.name}.pid"
+        self._record = record_path(home, launch.name)
+        self._cancel = cancel or threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,38 +68,47 @@ class ServerProcess:
             raise ServerFailed(f"{self.launch.name} was not started")
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """True while the process runs (also while it is suspended)."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
-        """Start and wait until a real request is answered by this very child."""
+        """Start and wait until a real request is answered by this very child; raises ServerFailed."""
         end_orphan(self._record)
+        self.launch.tidy()
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.launch.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 list(self.launch.command),
+                cwd=self.launch.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=None if self.launch.environment is None else dict(self.launch.environment),
                 start_new_session=True,
             )
-        record = {"pid": self._process.pid, "started": start_time(self._process.pid)}
-        self._record.write_text(json.dumps(record), encoding="utf-8")
-        self._wait_ready()
+        write_record(self._record, self._process.pid)
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL to the whole session when it takes too long; harmless when it is gone."""
         if self._process is None:
             return
-        self._signal_group(signal.SIGTERM)
-        try:
-            self._process.wait(self.launch.stop_seconds)
-        except subprocess.TimeoutExpired:
-            self._signal_group(signal.SIGCONT)
-        self._signal_group(signal.SIGKILL)  # whatever the leader has left behind in its session
-        self._process.wait()
-        self._record.unlink(missing_ok=True)
+        if self._process.returncode is None:
+            self._signal_group(signal.SIGTERM)
+            self._signal_group(signal.SIGCONT)  # a suspended one would never see it
+            self._end_group(time.monotonic() + self.launch.stop_seconds)
+        end_orphan(self._record)  # what a leader that died by itself has left in its session
+        self.launch.tidy()
 
     def kill9(self) -> None:
-        """SIGKILL to the server and what it started: the bad day."""
+        """SIGKILL to the server and all it started: the bad day."""
         self._signal_group(signal.SIGKILL)
         if self._process is not None:
             self._process.wait()
@@ -110,66 +132,50 @@ class ServerProcess:
             return "(no log)"
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
 
+    def ending(self) -> ServerFailed:
+        """Return the error that says how it ended, with the end of its log."""
+        status = None if self._process is None else self._process.poll()
+        what = f"ended by signal {-status}" if status is not None and status < 0 else f"ended with {status}"
+        return ServerFailed(f"{self.launch.name} {what}; the end of {self.log}:\n{self.tail()}")
+
     def _wait_ready(self) -> None:
-        assert self._process is not None
         end = time.monotonic() + self.launch.ready_seconds
-        while True:
-            status = self._process.poll()
-            if status is not None:
-                self._record.unlink(missing_ok=True)
-                raise ServerFailed(
-                    f"{self.launch.name} ended with status {status} at start; "
-                    f"the end of {self.log}:\n{self.tail()}"
-                )
-            if self.launch.is_ready() and self._process.poll() is None:
-                return
+        while not self._is_ready():
+            if not self.is_alive:
+                raise self.ending()
+            if self._cancel.is_set():
+                raise ServerFailed(f"{self.launch.name}: the start was called off")
             if time.monotonic() > end:
-                self.stop()
                 raise ServerFailed(
                     f"{self.launch.name} did not answer within {self.launch.ready_seconds:.0f} s; "
                     f"the end of {self.log}:\n{self.tail()}"
                 )
             time.sleep(POLL_SECONDS)
 
+    def _is_ready(self) -> bool:
+        return all(listens(self.pid, port) for port in self.launch.ports) and self.launch.is_ready()
+
+    def _end_group(self, deadline: float) -> None:
+        """Wait for the leader, then kill what it has left behind, and only then collect it.
+
+        Until it is collected its id cannot be given to another process, so that the signal hits no stranger.
+        """
+        assert self._process is not None
+        while start_time(self._process.pid) is not None and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        self._signal_group(signal.SIGKILL)
+        self._process.wait()
+
     def _signal_group(self, number: int) -> None:
+        """Signal the whole group while its leader is not collected; nothing otherwise."""
+        if self._process is None or self._process.returncode is not None:
+            return
         try:
-            os.killpg(self.pid, number)
+            os.killpg(self._process.pid, number)
         except ProcessLookupError:
             return
 
 
-def start_time(pid: int) -> int | None:
-    """Return the kernel's start time of a process in clock ticks; None when it is gone.
-
-    With the process id it names one process for ever: a recycled id has another start time.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text.rsplit(")", 1)[1].split()
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def end_orphan(record: Path) -> bool:
-    """End the process that ``record`` names, if it is still that very process; True when there was one."""
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        pid, started = int(known["pid"]), known["started"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    if started is None or start_time(pid) != started:
-        record.unlink(missing_ok=True)
-        return False
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(pid, number)
-        except ProcessLookupError:
-            break
-        end = time.monotonic() + ORPHAN_SECONDS
-        while start_time(pid) == started and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
-        if start_time(pid) != started:
-            break
-    record.unlink(missing_ok=True)
-    return True
+def record_path(home: Path, name: str) -> Path:
+    """Return where the process id of a server is recorded."""
+    return home / f"{name}.pid"

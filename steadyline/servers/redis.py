@@ -4,7 +4,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from steadyline.servers.ports import free_ports
+from steadyline.servers.ports import KeptPorts
 from steadyline.servers.process import Launch, ServerFailed
 
 MEMORY = "512mb"
@@ -15,43 +15,37 @@ class RedisFiles:
 
     def __init__(self, home: Path) -> None:
         self._home = home / "redis"
+        self.ports = KeptPorts(self._home / "port", 1)
 
     @property
     def url(self) -> str:
         """The address clients use."""
-        return f"redis://127.0.0.1:{self._port()}/0"
+        return f"redis://127.0.0.1:{self.ports.numbers[0]}/0"
 
     def launch(self) -> Launch:
         """Return how to start it."""
         program = shutil.which("redis-server")
         if program is None:
-            raise ServerFailed("redis-server is not installed: `make init` says how")
-        self._home.mkdir(parents=True, exist_ok=True)
+            raise ServerFailed("redis-server is not installed: `make init` brings it or says how")
         options = {
-            "port": str(self._port()),
+            "port": str(self.ports.numbers[0]),
             "bind": "127.0.0.1",
             "protected-mode": "yes",
             "dir": str(self._home),
             "save": "",
             "appendonly": "no",
             "maxmemory": MEMORY,
+            # An evicted entry would be a hole in a live bank: refuse the write instead.
             "maxmemory-policy": "noeviction",
         }
         command = [program]
         for name, value in options.items():
             command += [f"--{name}", value]
-        return Launch("redis", command, self._answers, ready_seconds=20)
-
-    def _port(self) -> int:
-        record = self._home / "port"
-        if not record.exists():
-            self._home.mkdir(parents=True, exist_ok=True)
-            record.write_text(str(free_ports(1)[0]), encoding="utf-8")
-        return int(record.read_text(encoding="utf-8"))
+        return Launch("redis", command, self._home, self.ports.numbers, self._answers, ready_seconds=60.0)
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self._port()), 1) as connection:
+            with socket.create_connection(("127.0.0.1", self.ports.numbers[0]), 1) as connection:
                 connection.settimeout(2)
                 connection.sendall(b"PING\r\n")
                 return connection.recv(7) == b"+PONG\r\n"

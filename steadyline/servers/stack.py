@@ -1,19 +1,33 @@
 """The three servers together: started in parallel, stopped in reverse order, addresses in one place."""
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 
+from steadyline.servers.addresses import Addresses
+from steadyline.servers.home import Home
 from steadyline.servers.kafka import KafkaFiles
-from steadyline.servers.process import Launch, ServerProcess
+from steadyline.servers.orphan import end_orphan
+from steadyline.servers.ports import KeptPorts
+from steadyline.servers.process import Launch, ServerFailed, ServerProcess, record_path
 from steadyline.servers.redis import RedisFiles
 from steadyline.servers.triton import TritonFiles
 
 ServerName = Literal["kafka", "redis", "triton"]
 ALL: tuple[ServerName, ...] = ("kafka", "redis", "triton")
+
+
+class ServerFiles(Protocol):
+    """What the stack needs of one server: the ports it keeps, and how it is started."""
+
+    @property
+    def ports(self) -> KeptPorts: ...
+
+    def launch(self) -> Launch: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,75 +44,75 @@ class StackPaths:
         return StackPaths(home.resolve(), root / ".cache", root / ".venv-triton")
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the servers answer; empty for a server that is not part of the stack."""
-
-    kafka_bootstrap: str = ""
-    redis_url: str = ""
-    triton_grpc: str = ""
-    triton_http: str = ""
-    triton_admin_key: str = ""
-    triton_repository: str = ""
-
-    def environment(self) -> dict[str, str]:
-        """Return the variables by which services find the servers."""
-        variables = {
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap,
-            "REDIS_URL": self.redis_url,
-            "TRITON_URL": self.triton_grpc,
-            "TRITON_ADMIN_KEY": self.triton_admin_key,
-            "TRITON_REPOSITORY": self.triton_repository,
-        }
-        return {name: value for name, value in variables.items() if value}
-
-
 class LocalStack:
-    """Starts ``which`` servers on enter, stops them on exit. Two stacks with different homes never meet."""
+    """Starts ``which`` servers on enter, stops them on exit. Two stacks with different homes never meet.
 
-    def __init__(self, paths: StackPaths, which: Sequence[ServerName] = ALL) -> None:
-        self._which = [name for name in ALL if name in which]
+    A server that ``existing`` has an address for is used as it is: neither started nor stopped.
+    """
+
+    def __init__(
+        self, paths: StackPaths, which: Sequence[ServerName] = ALL, existing: Addresses | None = None
+    ) -> None:
+        self._existing = existing or Addresses()
         self._kafka = KafkaFiles(paths.home, paths.cache / "kafka")
         self._redis = RedisFiles(paths.home)
-        self._triton = TritonFiles(paths.home, paths.triton_environment, paths.cache)
-        self._home = paths.home
+        self._triton = TritonFiles(paths.home, paths.triton_environment)
+        self._files: dict[ServerName, ServerFiles] = {
+            "kafka": self._kafka,
+            "redis": self._redis,
+            "triton": self._triton,
+        }
+        self._home = Home(paths.home)
+        self._which = [name for name in ALL if name in which and not self._existing.has(name)]
+        self._wanted = frozenset(which)
+        self._cancel = threading.Event()
         self.servers: dict[ServerName, ServerProcess] = {}
 
     @property
     def kafka(self) -> ServerProcess:
         """The broker, for tests that kill it."""
-        return self.servers["kafka"]
+        return self._server("kafka")
 
     @property
     def redis(self) -> ServerProcess:
         """Redis, for tests that kill it."""
-        return self.servers["redis"]
+        return self._server("redis")
 
     @property
     def triton(self) -> ServerProcess:
         """Triton, for tests that kill it."""
-        return self.servers["triton"]
+        return self._server("triton")
+
+    @property
+    def logs(self) -> Path:
+        """The folder with one log per server."""
+        return self._home.path / "logs"
 
     @property
     def addresses(self) -> Addresses:
-        """Where the started servers answer."""
-        has = set(self._which)
-        return Addresses(
-            kafka_bootstrap=self._kafka.bootstrap if "kafka" in has else "",
-            redis_url=self._redis.url if "redis" in has else "",
-            triton_grpc=self._triton.grpc if "triton" in has else "",
-            triton_http=self._triton.http if "triton" in has else "",
-            triton_admin_key=self._triton.admin_key if "triton" in has else "",
-            triton_repository=str(self._triton.repository) if "triton" in has else "",
+        """Where the servers answer, started or existing."""
+        own = Addresses(
+            kafka_bootstrap=self._kafka.bootstrap if "kafka" in self._which else "",
+            redis_url=self._redis.url if "redis" in self._which else "",
+            triton_grpc=self._triton.grpc if "triton" in self._which else "",
+            triton_http=self._triton.http if "triton" in self._which else "",
+            triton_admin_key=self._triton.admin_key if "triton" in self._which else "",
+            triton_repository=str(self._triton.repository) if "triton" in self._which else "",
         )
+        return own.completed_by(self._existing.only(self._wanted))
 
-    def start(self) -> None:
-        """Start all in parallel; when one fails the others are stopped and its error is raised."""
-        with ThreadPoolExecutor(len(self._which)) as pool:
-            pending = [pool.submit(self._start, name) for name in self._which]
+    def start(self, fresh: bool = False) -> None:
+        """Start all in parallel; when one fails the others are stopped and its error is raised.
+
+        With ``fresh`` the data of earlier runs is removed first. Raises ServerFailed.
+        """
+        if not self._which:
+            return
+        self._home.take()
         try:
-            for future in pending:
-                future.result()
+            if fresh:
+                self._home.clear()
+            self._start_all()
         except BaseException:
             self.stop()
             raise
@@ -108,6 +122,13 @@ class LocalStack:
         for name in reversed(self._which):
             if name in self.servers:
                 self.servers[name].stop()
+        self._home.release()
+
+    def check(self) -> None:
+        """Raise ServerFailed with the end of its log when a server of ours has ended."""
+        for server in self.servers.values():
+            if not server.is_alive:
+                raise server.ending()
 
     def __enter__(self) -> "LocalStack":
         self.start()
@@ -118,11 +139,42 @@ class LocalStack:
     ) -> None:
         self.stop()
 
-    def _start(self, name: ServerName) -> None:
-        self.servers[name] = ServerProcess(self._launch(name), self._home)
-        self.servers[name].start()
+    def _start_all(self) -> None:
+        self._cancel.clear()
+        with ThreadPoolExecutor(len(self._which)) as pool:
+            pending = [pool.submit(self._start, name) for name in self._which]
+            try:
+                done, _ = wait(pending, return_when=FIRST_EXCEPTION)
+            finally:
+                # after a failure (or Ctrl-C) nobody waits for the others
+                if any(_has_failed(future) for future in pending) or not all(f.done() for f in pending):
+                    self._cancel.set()
+        failed = [future for future in done if _has_failed(future)]
+        for future in failed or pending:
+            future.result()
 
-    def _launch(self, name: ServerName) -> Launch:
-        if name == "kafka":
-            return self._kafka.launch()
-        return self._redis.launch() if name == "redis" else self._triton.launch()
+    def _start(self, name: ServerName) -> None:
+        """Start one server; once more on other ports when a stranger was quicker to take one of them."""
+        ports = self._files[name].ports
+        end_orphan(record_path(self._home.path, name))
+        ports.choose_if_taken()
+        try:
+            self._run(name)
+        except ServerFailed:
+            if self._cancel.is_set() or not ports.choose_if_taken():
+                raise
+            self._run(name)
+
+    def _run(self, name: ServerName) -> None:
+        server = ServerProcess(self._files[name].launch(), self._home.path, self._cancel)
+        self.servers[name] = server
+        server.start()
+
+    def _server(self, name: ServerName) -> ServerProcess:
+        if name not in self.servers:
+            raise ServerFailed(f"{name} is not a process of this stack")
+        return self.servers[name]
+
+
+def _has_failed(future: Future[None]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is not None

@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from steadyline.cli.servers import existing_servers
 from steadyline.servers import Addresses, LocalStack, StackPaths
+from steadyline.servers.home import clear_abandoned
 from steadyline.servers.stack import ALL, ServerName
 
 ROOT = Path(__file__).resolve().parents[2]
+STACKS = ROOT / "var" / "test-stacks"
 OwnStack = Callable[..., LocalStack]
 
 
@@ -36,12 +40,26 @@ def require(which: Sequence[ServerName] = ALL) -> None:
         pytest.skip(f"{gone} missing: run `make init`")
 
 
+def new_home() -> Path:
+    """Return a home that nobody uses; what killed test runs have left in the others is ended first."""
+    clear_abandoned(STACKS)
+    return STACKS / uuid.uuid4().hex[:12]
+
+
+def remove(home: Path) -> None:
+    """Remove a stopped stack's home."""
+    shutil.rmtree(home, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+def stack() -> Iterator[LocalStack]:
     """Kafka, Redis and Triton, shared by the session: make your own topics, products and groups."""
-    require()
-    with LocalStack(StackPaths.of_checkout(tmp_path_factory.mktemp("stack"), ROOT)) as running:
+    existing = existing_servers()
+    require([name for name in ALL if not existing.has(name)])
+    home = new_home()
+    with LocalStack(StackPaths.of_checkout(home, ROOT), existing=existing) as running:
         yield running
+    remove(home)
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +87,14 @@ def triton(stack: LocalStack) -> Addresses:
 
 
 @pytest.fixture
-def own_stack(tmp_path: Path) -> Iterator[OwnStack]:
+def own_stack() -> Iterator[OwnStack]:
     """A factory of stacks that this test alone uses and may kill: ``own_stack("kafka", "redis")``."""
     with ExitStack() as running:
 
         def make(*which: ServerName) -> LocalStack:
             require(which or ALL)
-            home = tmp_path / f"stack-{len(list(tmp_path.glob('stack-*')))}"
+            home = new_home()
+            running.callback(remove, home)
             return running.enter_context(LocalStack(StackPaths.of_checkout(home, ROOT), which or ALL))
 
         yield make

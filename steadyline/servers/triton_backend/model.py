@@ -36,17 +36,17 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Join the requests along the batch, run once, split the answers."""
-        parts = {
-            name: [pb_utils.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
-            for name in self._inputs
-        }
-        sizes = [len(array) for array in parts[self._inputs[0]]]
-        joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
         try:
+            parts = {
+                name: [pb_utils.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
+                for name in self._inputs
+            }
+            joined = {name: np.concatenate(arrays) for name, arrays in parts.items()}
             answers = self._session.run(self._outputs, joined)
         except Exception as error:  # the backend's contract: one error per request, the process lives on
             failure = pb_utils.TritonError(f"onnxruntime: {error}")
             return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+        sizes = [len(array) for array in parts[self._inputs[0]]]
         edges = np.cumsum(sizes)[:-1]
         columns = [np.split(np.ascontiguousarray(answer), edges) for answer in answers]
         return [
