@@ -122,6 +122,9 @@ class TelemetrySettings(Settings):
     otel_exporter_otlp_endpoint: str | None = Field(
         None, description="OTLP/HTTP endpoint for traces and metrics; none is sent without it."
     )
+    otel_metric_export_interval: PositiveInt = Field(
+        15_000, description="Milliseconds between two pushes of metrics."
+    )
 
 
 class CheckoutSettings(Settings):

@@ -1,11 +1,11 @@
 """Logs, traces, metrics and health of one process, set up together."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from steadyline.clock import Clock
 from steadyline.settings import TelemetrySettings
-from steadyline.telemetry.export import start_metrics, stop_metrics
+from steadyline.telemetry.export import start_metrics
 from steadyline.telemetry.health import Health, HealthServer
 from steadyline.telemetry.logs import configure_logs, get_logger
 from steadyline.telemetry.tracing import configure_tracing, stop_tracing
@@ -18,14 +18,14 @@ def telemetry(service: str, settings: TelemetrySettings, clock: Clock) -> Iterat
     Import the service's metrics before: what is declared later is not exported.
     """
     configure_logs(service, settings)
-    configure_tracing(service, settings)
-    provider = start_metrics(service, settings)
-    health = Health(clock)
-    server = HealthServer(settings.steadyline_health_host, settings.steadyline_health_port, health)
-    get_logger(__name__).info("health_server_started", port=server.port)
-    try:
+    with ExitStack() as stack:
+        configure_tracing(service, settings)
+        stack.callback(stop_tracing)
+        metrics = start_metrics(service, settings)
+        stack.callback(metrics.stop)
+        health = Health(clock)
+        host, port = settings.steadyline_health_host, settings.steadyline_health_port
+        server = HealthServer(host, port, health, metrics.text)
+        stack.callback(server.close)
+        get_logger(__name__).info("health_server_started", host=host, port=server.port)
         yield health
-    finally:
-        server.close()
-        stop_metrics(provider)
-        stop_tracing()

@@ -2,15 +2,18 @@
 
 import json
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 
-from prometheus_client import REGISTRY, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from typing_extensions import override
 
 from steadyline.clock import Clock
+from steadyline.errors import InvalidConfiguration
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Health:
@@ -47,11 +50,18 @@ class Health:
 
 
 class HealthServer:
-    """Serves health and metrics until ``close``."""
+    """Serves health, and metrics in Prometheus' text format, until ``close``.
 
-    def __init__(self, host: str, port: int, health: Health) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(health))
-        self._server.daemon_threads = True
+    Raises InvalidConfiguration when the address cannot be had.
+    """
+
+    def __init__(self, host: str, port: int, health: Health, metrics: Callable[[], bytes]) -> None:
+        try:
+            self._server = _Server((host, port), _handler(health, metrics))
+        except OSError as error:
+            raise InvalidConfiguration(
+                f"STEADYLINE_HEALTH_HOST:PORT {host}:{port} cannot be had: {error.strerror}"
+            ) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()
 
@@ -67,11 +77,21 @@ class HealthServer:
         self._thread.join(timeout=5)
 
 
-def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @override
+    def server_bind(self) -> None:
+        """Bind without the look-up of the host's name, which can take seconds in a plant's network."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+
+def _handler(health: Health, metrics: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+                self._answer(200, PROMETHEUS_TEXT, metrics())
             elif self.path in ("/livez", "/readyz"):
                 ok, body = health.live() if self.path == "/livez" else health.ready()
                 self._answer(200 if ok else 503, "application/json", json.dumps(body).encode())

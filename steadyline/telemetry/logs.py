@@ -20,32 +20,53 @@ def get_logger(name: str) -> Any:
 
 
 def configure_logs(service: str, settings: TelemetrySettings) -> None:
-    """Set up logging for this process; lines go to stderr."""
+    """Set up logging for this process; lines go to stderr, those of libraries in the same form."""
     level = _LEVELS[settings.log_level]
     for_people = settings.steadyline_log_format == "console" or (
         settings.steadyline_log_format == "auto" and sys.stderr.isatty()
     )
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if for_people
-        else structlog.processors.JSONRenderer(default=str)
-    )
+
+    def add_service(_logger: Any, _method: str, event: Any) -> Any:
+        event["service"] = service  # a context variable would be lost in other threads
+        return event
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        _add_ids,
+    ]
+    last = _for_people() if for_people else _for_machines()
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _add_ids,
-            structlog.processors.StackInfoRenderer(),
-            *([] if for_people else [structlog.processors.format_exc_info]),
-            renderer,
-        ],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    _take_over_libraries(shared, last)
+
+
+def _for_people() -> list[Any]:
+    # Plain stacks: the pretty ones print local variables, secrets among them.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+
+
+def _for_machines() -> list[Any]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+
+
+def _take_over_libraries(shared: list[Any], last: list[Any]) -> None:
+    """Send what libraries log through the same processors;"""
+    strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()], processors=[strip, *last]
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[lines], force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 

@@ -1,16 +1,18 @@
 """Traces that follow one frame through Kafka headers: W3C traceparent strings in, strings out.
 
-Without an OTLP endpoint no span is recorded; ids are made and passed on, which costs about a microsecond.
+Without an OTLP endpoint no span is recorded; ids are made and passed on, which costs about two microseconds.
 """
 
 import contextvars
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,7 +21,13 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 
 from steadyline.settings import TelemetrySettings
 
+Kind = Literal["internal", "producer", "consumer"]
+
+EXPORT_SECONDS = 5  # one attempt, its retries included; an unreachable collector never holds an exit longer
+_KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _current: contextvars.ContextVar["ActiveSpan | None"] = contextvars.ContextVar("span", default=None)
+# W3C Trace Context: lower-case hex only; a later version may append fields, which are skipped.
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _random = random.Random(int.from_bytes(os.urandom(16), "big"))
 
 
@@ -60,7 +68,9 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> None:
         return
     endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
     provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=5)))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS))
+    )
     _Tracing.provider = provider
     _Tracing.tracer = provider.get_tracer("steadyline")
 
@@ -78,42 +88,56 @@ def start_span(
     parent: str | None = None,
     links: Sequence[str] = (),
     attributes: Mapping[str, Any] | None = None,
+    kind: Kind = "internal",
 ) -> ActiveSpan:
     """Start a span that another thread may end; ``parent`` and ``links`` are traceparent strings."""
     context = parse_traceparent(parent)
     if _Tracing.tracer is None:
         trace_id = context.trace_id if context is not None else _random.getrandbits(128) or 1
-        return ActiveSpan(f"00-{trace_id:032x}-{_random.getrandbits(64) or 1:016x}-01", None)
+        flags = context.trace_flags if context is not None else TraceFlags.SAMPLED
+        return ActiveSpan(_traceparent(trace_id, _random.getrandbits(64) or 1, flags), None)
     linked = [Link(found) for text in links if (found := parse_traceparent(text)) is not None]
-    around = trace.set_span_in_context(NonRecordingSpan(context)) if context is not None else None
-    kind = SpanKind.CONSUMER if parent is not None else SpanKind.PRODUCER
-    span = _Tracing.tracer.start_span(name, around, kind, dict(attributes or {}), linked)
+    # An empty context, not None: None would let OpenTelemetry look for a parent of its own.
+    around = Context() if context is None else trace.set_span_in_context(NonRecordingSpan(context), Context())
+    span = _Tracing.tracer.start_span(name, around, _KINDS[kind], dict(attributes or {}), linked)
     ids = span.get_span_context()
-    return ActiveSpan(f"00-{ids.trace_id:032x}-{ids.span_id:016x}-01", span)
+    return ActiveSpan(_traceparent(ids.trace_id, ids.span_id, ids.trace_flags), span)
 
 
-@contextmanager
+class SpanBlock:
+    """What ``span`` returns; entering it makes the span the current one of this thread."""
+
+    __slots__ = ("_active", "_token")
+
+    def __init__(self, active: ActiveSpan) -> None:
+        self._active = active
+
+    def __enter__(self) -> ActiveSpan:
+        self._token = _current.set(self._active)
+        return self._active
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        _current.reset(self._token)
+        if error is not None:
+            self._active.fail(getattr(error, "reason", type(error).__name__))
+        self._active.end()
+
+
 def span(
     name: str,
     *,
     parent: str | None = None,
     links: Sequence[str] = (),
     attributes: Mapping[str, Any] | None = None,
-) -> Iterator[ActiveSpan]:
+    kind: Kind = "internal",
+) -> SpanBlock:
     """Run a block inside a span whose ids its logs carry; the enclosing span is the default parent."""
     enclosing = _current.get()
     if parent is None and enclosing is not None:
         parent = enclosing.traceparent
-    active = start_span(name, parent=parent, links=links, attributes=attributes)
-    token = _current.set(active)
-    try:
-        yield active
-    except Exception as error:
-        active.fail(getattr(error, "reason", type(error).__name__))
-        raise
-    finally:
-        _current.reset(token)
-        active.end()
+    return SpanBlock(start_span(name, parent=parent, links=links, attributes=attributes, kind=kind))
 
 
 def current_ids() -> tuple[str, str] | None:
@@ -127,12 +151,13 @@ def current_ids() -> tuple[str, str] | None:
 
 def parse_traceparent(text: str | None) -> SpanContext | None:
     """Return the remote context; None when there is none or it is malformed (a new trace is begun then)."""
-    parts = (text or "").split("-")
-    if len(parts) != 4 or len(parts[1]) != 32 or len(parts[2]) != 16:
+    match = _TRACEPARENT.fullmatch(text or "")
+    if match is None or match[1] == "ff":
         return None
-    try:
-        trace_id, span_id = int(parts[1], 16), int(parts[2], 16)
-    except ValueError:
-        return None
-    context = SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    flags = TraceFlags(int(match[4], 16))
+    context = SpanContext(int(match[2], 16), int(match[3], 16), is_remote=True, trace_flags=flags)
     return context if context.is_valid else None
+
+
+def _traceparent(trace_id: int, span_id: int, flags: int) -> str:
+    return f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
