@@ -140,7 +140,7 @@ def _parts(
         announcer=announcer,
         rate=Rate(source.expected_fps),
         backoff=_backoff(settings),
-        quality=lambda: inspection.state,
+        inspection=inspection,
         recover=lambda: recovery.run(link),
     )
 

@@ -10,11 +10,11 @@ from producers.backoff import Backoff
 from producers.buffer import Buffer
 from producers.capturer import Capturer
 from producers.condition import Condition, Rate, judge
+from producers.inspection import Inspection
 from producers.ledger import Book, Ledger
 from producers.link import Link
 from producers.sender import Sender
 from steadyline.clock import Clock
-from steadyline.contracts.camera_status import CameraState
 from steadyline.errors import BrokerUnavailable
 from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.metrics import producers as metrics
@@ -37,7 +37,7 @@ class CameraParts:
     announcer: Announcer
     rate: Rate
     backoff: Backoff
-    quality: Callable[[], CameraState | None]
+    inspection: Inspection
     recover: Callable[[], None]
 
 
@@ -114,8 +114,9 @@ class Camera:
             return Condition("ended", capturer.ended)
         if capturer.lost is not None:
             self._parts.rate.restart()
+            self._parts.inspection.forget()
         slow = self._parts.rate.is_slow(now, capturer.captured)
-        return judge(capturer.lost, self._parts.quality(), self._parts.buffer.is_blocked, slow)
+        return judge(capturer.lost, self._parts.inspection.state, self._parts.buffer.is_blocked, slow)
 
     def _enter(self, condition: Condition) -> None:
         if self._condition is not None:

@@ -24,18 +24,26 @@ class Inspection:
         self._every = every
         self._clock = clock
         self._due = 0.0
+        self._forgetful = False
         self._before: NDArray[np.uint8] | None = None
 
     @property
     def state(self) -> CameraState | None:
         """What the picture lacks; None when it is good, or nobody has looked yet."""
-        return self._judge.state
+        return None if self._forgetful else self._judge.state
+
+    def forget(self) -> None:
+        """The camera was away: what it last showed says nothing any more; its usual sharpness is kept."""
+        self._forgetful = True
 
     def watch(self, capture: Capture) -> None:
         """Look at ``capture`` when it is time; one that cannot be decoded says nothing of the camera."""
         started = self._clock.monotonic()
         if started < self._due:
             return
+        if self._forgetful:
+            self._judge.restart()
+            self._before, self._forgetful = None, False
         small = self._small(capture)
         if small is not None:
             self._judge.add(look(small, self._before))

@@ -72,6 +72,11 @@ class QualityJudge:
             self.state = verdict
         return self.state
 
+    def restart(self) -> None:
+        """Forget the looks so far, but not the usual sharpness."""
+        self._recent.clear()
+        self.state = None
+
     def _verdict(self, seen: Look) -> CameraState | None:
         limits = self._limits
         if seen.change is not None and seen.change < limits.frozen_below:

@@ -176,4 +176,5 @@ class StreamSource(Source):
 
     def _lost(self, what: str, error: Exception) -> CameraLost:
         why = next((word for kinds, word in LOST_BY if isinstance(error, kinds)), "io_error")
-        return CameraLost(why, f"{self._address.name} cannot be {what}: {error}")
+        told = getattr(error, "strerror", None) or type(error).__name__  # str(error) would tell the password
+        return CameraLost(why, f"{self._address.name} cannot be {what}: {told}")

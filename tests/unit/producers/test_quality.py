@@ -1,5 +1,7 @@
 """A camera that no longer sees is told from one that does."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
@@ -81,8 +83,6 @@ def an_inspection(clock: ManualClock) -> Inspection:
 
 
 def see(inspection: Inspection, clock: ManualClock, content: Content, times: int) -> CameraState | None:
-    from datetime import timedelta
-
     for _ in range(times):
         inspection.watch(Capture(clock.now(), content))
         clock.advance(timedelta(seconds=0.5))
@@ -95,6 +95,16 @@ def test_every_kind_of_capture_is_inspected_once_a_second() -> None:
     assert see(inspection, clock, np.zeros((40, 40), np.uint8), 4) is None
     black = Encoded(encode_jpeg(np.zeros((40, 40), np.uint8)), "image/jpeg")
     assert see(inspection, clock, black, 8) in ("dark", "frozen")
+
+
+def test_a_camera_that_was_away_is_judged_anew() -> None:
+    clock = ManualClock()
+    inspection = an_inspection(clock)
+    assert see(inspection, clock, np.zeros((40, 40), np.uint8), 12) == "frozen"
+    inspection.forget()
+    assert inspection.state is None
+    assert see(inspection, clock, np.zeros((40, 40), np.uint8), 4) is None
+    assert see(inspection, clock, np.zeros((40, 40), np.uint8), 12) == "frozen"
 
 
 def test_what_cannot_be_decoded_says_nothing() -> None:

@@ -110,6 +110,16 @@ def test_damage_in_the_middle_ends_nothing(video: Path, tmp_path: Path) -> None:
     assert len(found) <= 20
 
 
+def test_a_lost_camera_does_not_tell_its_password() -> None:
+    url = "rtsp://me:secret@127.0.0.1:9/cam"
+    address = StreamAddress(url, without_credentials(url), live=True, timeout_seconds=2)
+    source = StreamSource(address, StreamRules("gray", 1000), ManualClock())
+    with pytest.raises(CameraLost, match="rtsp://127.0.0.1:9/cam cannot be opened") as caught:
+        list(source.captures(threading.Event()))
+    assert "secret" not in str(caught.value)
+    assert caught.value.why == "refused"
+
+
 def test_credentials_are_added_to_the_address_and_kept_out_of_logs() -> None:
     settings = ProducersSettings(rtsp_username="op", rtsp_password=SecretStr("a/b"))
     assert with_credentials("rtsp://10.0.0.5:554/s?x=1", settings) == "rtsp://op:a%2Fb@10.0.0.5:554/s?x=1"
