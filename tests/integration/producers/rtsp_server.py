@@ -11,7 +11,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-fo
 # VP8, because Debian's plugins-good has no H.264 encoder; a moving ball, so that no two frames are the same.
 PIPELINE = (
     "( videotestsrc is-live=true pattern=ball background-color=0xff707070 "
-    "! video/x-raw,width=320,height=240,framerate=20/1 ! videoconvert ! vp8enc deadline=1 ! rtpvp8pay name=pay0 pt=96 )"
+    "! video/x-raw,width=320,height=240,framerate=20/1 ! videoconvert "
+    "! vp8enc deadline=1 ! rtpvp8pay name=pay0 pt=96 )"
 )
 
 
