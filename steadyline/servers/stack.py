@@ -124,6 +124,10 @@ class LocalStack:
                 self.servers[name].stop()
         self._home.release()
 
+    def cancel(self) -> None:
+        """Make a start that is under way in another thread give up with ServerFailed."""
+        self._cancel.set()
+
     def check(self) -> None:
         """Raise ServerFailed with the end of its log when a server of ours has ended."""
         for server in self.servers.values():
