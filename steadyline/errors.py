@@ -4,6 +4,7 @@ SteadylineError
 ├── PoisonMessage      dead-letter with the reason, commit, go on
 │   ├── MalformedHeaders · UnknownCamera
 │   ├── EmptyPicture · PictureTooLarge · PictureTooManyPixels · UnsupportedFormat · UndecodablePicture
+│   ├── UnscorableFrame
 │   └── MalformedMessage
 ├── Backpressure       hold, pause, try again at once; no error metric
 ├── Transient          hold, back off, count; never skip
@@ -75,6 +76,12 @@ class UndecodablePicture(PoisonMessage):
     """The bytes look like a picture and cannot be decoded (truncated or corrupt)."""
 
     reason = "undecodable_picture"
+
+
+class UnscorableFrame(PoisonMessage):
+    """The model's answer for the frame is not a finite number."""
+
+    reason = "unscorable_frame"
 
 
 class Backpressure(SteadylineError):

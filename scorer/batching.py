@@ -1,0 +1,168 @@
+"""Per-product batches: sent when a slot is free with what is ready then, so a lone frame never waits."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from scorer.backoff import Backoff
+from scorer.slot import InUse, ModelSlot
+from scorer.work import Work
+from steadyline.clock import Clock
+from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.inference import Inference, Inferred
+from steadyline.kafka.broker import Partition
+from steadyline.telemetry.logs import get_logger
+from steadyline.telemetry.metrics import scorer as metrics
+from steadyline.telemetry.tracing import ActiveSpan, start_span
+
+log = get_logger(__name__)
+
+COUNT_HELD_SECONDS = 1.0  # how often waiting for a model is counted as one hold
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """``in_flight`` requests of ``max_batch`` frames at most, per product; delays between attempts."""
+
+    max_batch: int = 8
+    in_flight: int = 2
+    retry_seconds: float = 0.1
+    retry_longest_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A batch with its answer; ``model`` is what the whole batch was asked of."""
+
+    works: Sequence[Work]
+    model: InUse
+    inferred: Inferred
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where frames go from a batcher: answered ones on, those prepared for another input back."""
+
+    answered: Callable[[Answered], None]
+    prepare_again: Callable[[Work], None]
+
+
+class Batcher:
+    """The queue of one product. Any thread may call it; nothing here waits."""
+
+    def __init__(
+        self, slot: ModelSlot, inference: Inference, ways: Ways, policy: BatchPolicy, clock: Clock
+    ) -> None:
+        self._slot, self._inference, self._ways = slot, inference, ways
+        self._policy, self._clock = policy, clock
+        self._lock = threading.Lock()
+        self._ready: deque[Work] = deque()
+        self._in_flight = 0
+        self._backoff = Backoff(policy.retry_seconds, policy.retry_longest_seconds)
+        self._not_before = float("-inf")
+        self._counted_held = float("-inf")
+
+    def put(self, work: Work) -> None:
+        """Queue a prepared frame, and send when a slot is free."""
+        with self._lock:
+            self._ready.append(work)
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what may be sent; called again by every answer and by every turn of the loop."""
+        while True:
+            with self._lock:
+                model, batch, stale = self._take()
+            for work in stale:
+                self._ways.prepare_again(work)
+            if model is None or not batch:
+                return
+            self._send(model, batch)
+
+    def forget(self, partition: Partition) -> None:
+        """Drop the queued frames of a partition that went to another worker."""
+        with self._lock:
+            self._ready = deque(work for work in self._ready if work.record.partition != partition)
+
+    def _take(self) -> tuple[InUse | None, list[Work], list[Work]]:
+        """Return the model, a batch for it, and frames prepared for another input; the lock is held."""
+        limit = 1 if self._backoff.failures else self._policy.in_flight
+        now = self._clock.monotonic()
+        if not self._ready or self._in_flight >= limit or now < self._not_before:
+            return None, [], []
+        model = self._slot.current  # read once: the whole batch is asked of this version
+        if model is None:
+            self._count_held(now)
+            return None, [], []
+        batch: list[Work] = []
+        stale: list[Work] = []
+        while self._ready and len(batch) < self._policy.max_batch:
+            work = self._ready.popleft()
+            if work.is_wanted:
+                (batch if work.input == model.input else stale).append(work)
+        self._in_flight += bool(batch)
+        return model, batch, stale
+
+    def _send(self, model: InUse, batch: list[Work]) -> None:
+        span = start_span(
+            "infer",
+            links=[work.span.traceparent for work in batch],
+            attributes={"product": model.ref.name, "version": model.ref.version, "frames": len(batch)},
+        )
+        pictures = np.stack([work.prepared for work in batch if work.prepared is not None])
+        began = self._clock.monotonic()
+        metrics.BATCH.record(len(batch), product=model.ref.name)
+        future = self._inference.infer(model.ref, pictures, span.traceparent)
+
+        def done(answer: Future[Inferred]) -> None:
+            metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="infer")
+            self._done(model, batch, answer, span)
+
+        future.add_done_callback(done)
+
+    def _done(self, model: InUse, batch: list[Work], answer: Future[Inferred], span: ActiveSpan) -> None:
+        """Runs on the client's thread: hand on, send the next, and leave the rest to others."""
+        error = answer.exception()
+        if error is None:
+            with self._lock:
+                self._in_flight -= 1
+                was_held = self._backoff.failures > 0
+                self._backoff.reset()
+            if was_held:
+                log.info("inference_back", product=model.ref.name, version=model.ref.version)
+        elif isinstance(error, InferenceUnavailable | ContractBroken):
+            span.fail(error.reason)
+            self._hold(model, batch, error)
+        else:
+            for work in batch:
+                work.fail(error)
+        span.end()
+        self.pump()
+        if error is None:
+            self._ways.answered(Answered(batch, model, answer.result()))
+
+    def _hold(self, model: InUse, batch: list[Work], error: InferenceUnavailable | ContractBroken) -> None:
+        """Put a batch back at the front and wait a little; at once when another version is in use by now."""
+        metrics.INFERENCE_FAILURES.add(1, product=model.ref.name, reason=error.reason)
+        metrics.HELD.add(1, product=model.ref.name, reason=error.reason)
+        with self._lock:
+            self._in_flight -= 1
+            self._ready.extendleft(reversed(batch))
+            now = self._clock.monotonic()
+            current = self._slot.current
+            is_first = self._backoff.failures == 0
+            if current is not None and current.ref != model.ref:
+                self._not_before = now
+            elif now >= self._not_before:
+                self._not_before = now + self._backoff.next_seconds()
+        if is_first:
+            log.warning("inference_held", product=model.ref.name, reason=error.reason, error=str(error))
+
+    def _count_held(self, now: float) -> None:
+        if now - self._counted_held >= COUNT_HELD_SECONDS:
+            self._counted_held = now
+            metrics.HELD.add(1, product=self._slot.product, reason=self._slot.held_reason or "no_live_model")

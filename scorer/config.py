@@ -1,0 +1,71 @@
+"""Settings of the scorer, from ``SCORER_*``."""
+
+import os
+import socket
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic_settings import SettingsConfigDict
+
+from steadyline.contracts.frame import NAME
+from steadyline.settings import Settings
+
+
+def _is_name(value: str) -> str:
+    if not NAME.fullmatch(value.lower()):
+        raise ValueError("letters, digits, '.', '_' and '-' only, 64 at most")
+    return value
+
+
+def _host_and_pid() -> str:
+    return f"{socket.gethostname().lower()[:40]}-{os.getpid()}"
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+
+
+class ScorerSettings(Settings):
+    """How one scorer process behaves; what it scores is in the line file."""
+
+    model_config = SettingsConfigDict(env_prefix="SCORER_")
+
+    instance: Name = Field(
+        default_factory=_host_and_pid,
+        description="Name of this scorer, unique among live ones and stable across restarts: with the group "
+        "it is the transactional id. The default (host and process id) is not stable: after a kill -9 the "
+        "open transaction of the old process is then ended by its timeout only, 15 s later.",
+    )
+    group: Name | None = Field(
+        None,
+        description="Consumer group; <topic prefix>.scorer without it. One group scores each frame once.",
+    )
+    max_batch: int = Field(
+        8,
+        ge=1,
+        le=128,
+        description="Frames per request; not above the model's max_batch_size in Triton (32).",
+    )
+    in_flight: PositiveInt = Field(2, description="Requests per product that may be under way at once.")
+    decoders: PositiveInt = Field(2, description="Threads that decode and prepare frames.")
+    in_hand_frames: PositiveInt = Field(256, description="Most frames taken and not yet scored.")
+    in_hand_bytes: PositiveInt = Field(64 << 20, description="Most bytes of their encoded pictures.")
+    commit_seconds: PositiveFloat = Field(
+        0.025, description="Time between two transactions: short for latency, long for fewer of them."
+    )
+    canary_seconds: PositiveFloat = Field(
+        5.0, description="Time between two canary inferences with known answers, per product."
+    )
+    retry_seconds: PositiveFloat = Field(
+        0.1, description="First delay before Triton or the store is tried again."
+    )
+    retry_longest_seconds: PositiveFloat = Field(5.0, description="Longest such delay.")
+    lag_seconds: PositiveFloat = Field(15.0, description="Time between two measurements of the lag.")
+    stop_seconds: PositiveFloat = Field(
+        20.0, description="Time to finish and commit what is in hand when told to stop."
+    )
+    storm_fraction: float = Field(
+        0.5, gt=0, le=1, description="Share of refused frames above which the scorer stops (exit status 4)."
+    )
+    storm_frames: PositiveInt = Field(
+        200, description="Fewest frames within a minute to judge that share by."
+    )

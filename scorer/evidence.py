@@ -1,0 +1,70 @@
+"""Evidence: the frame as it came and its map, kept for anomalous frames and a sample of normal ones."""
+
+import io
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from steadyline.contracts.score import Verdict
+from steadyline.inference import Floats
+from steadyline.kafka.broker import Record
+from steadyline.picture import PictureInfo
+from steadyline.store import Store
+from steadyline.telemetry.metrics import scorer as metrics
+
+MAP_MIN, MAP_MAX = "steadyline:map-min", "steadyline:map-max"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a frame's picture and map are."""
+
+    picture_uri: str | None = None
+    map_uri: str | None = None
+
+
+NOTHING = Evidence()
+
+
+def is_kept(verdict: Verdict, frame_id: str, sample: float) -> bool:
+    """Return whether a frame's evidence is kept; the same frame always gets the same answer.
+
+    ``sample`` is the fraction of normal frames kept.
+    """
+    return verdict == "anomalous" or zlib.crc32(frame_id.encode()) < sample * (1 << 32)
+
+
+def evidence_key(record: Record) -> str:
+    """Return the folder of a record's evidence: by its place, so that a replay overwrites it."""
+    return f"evidence/{record.partition.topic}/{record.partition.number}/{record.offset}"
+
+
+def keep_evidence(store: Store, product: str, record: Record, info: PictureInfo, heat: Floats) -> Evidence:
+    """Write picture and map, and return their addresses; raises StoreUnavailable."""
+    folder = evidence_key(record)
+    picture = record.value or b""
+    drawn = draw_map(heat)
+    extension = "jpg" if info.format == "jpeg" else "png"
+    picture_uri = store.put(f"{folder}/picture.{extension}", picture, info.content_type)
+    map_uri = store.put(f"{folder}/map.png", drawn, "image/png")
+    metrics.EVIDENCE_BYTES.add(len(picture), product=product, kind="picture")
+    metrics.EVIDENCE_BYTES.add(len(drawn), product=product, kind="map")
+    return Evidence(picture_uri, map_uri)
+
+
+def draw_map(heat: Floats) -> bytes:
+    """Return (h, w) float32 as a grey PNG, black its lowest value and white its highest.
+
+    The two values are in the PNG's text, so that the map can be read back to 1/255 of its range.
+    """
+    low, high = float(heat.min()), float(heat.max())
+    scaled = (heat - low) * (255.0 / (high - low)) if high > low else np.zeros_like(heat)
+    text = PngInfo()
+    text.add_text(MAP_MIN, repr(low))
+    text.add_text(MAP_MAX, repr(high))
+    target = io.BytesIO()
+    Image.fromarray(np.rint(scaled).astype(np.uint8)).save(target, "PNG", pnginfo=text)
+    return target.getvalue()

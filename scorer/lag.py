@@ -1,0 +1,34 @@
+"""How far the group is behind, per partition, as a metric."""
+
+import threading
+from datetime import timedelta
+
+from steadyline.clock import Clock
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Broker, Partition
+from steadyline.telemetry.metrics import scorer as metrics
+
+
+def measure_lag(broker: Broker, group: str, topic: str) -> dict[Partition, int]:
+    """Return the frames not yet committed per partition; raises BrokerUnavailable."""
+    ends = broker.end_offsets([topic])
+    committed = broker.committed_offsets(group)
+    return {partition: end - committed.get(partition, 0) for partition, end in ends.items()}
+
+
+class LagMeter:
+    """Measures every so often on a thread of its own: the broker may take seconds to answer."""
+
+    def __init__(self, broker: Broker, group: str, topic: str, every: timedelta, clock: Clock) -> None:
+        self._broker, self._group, self._topic = broker, group, topic
+        self._every, self._clock = every, clock
+
+    def run(self, stop: threading.Event) -> None:
+        """Measure until ``stop``."""
+        while not stop.is_set():
+            try:
+                for partition, frames in measure_lag(self._broker, self._group, self._topic).items():
+                    metrics.LAG.set(frames, partition=partition.number)
+            except BrokerUnavailable as error:
+                metrics.LAG_FAILURES.add(1, reason=error.reason)
+            self._clock.wait(stop, self._every)

@@ -1,0 +1,70 @@
+"""From a raw score and its map to p-value, verdict and peak. Pure: numbers in, numbers out.
+
+The p-value is split conformal (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005):
+with n held-out normal scores, (1 + those at least as high) / (n + 1). A normal frame that is exchangeable
+with them has a p-value of at most u with probability at most u.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Model
+from steadyline.contracts.score import Peak, Verdict
+from steadyline.errors import ContractBroken, UnscorableFrame
+from steadyline.inference import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What follows from one answer of the model."""
+
+    score: float
+    p_value: float
+    threshold: float
+    verdict: Verdict
+    peak: Peak
+
+
+def score_frame(score: float, heat: Floats, calibration: Calibration) -> Judgement:
+    """Return the judgement of a raw score and its map, (h, w) float32.
+
+    A score *above* the threshold is anomalous. Raises UnscorableFrame when score or map is not finite.
+    """
+    if not math.isfinite(score) or not np.isfinite(heat).all():
+        raise UnscorableFrame(f"the model answers with the score {score} and a map up to {heat.max()}")
+    verdict: Verdict = "anomalous" if score > calibration.threshold else "normal"
+    likelihood = p_value(score, calibration.scores)
+    return Judgement(score, likelihood, calibration.threshold, verdict, find_peak(heat))
+
+
+def p_value(score: float, normals: Sequence[float]) -> float:
+    """Return the conformal p-value of ``score`` among ``normals`` (ascending), in (0, 1]."""
+    at_least_as_high = len(normals) - bisect_left(normals, score)
+    return (1 + at_least_as_high) / (len(normals) + 1)
+
+
+def find_peak(heat: Floats) -> Peak:
+    """Return the centre of the highest cell in fractions of the frame; the first of several equal ones."""
+    height, width = heat.shape
+    row, column = divmod(int(heat.argmax()), width)
+    return Peak(x=(column + 0.5) / width, y=(row + 0.5) / height, value=float(heat[row, column]))
+
+
+def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:
+    """Return the camera's own calibration, or the product's."""
+    return calibrations.get(camera) or calibrations[PRODUCT_WIDE]
+
+
+def check_usable(model: Model) -> None:
+    """Raise ContractBroken when a model cannot be scored with: said before it is used, not at a frame."""
+    if PRODUCT_WIDE not in model.calibrations:
+        raise ContractBroken(f"version {model.version} has no product-wide calibration ('*')")
+    for camera, calibration in model.calibrations.items():
+        if not math.isfinite(calibration.threshold) or not all(map(math.isfinite, calibration.scores)):
+            raise ContractBroken(f"version {model.version}: the calibration of {camera!r} is not finite")
+        if calibration.scores != sorted(calibration.scores):
+            raise ContractBroken(f"version {model.version}: the scores of {camera!r} are not ascending")

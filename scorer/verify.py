@@ -1,0 +1,39 @@
+"""What must be there before a scorer begins: topics, Triton, a store that can be written."""
+
+from steadyline.contracts.topics import Topics
+from steadyline.errors import InferenceUnavailable, InvalidConfiguration
+from steadyline.kafka.broker import Broker
+from steadyline.store import Store
+from steadyline.triton import TritonClient
+
+
+def verify_topics(broker: Broker, topics: Topics) -> None:
+    """Raise InvalidConfiguration when a topic is missing or the partition counts do not fit together.
+
+    Frames, scores and dead letters share one count: partition n of one follows partition n of the other.
+    """
+    names = [topics.frames.name, topics.scores.name, topics.dead_letters.name, topics.model_events.name]
+    found = broker.describe_topics(names)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InvalidConfiguration(f"topic {', '.join(missing)} is missing: run `steadyline topics create`")
+    counts = {name: found[name][0] for name in names[:3]}
+    if len(set(counts.values())) != 1:
+        listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise InvalidConfiguration(
+            f"frames, scores and dead letters must have the same number of partitions: {listed}"
+        )
+
+
+def verify_triton(triton: TritonClient, url: str) -> None:
+    """Raise InferenceUnavailable when Triton does not answer; which models it has is the keeper's matter."""
+    if not triton.is_server_ready():
+        raise InferenceUnavailable(f"Triton at {url} does not answer or is not ready (TRITON_URL)")
+
+
+def verify_store(store: Store, instance: str) -> None:
+    """Raise StoreUnavailable when the store cannot be written, read back and cleaned up."""
+    key = f"scorer/started/{instance}"
+    store.put(key, b"", "text/plain")
+    store.get(key)
+    store.delete(key)

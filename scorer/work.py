@@ -1,0 +1,54 @@
+"""One frame on its way through the scorer."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from steadyline.contracts.frame import Frame
+from steadyline.inference import Pixels
+from steadyline.kafka.broker import Message, Record
+from steadyline.picture import PictureInfo
+from steadyline.telemetry.tracing import ActiveSpan
+
+Outputs = Sequence[Message]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A frame, what has been made of it so far, and the promise the loop waits for.
+
+    ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels).
+    """
+
+    record: Record
+    frame: Frame
+    span: ActiveSpan
+    result: Future[Outputs] = field(default_factory=Future)
+    info: PictureInfo | None = None
+    input: tuple[int, str] = (0, "gray")
+    prepared: Pixels | None = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """False once the loop has given the frame up: its partition went to another worker."""
+        return not self.result.cancelled()
+
+    def finish(self, outputs: Outputs) -> None:
+        """Keep the promise; harmless when nobody waits any more."""
+        if self.result.set_running_or_notify_cancel():
+            self.result.set_result(outputs)
+        self.span.end()
+
+    def fail(self, error: BaseException) -> None:
+        """Break the promise: poison goes to the dead letters, anything else ends the loop."""
+        self.span.fail(getattr(error, "reason", type(error).__name__))
+        if self.result.set_running_or_notify_cancel():
+            self.result.set_exception(error)
+        self.span.end()
+
+    def attempt(self, step: Callable[[], None]) -> None:
+        """Run one step on a pool's thread: whatever it raises breaks the promise, so that none stays open."""
+        try:
+            step()
+        except Exception as error:  # a bug must end the loop, and only the promise leads there
+            self.fail(error)

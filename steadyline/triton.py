@@ -1,0 +1,187 @@
+"""Triton Inference Server over gRPC; the only file that imports tritonclient."""
+
+import itertools
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as grpcclient
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+from tritonclient.utils import InferenceServerException
+
+from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
+from steadyline.inference import Floats, Inference, Inferred, ModelRef, Pixels
+from steadyline.settings import TritonSettings
+
+__all__ = ["Inference", "Inferred", "ModelRef", "RepositoryEntry", "TritonClient", "parse_config"]
+
+KEY_HEADER = "triton-grpc-protocol-admin-key"  # gRPC's form of the server's restricted ``admin-key``
+MAX_MESSAGE_BYTES = 256 << 20
+LOAD_WITHIN = timedelta(seconds=60)
+_ASK_SECONDS = 5.0
+
+# gRPC waits up to two minutes between attempts to reconnect; a server that was killed is back in 0.3 s.
+_CHANNEL = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+)
+_OUTPUTS = [grpcclient.InferRequestedOutput(name) for name in ("score", "map")]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryEntry:
+    """One version as the server lists it; ``state`` is READY, LOADING, UNLOADING or UNAVAILABLE."""
+
+    name: str
+    version: int
+    state: str
+    reason: str
+
+
+class TritonClient:
+    """See ``Inference``; also loads and lists, where the admin key is set. Thread-safe."""
+
+    def __init__(self, settings: TritonSettings) -> None:
+        self._url, self._timeout = settings.url, settings.timeout_seconds
+        key = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
+        self._admin = {KEY_HEADER: key} if key is not None else {}
+        # The odd argument keeps gRPC from giving all channels one connection.
+        self._clients = [
+            grpcclient.InferenceServerClient(self._url, channel_args=[*_CHANNEL, ("steadyline.channel", n)])
+            for n in range(settings.connections)
+        ]
+        self._turns = itertools.cycle(self._clients)
+
+    def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
+        """See ``Inference.infer``."""
+        answer: Future[Inferred] = Future()
+        tensor = grpcclient.InferInput("picture", list(pictures.shape), "UINT8")
+        tensor.set_data_from_numpy(np.ascontiguousarray(pictures))
+
+        def done(result: Any, error: InferenceServerException | None) -> None:
+            try:
+                if error is not None:
+                    raise _translated(error, f"asking {ref.name} version {ref.version} at {self._url}")
+                answer.set_result(_outputs(ref, len(pictures), result))
+            except BaseException as failure:
+                answer.set_exception(failure)
+
+        try:
+            next(self._turns).async_infer(
+                ref.name,
+                [tensor],
+                done,
+                model_version=str(ref.version),
+                outputs=_OUTPUTS,
+                client_timeout=self._timeout,
+                headers={"traceparent": traceparent} if traceparent is not None else None,
+            )
+        except (InferenceServerException, ValueError) as error:  # ValueError: the channel is closed
+            answer.set_exception(InferenceUnavailable(f"asking {ref.name} at {self._url}: {error}"))
+        return answer
+
+    def is_server_ready(self) -> bool:
+        """True when the server answers and says that it is ready; never raises.
+
+        It goes on saying so when the process behind a model has died: only ``probe`` finds that.
+        """
+        try:
+            return bool(self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS))
+        except InferenceServerException:
+            return False
+
+    def is_ready(self, ref: ModelRef) -> bool:
+        """True when the server says that this version can be asked; never raises."""
+        try:
+            answer = self._clients[0].is_model_ready(ref.name, str(ref.version), client_timeout=_ASK_SECONDS)
+            return bool(answer)
+        except InferenceServerException:
+            return False
+
+    def load(self, name: str, within: timedelta = LOAD_WITHIN) -> None:
+        """Load what the repository has of ``name``, or load it anew after a change.
+
+        Raises InferenceUnavailable with the server's reason; versions served before stay as they were.
+        """
+        try:
+            self._clients[0].load_model(name, headers=self._admin, client_timeout=within.total_seconds())
+        except InferenceServerException as error:
+            raise _translated(error, f"loading {name} at {self._url}") from error
+
+    def unload(self, name: str) -> None:
+        """Take every version of ``name`` out of service; raises InferenceUnavailable."""
+        try:
+            self._clients[0].unload_model(name, headers=self._admin, client_timeout=_ASK_SECONDS)
+        except InferenceServerException as error:
+            raise _translated(error, f"unloading {name} at {self._url}") from error
+
+    def index(self) -> list[RepositoryEntry]:
+        """Return every version in the repository with its state; raises InferenceUnavailable."""
+        try:
+            answer: Any = self._clients[0].get_model_repository_index(
+                headers=self._admin, client_timeout=_ASK_SECONDS
+            )
+        except InferenceServerException as error:
+            raise _translated(error, f"listing the models at {self._url}") from error
+        return [
+            RepositoryEntry(item.name, int(item.version), item.state, item.reason)
+            for item in answer.models
+            if item.version
+        ]
+
+    def close(self) -> None:
+        """Give up the connections; what is asked for later fails."""
+        for client in self._clients:
+            client.close()
+
+
+def parse_config(text: str) -> Any:
+    """Return ``config.pbtxt`` as Triton's own ModelConfig; raises InvalidConfiguration with the place."""
+    try:
+        return text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as error:
+        raise InvalidConfiguration(f"config.pbtxt: {error}") from error
+
+
+def _translated(error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
+    """A request that the model's configuration rules out is a broken contract; the rest passes with time."""
+    status = str(error.status() or "").removeprefix("StatusCode.")
+    kind = ContractBroken if status == "INVALID_ARGUMENT" else InferenceUnavailable
+    return kind(f"{doing}: {status}: {error.message()}")
+
+
+def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:
+    try:
+        scores, maps = result.as_numpy("score"), result.as_numpy("map")
+    except ValueError as error:  # fewer bytes than the shape says
+        raise ContractBroken(f"{ref.name} version {ref.version}: {error}") from error
+    if scores is not None and scores.shape == (count, 1):
+        scores = scores[:, 0]  # a batching model cannot be declared without at least one dimension
+    # A batching model's output needs dims in config.pbtxt: [B] is served as [B, 1] (reshape { shape: [ ] }).
+    if scores is not None and scores.shape == (count, 1):
+        scores = scores[:, 0]
+    return Inferred(_checked(ref, "score", scores, (count,)), _checked(ref, "map", maps, (count, -1, -1)))
+
+
+def _checked(ref: ModelRef, name: str, found: Any, shape: tuple[int, ...]) -> Floats:
+    fits = (
+        found is not None
+        and found.dtype == np.float32
+        and found.ndim == len(shape)
+        and all(want in (-1, have) and have > 0 for want, have in zip(shape, found.shape, strict=True))
+    )
+    if not fits:
+        what = "nothing" if found is None else f"{found.dtype} {found.shape}"
+        raise ContractBroken(
+            f"{ref.name} version {ref.version}: output {name!r} is {what}, not float32 {shape}"
+        )
+    checked: Floats = found
+    return checked

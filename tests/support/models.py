@@ -1,0 +1,220 @@
+"""Tiny ONNX models that obey the inference contract and whose answers are known by hand.
+
+``Contrast``: map = gain * mean absolute deviation of each 8x8 patch from its own mean, in [0, 0.5] * gain;
+score = the map's maximum. Versions differ by their gain, so a score tells which version gave it.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from steadyline.contracts.model_event import (
+    PRODUCT_WIDE,
+    Calibration,
+    Change,
+    Model,
+    ModelEvent,
+    Package,
+    Probe,
+)
+from steadyline.inference import Inferred, Pixels
+from steadyline.picture import encode_png
+from steadyline.triton import TritonClient
+
+PATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """What one version is made of. ``layers`` convolutions of 32 channels make it as slow as a real one."""
+
+    size: int = 32
+    gain: float = 1.0
+    layers: int = 0
+
+    def answer(self, pictures: Pixels) -> Inferred:
+        """Return what the ONNX model answers, computed with numpy; ``pictures`` (B, S, S, 1) uint8."""
+        batch, cells = len(pictures), self.size // PATCH
+        values = pictures[..., 0].astype(np.float32) / 255
+        patches = values.reshape(batch, cells, PATCH, cells, PATCH)
+        means = patches.mean(axis=(2, 4), keepdims=True, dtype=np.float32)
+        maps = (self.gain * np.abs(patches - means).mean(axis=(2, 4))).astype(np.float32)
+        return Inferred(maps.max(axis=(1, 2)), maps)
+
+    def onnx(self) -> bytes:
+        """Return the model file."""
+        cells = self.size // PATCH
+        constants: dict[str, NDArray[Any]] = {
+            "cells_shape": np.array([-1, cells, PATCH, cells, PATCH], np.int64),
+            "axes": np.array([2, 4], np.int64),
+            "map_axes": np.array([1, 2], np.int64),
+            "full": np.array(255.0, np.float32),
+            "gain": np.array(self.gain, np.float32),
+        }
+        nodes = [
+            helper.make_node("Cast", ["picture"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["floats", "full"], ["values"]),
+            helper.make_node("Reshape", ["values", "cells_shape"], ["patches"]),
+            helper.make_node("ReduceMean", ["patches", "axes"], ["means"], keepdims=1),
+            helper.make_node("Sub", ["patches", "means"], ["differences"]),
+            helper.make_node("Abs", ["differences"], ["deviations"]),
+            helper.make_node("ReduceMean", ["deviations", "axes"], ["contrast"], keepdims=0),
+            helper.make_node("Mul", ["contrast", "gain"], ["plain_map"]),
+            *_load(self, constants),
+            helper.make_node("Add", ["plain_map", "nothing"], ["map"]),
+            helper.make_node("ReduceMax", ["map", "map_axes"], ["score"], keepdims=0),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "contrast",
+            [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["B", self.size, self.size, 1])],
+            [
+                helper.make_tensor_value_info("score", TensorProto.FLOAT, ["B"]),
+                helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", cells, cells]),
+            ],
+            [_tensor(name, array) for name, array in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString())
+
+    def config(self, name: str) -> bytes:
+        """Return config.pbtxt: the last two versions served, batches joined without delay."""
+        cells = self.size // PATCH
+        return f'''name: "{name}"
+backend: "onnxruntime"
+max_batch_size: 32
+input [ {{ name: "picture" data_type: TYPE_UINT8 dims: [ {self.size}, {self.size}, 1 ] }} ]
+output [
+  {{ name: "score" data_type: TYPE_FP32 dims: [ 1 ] reshape {{ shape: [ ] }} }},
+  {{ name: "map" data_type: TYPE_FP32 dims: [ {cells}, {cells} ] }}
+]
+version_policy {{ latest {{ num_versions: 2 }} }}
+dynamic_batching {{ }}
+instance_group [ {{ count: 1 kind: KIND_CPU }} ]
+parameters {{ key: "intra_op_thread_count" value {{ string_value: "2" }} }}
+'''.encode()
+
+    def event_model(self, version: int, threshold: float = 0.2, threshold_version: int = 1) -> Model:
+        """Return the model as events carry it: two probes, 99 calibration scores up to the threshold."""
+        pictures = np.stack([a_plain_picture(self.size), a_defective_picture(self.size)])[..., None]
+        known = self.answer(pictures).scores
+        ladder = [self.gain * threshold * (step + 1) / 99 for step in range(99)]
+        calibration = Calibration(scores=ladder, threshold=self.gain * threshold, achieved_rate=0.01)
+        return Model(
+            version=version,
+            detector="contrast",
+            state="live",
+            reason="made by hand",
+            trained_at=datetime(2026, 1, 1, tzinfo=UTC),
+            size=self.size,
+            channels="gray",
+            package=Package(uri="memory://nowhere", digests={}),
+            threshold_version=threshold_version,
+            calibrations={PRODUCT_WIDE: calibration},
+            probes=[
+                Probe(
+                    picture_png=base64.b64encode(encode_png(picture[..., 0])).decode(),
+                    score=float(score),
+                    tolerance=1e-4,
+                )
+                for picture, score in zip(pictures, known, strict=True)
+            ],
+            lineage={},
+            figures={},
+        )
+
+
+def a_plain_picture(size: int, level: int = 120) -> NDArray[np.uint8]:
+    """Return an even part, (size, size) uint8: contrast 0, normal."""
+    return np.full((size, size), level, np.uint8)
+
+
+def a_defective_picture(size: int, cell: int = 0) -> NDArray[np.uint8]:
+    """Return an even part with one checkered patch (row-major ``cell``): contrast 0.5, anomalous."""
+    picture = a_plain_picture(size)
+    row, column = divmod(cell, size // PATCH)
+    checks = (np.indices((PATCH, PATCH)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    picture[row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = checks
+    return picture
+
+
+def publish_version(repository: Path, name: str, version: int, model: Contrast, keep: int = 2) -> None:
+    """Put a version into a Triton repository whole, and take out all but the last ``keep``."""
+    folder = repository / name
+    folder.mkdir(parents=True, exist_ok=True)
+    half = folder / f".half{version}"
+    half.mkdir()
+    (half / "model.onnx").write_bytes(model.onnx())
+    half.rename(folder / str(version))
+    (folder / "config.pbtxt").write_bytes(model.config(name))
+    versions = sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
+    for old in versions[:-keep]:
+        (folder / str(old) / "model.onnx").unlink()
+        (folder / str(old)).rmdir()
+
+
+def serve_version(triton: TritonClient, repository: Path, name: str, version: int, model: Contrast) -> None:
+    """Publish a version and load it."""
+    publish_version(repository, name, version, model)
+    triton.load(name)
+
+
+def model_event(product: str, models: Sequence[Model], live: int | None) -> ModelEvent:
+    """Return the event that says which of ``models`` is in service."""
+    now = datetime.now(UTC)
+    changes = [
+        Change(at=now, version=item.version, before="candidate", after="live", reason="made by hand")
+        for item in models
+        if item.version == live
+    ]
+    return ModelEvent(product=product, at=now, live_version=live, models=list(models), changes=changes)
+
+
+def _load(model: Contrast, constants: dict[str, NDArray[Any]]) -> list[onnx.NodeProto]:
+    """Return nodes that cost as much as a small network and add exactly nothing to the map."""
+    if model.layers == 0:
+        constants["nothing"] = np.array(0.0, np.float32)
+        return []
+    seed = int.from_bytes(hashlib.sha256(b"contrast").digest()[:4], "big")
+    chance = np.random.default_rng(seed)
+    constants |= {
+        "channels_first": np.array([-1, 1, model.size, model.size], np.int64),
+        "zero": np.array(0.0, np.float32),
+        "load_axes": np.array([1, 2, 3], np.int64),
+        "one_cell": np.array([-1, 1, 1], np.int64),
+    }
+    nodes = [helper.make_node("Reshape", ["values", "channels_first"], ["layer0"])]
+    for layer in range(model.layers):
+        inputs = 1 if layer == 0 else 32
+        constants[f"kernel{layer}"] = (chance.standard_normal((32, inputs, 3, 3)) * 0.08).astype(np.float32)
+        stride = 2 if layer == 0 else 1
+        nodes += [
+            helper.make_node(
+                "Conv",
+                [f"layer{layer}", f"kernel{layer}"],
+                [f"wide{layer}"],
+                pads=[1, 1, 1, 1],
+                strides=[stride, stride],
+            ),
+            helper.make_node("Relu", [f"wide{layer}"], [f"layer{layer + 1}"]),
+        ]
+    return [
+        *nodes,
+        helper.make_node("ReduceMean", [f"layer{model.layers}", "load_axes"], ["load"], keepdims=0),
+        helper.make_node("Mul", ["load", "zero"], ["no_load"]),
+        helper.make_node("Reshape", ["no_load", "one_cell"], ["nothing"]),
+    ]
+
+
+def _tensor(name: str, array: NDArray[Any]) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(array, name)
