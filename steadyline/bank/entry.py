@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from steadyline.contracts.message import AwareDatetime, Part
+from steadyline.errors import ContractBroken
 
 
 class BankManifest(Part):
@@ -43,7 +44,9 @@ class Bank(Protocol):
     def write(self, manifest: BankManifest, entries: list[BankEntry]) -> None:
         """Write a bank and make it current; readers see the old one or the new one, never a mixture.
 
-        Raises BankUnavailable when Redis is away or full; the current bank then stays.
+        The old version stays readable for half a minute. Writing the current version again (after a damage)
+        replaces it whole. Raises BankUnavailable when Redis is away or full; the current bank then stays.
+        Raises ContractBroken when the entries are not those the manifest counts.
         """
         ...
 
@@ -62,6 +65,24 @@ class Bank(Protocol):
         """Take or renew the right to train ``product``: True for one live owner at a time."""
         ...
 
+    def holder(self, product: str) -> str | None:
+        """Return who has the right to train ``product``; None when nobody does."""
+        ...
+
     def release(self, product: str, owner: str) -> None:
         """Give the right back, if ``owner`` has it."""
         ...
+
+
+OLD_SECONDS = 30  # readers of the old version finish within this
+
+
+def check_whole(manifest: BankManifest, entries: list[BankEntry]) -> None:
+    """Raise ContractBroken unless there are as many entries as the manifest says, each with its own id."""
+    ids = {entry.id for entry in entries}
+    if not entries or len(ids) != len(entries) or len(entries) != manifest.entries:
+        raise ContractBroken(
+            f"bank v{manifest.version} of {manifest.product}: "
+            f"the manifest counts {manifest.entries} entries, "
+            f"there are {len(entries)} with {len(ids)} ids"
+        )

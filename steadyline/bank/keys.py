@@ -6,6 +6,11 @@ def prefix(product: str) -> str:
     return f"bank:{{{product}}}"
 
 
+def building(product: str, token: str) -> str:
+    """Hash: entries being written by one writer, with an expiry."""
+    return f"{prefix(product)}:building:{token}"
+
+
 def entries(product: str, version: int) -> str:
     """Hash: entry id → entry."""
     return f"{prefix(product)}:v{version}"

@@ -1,40 +1,46 @@
 """The bank's in-memory twin, for tests and for work without servers."""
 
+import math
 import threading
 
-from steadyline.bank.entry import BankEntry, BankManifest
+from steadyline.bank.entry import OLD_SECONDS, BankEntry, BankManifest, check_whole
 from steadyline.clock import Clock, SystemClock
 from steadyline.errors import BankUnavailable
 
 
 class MemoryBank:
-    """Keeps every version; claims run out by the clock given."""
+    """Old versions and claims run out by the clock given."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._manifests: dict[tuple[str, int], BankManifest] = {}
-        self._entries: dict[tuple[str, int], list[BankEntry]] = {}
+        self._banks: dict[tuple[str, int], tuple[BankManifest, list[BankEntry]]] = {}
+        self._ends: dict[tuple[str, int], float] = {}
         self._current: dict[str, int] = {}
         self._claims: dict[str, tuple[str, float]] = {}
 
     def write(self, manifest: BankManifest, entries: list[BankEntry]) -> None:
+        check_whole(manifest, entries)
         key = (manifest.product, manifest.version)
         with self._lock:
-            self._manifests[key] = manifest
-            self._entries[key] = sorted(entries, key=lambda entry: entry.id)
+            old = self._current.get(manifest.product)
+            if old is not None and old != manifest.version:
+                self._ends[manifest.product, old] = self._clock.monotonic() + OLD_SECONDS
+            self._ends.pop(key, None)
+            self._banks[key] = manifest, sorted(entries, key=lambda entry: entry.id)
             self._current[manifest.product] = manifest.version
 
     def current(self, product: str) -> BankManifest | None:
         with self._lock:
             version = self._current.get(product)
-            return None if version is None else self._manifests[product, version]
+            return None if version is None else self._banks[product, version][0]
 
     def read(self, product: str, version: int, limit: int | None = None) -> list[BankEntry]:
+        key = (product, version)
         with self._lock:
-            if (product, version) not in self._entries:
+            if key not in self._banks or self._ends.get(key, math.inf) <= self._clock.monotonic():
                 raise BankUnavailable(f"bank v{version} of {product} is not there")
-            return list(self._entries[product, version][:limit])
+            return self._banks[key][1][:limit]
 
     def claim(self, product: str, owner: str, seconds: float) -> bool:
         now = self._clock.monotonic()
@@ -44,6 +50,11 @@ class MemoryBank:
                 return False
             self._claims[product] = (owner, now + seconds)
             return True
+
+    def holder(self, product: str) -> str | None:
+        with self._lock:
+            owner, end = self._claims.get(product, ("", 0.0))
+            return owner if end > self._clock.monotonic() else None
 
     def release(self, product: str, owner: str) -> None:
         with self._lock:

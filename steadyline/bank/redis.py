@@ -1,24 +1,26 @@
 """The bank in Redis: one hash a version, and a pointer that moves once it is whole."""
 
+import uuid
 from collections.abc import Callable
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, TypeVar
 
 import redis
+from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from steadyline.bank import keys
 from steadyline.bank.codec import decode_entry, encode_entry
-from steadyline.bank.entry import BankEntry, BankManifest
-from steadyline.errors import BankUnavailable
+from steadyline.bank.entry import OLD_SECONDS, BankEntry, BankManifest, check_whole
+from steadyline.errors import BankUnavailable, ContractBroken, InvalidConfiguration
 from steadyline.settings import RedisSettings
 
 PIPELINE = 64  # 2,000 entries of 30 KB: written in 65 ms, read in 35 ms with chunks of 50
 CHUNK = 50
-BUILDING_SECONDS = 3600  # a half-written version disappears by itself
-OLD_SECONDS = 30  # readers of the old version finish within this
+BUILDING_SECONDS = 120  # renewed with every pipeline; what a killed writer left disappears by itself
+FLIPS = 10  # a flip fails only when another writer was faster, which takes that one its whole write
 
 T = TypeVar("T")
 
@@ -27,32 +29,58 @@ class RedisBank:
     """See ``Bank``. Thread-safe."""
 
     def __init__(self, settings: RedisSettings) -> None:
-        self._client = redis.Redis.from_url(
-            settings.url.get_secret_value(),
-            socket_timeout=settings.timeout_seconds,
-            socket_connect_timeout=settings.timeout_seconds,
-            retry=Retry(NoBackoff(), 1),
-        )
+        """Connects on first use. Raises InvalidConfiguration when the address is none."""
+        try:
+            self._client = redis.Redis.from_url(
+                settings.url.get_secret_value(),
+                socket_timeout=settings.timeout_seconds,
+                socket_connect_timeout=settings.timeout_seconds,
+                retry=Retry(NoBackoff(), 1),
+            )
+        except ValueError as error:
+            raise InvalidConfiguration(f"REDIS_URL: {error}") from error
 
     def write(self, manifest: BankManifest, entries: list[BankEntry]) -> None:
-        product, version = manifest.product, manifest.version
-        hash_key, manifest_key = keys.entries(product, version), keys.manifest(product, version)
+        check_whole(manifest, entries)
+        building = keys.building(manifest.product, uuid.uuid4().hex)
 
         def act() -> None:
-            self._client.delete(hash_key, manifest_key)
-            for start in range(0, len(entries), PIPELINE):
-                pipeline = self._client.pipeline(transaction=False)
-                for entry in entries[start : start + PIPELINE]:
-                    pipeline.hset(hash_key, entry.id, encode_entry(entry))
-                pipeline.expire(hash_key, BUILDING_SECONDS)
-                pipeline.execute()
-            self._client.set(manifest_key, manifest.model_dump_json(), ex=BUILDING_SECONDS)
-            self._flip(
-                keys=[keys.pointer(product), hash_key, manifest_key],
-                args=[version, OLD_SECONDS, keys.prefix(product)],
-            )
+            try:
+                self._build(building, entries)
+                self._put_in_place(building, manifest)
+            except redis.ResponseError:  # full, say: the half of a bank must not stay in the way
+                self._client.unlink(building)
+                raise
 
-        self._answered(f"bank v{version} of {product} cannot be written", act)
+        self._answered(f"bank v{manifest.version} of {manifest.product} cannot be written", act)
+
+    def _build(self, building: str, entries: list[BankEntry]) -> None:
+        for start in range(0, len(entries), PIPELINE):
+            pipeline = self._client.pipeline(transaction=False)
+            for entry in entries[start : start + PIPELINE]:
+                pipeline.hset(building, entry.id, encode_entry(entry))
+            pipeline.expire(building, BUILDING_SECONDS)
+            pipeline.execute()
+
+    def _put_in_place(self, building: str, manifest: BankManifest) -> None:
+        product, version = manifest.product, manifest.version
+        new = [keys.entries(product, version), keys.manifest(product, version)]
+        for _ in range(FLIPS):
+            found: Any = self._client.get(keys.pointer(product))
+            old = version if found is None else int(found)
+            moved = self._flip(
+                keys=[
+                    keys.pointer(product),
+                    building,
+                    *new,
+                    keys.entries(product, old),
+                    keys.manifest(product, old),
+                ],
+                args=[found or b"", version, manifest.model_dump_json(), OLD_SECONDS],
+            )
+            if moved:
+                return
+        raise BankUnavailable(f"bank v{version} of {product}: other writers move the pointer all the time")
 
     def current(self, product: str) -> BankManifest | None:
         def act() -> BankManifest | None:
@@ -60,7 +88,7 @@ class RedisBank:
             if version is None:
                 return None
             text: Any = self._client.get(keys.manifest(product, int(version)))
-            return None if text is None else BankManifest.model_validate_json(text)
+            return None if text is None else _manifest(text)
 
         return self._answered(f"the bank of {product} cannot be looked up", act)
 
@@ -85,6 +113,12 @@ class RedisBank:
             return bool(self._claim(keys=[keys.claim(product)], args=[owner, int(seconds * 1000)]))
 
         return self._answered(f"{product} cannot be claimed", act)
+
+    def holder(self, product: str) -> str | None:
+        owner: Any = self._answered(
+            f"the claim on {product} cannot be looked up", lambda: self._client.get(keys.claim(product))
+        )
+        return None if owner is None else str(owner, "utf-8")
 
     def release(self, product: str, owner: str) -> None:
         self._answered(
@@ -118,6 +152,15 @@ class RedisBank:
             return act()
         except redis.RedisError as error:
             raise BankUnavailable(f"{what}: {error}") from error
+
+
+def _manifest(text: bytes) -> BankManifest:
+    try:
+        return BankManifest.model_validate_json(text)
+    except ValidationError as error:
+        raise ContractBroken(
+            f"a bank manifest cannot be read ({error}): rebuild with `steadyline bank rebuild`"
+        ) from error
 
 
 def _script(name: str) -> str:

@@ -1,15 +1,23 @@
--- KEYS[1] pointer to the current version   KEYS[2] entries of the new version   KEYS[3] manifest of the new version
--- ARGV[1] new version   ARGV[2] seconds that the old version lives on   ARGV[3] key prefix of the product
--- Moves the pointer once the new version is whole; readers of the old one get time to finish.
-if redis.call('EXISTS', KEYS[3]) == 0 then
-  return redis.error_reply('the new version is not there')
+-- KEYS[1] pointer to the current version
+-- KEYS[2] entries as they were written
+-- KEYS[3] entries of the new version      KEYS[4] manifest of the new version
+-- KEYS[5] entries of the old version      KEYS[6] manifest of the old version
+-- ARGV[1] version that the pointer is expected to name, '' for none   ARGV[2] new version
+-- ARGV[3] manifest as JSON                ARGV[4] seconds that the old version lives on
+-- Puts a finished bank in its place and moves the pointer, or changes nothing: 1 when moved, 0 when another
+-- writer was faster. The SET comes first, because it alone can fail for want of memory.
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
+  return 0
 end
-redis.call('PERSIST', KEYS[2])
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  return redis.error_reply('the written entries are gone')
+end
+redis.call('SET', KEYS[4], ARGV[3])
+redis.call('RENAME', KEYS[2], KEYS[3])
 redis.call('PERSIST', KEYS[3])
-local old = redis.call('GET', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1])
-if old and old ~= ARGV[1] then
-  redis.call('EXPIRE', ARGV[3] .. ':v' .. old, ARGV[2])
-  redis.call('EXPIRE', ARGV[3] .. ':v' .. old .. ':manifest', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[1] ~= '' and ARGV[1] ~= ARGV[2] then
+  redis.call('EXPIRE', KEYS[5], ARGV[4])
+  redis.call('EXPIRE', KEYS[6], ARGV[4])
 end
-return old
+return 1
