@@ -1,0 +1,81 @@
+"""``steadyline bank``: what Redis holds of each product's bank, and making a lost one again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from steadyline.bank.entry import BankManifest
+from steadyline.bank.redis import RedisBank
+from steadyline.errors import InvalidConfiguration
+from steadyline.lifecycle import EXIT_FAILED
+from steadyline.line import load_line
+from steadyline.settings import RedisSettings, read_settings
+
+app = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
+
+LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+ProductName = Annotated[str | None, typer.Argument(help="A product of the line; all without it.")]
+
+
+@app.command()
+def show(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
+    """Show each product's bank: version, entries, acceptance, and which trainer serves the product.
+
+    Exits with 1 when a product has no bank (never made, or lost).
+    """
+    config = load_line(line)
+    bank = RedisBank(read_settings(RedisSettings))
+    try:
+        found = {product: (bank.current(product), bank.holder(product)) for product in config.products}
+    finally:
+        bank.close()
+    if as_json:
+        print(json.dumps({"banks": {product: _row(*one) for product, one in found.items()}}, indent=2))
+    else:
+        _print_table(found)
+    if any(manifest is None for manifest, _ in found.values()):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def rebuild(product: ProductName = None, line: LineFile = Path("line.yaml")) -> None:
+    """Make the banks, or one product's, again from the store and the seed, byte for byte."""
+    config = load_line(line)
+    if product is not None and product not in config.products:
+        raise InvalidConfiguration(
+            f"the line has no product {product!r}; it has {', '.join(sorted(config.products))}"
+        )
+    # A process of its own: the core knows nothing of the trainer and of what it needs (torch).
+    command = [sys.executable, "-P", "-m", "trainer", "bank", "rebuild", "--line", str(line)]
+    chosen = [] if product is None else ["--product", product]
+    raise typer.Exit(subprocess.run([*command, *chosen], check=False).returncode)
+
+
+def _row(manifest: BankManifest | None, holder: str | None) -> dict[str, object]:
+    """Return one product's bank for machines."""
+    told = None if manifest is None else manifest.model_dump(mode="json")
+    return {"bank": told, "trainer": holder}
+
+
+def _print_table(found: dict[str, tuple[BankManifest | None, str | None]]) -> None:
+    table = Table()
+    for column in ("product", "version", "entries", "accepted", "made", "digest", "trainer"):
+        table.add_column(column)
+    for product, (manifest, holder) in found.items():
+        table.add_row(product, *_cells(manifest), holder or "–")
+    Console(soft_wrap=True).print(table)
+
+
+def _cells(manifest: BankManifest | None) -> tuple[str, ...]:
+    if manifest is None:
+        return ("none", "", "", "", "`steadyline bank rebuild` makes it")
+    accepted = ", ".join(f"{name} {rate:.0%}" for name, rate in sorted(manifest.acceptance.items()))
+    made = manifest.made_at.strftime("%Y-%m-%d %H:%M:%S")
+    return (str(manifest.version), str(manifest.entries), accepted, made, manifest.digest[:12])
