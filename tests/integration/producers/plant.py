@@ -12,6 +12,8 @@ from pathlib import Path
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import Topics
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
 from steadyline.settings import KafkaSettings
@@ -58,6 +60,7 @@ class Plant:
         self._prefix = f"t{uuid.uuid4().hex[:8]}"
         self._started: list[Running] = []
         self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=bootstrap), "test")
+        self._reader = self.broker.reader("test")
 
     def describe(self, cameras: str, product: str = "{}") -> None:
         """Write the line file: ``cameras`` as the lines of a YAML list."""
@@ -98,19 +101,24 @@ class Plant:
 
     def frames(self) -> list[Frame]:
         """Return every published frame, in order per camera."""
-        reader = self.broker.reader("test")
-        try:
-            return [Frame.decode(item.value, item.headers) for item in reader.read(self.topics.frames.name)]
-        finally:
-            reader.close()
+        return [Frame.decode(item.value, item.headers) for item in self._read(self.topics.frames.name)]
 
     def statuses(self) -> list[CameraStatus]:
         """Return every status ever sent, in order."""
-        reader = self.broker.reader("test")
-        try:
-            return [CameraStatus.decode(item.value) for item in reader.read(self.topics.camera_status.name)]
-        finally:
-            reader.close()
+        return [CameraStatus.decode(item.value) for item in self._read(self.topics.camera_status.name)]
+
+    def _read(self, topic: str) -> list[Record]:
+        """Read a topic to its end; a broker that is just coming back is asked again."""
+
+        def tried() -> tuple[list[Record]] | None:
+            try:
+                return (list(self._reader.read(topic)),)
+            except BrokerUnavailable:
+                return None
+
+        found = eventually(tried, 60, f"{topic} can be read")
+        assert found is not None
+        return found[0]
 
     def latest(self, camera: str) -> list[CameraStatus]:
         """Return the newest status of each epoch of ``camera``, oldest epoch first."""
@@ -160,4 +168,5 @@ class Plant:
         for running in self._started:
             if running.process.poll() is None:
                 running.kill()
+        self._reader.close()
         self.broker.close()
