@@ -1,22 +1,21 @@
 """``steadyline demo``: the whole product on one machine, real servers, real frames, an account at the end."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from steadyline.cli.servers import checkout, existing_servers
 from steadyline.datasets.elpv import import_elpv
 from steadyline.demo.finish import is_intact, show, summarise
 from steadyline.demo.plan import Plan
 from steadyline.demo.run import Demonstration, prepare_folders, write_summary
-from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.client import KafkaBroker
 from steadyline.lifecycle import EXIT_FAILED
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.servers.ports import free_ports
-from steadyline.settings import CheckoutSettings, KafkaSettings, read_settings
+from steadyline.settings import KafkaSettings
 
 SIZE = 64
 
@@ -44,9 +43,8 @@ def run_demo(plan: Plan, console: Console) -> None:
     dataset = plan.data if plan.data is not None else elpv(plan.dataset, console)
     split = prepare_folders(plan, dataset)
     paths = StackPaths.of_checkout(plan.home / "servers", checkout())
-    shutil.rmtree(paths.home, ignore_errors=True)
     console.print("starting Kafka, Redis and Triton")
-    with LocalStack(paths) as stack:
+    with LocalStack(paths, existing=existing_servers(), fresh=True) as stack:
         environment = stack.addresses.environment()
         settings = KafkaSettings(bootstrap_servers=stack.addresses.kafka_bootstrap)
         broker = KafkaBroker(settings, "demo")
@@ -69,13 +67,3 @@ def elpv(folder: Path, console: Console) -> Path:
         console.print("laying out the ELPV cells (CC BY-NC-SA 4.0: not for commercial use)")
         import_elpv(folder)
     return folder
-
-
-def checkout() -> Path:
-    """Return where ``make init`` put the servers: STEADYLINE_HOME, or the current folder."""
-    home = read_settings(CheckoutSettings).steadyline_home
-    if not (home / ".venv-triton").is_dir():
-        raise InvalidConfiguration(
-            f"{home.resolve()} has no servers: run `make init` there, or set STEADYLINE_HOME to a checkout"
-        )
-    return home.resolve()

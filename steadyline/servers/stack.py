@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from steadyline.servers.triton import TritonFiles
 
 ServerName = Literal["kafka", "redis", "triton"]
 ALL: tuple[ServerName, ...] = ("kafka", "redis", "triton")
+LOOK_SECONDS = 0.2
 
 
 class ServerFiles(Protocol):
@@ -47,12 +48,18 @@ class StackPaths:
 class LocalStack:
     """Starts ``which`` servers on enter, stops them on exit. Two stacks with different homes never meet.
 
-    A server that ``existing`` has an address for is used as it is: neither started nor stopped.
+    A server that ``existing`` has an address for is used as it is: neither started nor stopped. With
+    ``fresh`` the data of earlier runs in that home is removed before the start.
     """
 
     def __init__(
-        self, paths: StackPaths, which: Sequence[ServerName] = ALL, existing: Addresses | None = None
+        self,
+        paths: StackPaths,
+        which: Sequence[ServerName] = ALL,
+        existing: Addresses | None = None,
+        fresh: bool = False,
     ) -> None:
+        self._fresh = fresh
         self._existing = existing or Addresses()
         self._kafka = KafkaFiles(paths.home, paths.cache / "kafka")
         self._redis = RedisFiles(paths.home)
@@ -101,18 +108,18 @@ class LocalStack:
         )
         return own.completed_by(self._existing.only(self._wanted))
 
-    def start(self, fresh: bool = False) -> None:
+    def start(self, stop: threading.Event | None = None) -> None:
         """Start all in parallel; when one fails the others are stopped and its error is raised.
 
-        With ``fresh`` the data of earlier runs is removed first. Raises ServerFailed.
+        Setting ``stop`` meanwhile calls the start off. Raises ServerFailed.
         """
         if not self._which:
             return
         self._home.take()
         try:
-            if fresh:
+            if self._fresh:
                 self._home.clear()
-            self._start_all()
+            self._start_all(stop or threading.Event())
         except BaseException:
             self.stop()
             raise
@@ -124,15 +131,19 @@ class LocalStack:
                 self.servers[name].stop()
         self._home.release()
 
-    def cancel(self) -> None:
-        """Make a start that is under way in another thread give up with ServerFailed."""
-        self._cancel.set()
-
     def check(self) -> None:
         """Raise ServerFailed with the end of its log when a server of ours has ended."""
         for server in self.servers.values():
             if not server.is_alive:
                 raise server.ending()
+
+    def end_orphans(self) -> list[str]:
+        """End what a killed run has left in this home; returns the names. Raises ServerFailed when in use."""
+        self._home.take()
+        try:
+            return [name for name in ALL if end_orphan(record_path(self._home.path, name))]
+        finally:
+            self._home.release()
 
     def __enter__(self) -> "LocalStack":
         self.start()
@@ -143,18 +154,19 @@ class LocalStack:
     ) -> None:
         self.stop()
 
-    def _start_all(self) -> None:
+    def _start_all(self, stop: threading.Event) -> None:
         self._cancel.clear()
         with ThreadPoolExecutor(len(self._which)) as pool:
-            pending = [pool.submit(self._start, name) for name in self._which]
+            pending = {pool.submit(self._start, name) for name in self._which}
+            waiting = set(pending)
             try:
-                done, _ = wait(pending, return_when=FIRST_EXCEPTION)
+                while waiting and not stop.is_set() and not any(map(_has_failed, pending - waiting)):
+                    _, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
             finally:
-                # after a failure (or Ctrl-C) nobody waits for the others
-                if any(_has_failed(future) for future in pending) or not all(f.done() for f in pending):
+                if waiting:  # after a failure, a signal or Ctrl-C nobody waits for the others
                     self._cancel.set()
-        failed = [future for future in done if _has_failed(future)]
-        for future in failed or pending:
+        # the failure itself comes before those that were called off because of it
+        for future in sorted(pending, key=lambda future: future in waiting):
             future.result()
 
     def _start(self, name: ServerName) -> None:
@@ -181,4 +193,5 @@ class LocalStack:
 
 
 def _has_failed(future: Future[None]) -> bool:
-    return future.done() and not future.cancelled() and future.exception() is not None
+    """True when a finished start ended in an error."""
+    return future.exception() is not None

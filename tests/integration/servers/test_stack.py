@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from steadyline.servers.orphan import end_orphan, write_record
 from steadyline.servers.procfs import start_time
 from tests.support.eventually import eventually
 from tests.support.servers import ROOT, OwnStack, new_home, remove, require
+from tests.support.wire import ask_redis
 
 HOLDER = """
 import pathlib, sys, threading
@@ -27,15 +29,6 @@ with LocalStack(StackPaths.of_checkout(pathlib.Path(home), pathlib.Path(root)), 
     print(*(server.pid for server in stack.servers.values()), flush=True)
     threading.Event().wait()
 """
-
-
-def ask_redis(url: str, *words: str) -> bytes:
-    """Send one command over a plain socket and return the raw answer."""
-    host, port = url.removeprefix("redis://").split("/")[0].split(":")
-    with socket.create_connection((host, int(port)), 2) as connection:
-        connection.settimeout(5)
-        connection.sendall(" ".join(words).encode() + b"\r\n")
-        return connection.recv(4096)
 
 
 @pytest.fixture
@@ -132,9 +125,10 @@ def test_a_start_that_is_called_off_leaves_nothing_behind(home: Path) -> None:
     require(["kafka", "redis"])
     stack = LocalStack(paths(home), ["kafka", "redis"])
     with ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(stack.start)
+        stop = threading.Event()
+        starting = pool.submit(stack.start, stop)
         eventually(lambda: "kafka" in stack.servers and stack.servers["kafka"].is_alive, within=60)
-        stack.cancel()
+        stop.set()
         with pytest.raises(ServerFailed, match="called off"):
             starting.result(30)
     assert not any(server.is_alive for server in stack.servers.values())
