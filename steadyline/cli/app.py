@@ -26,8 +26,9 @@ def _group() -> None:
     """Robust visual anomaly detection for production lines."""
 
 
-def _mount() -> None:
-    for verb in VERBS:
+def _mount(arguments: Sequence[str]) -> None:
+    """Mount the verb that is asked for, all of them for the help: importing every one takes seconds."""
+    for verb in [name for name in VERBS if name in arguments[:1]] or VERBS:
         try:
             module = importlib.import_module(f"steadyline.cli.{verb}")
         except ModuleNotFoundError as error:
@@ -42,7 +43,7 @@ def _mount() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit status."""
-    _mount()
+    _mount(sys.argv[1:] if argv is None else argv)
     return run(app, argv)
 
 
