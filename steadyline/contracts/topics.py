@@ -8,6 +8,7 @@ CleanUp = Literal["delete", "compact"]
 
 MAX_FRAME_BYTES = 8 << 20  # on topic, producer and consumer alike (steadyline doctor compares them)
 MAX_DEAD_LETTER_BYTES = MAX_FRAME_BYTES + (1 << 16)  # the largest frame, and the headers that say why
+MAX_REQUEST_BYTES = MAX_DEAD_LETTER_BYTES + (1 << 16)  # of any client: the largest message and its batch
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 

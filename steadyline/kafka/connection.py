@@ -4,7 +4,6 @@ from typing import Any
 
 from kafka.errors import (
     ClusterAuthorizationFailedError,
-    FencedInstanceIdError,
     GroupAuthorizationFailedError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -15,18 +14,15 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES
 from steadyline.errors import (
     BrokerUnavailable,
     ContractBroken,
     Fatal,
-    Fenced,
     InvalidConfiguration,
     SteadylineError,
 )
 from steadyline.settings import KafkaSettings
 
-MAX_REQUEST_BYTES = MAX_DEAD_LETTER_BYTES + (1 << 16)  # the largest message, and the batch around it
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 10_000
 
@@ -73,8 +69,6 @@ def is_too_large(error: BaseException) -> bool:
 def translated(error: KafkaError, doing: str) -> SteadylineError:
     """Return our error for one of kafka-python's: what was refused is fatal, the rest passes with time."""
     name = type(error).__name__
-    if isinstance(error, FencedInstanceIdError):
-        return Fenced(f"{doing}: another live process has joined the group with this instance name")
     if is_too_large(error):
         return ContractBroken(f"{doing}: {name}: {error}; compare the limits: `steadyline topics check`")
     if is_refused(error):

@@ -10,26 +10,43 @@ from steadyline.kafka.broker import Message, Record
 Outputs = Sequence[Message]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One record and its result; ``result`` is None until the handler has taken it."""
+    """One record that the handler has taken, and its result."""
 
     record: Record
-    result: Future[Outputs] | None = None
+    result: Future[Outputs]
 
 
 @dataclass(slots=True)
 class Lane:
-    """Records of one partition, oldest first. Only the finished prefix may be committed."""
+    """Records of one partition, oldest first: those the handler has taken, then those that wait for it.
 
-    entries: deque[Entry] = field(default_factory=deque)
+    Only the finished prefix may be committed: that keeps the order.
+    """
+
+    taken: deque[Entry] = field(default_factory=deque)
+    waiting: deque[Record] = field(default_factory=deque)
+    bytes: int = 0
     paused: bool = False
+
+    def __len__(self) -> int:
+        return len(self.taken) + len(self.waiting)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Append what was read."""
+        self.waiting.extend(records)
+        self.bytes += sum(len(record.value or b"") for record in records)
+
+    def take(self, result: Future[Outputs]) -> None:
+        """The handler has taken the first record that waits."""
+        self.taken.append(Entry(self.waiting.popleft(), result))
 
     def finished(self, limit: int) -> list[Entry]:
         """Return the longest finished prefix, ``limit`` entries at most."""
         done: list[Entry] = []
-        for entry in self.entries:
-            if len(done) >= limit or entry.result is None or not entry.result.done():
+        for entry in self.taken:
+            if len(done) >= limit or not entry.result.done():
                 break
             done.append(entry)
         return done
@@ -37,15 +54,12 @@ class Lane:
     def release(self, count: int) -> None:
         """Forget the first ``count`` entries: they are committed."""
         for _ in range(count):
-            self.entries.popleft()
-
-    def waiting(self) -> list[Entry]:
-        """Return the entries that no handler has taken yet, in order."""
-        return [entry for entry in self.entries if entry.result is None]
+            self.bytes -= len(self.taken.popleft().record.value or b"")
 
     def abandon(self) -> None:
-        """Cancel what is still running; its result is not wanted."""
-        for entry in self.entries:
-            if entry.result is not None:
-                entry.result.cancel()
-        self.entries.clear()
+        """Cancel what is still running: its result is not wanted."""
+        for entry in self.taken:
+            entry.result.cancel()
+        self.taken.clear()
+        self.waiting.clear()
+        self.bytes = 0

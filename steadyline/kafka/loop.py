@@ -33,6 +33,7 @@ class Handler(Protocol):
 
         Raises Backpressure (held and offered again) or PoisonMessage (dead-lettered); the future may raise
         PoisonMessage too. What is transient is retried by the handler: the future stays pending meanwhile.
+        A future that the loop cancels is of a partition that went elsewhere: nobody waits for it.
         """
         ...
 
@@ -45,14 +46,16 @@ class Handler(Protocol):
 class LoopPolicy:
     """How much is in hand, and how often it is committed.
 
-    A partition pauses above ``high`` entries in hand and goes on below ``low``. Commits are ``commit_every``
-    apart: 25 ms keeps a lone frame quick, and costs one transaction for many frames under load.
+    A partition pauses above ``high`` records or ``high_bytes`` in hand and goes on below ``low`` and half the
+    bytes. Commits are ``commit_every`` apart: 25 ms keeps a lone frame quick, and costs one transaction for
+    many frames under load.
     """
 
     poll: timedelta = timedelta(milliseconds=5)
     commit_every: timedelta = timedelta(milliseconds=25)
     high: int = 128
     low: int = 64
+    high_bytes: int = 16 << 20
     transaction_messages: int = 256
     transaction_bytes: int = 16 << 20
     outage_pause: timedelta = timedelta(milliseconds=200)
@@ -96,7 +99,7 @@ class StreamLoop:
         if self._clock.monotonic() - self._last_commit >= self._policy.commit_every.total_seconds():
             self._last_commit = self._clock.monotonic()
             self._commit()
-        metrics.IN_HAND.set(sum(len(lane.entries) for lane in self._lanes.values()))
+        metrics.IN_HAND.set(sum(len(lane) for lane in self._lanes.values()))
 
     def _drop_lost(self) -> None:
         for partition in self._worker.take_lost():
@@ -107,64 +110,66 @@ class StreamLoop:
 
     def _take(self, partition: Partition, records: Sequence[Record]) -> None:
         lane = self._lanes.setdefault(partition, Lane())
-        lane.entries.extend(Entry(record) for record in records)
-        if len(lane.entries) > self._policy.high and not lane.paused:
+        lane.add(records)
+        is_full = len(lane) > self._policy.high or lane.bytes > self._policy.high_bytes
+        if is_full and not lane.paused:
             self._worker.pause(partition)
             lane.paused = True
 
-    def _hand_out(self) -> None:
-        """Offer what waits to the handler, in order per partition, until it has no room.
-
-        Each turn begins with another partition, so that a busy one cannot starve the others.
-        """
-        lanes = list(self._lanes.values())
-        self._turns += 1
+    def _in_turn(self) -> list[tuple[Partition, Lane]]:
+        """Return the lanes, each time beginning with another: a busy one must not starve the rest."""
+        lanes = list(self._lanes.items())
         first = self._turns % max(1, len(lanes))
-        for lane in lanes[first:] + lanes[:first]:
-            for entry in lane.waiting():
+        return lanes[first:] + lanes[:first]
+
+    def _hand_out(self) -> None:
+        """Offer what waits to the handler, in order per partition, until it has no room."""
+        self._turns += 1
+        for _, lane in self._in_turn():
+            while lane.waiting:
                 try:
-                    entry.result = self._handler.submit(entry.record)
+                    lane.take(self._handler.submit(lane.waiting[0]))
                 except Backpressure as error:
                     metrics.HELD.add(1, reason=error.reason)
                     return
                 except PoisonMessage as error:
-                    entry.result = Future()
-                    entry.result.set_exception(error)
+                    refused: Future[Outputs] = Future()
+                    refused.set_exception(error)
+                    lane.take(refused)
 
-    def _commit(self) -> bool:
-        """Commit the finished prefixes in one transaction; True when there was nothing left to commit."""
+    def _commit(self) -> None:
+        """Commit the finished prefixes in one transaction; what does not go through is tried again."""
         taken, messages, offsets = self._collect()
         if not taken:
-            return True
+            return
         began = self._clock.monotonic()
         try:
             done = self._worker.commit(messages, offsets)
         except TransactionAborted as error:
             metrics.TRANSACTIONS.add(1, outcome="aborted")
             log.warning("transaction_aborted", error=str(error))
-            return False
+            return
         except TransactionBroken as error:
             metrics.TRANSACTIONS.add(1, outcome="broken")
             log.warning("transaction_broken", error=str(error))
             self._start_over()
-            return False
+            return
         except BrokerUnavailable as error:
             metrics.HELD.add(1, reason=error.reason)
-            return False
+            return
         if not done:
             metrics.TRANSACTIONS.add(1, outcome="deferred")
-            return False
+            return
         metrics.TRANSACTIONS.add(1, outcome="committed")
         metrics.COMMIT_SECONDS.record(self._clock.monotonic() - began)
         self._release(taken)
-        return False
 
     def _collect(self) -> tuple[dict[Partition, list[Entry]], list[Message], dict[Partition, int]]:
         taken: dict[Partition, list[Entry]] = {}
         messages: list[Message] = []
         offsets: dict[Partition, int] = {}
         size = 0
-        for partition, lane in self._lanes.items():
+        for partition, lane in self._in_turn():
             for entry in lane.finished(self._policy.transaction_messages - len(messages)):
                 outputs = self._outputs(entry)
                 added = sum(len(message.value or b"") for message in outputs)
@@ -178,27 +183,38 @@ class StreamLoop:
 
     def _outputs(self, entry: Entry) -> Outputs:
         """Return the messages of a finished entry; a refused one becomes its dead letter."""
-        assert entry.result is not None
         try:
             return entry.result.result()
         except PoisonMessage as error:
             return [dead_letter(entry.record, error, self._dead_letters)]
 
     def _release(self, taken: dict[Partition, list[Entry]]) -> None:
+        """Forget what is committed; partitions with room go on. Raises DeadLetterStorm."""
         for partition, entries in taken.items():
             lane = self._lanes[partition]
             lane.release(len(entries))
-            if lane.paused and len(lane.entries) < self._policy.low:
+            has_room = len(lane) < self._policy.low and 2 * lane.bytes < self._policy.high_bytes
+            if lane.paused and has_room:
                 self._worker.resume(partition)
                 lane.paused = False
-        for entry in (entry for entries in taken.values() for entry in entries):
-            assert entry.result is not None
-            error = entry.result.exception()
-            reason = error.reason if isinstance(error, PoisonMessage) else ""
-            if reason:
-                metrics.DEAD_LETTERS.add(1, reason=reason)
-                log.warning("dead_letter", reason=reason, error=str(error), offset=entry.record.offset)
-            self._storm.count(bool(reason), reason)
+        for partition, entries in taken.items():
+            for entry in entries:
+                self._count(partition, entry)
+
+    def _count(self, partition: Partition, entry: Entry) -> None:
+        error = entry.result.exception()
+        if not isinstance(error, PoisonMessage):
+            self._storm.count(False)
+            return
+        metrics.DEAD_LETTERS.add(1, reason=error.reason)
+        log.warning(
+            "dead_letter",
+            reason=error.reason,
+            error=str(error),
+            partition=partition.number,
+            offset=entry.record.offset,
+        )
+        self._storm.count(True, error.reason)
 
     def _start_over(self) -> None:
         """Forget everything in hand and go on from what the broker has committed."""
@@ -212,11 +228,11 @@ class StreamLoop:
         """Commit what finishes within the drain time; the next worker reads the rest again."""
         end = self._clock.monotonic() + self._policy.drain.total_seconds()
         for lane in self._lanes.values():
-            while lane.entries and lane.entries[-1].result is None:
-                lane.entries.pop()
-        while any(lane.entries for lane in self._lanes.values()):
+            lane.waiting.clear()
+        while any(lane.taken for lane in self._lanes.values()):
             if self._clock.monotonic() > end:
-                log.warning("drain_incomplete", left=sum(len(lane.entries) for lane in self._lanes.values()))
+                left = sum(len(lane.taken) for lane in self._lanes.values())
+                log.warning("drain_incomplete", left=left)
                 return
             self.on_turn()
             self._commit()

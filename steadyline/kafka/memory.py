@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from steadyline.clock import Clock, SystemClock
-from steadyline.contracts.topics import Topic
-from steadyline.errors import Backpressure
+from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic
+from steadyline.errors import PictureTooLarge
 from steadyline.kafka.broker import Message, Partition, Publisher, Reader, Record, Worker
 from steadyline.kafka.memory_log import CommitFault, Log, MemoryState
 from steadyline.kafka.memory_worker import MemoryWorker
@@ -91,12 +91,16 @@ class MemoryPublisher:
         self._state, self._limit = state, bytes_in_flight
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
-        if len(message.value or b"") > self._limit:
-            raise Backpressure(f"{len(message.value or b'')} bytes are more than may be in flight")
+        size = len(message.value or b"")
+        if size > min(self._limit, MAX_REQUEST_BYTES):
+            raise PictureTooLarge(f"{message.topic} takes no message of {size} bytes")
         with self._state.lock:
             self._state.check()
-            self._state.append([message])
-        done(None)
+            place = self._state.place(message)
+            fits = size <= self._state.topics[place.topic].max_message_bytes
+            if fits:
+                self._state.append([message])
+        done(None if fits else PictureTooLarge(f"{message.topic} takes no message of {size} bytes"))
 
     def flush(self, within: timedelta) -> bool:
         return True

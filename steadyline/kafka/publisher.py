@@ -8,9 +8,10 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from steadyline.contracts.topics import MAX_REQUEST_BYTES
 from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, SteadylineError
 from steadyline.kafka.broker import Message
-from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, is_too_large, translated
+from steadyline.kafka.connection import client_options, is_too_large, translated
 from steadyline.kafka.transaction import force_close
 from steadyline.settings import KafkaSettings
 

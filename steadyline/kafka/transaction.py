@@ -16,9 +16,10 @@ from typing import Any, NoReturn
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
+from steadyline.contracts.topics import MAX_REQUEST_BYTES
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken
-from steadyline.kafka.connection import MAX_REQUEST_BYTES, client_options, is_refused, translated
+from steadyline.kafka.connection import client_options, is_refused, translated
 from steadyline.settings import KafkaSettings
 
 TRANSACTION_TIMEOUT = timedelta(seconds=15)

@@ -2,8 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,33 +10,16 @@ import pytest
 
 from steadyline.clock import SystemClock
 from steadyline.contracts.topics import Topic, Topics, line_topics
-from steadyline.errors import MalformedHeaders
+from steadyline.errors import ContractBroken, Fenced, PictureTooLarge
 from steadyline.kafka.broker import Broker, Message, Partition, Record, Worker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.handlers import Prompt
 
 SHORT = timedelta(milliseconds=50)
-
-
-class Upper:
-    """A handler that answers at once: the value in capitals; ``bad`` is poison."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-
-    def submit(self, record: Record) -> Future[Sequence[Message]]:
-        if record.value == b"bad":
-            raise MalformedHeaders("bad is bad")
-        result: Future[Sequence[Message]] = Future()
-        value = (record.value or b"").upper()
-        result.set_result([Message(self._topic, record.key, value, (), record.partition.number)])
-        return result
-
-    def drop(self, partition: Partition) -> None:
-        """Nothing is kept."""
 
 
 def values(broker: Broker, topic: Topic) -> list[bytes | None]:
@@ -157,6 +139,122 @@ class BrokerContract:
         assert [record.value for record in polled(second, 1)] == [b"1"]
         second.close()
 
+    def test_reading_can_begin_at_an_offset(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n, (), 1) for n in range(5)))
+        publish(broker, Message(topics.frames.name, b"c", b"other", (), 0))
+        reader = broker.reader("test")
+        start = {Partition(topics.frames.name, 1): 3, Partition(topics.scores.name, 0): 7}
+        found = [record.value for record in reader.read(topics.frames.name, start=start)]
+        reader.close()
+        assert sorted(filter(None, found)) == [b"3", b"4", b"other"]
+
+    def test_offsets_begin_at_nought_and_a_missing_topic_is_named(
+        self, broker: Broker, topics: Topics
+    ) -> None:
+        broker.create_topics(list(topics))
+        assert set(broker.start_offsets([topics.frames.name]).values()) == {0}
+        with pytest.raises(ContractBroken, match="nowhere"):
+            broker.end_offsets(["nowhere"])
+        with pytest.raises(ContractBroken, match="nowhere"):
+            list(broker.reader("test").read("nowhere"))
+
+    def test_a_group_that_never_committed_has_no_offsets(self, broker: Broker, topics: Topics) -> None:
+        assert broker.committed_offsets(f"g-{uuid.uuid4().hex}") == {}
+
+    def test_partitions_move_when_a_member_joins_and_come_back_when_it_leaves(
+        self, broker: Broker, topics: Topics
+    ) -> None:
+        broker.create_topics(list(topics))
+        group = f"g-{uuid.uuid4().hex}"
+        first = broker.worker(group, "w1", [topics.frames.name])
+        publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n, (), n) for n in range(2)))
+        polled(first, 2)
+        first.take_lost()
+        second = broker.worker(group, "w2", [topics.frames.name])
+        taken: dict[str, set[Partition]] = {"w1": set(), "w2": set()}
+
+        def moved() -> bool:
+            first.poll(SHORT)
+            second.poll(SHORT)
+            taken["w1"] |= first.take_lost()
+            taken["w2"] |= second.take_lost()
+            return bool(taken["w1"]) and bool(taken["w2"])
+
+        eventually(moved, within=20)
+        assert taken["w1"] == taken["w2"]
+        (moving,) = taken["w1"]
+        assert not first.commit([], {moving: 1})
+        second.close()
+        back: set[Partition] = set()
+
+        def returned() -> bool:
+            first.poll(SHORT)
+            back.update(first.take_lost())
+            return moving in back
+
+        eventually(returned, within=20)
+        first.close()
+
+    def test_a_member_that_takes_the_name_of_another_ends_it(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, Message(topics.frames.name, b"c", b"1"))
+        group = f"g-{uuid.uuid4().hex}"
+        first = broker.worker(group, "w1", [topics.frames.name])
+        (record,) = polled(first, 1)
+        second = broker.worker(group, "w1", [topics.frames.name])
+        second.poll(SHORT)
+        output = Message(topics.scores.name, b"c", b"late", (), 0)
+
+        def ended() -> bool:
+            try:
+                first.poll(SHORT)
+                first.commit([output], {record.partition: 1})
+            except Fenced:
+                return True
+            return False
+
+        eventually(ended, within=20)
+        first.close()
+        second.close()
+        assert values(broker, topics.scores) == []
+
+    def test_resync_delivers_again_from_the_committed_offset(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n, (), 1) for n in range(4)))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        records = polled(worker, 4)
+        assert committed(worker, [], {records[0].partition: 2})
+        worker.resync()
+        assert [record.value for record in polled(worker, 2)] == [b"2", b"3"]
+        worker.close()
+
+    def test_a_paused_partition_is_silent_until_it_is_resumed(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n, (), n) for n in range(2)))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        polled(worker, 2)
+        quiet, loud = (Partition(topics.frames.name, number) for number in range(2))
+        worker.pause(quiet)
+        publish(broker, *(Message(topics.frames.name, b"c", b"next", (), n) for n in range(2)))
+        assert [record.partition for record in polled(worker, 1)] == [loud]
+        assert worker.poll(SHORT) == {}
+        worker.resume(quiet)
+        assert [record.partition for record in polled(worker, 1)] == [quiet]
+        worker.close()
+
+    def test_a_message_over_the_limit_is_no_outage(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publisher = broker.publisher("test")
+        results: list[Exception | None] = []
+        too_large = Message(topics.scores.name, b"c", bytes(topics.scores.max_message_bytes + 1))
+        publisher.publish(too_large, results.append)
+        assert publisher.flush(timedelta(seconds=20))
+        with pytest.raises(PictureTooLarge):
+            publisher.publish(Message(topics.frames.name, b"c", bytes(9 << 20)), results.append)
+        publisher.close()
+        assert [type(result) for result in results] == [PictureTooLarge]
+
     def test_the_loop_writes_each_input_once_and_dead_letters_poison(
         self, broker: Broker, topics: Topics
     ) -> None:
@@ -164,7 +262,7 @@ class BrokerContract:
         inputs = [b"bad" if n % 7 == 3 else b"v%d" % n for n in range(50)]
         publish(broker, *(Message(topics.frames.name, b"c", value) for value in inputs))
         worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
-        handler = Upper(topics.scores.name)
+        handler = Prompt(topics.scores.name)
         loop = StreamLoop(worker, handler, topics.dead_letters.name, LoopPolicy(), SystemClock())
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,))
@@ -182,7 +280,7 @@ class BrokerContract:
         publish(broker, Message(topics.frames.name, b"c", b"bad", (("camera", b"east-1"),)))
         worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
         policy = replace(LoopPolicy(), commit_every=timedelta(0))
-        loop = StreamLoop(worker, Upper(topics.scores.name), topics.dead_letters.name, policy, SystemClock())
+        loop = StreamLoop(worker, Prompt(topics.scores.name), topics.dead_letters.name, policy, SystemClock())
         stop = threading.Event()
 
         def arrived() -> bool:
