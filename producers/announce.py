@@ -30,7 +30,7 @@ class Announcer:
         """
         key = f"{status.camera}/{status.epoch}"
         with self._lock:
-            if key in self._in_flight or self._link.problem:
+            if key in self._in_flight or not self._link.is_connected:
                 return False
             self._in_flight.add(key)
         message = Message(

@@ -20,6 +20,7 @@ from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.metrics import producers as metrics
 
 _AWAY = timedelta(seconds=1)
+_BLOCKED_SECONDS = 2.0  # a camera that was held up a moment ago still is: no flapping
 
 log = get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Camera:
         self._threads: list[threading.Thread] = []
         self._condition: Condition | None = None
         self._due = 0.0
+        self._blocked_until = 0.0
         self._recovered = False
         self.failure: BaseException | None = None
 
@@ -116,7 +118,9 @@ class Camera:
             self._parts.rate.restart()
             self._parts.inspection.forget()
         slow = self._parts.rate.is_slow(now, capturer.captured)
-        return judge(capturer.lost, self._parts.inspection.state, self._parts.buffer.is_blocked, slow)
+        if self._parts.buffer.is_blocked:
+            self._blocked_until = now + _BLOCKED_SECONDS
+        return judge(capturer.lost, self._parts.inspection.state, now < self._blocked_until, slow)
 
     def _enter(self, condition: Condition) -> None:
         if self._condition is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from steadyline.contracts.camera_status import CameraState
 
 _SLOW_SHARE = 0.5  # below half its rate a camera counts as slow
+_FAST_SHARE = 0.7  # and above this no longer
 _RATE_SECONDS = 5.0  # shortest time over which a rate is judged
 _RATE_FRAMES = 5  # and the fewest frames that should have come in it
 
@@ -44,11 +45,13 @@ class Rate:
     def __init__(self, expected: float | None) -> None:
         self._expected = expected
         self._marks: deque[tuple[float, int]] = deque()
+        self._slow = False
         self._window = max(_RATE_SECONDS, _RATE_FRAMES / expected) if expected else 0.0
 
     def restart(self) -> None:
         """Forget the past: the camera was away."""
         self._marks.clear()
+        self._slow = False
 
     def is_slow(self, now: float, captured: int) -> bool:
         """Return whether the last seconds gave too few; ``now`` monotonic, ``captured`` a running count."""
@@ -59,4 +62,7 @@ class Rate:
             self._marks.popleft()
         since, before = self._marks[0]
         elapsed = now - since
-        return elapsed >= self._window and captured - before < _SLOW_SHARE * self._expected * elapsed
+        if elapsed >= self._window:
+            share = (captured - before) / (self._expected * elapsed)
+            self._slow = share < (_FAST_SHARE if self._slow else _SLOW_SHARE)
+        return self._slow

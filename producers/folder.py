@@ -16,6 +16,7 @@ from steadyline.clock import Clock
 from steadyline.errors import PictureTooLarge, PoisonMessage, UndecodablePicture
 
 _LOOK_AGAIN = timedelta(milliseconds=200)  # how often a watched folder is listed
+_LISTING_SHARE = 0.1  # of the time at most: a folder of 100,000 files takes half a second to list
 
 Seen = tuple[int, int]  # size and time of change: the same twice means that the file is complete
 
@@ -61,7 +62,9 @@ class FolderSource(Source):
     def _watch(self, stop: threading.Event) -> Iterator[Capture]:
         before: dict[Path, Seen] = {}
         while not stop.is_set():
+            started = self._clock.monotonic()
             now = self._list()
+            took = timedelta(seconds=self._clock.monotonic() - started)
             if self._first_look and not self._options.existing:
                 self._done = dict(now)
             self._first_look = False
@@ -73,7 +76,7 @@ class FolderSource(Source):
                 self._done[path] = now[path]
                 yield self._read(path)
             before = now
-            self._clock.wait(stop, _LOOK_AGAIN)
+            self._clock.wait(stop, max(_LOOK_AGAIN, took / _LISTING_SHARE))
 
     def _list(self) -> dict[Path, Seen]:
         try:

@@ -115,7 +115,9 @@ class Ledger:
     def open(self, now: datetime) -> Book:
         """Begin a new epoch. Raises OSError when the disk refuses."""
         with self._lock:
-            epoch = max(time.time_ns(), *(e + 1 for e in self._books), 1)
+            # A clock that was set back must not begin an epoch before one that is still open.
+            known = [int(path.name) for path in self._path.glob("*") if path.name.isdigit()]
+            epoch = max(time.time_ns(), *(taken + 1 for taken in (*self._books, *known)), 1)
             state = self.blank_state(epoch, now)
             folder = EpochFolder(self._path / str(epoch))
             folder.save(state)

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from steadyline.contracts.topics import Topic, Topics
-from steadyline.errors import BrokerUnavailable, ContractBroken
+from steadyline.errors import BrokerUnavailable, ContractBroken, SteadylineError
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
 
 _RETRY_SECONDS = 1.0
+_SILENCE_SECONDS = 10.0  # in flight for so long without any acknowledgement: the broker is away
 _PATIENCE = timedelta(days=7)  # frames in flight wait out an outage, in order, rather than fail one by one
 
 
@@ -24,18 +26,36 @@ class Link:
         self._bytes_in_flight = bytes_in_flight
         self._now = now
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
         self._publisher: Publisher | None = None
         self._problem = "not connected yet"
         self._retry_at = now()
+        self._in_flight = 0
+        self._progress_at = now()
+
+    @property
+    def is_connected(self) -> bool:
+        """True once the broker has answered and its topics were found right."""
+        return self._publisher is not None
 
     @property
     def problem(self) -> str:
-        """Why nothing can be published; empty when it can."""
-        return "" if self._publisher is not None else self._problem
+        """Why nothing gets through just now; empty when it does."""
+        if self._publisher is None:
+            return self._problem
+        silence = self._now() - self._progress_at
+        waits = self._in_flight and silence > _SILENCE_SECONDS
+        return f"no acknowledgement for {silence:.0f} s" if waits else ""
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
         """As Publisher.publish. Raises ContractBroken when the topics are missing or wrongly set."""
-        self._connected().publish(message, done)
+        publisher = self._connected()
+        self._count(1)
+        try:
+            publisher.publish(message, partial(self._done, done))
+        except SteadylineError:
+            self._count(-1)
+            raise
 
     def check(self) -> None:
         """Connect if need be; raises BrokerUnavailable or ContractBroken."""
@@ -53,6 +73,18 @@ class Link:
         """Never hangs."""
         if self._publisher is not None:
             self._publisher.close()
+
+    def _done(self, done: Callable[[Exception | None], None], error: Exception | None) -> None:
+        self._count(-1)
+        if error is None:
+            self._progress_at = self._now()
+        done(error)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            if not self._in_flight:
+                self._progress_at = self._now()
+            self._in_flight += change
 
     def _connected(self) -> Publisher:
         if self._publisher is not None:

@@ -38,6 +38,15 @@ def test_a_camera_at_half_its_rate_is_slow_after_some_seconds() -> None:
     assert answers[-1]
 
 
+def test_a_slow_camera_must_come_clearly_back_to_its_rate() -> None:
+    rate, captured = Rate(10), 0
+    told = []
+    for second in range(60):
+        told.append(rate.is_slow(second, captured))
+        captured += 4 if second < 20 else 6 if second < 40 else 9
+    assert (told[19], told[39], told[59]) == (True, True, False)
+
+
 def test_a_slow_source_is_judged_over_five_of_its_frames() -> None:
     rate = Rate(0.1)
     assert not any(rate.is_slow(second, second // 10) for second in range(200))

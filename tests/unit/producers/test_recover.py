@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.epoch_folder import EpochFolder, EpochState, left_behind
+from producers.ledger import Ledger
 from producers.recover import reconcile
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -81,3 +82,9 @@ def test_a_damaged_account_says_so_and_keeps_the_number_of_captures(tmp_path: Pa
     with pytest.raises(ValueError, match="account"):
         folder.load()
     assert folder.noted_captured == 5
+
+
+def test_a_clock_set_back_still_begins_a_later_epoch(tmp_path: Path) -> None:
+    future = 1 << 62
+    (tmp_path / str(future)).mkdir()
+    assert Ledger("l", "c", "p", tmp_path).open(NOON).epoch == future + 1

@@ -222,6 +222,19 @@ def test_a_frame_refused_for_what_it_is_has_that_reason(held: tuple[Bench, HeldP
     assert bench.counts() == (0, 0, {"picture_too_large": 1})
 
 
+def test_a_silent_broker_is_told_to_the_health_page(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(1)
+    bench.turn()
+    assert bench.link.problem == ""
+    bench.clock.advance(timedelta(seconds=11))
+    assert bench.link.problem == "no acknowledgement for 11 s"
+    publisher.deliver()
+    assert bench.link.problem == ""
+    bench.clock.advance(timedelta(seconds=60))
+    assert bench.link.problem == ""
+
+
 def test_missing_or_wrong_topics_end_the_process_with_what_to_do(tmp_path: Path) -> None:
     bench = Bench(tmp_path, MemoryBroker())
     bench.put(1)
