@@ -28,6 +28,7 @@ from producers.sender import Sender, Window
 from producers.service import Producers
 from producers.sources import Wanted, open_source
 from producers.spool import Spool
+from producers.tail import SharedSearch
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
 from steadyline.errors import InvalidConfiguration
@@ -50,6 +51,15 @@ class Surroundings:
     clock: Clock
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the cameras of one process use together."""
+
+    link: Link
+    announcer: Announcer
+    search: SharedSearch
+
+
 @contextmanager
 def build(
     around: Surroundings, cameras: Sequence[str], broker: Broker, health: Health
@@ -68,9 +78,10 @@ def build(
     window = Window(settings.in_flight_frames, share)
     with ExitStack() as stack:
         built = []
+        search = SharedSearch(topics.frames.name)
         for section in sections:
             folder = stack.enter_context(_claimed(settings.state, section.id))
-            parts = _parts(around, section, folder, link, announcer)
+            parts = _parts(around, section, folder, Shared(link, announcer, search))
             parts.sender.limit(window)
             built.append(Camera(parts, timedelta(seconds=settings.status_seconds), around.clock))
         yield Producers(built, link, health, timedelta(seconds=settings.stop_seconds), around.clock)
@@ -107,9 +118,7 @@ def _claimed(state: Path, camera: str) -> Iterator[Path]:
         yield folder
 
 
-def _parts(
-    around: Surroundings, section: CameraSection, folder: Path, link: Link, announcer: Announcer
-) -> CameraParts:
+def _parts(around: Surroundings, section: CameraSection, folder: Path, shared: Shared) -> CameraParts:
     settings, clock, line = around.settings, around.clock, around.line
     wanted = _wanted(line, section)
     address = parse_source(section.id, section.source, around.base)
@@ -118,7 +127,7 @@ def _parts(
     ledger = Ledger(line.line, section.id, section.product, folder)
     spool = Spool(section.id, folder, settings.spool_bytes, ledger.drop)
     buffers = _buffers(section, settings, ledger, spool)
-    recovery = Recovery(frames, left_behind(folder), ledger, spool)
+    recovery = Recovery(left_behind(folder), ledger, spool, shared.search)
     inspection = Inspection(_quality_limits(settings), wanted.limits, settings.quality_seconds, clock)
     rules = CaptureRules(
         line.line,
@@ -135,13 +144,13 @@ def _parts(
         ledger=ledger,
         buffer=buffers[-1],
         capturer=Capturer(rules, source, ledger, buffers[-1], clock),
-        sender=Sender(frames, buffers, ledger, link, clock),
-        link=link,
-        announcer=announcer,
+        sender=Sender(frames, buffers, ledger, shared.link, clock),
+        link=shared.link,
+        announcer=shared.announcer,
         rate=Rate(source.expected_fps),
         backoff=_backoff(settings),
         inspection=inspection,
-        recover=lambda: recovery.run(link),
+        recovery=recovery,
     )
 
 

@@ -13,6 +13,7 @@ from producers.condition import Condition, Rate, judge
 from producers.inspection import Inspection
 from producers.ledger import Book, Ledger
 from producers.link import Link
+from producers.recover import Recovery
 from producers.sender import Sender
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
@@ -27,7 +28,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CameraParts:
-    """What a camera is made of; ``recover`` settles what earlier runs left behind."""
+    """What a camera is made of."""
 
     id: str
     ledger: Ledger
@@ -39,7 +40,7 @@ class CameraParts:
     rate: Rate
     backoff: Backoff
     inspection: Inspection
-    recover: Callable[[], None]
+    recovery: Recovery
 
 
 class Camera:
@@ -71,14 +72,8 @@ class Camera:
     def start(self, stop: threading.Event) -> None:
         """Open the account and begin to capture and to send; ``stop`` ends the capturing."""
         self._parts.ledger.open(self._clock.now())
-        capture = threading.Thread(
-            target=self._parts.capturer.run, args=(stop, self._parts.backoff), name=f"{self.id}-capture"
-        )
-        send = threading.Thread(target=self._send, name=f"{self.id}-send")
-        for thread in (capture, send):
-            thread.daemon = True  # a camera library that hangs must not keep the process from ending
-            thread.start()
-            self._threads.append(thread)
+        self._run(lambda: self._parts.capturer.run(stop, self._parts.backoff), "capture")
+        self._run(self._send, "send")
 
     def tick(self) -> None:
         """Judge the camera's condition; save and announce its accounts when they changed or are due."""
@@ -139,24 +134,40 @@ class Camera:
         else:
             self._parts.announcer.announce(book.status("down", "draining", now), _nothing)
 
+    def _run(self, target: Callable[[], None], name: str) -> None:
+        # A daemon: a camera library that hangs must not keep the process from ending.
+        thread = threading.Thread(target=target, name=f"{self.id}-{name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _send(self) -> None:
         try:
-            self._connect()
+            self._wait_for(self._parts.link.check)
+            if self._parts.recovery.has_frames_to_send:
+                self._recover()
+            else:
+                self._run(self._recover, "recover")
             while not self._closed.is_set():
                 self._parts.sender.turn(self._closed)
         except BaseException as error:  # handed to the main thread, which ends the process with it
             self.failure = error
 
-    def _connect(self) -> None:
+    def _recover(self) -> None:
+        try:
+            self._recovered = self._wait_for(lambda: self._parts.recovery.run(self._parts.link))
+        except BaseException as error:
+            self.failure = error
+
+    def _wait_for(self, act: Callable[[], None]) -> bool:
+        """Try until the broker answers; False when closed before."""
         while not self._closed.is_set():
             try:
-                self._parts.link.check()
-                self._parts.recover()
-                self._recovered = True
-                return
+                act()
+                return True
             except BrokerUnavailable as error:
                 log.warning("broker_unavailable", camera=self.id, error=str(error))
                 self._clock.wait(self._closed, _AWAY)
+        return False
 
 
 def _nothing() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -70,6 +70,12 @@ class EpochFolder:
     def noted_captured(self) -> int:
         """What ``note_captured`` was last told; 0 before."""
         return int.from_bytes(os.pread(self._captured, 8, 0), "little")
+
+    @property
+    def last_sign(self) -> datetime:
+        """When the producer was last alive: it writes here every second and with every capture."""
+        paths = [self.path, *self.path.iterdir()]
+        return datetime.fromtimestamp(max(path.stat().st_mtime for path in paths), UTC)
 
     def close(self) -> None:
         """Let go of the files."""

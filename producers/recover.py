@@ -9,7 +9,8 @@ from producers.ledger import Book, Ledger
 from producers.link import Link
 from producers.runs import Runs
 from producers.spool import Spool
-from producers.tail import published_sequences
+from producers.spool_file import segments
+from producers.tail import Period, SharedSearch
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -41,29 +42,33 @@ def reconcile(
 class Recovery:
     """The epochs that earlier runs of one camera left open, as they were before this run began its own."""
 
-    def __init__(self, topic: str, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool) -> None:
-        self._topic = topic
-        self._folders = folders
+    def __init__(
+        self, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool, search: SharedSearch
+    ) -> None:
         self._ledger = ledger
         self._spool = spool
+        self._search = search
+        self._left = [(folder, *self._load(folder)) for folder in folders]
+        if self._left:
+            since = min(state.since for _, state, _ in self._left)
+            search.want(ledger.camera, Period(since, max(folder.last_sign for folder in folders)))
+
+    @property
+    def has_frames_to_send(self) -> bool:
+        """True when something is spooled, which must go before all newer frames."""
+        return any(segments(folder.path) for folder, _, _ in self._left)
 
     def run(self, link: Link) -> None:
         """Ask the topic which open frames it has; adopt the spooled ones, close the rest.
 
         Raises BrokerUnavailable, having changed nothing.
         """
-        if not self._folders:
+        if not self._left:
             return
-        left = [(folder, *self._load(folder)) for folder in self._folders]
-        since = min(state.since for _, state, _ in left)
-        reader = link.reader()
-        try:
-            published = published_sequences(reader, self._topic, self._ledger.camera, since)
-        finally:
-            reader.close()
-        for folder, state, captured in reversed(left):  # the newest first: each goes before what is there
+        published = self._search.answer(self._ledger.camera, link)
+        for folder, state, captured in reversed(self._left):  # newest first: each goes before what is there
             self._close(folder, state, captured, published.get(state.epoch, set()))
-        self._folders = []
+        self._left = []
 
     def _close(self, folder: EpochFolder, state: EpochState, captured: int, published: set[int]) -> None:
         spooled = self._spool.find(state.epoch)

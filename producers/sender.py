@@ -10,7 +10,7 @@ from functools import partial
 from producers.buffer import Buffer
 from producers.ledger import Ledger
 from producers.link import Link
-from producers.tail import published_sequences
+from producers.tail import Period, published_sequences
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.errors import Backpressure, BrokerUnavailable, PoisonMessage
@@ -169,10 +169,11 @@ class Sender:
             self._doubtful.clear()
 
     def _look(self, doubtful: list[InFlight]) -> dict[int, set[int]]:
-        since = min(entry.frame.captured_at for entry in doubtful)
+        period = Period(min(entry.frame.captured_at for entry in doubtful))
+        camera = doubtful[0].frame.id.camera
         reader = self._link.reader()
         try:
-            return published_sequences(reader, self._topic, doubtful[0].frame.id.camera, since)
+            return published_sequences(reader, self._topic, [camera], period).get(camera, {})
         finally:
             reader.close()
 

@@ -116,13 +116,17 @@ class Reader(Protocol):
     """Reads topics without a group, committed records only."""
 
     def read(
-        self, topic: str, since: datetime | None = None, start: Mapping[Partition, int] | None = None
+        self,
+        topic: str,
+        since: datetime | None = None,
+        start: Mapping[Partition, int] | None = None,
+        until: datetime | None = None,
     ) -> Iterator[Record]:
         """Yield every record from the beginning to the end as it was when the call was made.
 
         With ``since`` each partition begins at its first record whose timestamp is not older (a producer
         that comes back after a crash looks only at the tail); with ``start`` at the offset given, where one
-        is given. Transactions open at the end are waited for, until they are committed or timed out.
+        is given; with ``until`` it ends before its first record that is not older. Transactions open at the end are waited for, until they are committed or timed out.
         Raises BrokerUnavailable during an outage.
         """
         ...

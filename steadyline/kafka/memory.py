@@ -118,10 +118,15 @@ class MemoryReader:
         self._first_ends: dict[str, dict[Partition, int]] = {}
 
     def read(
-        self, topic: str, since: datetime | None = None, start: Mapping[Partition, int] | None = None
+        self,
+        topic: str,
+        since: datetime | None = None,
+        start: Mapping[Partition, int] | None = None,
+        until: datetime | None = None,
     ) -> Iterator[Record]:
         oldest = int(since.timestamp() * 1000) if since is not None else -1
         begin = start or {}
+        newest = int(until.timestamp() * 1000) if until is not None else 1 << 62
         with self._state.lock:
             self._state.check()
             found = [
@@ -129,7 +134,7 @@ class MemoryReader:
                 for partition in self._state.partitions([topic])
                 for record in self._state.logs[partition].since(begin.get(partition, 0))
             ]
-        yield from (record for record in found if record.timestamp_ms >= oldest)
+        yield from (record for record in found if oldest <= record.timestamp_ms < newest)
 
     def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
         with self._state.lock:

@@ -35,13 +35,20 @@ class KafkaReader:
         self._first_ends: dict[str, dict[TopicPartition, int]] = {}
 
     def read(
-        self, topic: str, since: datetime | None = None, start: Mapping[Partition, int] | None = None
+        self,
+        topic: str,
+        since: datetime | None = None,
+        start: Mapping[Partition, int] | None = None,
+        until: datetime | None = None,
     ) -> Iterator[Record]:
         ends = self._ends(topic)
         consumer = self._consumer(topic, ends)
         try:
+            if until is not None:
+                ends = _offsets_at(consumer, ends, until)
             if since is not None:
-                _seek_since(consumer, ends, since)
+                for partition, offset in _offsets_at(consumer, ends, since).items():
+                    consumer.seek(partition, offset)
             for place, offset in (start or {}).items():
                 if place.topic == topic:
                     consumer.seek(TopicPartition(topic, place.number), offset)
@@ -102,12 +109,17 @@ class KafkaReader:
         return consumer
 
 
-def _seek_since(consumer: KafkaConsumer, ends: dict[TopicPartition, int], since: datetime) -> None:
-    moment = int(since.timestamp() * 1000)
-    found = consumer.offsets_for_times(dict.fromkeys(ends, moment), timeout_ms=CALL_MS)
-    for partition, end in ends.items():
-        offset = found.get(partition)
-        consumer.seek(partition, end if offset is None else offset.offset)
+def _offsets_at(
+    consumer: KafkaConsumer, ends: dict[TopicPartition, int], moment: datetime
+) -> dict[TopicPartition, int]:
+    """Return each partition's first offset whose record is not older than ``moment``; its end if none is."""
+    milliseconds = int(moment.timestamp() * 1000)
+    found = consumer.offsets_for_times(dict.fromkeys(ends, milliseconds), timeout_ms=CALL_MS)
+    offsets = {partition: found.get(partition) for partition in ends}
+    return {
+        partition: ends[partition] if offset is None else min(ends[partition], offset.offset)
+        for partition, offset in offsets.items()
+    }
 
 
 def _read_to(consumer: KafkaConsumer, ends: dict[TopicPartition, int], topic: str) -> Iterator[Record]:

@@ -116,6 +116,22 @@ class BrokerContract:
         assert len(list(reader.read(topics.frames.name, later - timedelta(minutes=2)))) == 1
         reader.close()
 
+    def test_reading_can_end_at_a_moment(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics([topics.frames])
+        name, key = topics.frames.name, b"c1"
+        publish(broker, Message(name, key, b"before"))
+        moment = datetime.now(UTC) + timedelta(milliseconds=20)
+        eventually(lambda: datetime.now(UTC) > moment + timedelta(milliseconds=20))
+        publish(broker, Message(name, key, b"after"))
+        reader = broker.reader("test")
+        early, late = moment - timedelta(hours=1), moment + timedelta(hours=1)
+        assert [record.value for record in reader.read(name, until=moment)] == [b"before"]
+        assert [record.value for record in reader.read(name, since=early, until=moment)] == [b"before"]
+        assert [record.value for record in reader.read(name, since=moment, until=late)] == [b"after"]
+        assert list(reader.read(name, since=moment, until=moment)) == []
+        assert list(reader.read(name, until=early)) == []
+        reader.close()
+
     def test_outputs_and_offsets_are_committed_together(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))
         publish(broker, Message(topics.frames.name, b"c", b"1"))
