@@ -61,7 +61,8 @@ def draw_map(heat: Floats) -> bytes:
     The two values are in the PNG's text, so that the map can be read back to 1/255 of its range.
     """
     low, high = float(heat.min()), float(heat.max())
-    scaled = (heat - low) * (255.0 / (high - low)) if high > low else np.zeros_like(heat)
+    span = high - low if high > low else 1.0
+    scaled = (heat.astype(np.float64) - low) / span * 255
     text = PngInfo()
     text.add_text(MAP_MIN, repr(low))
     text.add_text(MAP_MAX, repr(high))

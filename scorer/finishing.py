@@ -74,6 +74,9 @@ class Finisher:
                 judged.work.attempt(partial(self._complete, judged))
 
     def _judge(self, work: Work, model: InUse, score: float, heat: Floats) -> None:
+        if not work.is_wanted:
+            work.finish(())
+            return
         calibration = calibration_of(work.frame.id.camera, model.model.calibrations)
         self._complete(Judged(work, model, score_frame(score, heat, calibration), heat))
 

@@ -69,7 +69,7 @@ class TritonClient:
         def done(result: Any, error: InferenceServerException | None) -> None:
             try:
                 if error is not None:
-                    raise _translated(error, f"asking {ref.name} version {ref.version} at {self._url}")
+                    raise _refusal(error, f"asking {ref.name} version {ref.version} at {self._url}")
                 answer.set_result(_outputs(ref, len(pictures), result))
             except BaseException as failure:
                 answer.set_exception(failure)
@@ -151,11 +151,19 @@ def parse_config(text: str) -> Any:
         raise InvalidConfiguration(f"config.pbtxt: {error}") from error
 
 
-def _translated(error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
-    """A request that the model's configuration rules out is a broken contract; the rest passes with time."""
-    status = str(error.status() or "").removeprefix("StatusCode.")
-    kind = ContractBroken if status == "INVALID_ARGUMENT" else InferenceUnavailable
-    return kind(f"{doing}: {status}: {error.message()}")
+def _status(error: InferenceServerException) -> str:
+    return str(error.status() or "").removeprefix("StatusCode.")
+
+
+def _translated(error: InferenceServerException, doing: str) -> InferenceUnavailable:
+    return InferenceUnavailable(f"{doing}: {_status(error)}: {error.message()}")
+
+
+def _refusal(error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
+    """A request that the model's configuration rules out breaks the contract; the rest passes with time."""
+    if _status(error) == "INVALID_ARGUMENT":
+        return ContractBroken(f"{doing}: {error.message()}")
+    return _translated(error, doing)
 
 
 def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:

@@ -66,6 +66,7 @@ class RunningScorer:
         """Return the health port."""
         pattern = re.compile(r"health_server_started.*?\bport\W+(\d+)|\bport\W+(\d+).*health_server_started")
         found = eventually(lambda: pattern.search(self.text()), 20, f"a health port in {self.text()[-500:]}")
+        assert found is not None
         return int(found[1] or found[2])
 
     def readiness(self) -> dict[str, str]:
@@ -130,7 +131,8 @@ class Floor:
         self.line_file = home / "line.yaml"
         self.line_file.write_text(
             f"line: test\ntopics: {{prefix: t{name}, partitions: 4}}\nstore: file://./store\n"
-            f"products:\n  {self.product}:\n    picture: {{size: 32, max_bytes: 200000, max_pixels: 1000000}}\n"
+            f"products:\n  {self.product}:\n    picture: {{size: 32, max_bytes: 200000, "
+            f"max_pixels: 1000000}}\n"
             f"    evidence_sample: 0.1\ncameras:\n{listed}"
         )
         self.line = load_line(self.line_file)
@@ -218,7 +220,9 @@ class Floor:
         wait = timedelta(milliseconds=100)
         self.records.extend(self._reader.follow(self.topics.scores.name, wait))
         self.refused.extend(self._reader.follow(self.topics.dead_letters.name, wait))
-        return len(self.records) + len(self.refused)
+        places = [(record.partition, record.offset) for record in self.records + self.refused]
+        assert len(set(places)) == len(places), "the test's own reader gave a record twice"
+        return len(places)
 
     def until_accounted(self, within: float = 60.0) -> Account:
         """Wait until as many frames are accounted for as were sent, then return the account."""

@@ -1,0 +1,68 @@
+"""An inference server for unit tests: answers what it was given, can be away, slow, or wrong."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+
+from steadyline.errors import InferenceUnavailable
+from steadyline.inference import Inferred, ModelRef, Pixels
+
+Answer = Callable[[Pixels], Inferred]
+
+
+class MemoryInference:
+    """Serves ``versions``. While ``is_slow`` requests wait for ``release``; while ``is_away`` they fail."""
+
+    def __init__(self) -> None:
+        self.versions: dict[ModelRef, Answer] = {}
+        self.asked: list[tuple[ModelRef, int]] = []
+        self.is_away = False
+        self.is_slow = False
+        self._waiting: list[Callable[[], None]] = []
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for ``release``."""
+        return len(self._waiting)
+
+    def serve(self, name: str, version: int, answer: Answer) -> None:
+        """Serve a version."""
+        self.versions[ModelRef(name, version)] = answer
+
+    def retire(self, name: str, version: int) -> None:
+        """Serve a version no more."""
+        del self.versions[ModelRef(name, version)]
+
+    def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
+        """See ``Inference.infer``."""
+        self.asked.append((ref, len(pictures)))
+        future: Future[Inferred] = Future()
+
+        def answer() -> None:
+            if self.is_away or ref not in self.versions:
+                future.set_exception(InferenceUnavailable(f"{ref} is not served"))
+            else:
+                future.set_result(self.versions[ref](pictures))
+
+        if self.is_slow:
+            self._waiting.append(answer)
+        else:
+            answer()
+        return future
+
+    def release(self, count: int | None = None) -> None:
+        """Answer the oldest ``count`` waiting requests, all without a number."""
+        due, self._waiting = self._waiting[:count], self._waiting[count:] if count is not None else []
+        for answer in due:
+            answer()
+
+
+def constant(score: float) -> Answer:
+    """Return an answer that gives every picture the same score."""
+
+    def answer(pictures: Pixels) -> Inferred:
+        shape = len(pictures)
+        return Inferred(np.full(shape, score, np.float32), np.full((shape, 2, 2), score, np.float32))
+
+    return answer

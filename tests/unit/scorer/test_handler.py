@@ -1,0 +1,327 @@
+"""Frames through the handler: batches, holds, retries, swaps, poison."""
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scorer.config import ScorerSettings
+from steadyline.contracts.headers import decode_headers
+from steadyline.contracts.score import Score
+from steadyline.errors import (
+    Backpressure,
+    EmptyPicture,
+    MalformedHeaders,
+    PictureTooLarge,
+    PictureTooManyPixels,
+    PoisonMessage,
+    UndecodablePicture,
+    UnknownCamera,
+    UnscorableFrame,
+    UnsupportedFormat,
+)
+from steadyline.inference import ModelRef
+from steadyline.kafka.broker import Message, Partition
+from steadyline.picture import encode_jpeg, encode_png
+from tests.support.inference import constant
+from tests.support.models import Contrast, a_defective_picture, a_plain_picture
+from tests.unit.scorer.bench_top import BenchTop, a_line, a_record
+
+DEFECT = encode_png(a_defective_picture(32, cell=5))
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def score_of(messages: list[Message]) -> Score:
+    (message,) = messages
+    return Score.decode(message.value)
+
+
+def test_a_frame_becomes_one_score_on_the_same_partition_and_key(top: BenchTop) -> None:
+    top.put(3, Contrast())
+    record = a_record(7, DEFECT, traceparent=TRACE)
+    (message,) = top.handler.submit(record).result(10)
+    assert (message.topic, message.partition, message.key) == ("steadyline.scores.v1", 0, b"c1")
+    score = Score.decode(message.value)
+    assert score.frame == "c1/1700000000000000000/7"
+    assert (score.model_version, score.threshold_version, score.verdict) == (3, 1, "anomalous")
+    assert score.score == pytest.approx(0.5, abs=1e-5)
+    assert (score.p_value, score.threshold) == (0.01, 0.2)
+    assert (score.peak.x, score.peak.y) == (0.375, 0.375)
+    assert (score.source_partition, score.source_offset) == (0, 7)
+
+
+def test_the_score_goes_on_with_the_frames_trace(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    record = a_record(1)
+    traced = (*record.headers, ("traceparent", TRACE.encode()))
+    moved = type(record)(record.partition, 1, record.key, record.value, traced, 0)
+    (message,) = top.handler.submit(moved).result(10)
+    found = decode_headers(message.headers)["traceparent"]
+    assert found.split("-")[1] == TRACE.split("-")[1]
+    assert found.split("-")[2] != TRACE.split("-")[2]
+
+
+def test_a_lone_frame_is_sent_at_once(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.handler.submit(a_record(1)).result(10)
+    assert top.inference.asked == [(ModelRef("part", 1), 1)]
+
+
+def test_what_is_ready_when_a_slot_is_free_goes_as_one_batch_up_to_the_limit(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_slow = True
+    futures = [top.handler.submit(a_record(number)) for number in range(1, 12)]
+    top.settle()
+    assert [count for _, count in top.inference.asked] == [1, 1]  # two slots, taken by the first two
+    top.inference.release(1)
+    assert [count for _, count in top.inference.asked] == [1, 1, 4]
+    while top.inference.waiting:
+        top.inference.release()
+    assert [count for _, count in top.inference.asked] == [1, 1, 4, 4, 1]
+    frames = [score_of(list(future.result(10))).frame for future in futures]
+    assert frames == [f"c1/1700000000000000000/{number}" for number in range(1, 12)]
+
+
+def test_frames_wait_until_there_is_a_model(top: BenchTop) -> None:
+    future = top.handler.submit(a_record(1))
+    top.pass_time(60)
+    assert not future.done()
+    assert top.inference.asked == []
+    top.put(1, Contrast())
+    top.pass_time(0)
+    assert score_of(list(future.result(10))).model_version == 1
+
+
+def test_an_outage_holds_frames_and_skips_none(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_away = True
+    futures = [top.handler.submit(a_record(number)) for number in range(1, 7)]
+    top.settle()
+    for _ in range(20):
+        top.pass_time(1)
+    assert not any(future.done() for future in futures)
+    attempts = len(top.inference.asked)
+    assert attempts <= 24  # one request at a time, further and further apart
+    top.inference.is_away = False
+    top.pass_time(5)
+    top.pass_time(0)
+    assert [score_of(list(future.result(10))).source_offset for future in futures] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_delay_between_attempts_grows_up_to_its_bound(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_away = True
+    top.handler.submit(a_record(1))
+    top.settle()
+    for _ in range(600):
+        top.pass_time(0.1)
+    assert 60 / 5 <= len(top.inference.asked) <= 60 / 2.5 + 10
+
+
+def test_a_version_that_went_away_is_asked_again_as_the_newest(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_slow = True
+    future = top.handler.submit(a_record(1, DEFECT))
+    top.settle()
+    top.inference.retire("part", 1)
+    top.put(2, Contrast(gain=2))
+    top.inference.is_slow = False
+    top.inference.release()
+    score = score_of(list(future.result(10)))
+    assert (score.model_version, score.threshold) == (2, 0.4)
+    assert score.score == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_batch_in_flight_keeps_the_version_and_threshold_it_was_asked_with(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_slow = True
+    future = top.handler.submit(a_record(1, DEFECT))
+    top.settle()
+    top.put(2, Contrast(gain=2))
+    top.inference.release()
+    score = score_of(list(future.result(10)))
+    assert (score.model_version, score.threshold) == (1, 0.2)
+    assert score.score == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_frame_prepared_for_another_size_is_prepared_again(top: BenchTop) -> None:
+    top.put(1, Contrast(size=64))
+    top.inference.is_slow = True
+    first = [top.handler.submit(a_record(number)) for number in (1, 2)]
+    waiting = top.handler.submit(a_record(3, DEFECT))
+    top.settle()
+    top.put(2, Contrast(size=32))
+    top.inference.is_slow = False
+    top.inference.release()
+    assert score_of(list(waiting.result(10))).model_version == 2
+    assert [score_of(list(future.result(10))).model_version for future in first] == [1, 1]
+
+
+def test_frames_are_held_while_the_models_answers_are_in_doubt(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.slot.doubt("wrong_answer")
+    future = top.handler.submit(a_record(1))
+    top.pass_time(10)
+    assert not future.done()
+    top.slot.trust()
+    top.pass_time(0)
+    assert future.result(10)
+
+
+def test_no_more_is_taken_than_there_is_room_for() -> None:
+    top = BenchTop(settings=ScorerSettings(instance="a", in_hand_frames=2))
+    futures = [top.handler.submit(a_record(number)) for number in (1, 2)]
+    with pytest.raises(Backpressure):
+        top.handler.submit(a_record(3))
+    top.put(1, Contrast())
+    top.pass_time(0)
+    for future in futures:
+        assert future.result(10)
+    assert top.handler.submit(a_record(3)).result(10)
+    top.close()
+
+
+def test_one_frame_is_taken_however_large_it_is() -> None:
+    top = BenchTop(settings=ScorerSettings(instance="a", in_hand_bytes=10))
+    top.put(1, Contrast())
+    assert top.handler.submit(a_record(1)).result(10)
+    top.close()
+
+
+def test_a_dropped_partition_is_forgotten_and_makes_room(top: BenchTop) -> None:
+    future = top.handler.submit(a_record(1))
+    top.settle()
+    future.cancel()
+    top.handler.drop(Partition("steadyline.frames.v1", 0))
+    top.put(1, Contrast())
+    top.pass_time(0)
+    assert top.inference.asked == []
+    assert top.handler.submit(a_record(2)).result(10)
+
+
+def test_an_answer_for_a_frame_given_up_is_thrown_away(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.is_slow = True
+    future = top.handler.submit(a_record(1, DEFECT))
+    top.settle()
+    future.cancel()
+    top.inference.release()
+    top.settle()
+    assert top.store.list("evidence") == []
+
+
+def a_bomb() -> bytes:
+    """A small PNG that announces 50000 x 50000 pixels."""
+    target = io.BytesIO()
+    Image.new("1", (8, 8)).save(target, "PNG")
+    data = bytearray(target.getvalue())
+    data[16:24] = (50_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    return bytes(data)
+
+
+JPEG = encode_jpeg(a_plain_picture(32))
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", EmptyPicture),
+        (b"\x00" * 100_001, PictureTooLarge),
+        (b"GIF89a" + b"\x00" * 50, UnsupportedFormat),
+        (b"<svg/>", UnsupportedFormat),
+        (a_bomb(), PictureTooManyPixels),
+        (JPEG[: len(JPEG) // 2], UndecodablePicture),
+        (DEFECT[:-20], UndecodablePicture),
+        (b"\x89PNG\r\n\x1a\n" + b"\xff" * 100, UndecodablePicture),
+    ],
+)
+def test_a_hostile_picture_is_poison_and_nothing_is_asked(
+    top: BenchTop, data: bytes, error: type[PoisonMessage]
+) -> None:
+    top.put(1, Contrast())
+    with pytest.raises(error):
+        top.handler.submit(a_record(1, data)).result(10)
+    assert top.inference.asked == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"product": "unknown"}, UnknownCamera),
+        ({"epoch": "-1"}, MalformedHeaders),
+        ({"ce_type": "com.example.other"}, MalformedHeaders),
+        ({"content-type": "text/html"}, MalformedHeaders),
+        ({"ce_time": "yesterday"}, MalformedHeaders),
+    ],
+)
+def test_wrong_headers_are_poison(top: BenchTop, headers: dict[str, str], error: type[PoisonMessage]) -> None:
+    with pytest.raises(error):
+        top.handler.submit(a_record(1, None, "c1", **headers))
+
+
+def test_a_camera_that_the_line_does_not_list_is_poison(top: BenchTop) -> None:
+    with pytest.raises(UnknownCamera, match="no camera 'c9'"):
+        top.handler.submit(a_record(1, camera="c9"))
+
+
+def test_an_answer_that_is_no_number_refuses_that_frame_only(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.inference.serve("part", 1, constant(float("nan")))
+    with pytest.raises(UnscorableFrame):
+        top.handler.submit(a_record(1)).result(10)
+    top.put(1, Contrast())
+    assert top.handler.submit(a_record(2)).result(10)
+
+
+def test_a_bug_breaks_the_promise_instead_of_leaving_it_open(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    model = Contrast().event_model(1)
+    top.slot.put(model.model_copy(update={"calibrations": {}}))
+    with pytest.raises(KeyError):
+        top.handler.submit(a_record(1)).result(10)
+
+
+def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    score = score_of(list(top.handler.submit(a_record(9, DEFECT)).result(10)))
+    folder = f"{top.line.store}/evidence/steadyline.frames.v1/0/9"
+    assert (score.picture_uri, score.map_uri) == (f"{folder}/picture.png", f"{folder}/map.png")
+    assert top.store.get(score.picture_uri or "") == DEFECT
+    heat = Image.open(io.BytesIO(top.store.get(score.map_uri or "")))
+    assert heat.size == (4, 4)
+    assert np.asarray(heat)[1, 1] == 255
+    assert float(heat.info["steadyline:map-max"]) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_score_waits_for_its_evidence_while_the_store_is_full(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.store.refusals = 3
+    future = top.handler.submit(a_record(1, DEFECT))
+    normal = top.handler.submit(a_record(2))
+    assert normal.result(10)
+    top.settle()
+    for _ in range(2):
+        assert not future.done()
+        top.pass_time(5)
+    assert not future.done()
+    top.pass_time(5)
+    assert score_of(list(future.result(10))).picture_uri
+
+
+def test_a_fixed_sample_of_normal_frames_leaves_evidence() -> None:
+    line = a_line()
+    product = line.products["part"].model_copy(update={"evidence_sample": 0.25})
+    top = BenchTop(line=line.model_copy(update={"products": {"part": product}}))
+    top.put(1, Contrast())
+
+    def kept() -> list[int]:
+        scores = [score_of(list(top.handler.submit(a_record(number)).result(10))) for number in range(1, 201)]
+        return [score.source_offset for score in scores if score.picture_uri]
+
+    first = kept()
+    assert 30 <= len(first) <= 70
+    assert kept() == first
+    top.close()

@@ -1,0 +1,98 @@
+"""The pure part: p-value, verdict, peak."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from scorer.scoring import calibration_of, check_usable, find_peak, p_value, score_frame
+from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
+from steadyline.errors import ContractBroken, UnscorableFrame
+from tests.support.models import Contrast
+
+finite = st.floats(-1e6, 1e6, allow_nan=False)
+normals = st.lists(finite, min_size=1, max_size=50).map(sorted)
+maps = hnp.arrays(
+    np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-9, 9, width=32)
+)
+
+
+@given(normals, finite)
+def test_a_p_value_is_above_zero_and_at_most_one(scores: list[float], score: float) -> None:
+    assert 0 < p_value(score, scores) <= 1
+
+
+@given(normals, finite, finite)
+def test_a_higher_score_never_has_a_higher_p_value(scores: list[float], one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    assert p_value(high, scores) <= p_value(low, scores)
+
+
+@given(normals)
+def test_the_normals_themselves_reach_no_level_more_often_than_the_level(scores: list[float]) -> None:
+    n = len(scores)
+    found = [p_value(score, scores[:at] + scores[at + 1 :]) for at, score in enumerate(scores)]
+    for level in (0.05, 0.1, 0.25, 0.5):
+        assert sum(value <= level for value in found) <= math.floor(level * n + 1e-9)
+
+
+@given(normals, finite, maps)
+def test_the_verdict_is_anomalous_exactly_above_the_threshold(
+    scores: list[float], score: float, heat: np.ndarray
+) -> None:
+    calibration = Calibration(scores=scores, threshold=scores[-1], achieved_rate=0.1)
+    judged = score_frame(score, heat, calibration)
+    assert judged.verdict == ("anomalous" if score > scores[-1] else "normal")
+    assert judged.threshold == scores[-1]
+
+
+@given(maps)
+def test_the_peak_is_the_centre_of_a_highest_cell(heat: np.ndarray) -> None:
+    peak = find_peak(heat)
+    row, column = int(peak.y * heat.shape[0]), int(peak.x * heat.shape[1])
+    assert heat[row, column] == heat.max() == np.float32(peak.value)
+    assert math.isclose(peak.x, (column + 0.5) / heat.shape[1])
+    assert math.isclose(peak.y, (row + 0.5) / heat.shape[0])
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_refused(score: float) -> None:
+    with pytest.raises(UnscorableFrame):
+        score_frame(
+            score, np.zeros((2, 2), np.float32), Calibration(scores=[0], threshold=0, achieved_rate=1)
+        )
+
+
+def test_a_map_with_a_cell_that_is_not_finite_is_refused() -> None:
+    heat = np.array([[0, math.nan]], np.float32)
+    with pytest.raises(UnscorableFrame):
+        score_frame(0.0, heat, Calibration(scores=[0], threshold=0, achieved_rate=1))
+
+
+def test_a_camera_without_its_own_calibration_has_the_products() -> None:
+    product = Calibration(scores=[0], threshold=0, achieved_rate=1)
+    own = Calibration(scores=[1], threshold=1, achieved_rate=1)
+    calibrations = {PRODUCT_WIDE: product, "c1": own}
+    assert calibration_of("c1", calibrations) is own
+    assert calibration_of("c2", calibrations) is product
+
+
+@pytest.mark.parametrize(
+    "calibrations",
+    [
+        {"c1": Calibration(scores=[0], threshold=0, achieved_rate=1)},
+        {PRODUCT_WIDE: Calibration(scores=[0], threshold=math.nan, achieved_rate=1)},
+        {PRODUCT_WIDE: Calibration(scores=[1, math.inf], threshold=1, achieved_rate=1)},
+        {PRODUCT_WIDE: Calibration(scores=[2, 1], threshold=1, achieved_rate=1)},
+    ],
+)
+def test_a_model_that_cannot_be_scored_with_is_refused_before_its_use(
+    calibrations: dict[str, Calibration],
+) -> None:
+    model = Contrast().event_model(1)
+    check_usable(model)
+    with pytest.raises(ContractBroken):
+        check_usable(model.model_copy(update={"calibrations": calibrations}))
