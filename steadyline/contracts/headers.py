@@ -1,6 +1,7 @@
 """CloudEvents 1.0 binary mode on Kafka: headers in, headers out, strictly checked."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from steadyline.errors import MalformedHeaders
@@ -71,3 +72,32 @@ def event_headers(
         "ce_time": format_time(moment),
         "content-type": "application/json",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the CloudEvents headers of a JSON message say."""
+
+    kind: str
+    source: str
+    id: str
+    subject: str
+    time: datetime
+    traceparent: str | None = None
+
+
+def decode_event(headers: Sequence[tuple[str, bytes | None]]) -> Event:
+    """Return what the headers say; raises MalformedHeaders when they are no CloudEvent of ours."""
+    fields = decode_headers(headers)
+    if required(fields, "ce_specversion") != SPEC_VERSION:
+        raise MalformedHeaders(f"ce_specversion is {fields['ce_specversion'][:20]!r}, not {SPEC_VERSION!r}")
+    if required(fields, "content-type") != "application/json":
+        raise MalformedHeaders(f"content-type {fields['content-type'][:80]!r} is not application/json")
+    return Event(
+        required(fields, "ce_type"),
+        required(fields, "ce_source"),
+        required(fields, "ce_id"),
+        required(fields, "ce_subject"),
+        parse_time(required(fields, "ce_time")),
+        fields.get("traceparent"),
+    )

@@ -18,7 +18,7 @@ class Part(BaseModel):
 
 
 class JsonMessage(Part):
-    """A message whose value is JSON. Subclasses set TYPE and implement the five properties."""
+    """A message whose value is JSON. Subclasses set TYPE."""
 
     TYPE: ClassVar[str]
 
@@ -36,9 +36,13 @@ class JsonMessage(Part):
             where = ".".join(str(part) for part in first["loc"]) or "value"
             raise MalformedMessage(f"{cls.__name__}: {where}: {first['msg']}") from error
 
+    def identity(self, subject: str, moment: datetime) -> str:
+        """Return the CloudEvents id, unique for the type; the same message written again has the same."""
+        return f"{subject}@{moment.timestamp():.6f}"
+
     def headers(self, line: str, subject: str, moment: datetime, traceparent: str | None = None) -> Headers:
         """Return the CloudEvents headers; ``subject`` is the key, ``moment`` when it happened."""
-        identity = f"{subject}@{moment.timestamp():.6f}"
+        identity = self.identity(subject, moment)
         fields = event_headers(self.TYPE, f"/steadyline/{line}", identity, subject, moment)
         return encode_headers({**fields, "traceparent": traceparent})
 

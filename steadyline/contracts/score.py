@@ -1,8 +1,10 @@
 """The score of one frame: raw score, conformal p-value, threshold, verdict, peak, evidence."""
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from steadyline.contracts.message import AwareDatetime, JsonMessage, Part
 
@@ -40,3 +42,8 @@ class Score(JsonMessage):
     source_offset: int = Field(ge=0)
     picture_uri: str | None = Field(None, description="The frame in the store, when kept.")
     map_uri: str | None = Field(None, description="The map in the store (PNG), when kept.")
+
+    @override
+    def identity(self, subject: str, moment: datetime) -> str:
+        """A frame has one score per model version, however often it is worked out."""
+        return f"{self.frame}@{self.model_version}"

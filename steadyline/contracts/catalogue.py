@@ -1,0 +1,68 @@
+"""Every kind of message by its name: what documents, examples and checks are made from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from steadyline.contracts.camera_status import CameraStatus
+from steadyline.contracts.dead_letter import DeadLetter
+from steadyline.contracts.frame import Frame
+from steadyline.contracts.headers import Headers, decode_event
+from steadyline.contracts.message import JsonMessage
+from steadyline.contracts.model_command import ModelCommand
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.contracts.score import Score
+from steadyline.contracts.topics import Topics
+from steadyline.errors import MalformedHeaders
+
+AnyHeaders = Sequence[tuple[str, bytes | None]]
+Wire = tuple[bytes | None, Headers]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of message. ``topic`` is the field of ``Topics`` that it travels on.
+
+    ``again`` decodes a message as strictly as a reader does and returns what encoding it gives;
+    it raises PoisonMessage when the message is none of this kind.
+    """
+
+    name: str
+    topic: str
+    model: type[JsonMessage] | None
+    again: Callable[[bytes | None, AnyHeaders], Wire]
+
+
+def _frame(value: bytes | None, headers: AnyHeaders) -> Wire:
+    frame = Frame.decode(value, headers)
+    return frame.picture, frame.headers()
+
+
+def _dead_letter(value: bytes | None, headers: AnyHeaders) -> Wire:
+    letter = DeadLetter.decode(value, headers)
+    return letter.value, letter.encode_headers()
+
+
+def _json(model: type[JsonMessage]) -> Callable[[bytes | None, AnyHeaders], Wire]:
+    def again(value: bytes | None, headers: AnyHeaders) -> Wire:
+        event, message = decode_event(headers), model.decode(value)
+        if event.kind != model.TYPE:
+            raise MalformedHeaders(f"ce_type is {event.kind[:80]!r}, not {model.TYPE!r}")
+        line = event.source.rsplit("/", 1)[-1]
+        return message.encode(), message.headers(line, event.subject, event.time, event.traceparent)
+
+    return again
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("frame", "frames", None, _frame),
+    Kind("score", "scores", Score, _json(Score)),
+    Kind("camera-status", "camera_status", CameraStatus, _json(CameraStatus)),
+    Kind("model-event", "model_events", ModelEvent, _json(ModelEvent)),
+    Kind("model-command", "model_commands", ModelCommand, _json(ModelCommand)),
+    Kind("dead-letter", "dead_letters", None, _dead_letter),
+)
+
+
+def kind_on(topics: Topics, topic: str) -> Kind | None:
+    """Return the kind of message that travels on ``topic``; None when it is no topic of the line."""
+    return next((kind for kind in KINDS if getattr(topics, kind.topic).name == topic), None)
