@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
 KEEP ?=
+UPGRADE ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench clean
@@ -11,10 +12,10 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 init:  ## set everything up; seconds when it is done already
-	@$(PYTHON) tools/setup.py
+	@$(PYTHON) -m tools.setup
 
-lock: init  ## write the hash-locked requirements anew
-	@$(PYTHON) tools/lock.py
+lock: init  ## write the hash-locked requirements anew; UPGRADE=1 takes newer versions too
+	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)
 
 lint: init  ## ruff: rules and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,17 +1,22 @@
-"""Writes the hash-locked requirements anew, without index addresses."""
+"""Writes the hash-locked requirements anew; ``--upgrade`` takes newer versions too."""
 
+import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tools.setup.command import ROOT
+from tools.setup.environments import TOOL, python_of, uv_program
+from tools.setup.mirrors import uv_environment
+
 OPTIONS = (
+    "--quiet",
     "--generate-hashes",
     "--no-emit-index-url",
+    "--no-emit-find-links",
     "--no-annotate",
     "--no-header",
-    "--python-version",
-    "3.11",
+    "--universal",  # for every Python we support, not only for the one that writes the lock
+    "--python-version=3.11",
 )
 LOCKS: dict[str, tuple[str, ...]] = {
     "bootstrap": ("requirements/bootstrap.in",),
@@ -21,12 +26,13 @@ LOCKS: dict[str, tuple[str, ...]] = {
 }
 
 
-def main() -> int:
+def main(options: list[str]) -> int:
     """Resolve every lock; returns the first status that is not 0."""
+    environment = {**os.environ, **uv_environment(python_of(TOOL))}
     for name, sources in LOCKS.items():
         output = f"requirements/{name}.lock"
-        command = [str(ROOT / ".cache/tool/bin/uv"), "pip", "compile", "-q", "--upgrade", *OPTIONS, *sources]
-        status = subprocess.run([*command, "-o", output], cwd=ROOT, check=False).returncode
+        command = [uv_program(), "pip", "compile", *OPTIONS, *options, *sources, "-o", output]
+        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         if status != 0:
             return status
         print(f"wrote {output}")
@@ -34,4 +40,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -16,7 +16,7 @@ from steadyline.servers.process import Launch, ServerFailed
 # Serial GC and C1 alone: 3 s instead of 5 s to the first answer and 190 MB instead of 260 MB.
 JVM = (
     "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-    "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8",
+    "-Xshare:auto", "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8",
 )  # fmt: skip
 ARCHIVE = "classes.jsa"  # loaded classes, dumped at set-up: another second off every start
 # ApiVersions, version 0, correlation id 1, client "ready": the first request any client sends.
@@ -24,7 +24,10 @@ _API_VERSIONS = bytes.fromhex("0000000f 0012 0000 00000001 0005") + b"ready"
 
 
 class KafkaFiles:
-    """Where one node keeps its things; ports are chosen once per home, so that clients find it again."""
+    """Where one node keeps its things; ports are chosen once per home, so that clients find it again.
+
+    ``jvm`` are further options of the node's Java.
+    """
 
     def __init__(self, home: Path, jars: Path, jvm: Sequence[str] = ()) -> None:
         self._home, self._jars, self._jvm = home / "kafka", jars, tuple(jvm)
@@ -49,7 +52,7 @@ class KafkaFiles:
             self._format()
         return Launch(
             "kafka",
-            self._java("kafka.Kafka", str(self._properties)),
+            self._java(*self._jvm, "kafka.Kafka", str(self._properties)),
             self._home,
             self.ports.numbers,
             self._answers,
@@ -66,11 +69,10 @@ class KafkaFiles:
         self._logging.write_text((source / "log4j2.properties").read_text(encoding="utf-8"), encoding="utf-8")
 
     def _java(self, *arguments: str) -> list[str]:
-        archive = self._jars / ARCHIVE
-        sharing = ["-Xshare:auto", *([f"-XX:SharedArchiveFile={archive}"] if archive.exists() else [])]
+        archive = self._jars.with_name("kafka-classes") / ARCHIVE
+        sharing = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
         logging = f"-Dlog4j2.configurationFile={self._logging}"
-        extra = self._jvm or sharing
-        return ["java", *JVM, *extra, logging, "-cp", str(self._jars / "*"), *arguments]
+        return ["java", *JVM, *sharing, logging, "-cp", str(self._jars / "*"), *arguments]
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
