@@ -1,0 +1,1 @@
+"""Detectors: each in a folder of its own, named in ``registry``."""

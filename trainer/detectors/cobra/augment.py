@@ -1,0 +1,41 @@
+"""Light augmentations: what may differ between two pictures of one good part."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """How far the light may differ: relative contrast and gain, offset in [0, 1], noise, share of blurred."""
+
+    contrast: float = 0.2
+    gain: float = 0.15
+    offset: float = 0.06
+    noise: float = 0.03
+    noisy: float = 0.4
+    blurred: float = 0.2
+
+
+def flip(batch: Tensor, across: Tensor, upside_down: Tensor) -> Tensor:
+    """Return (B, C, H, W) with the pictures marked in the two (B,) bool tensors flipped."""
+    batch = torch.where(across[:, None, None, None], batch.flip(-1), batch)
+    return torch.where(upside_down[:, None, None, None], batch.flip(-2), batch)
+
+
+def relight(batch: Tensor, light: Light, random: Generator) -> Tensor:
+    """Return (B, C, H, W) in [0, 1], each picture under its own light, noise and focus."""
+
+    def draw() -> Tensor:
+        return torch.rand((len(batch), 1, 1, 1), generator=random)
+
+    mean = batch.mean((2, 3), keepdim=True)
+    contrast = 1 + (2 * draw() - 1) * light.contrast
+    gain = 1 + (2 * draw() - 1) * light.gain
+    lit = (batch - mean) * contrast + mean * gain + (2 * draw() - 1) * light.offset
+    strength = draw() * light.noise * (draw() < light.noisy)
+    lit = lit + torch.randn(batch.shape, generator=random) * strength
+    soft = functional.avg_pool2d(functional.pad(lit, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    return torch.where(draw() < light.blurred, 0.4 * lit + 0.6 * soft, lit).clamp(0, 1)

@@ -1,0 +1,83 @@
+"""What one step sees: pairs of a normal and its pseudo-anomaly, in two views, and where the defect is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from trainer.detectors.cobra.augment import Light, flip, relight
+from trainer.detectors.protocol import PseudoBank
+
+# A cell is defective when at least an eighth of its pixels changed: two of the sixteen at stride 4.
+CELL_SHARE = 1 / 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, S, S); ``cells`` (2n, h, w) is 1
+    where a cell is defective; ``picked`` (n, R) numbers the cells that enter the contrastive loss."""
+
+    first: Tensor
+    second: Tensor
+    cells: Tensor
+    picked: Tensor
+
+    @property
+    def kinds(self) -> Tensor:
+        """(2n,) float: 1 for pseudo-anomalies."""
+        half = len(self.first) // 2
+        return torch.cat([torch.zeros(half), torch.ones(half)])
+
+
+class Pairs:
+    """Draws batches, each from the seed and its step alone, so that a resumed run goes on as it was."""
+
+    def __init__(self, normals: Tensor, bank: PseudoBank, grid: int, light: Light) -> None:
+        """``normals`` is (N, C, S, S) in [0, 1]; ``grid`` the number of cells along a side."""
+        self._normals, self._light = normals, light
+        self._pictures = torch.from_numpy(bank.pictures)
+        self._cells = _cells(torch.from_numpy(bank.masks), grid)
+        self._of = [np.flatnonzero(bank.source == source) for source in range(len(normals))]
+        self._sources = np.flatnonzero([len(own) > 0 for own in self._of])
+
+    def draw(self, seed: int, step: int, size: int, picks: int) -> Batch:
+        """Return the batch of a step: ``size`` pairs, at most as many as there are normals."""
+        size = min(size, len(self._sources))
+        rng = np.random.default_rng([seed, step])
+        random = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        sources = self._turn(seed, step, size)
+        chosen = torch.from_numpy(np.array([rng.choice(self._of[source]) for source in sources]))
+        pseudo = self._pictures[chosen].permute(0, 3, 1, 2).float() / 255
+        pairs = torch.cat([self._normals[torch.from_numpy(sources)], pseudo])
+        defects = self._cells[chosen]
+        across, down = (torch.rand(size, generator=random) < 0.5 for _ in range(2))
+        across, down = across.repeat(2), down.repeat(2)
+        cells = flip(torch.cat([torch.zeros_like(defects), defects])[:, None], across, down)[:, 0]
+        pairs = flip(pairs, across, down)
+        layout = torch.channels_last
+        return Batch(
+            first=relight(pairs, self._light, random).contiguous(memory_format=layout),
+            second=relight(pairs, self._light, random).contiguous(memory_format=layout),
+            cells=(cells >= CELL_SHARE).float(),
+            picked=_picked(cells[size:], picks, random),
+        )
+
+    def _turn(self, seed: int, step: int, size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Each normal once an epoch, in an order of the epoch's own."""
+        per_epoch = len(self._sources) // size
+        epoch, place = divmod(step, per_epoch)
+        order = np.random.default_rng([seed, epoch, 1]).permutation(self._sources)
+        return order[place * size : (place + 1) * size].astype(np.int64)
+
+
+def _cells(masks: Tensor, grid: int) -> Tensor:
+    """(M, S, S) bool → (M, grid, grid): the share of each cell's pixels that changed."""
+    return functional.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
+
+
+def _picked(shares: Tensor, picks: int, random: Generator) -> Tensor:
+    """Return (n, R) cells of the pseudo-anomalies, drawn from where the defect is."""
+    weights = (shares >= CELL_SHARE) + 1e-6 * shares + 1e-12
+    return torch.multinomial(weights.flatten(1), picks, replacement=True, generator=random)

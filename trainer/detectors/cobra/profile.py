@@ -1,0 +1,168 @@
+"""Every number of a COBRA training, by profile; the code is the same."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Literal
+
+from steadyline.errors import InvalidConfiguration
+from trainer.pseudo.acceptance import Bar
+from trainer.pseudo.bank import BankRecipe
+from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES
+
+Number = float | int | str | bool
+Switch = Literal["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"]
+SWITCHES: tuple[Switch, ...] = ("mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Adversary:
+    """One l_inf PGD adversary of the training. The weights say what it raises, on which view.
+
+    ``contrast``: the contrastive loss against the clean rows of view 1; ``opposite``: the similarity to the
+    opposite; ``classes``: the classification loss.
+    """
+
+    view: Literal[1, 2]
+    contrast: float = 0.0
+    opposite: float = 0.0
+    classes: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures."""
+
+    width: int
+    blocks: tuple[int, int, int, int]
+    stem: Literal["small", "large"]
+    cells: bool
+    embedding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The served score: ``memory`` embeddings of normals in the graph, what being unlike them weighs
+    against the head's logit, how sharp the smooth maximum over them is. ``norm_power`` 1 multiplies the
+    similarity with the embedding's norm, as the paper does.
+    """
+
+    memory: int
+    weight: float
+    sharpness: float
+    norm_power: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What the terms of the loss weigh. ``clean`` and ``attacked`` weigh rows within classification."""
+
+    contrast: float
+    classes: float
+    cells: float
+    clean: float
+    attacked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One recipe. ``batch`` counts normals; as many pseudo-anomalies, made from them, come with them."""
+
+    bank: BankRecipe
+    shape: Shape
+    score: Score
+    weights: Weights
+    adversaries: tuple[Adversary, ...]
+    clean_second_view: bool
+    switch: Switch
+    temperature: float
+    epsilon: float  # of the training attack
+    attack_steps: int
+    epsilon_warm_up: float  # fraction of the run
+    rows_per_pair: int  # cells that enter the contrastive loss, per pair of a normal and its pseudo-anomaly
+    batch: int
+    steps: int
+    optimizer: Literal["adamw", "lars"]
+    learning_rate: float
+    weight_decay: float
+    warm_up: float
+    average: float  # of the weights, per step; 0 serves the last weights
+
+
+_CPU = Profile(
+    bank=BankRecipe(per_normal=16, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255)),
+    shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True, embedding=32),
+    score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
+    weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
+    adversaries=(Adversary(view=2, classes=1.0, opposite=0.1),),
+    clean_second_view=False,
+    switch="mean",
+    temperature=0.5,
+    epsilon=6 / 255,
+    attack_steps=4,
+    epsilon_warm_up=0.3,
+    rows_per_pair=4,
+    batch=32,
+    steps=1200,
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=1e-3,
+    warm_up=0.1,
+    average=0.995,
+)
+
+# The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
+# pixels, LARS. 100 epochs of 400 normals in batches of 64 are 600 steps; the figures they publish took more.
+_PAPER = Profile(
+    bank=BankRecipe(per_normal=16, shares=PAPER_SHARES, bar=Bar(quantile=0.05, contrast=0.0)),
+    shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False, embedding=128),
+    score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0),
+    weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
+    adversaries=(
+        Adversary(view=1, contrast=1.0),
+        Adversary(view=2, opposite=1.0),
+        Adversary(view=2, classes=1.0),
+    ),
+    clean_second_view=True,
+    switch="mean",
+    temperature=0.5,
+    epsilon=2 / 255,
+    attack_steps=10,
+    epsilon_warm_up=0.0,
+    rows_per_pair=1,
+    batch=64,
+    steps=6000,
+    optimizer="lars",
+    learning_rate=1.0,  # .1, warmed up to ten times that
+    weight_decay=1e-6,
+    warm_up=0.1,
+    average=0.0,
+)
+
+PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+
+
+def profile_named(name: str) -> Profile:
+    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    if name not in PROFILES:
+        raise InvalidConfiguration(f"cobra has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
+    return PROFILES[name]
+
+
+def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
+    """Return the profile with single numbers changed: ``{"switch": "sum", "weights.contrast": 1.0}``.
+
+    Raises InvalidConfiguration for a name that the profile does not have.
+    """
+    for path, value in overrides.items():
+        profile = _replaced(profile, path, path, value)
+    if profile.switch not in SWITCHES:
+        raise InvalidConfiguration(f"switch is {profile.switch!r}; there are {', '.join(SWITCHES)}")
+    return profile
+
+
+def _replaced(part: Any, path: str, whole: str, value: Number) -> Any:
+    name, _, rest = path.partition(".")
+    if not is_dataclass(part) or name not in {field.name for field in fields(part)}:
+        raise InvalidConfiguration(f"a profile of cobra has no number {whole!r}")
+    inner = _replaced(getattr(part, name), rest, whole, value) if rest else value
+    return replace(part, **{name: inner})  # type: ignore[type-var]

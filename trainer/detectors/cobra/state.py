@@ -1,0 +1,92 @@
+"""The state of a training between two steps, and its way into a checkpoint and back."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from trainer.checkpoint import Checkpoint
+
+
+@dataclass(slots=True)
+class State:
+    """``average`` follows ``network``; ``best`` is the average that did best under the guard's attack.
+
+    Random numbers need no state: each step draws them from the seed and its own number.
+    """
+
+    network: nn.Module
+    average: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    guarded: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    @staticmethod
+    def start(network: nn.Module, optimizer: torch.optim.Optimizer) -> "State":
+        """Return the state before the first step."""
+        average = copy.deepcopy(network).eval()
+        for parameter in average.parameters():
+            parameter.requires_grad_(False)
+        return State(network, average, optimizer)
+
+    def follow(self, decay: float) -> None:
+        """Move the average a little towards the network; faster at first, when the average knows nothing."""
+        decay = min(decay, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for mean, value in zip(_tensors(self.average), _tensors(self.network), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)
+
+    def keep_best(self, figure: float, slack: float) -> None:
+        """Remember the average when ``figure`` is its best so far, give or take ``slack``."""
+        if not self.guarded or figure >= max(self.guarded) - slack:
+            self.best = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
+        self.guarded.append(figure)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return everything that the rest of the training depends on."""
+        tensors = _prefixed("network", self.network.state_dict())
+        tensors |= _prefixed("average", self.average.state_dict())
+        tensors |= _prefixed("best", self.best)
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= _prefixed(f"optimizer.{index}", values)
+        return Checkpoint(self.step, tensors, {"guarded": self.guarded, "losses": self.losses})
+
+    def resume(self, found: Checkpoint) -> None:
+        """Become the state of a checkpoint."""
+        self.network.load_state_dict(_of("network", found.tensors))
+        self.average.load_state_dict(_of("average", found.tensors))
+        self.best = _of("best", found.tensors)
+        whole = self.optimizer.state_dict()
+        whole["state"] = {
+            index: values
+            for index in range(len(whole["param_groups"][0]["params"]))
+            if (values := _of(f"optimizer.{index}", found.tensors))
+        }
+        self.optimizer.load_state_dict(whole)
+        self.step = found.step
+        self.guarded, self.losses = _numbers(found, "guarded"), _numbers(found, "losses")
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _of(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    start = f"{prefix}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _numbers(found: Checkpoint, name: str) -> list[float]:
+    values = found.notes[name]
+    return [float(value) for value in values] if isinstance(values, list) else []

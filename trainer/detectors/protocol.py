@@ -1,0 +1,110 @@
+"""What a detector is given, what it returns, and how it says how far it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from torch import Tensor, nn
+from typing_extensions import override
+
+from trainer.pseudo.bank import BankRecipe
+
+Pictures = NDArray[np.uint8]  # (N, S, S, C)
+Masks = NDArray[np.bool_]  # (N, S, S)
+Recipe = dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoBank:
+    """Pseudo-anomalies as arrays: (M, S, S, C), (M, S, S); ``source`` (M,) indexes the training normals."""
+
+    pictures: Pictures
+    masks: Masks
+    source: NDArray[np.int64]
+    transform: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDefects:
+    """Real defects that operators marked: (K, S, S, C), and where, (K, S, S), for those that say so."""
+
+    pictures: Pictures
+    masks: tuple[Masks | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FitInput:
+    """Everything a training depends on. ``steps`` overrides the profile's own number."""
+
+    normals: Pictures
+    bank: PseudoBank
+    profile: str
+    seed: int
+    steps: int | None = None
+    known_defects: KnownDefects | None = None
+    overrides: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+class Progress(Protocol):
+    """Hears how far a training is."""
+
+    def __call__(self, step: int, total: int, message: str) -> None:
+        """``step`` of ``total`` are done; ``message`` is a few words for a person."""
+        ...
+
+
+class ServedModule(Protocol):
+    """A torch module that obeys the inference contract."""
+
+    def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (B,) float32, high = anomalous, and maps (B, h, w) of uint8 (B, S, S, C)."""
+        ...
+
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same after the cast, which attacks differentiate: ``x`` is (B, C, S, S) float32 in [0, 1]."""
+        ...
+
+
+class Served(nn.Module):
+    """Base of served modules: the cast and the layout; all else is on the path that attacks see."""
+
+    @override
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """See ServedModule."""
+        return self.score_float(picture.permute(0, 3, 1, 2).float() / 255)
+
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See ServedModule."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A trained module in eval mode on the CPU, its recipe, and label-free figures of its training."""
+
+    module: Served
+    recipe: Recipe
+    figures: dict[str, float]
+
+
+class Detector(Protocol):
+    """One way to find anomalies."""
+
+    def bank_recipe(self, profile: str) -> BankRecipe:
+        """Return how the bank is made; raises InvalidConfiguration when there is no such profile."""
+        ...
+
+    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+        """Train; goes on from the newest checkpoint of this input in the folder ``checkpoint``, if any.
+
+        The same input gives the same module, interrupted or not. Raises InvalidConfiguration.
+        """
+        ...
+
+    def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
+        """Return the module of a recipe with its weights; PackageRejected when they do not fit."""
+        ...

@@ -1,0 +1,111 @@
+"""One training from normals to a served module, the same for a folder and for a line."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.detectors.protocol import (
+    FitInput,
+    KnownDefects,
+    Masks,
+    Pictures,
+    Progress,
+    PseudoBank,
+    Recipe,
+    Served,
+)
+from trainer.detectors.registry import detector_named
+from trainer.pseudo.bank import MadeBank, make_bank
+from trainer.pseudo.entry import in_memory
+
+
+@dataclass(frozen=True, slots=True)
+class FitSettings:
+    """What to train. ``steps`` scales a profile's budget down or up; ``overrides`` change single numbers."""
+
+    detector: str = "cobra"
+    profile: str = "cpu"
+    seed: int = 0
+    steps: int | None = None
+    overrides: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A served module in eval mode, the recipe that rebuilds it, label-free figures, wall-clock seconds."""
+
+    module: Served
+    recipe: Recipe
+    figures: dict[str, float]
+    seconds: float
+
+    def weights(self) -> bytes:
+        """Return the module's tensors as safetensors."""
+        return save({name: value.contiguous() for name, value in self.module.state_dict().items()})
+
+
+def make_pseudo_anomalies(
+    normals: Pictures, settings: FitSettings, held_out: Masks | None = None, progress: Progress | None = None
+) -> MadeBank:
+    """Return the bank of normals (N, S, S, C): the same for the same normals, settings and held-out marks.
+
+    Raises InvalidConfiguration when there are too few normals or the profile is unknown.
+    """
+    recipe = detector_named(settings.detector).bank_recipe(settings.profile)
+    if len(normals) < 2:
+        raise InvalidConfiguration(f"{len(normals)} normals are too few to make a bank of")
+
+    def told(done: int, of: int) -> None:
+        if progress is not None:
+            progress(done, of, "pseudo-anomalies")
+
+    return make_bank(normals, recipe, settings.seed, held_out, told)
+
+
+def train(
+    normals: Pictures,
+    bank: PseudoBank,
+    settings: FitSettings,
+    progress: Progress,
+    checkpoint: Path | None = None,
+    known_defects: KnownDefects | None = None,
+) -> Trained:
+    """Train on normals (N, S, S, C) and their bank; goes on from the newest checkpoint in ``checkpoint``.
+
+    The same input on the same number of threads gives the same weights, killed on the way or not. Raises
+    InvalidConfiguration when the input cannot be trained on.
+    """
+    began = time.monotonic()
+    given = FitInput(
+        normals=normals,
+        bank=bank,
+        profile=settings.profile,
+        seed=settings.seed,
+        steps=settings.steps,
+        known_defects=known_defects,
+        overrides=settings.overrides,
+    )
+    fitted = detector_named(settings.detector).fit(given, progress, checkpoint)
+    return Trained(fitted.module, fitted.recipe, fitted.figures, time.monotonic() - began)
+
+
+def fit(
+    normals: Pictures, settings: FitSettings, progress: Progress, checkpoint: Path | None = None
+) -> tuple[Trained, MadeBank]:
+    """Make the bank and train on all of ``normals``."""
+    made = make_pseudo_anomalies(normals, settings, progress=progress)
+    return train(normals, in_memory(made), settings, progress, checkpoint), made
+
+
+def rebuild(recipe: Recipe, weights: bytes) -> Served:
+    """Return the served module of a recipe and its safetensors; PackageRejected when they do not fit."""
+    try:
+        tensors = load(weights)
+    except (SafetensorError, ValueError) as error:
+        raise PackageRejected(f"the weights are no safetensors: {error}") from error
+    return detector_named(str(recipe.get("detector"))).rebuild(recipe, tensors)

@@ -1,0 +1,90 @@
+"""Has a pseudo-anomaly left the normals? A Gaussian at each place of the picture, judged by held-out normals.
+
+Features are taken per cell of a 16 x 16 grid and modelled by one Gaussian a cell, its covariance shrunk
+towards that of all cells (few normals, many cells). A picture is as unlikely as its least likely cell, so
+that a small defect counts as much as a large one. The bar is a low quantile of likelihood over normals that
+the Gaussians were not fitted to: on those they were fitted to, it would let almost everything through.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.pseudo.transform import Picture
+
+GRID = 16
+SHRINKAGE = 0.2  # towards the covariance of all cells; with 100 normals a cell has 100 samples of 6 features
+_FLOOR = 1e-5  # variance of features in [0, 1]: below the 8-bit step of 1/255
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What a distortion must clear to count as an anomaly.
+
+    ``quantile``: at most this share of held-out normals is as unlikely. ``contrast``: the largest change of a
+    2 x 2 mean, at least; a defect weaker than twice the attack cannot be told from an attacked normal.
+    """
+
+    quantile: float
+    contrast: float
+
+
+class NormalCells:
+    """One Gaussian a cell, fitted to normals, and how unlikely held-out normals are under it."""
+
+    def __init__(self, fitted: Picture, held_out: Picture) -> None:
+        """``fitted`` and ``held_out`` are (N, S, S, C) in [0, 1]; both must not be empty."""
+        found = np.stack([cell_features(picture) for picture in fitted])
+        self._means = found.mean(axis=0)
+        apart = found - self._means
+        own = np.einsum("ncf,ncg->cfg", apart, apart) / max(1, len(found) - 1)
+        covariance = (1 - SHRINKAGE) * own + SHRINKAGE * own.mean(axis=0)
+        self._precisions = np.linalg.inv(covariance + _FLOOR * np.eye(covariance.shape[-1]))
+        self._held_out = np.sort([self.distance(picture) for picture in held_out])
+
+    def distance(self, picture: Picture) -> float:
+        """Return the squared Mahalanobis distance of the least likely cell of (S, S, C)."""
+        apart = cell_features(picture) - self._means
+        return float(np.einsum("cf,cfg,cg->c", apart, self._precisions, apart).max())
+
+    def share_as_unlikely(self, picture: Picture) -> float:
+        """Return the share of held-out normals that are at least as unlikely as ``picture``."""
+        n = len(self._held_out)
+        return float(n - np.searchsorted(self._held_out, self.distance(picture))) / n
+
+
+def cell_features(picture: Picture) -> Floats:
+    """Return (GRID·GRID, 6·C): mean, spread, extremes and mean slopes of each cell of (S, S, C)."""
+    side = picture.shape[0] // GRID * GRID
+    if side == 0:
+        raise ValueError(f"pictures smaller than {GRID} pixels cannot be checked: {picture.shape}")
+    whole = picture[:side, :side].astype(np.float64)
+    down = np.abs(np.diff(whole, axis=0, append=whole[-1:]))
+    right = np.abs(np.diff(whole, axis=1, append=whole[:, -1:]))
+    cells, slopes_down, slopes_right = (_cells(plane) for plane in (whole, down, right))
+    features = [
+        cells.mean(axis=1),
+        cells.std(axis=1),
+        cells.min(axis=1),
+        cells.max(axis=1),
+        slopes_down.mean(axis=1),
+        slopes_right.mean(axis=1),
+    ]
+    return np.concatenate(features, axis=1)
+
+
+def largest_change(before: Picture, after: Picture) -> float:
+    """Return the largest 2 x 2 mean of the change, over channels too."""
+    change = np.abs(after - before)
+    means = change[1:, 1:] + change[:-1, 1:] + change[1:, :-1] + change[:-1, :-1]
+    return float(means.max() / 4)
+
+
+def _cells(plane: Floats) -> Floats:
+    """(S, S, C) → (GRID·GRID, pixels of a cell, C)."""
+    size, channels = plane.shape[0] // GRID, plane.shape[2]
+    blocks = plane.reshape(GRID, size, GRID, size, channels).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(GRID * GRID, size * size, channels)

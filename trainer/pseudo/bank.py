@@ -1,0 +1,144 @@
+"""Makes the bank: so many accepted pseudo-anomalies a normal, the same for the same normals and seed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from trainer.pseudo.acceptance import Bar, NormalCells, largest_change
+from trainer.pseudo.kinds import TRANSFORMS
+from trainer.pseudo.transform import Parameters, Picture
+
+Pictures = NDArray[np.uint8]  # (N, S, S, C)
+Masks = NDArray[np.bool_]  # (N, S, S)
+
+# A pixel belongs to the defect when it changed by more than this: four steps of 8 bits, above JPEG's noise.
+MASK_CHANGE = 4 / 255
+_HELD_OUT_OF = 5  # when nobody says which normals are held out
+
+
+@dataclass(frozen=True, slots=True)
+class BankRecipe:
+    """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale)."""
+
+    per_normal: int
+    shares: Mapping[str, float]
+    bar: Bar
+    tries: int = 6
+
+    def parameters(self) -> dict[str, float | int | str]:
+        """Return the recipe as flat numbers for a manifest."""
+        numbers: dict[str, float | int | str] = {f"share.{name}": part for name, part in self.shares.items()}
+        return numbers | {
+            "per_normal": self.per_normal,
+            "tries": self.tries,
+            "quantile": self.bar.quantile,
+            "contrast": round(self.bar.contrast, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoAnomaly:
+    """One of a bank. ``picture`` (S, S, C) uint8 and ``mask`` (S, S) bool; ``source`` indexes the normals."""
+
+    source: int
+    number: int
+    transform: str
+    parameters: Parameters
+    picture: Pictures
+    mask: Masks
+    acceptance: float  # share of held-out normals that are as unlikely; low is far from the normals
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBank:
+    """``rates``: accepted draws per draw, for each transform that was drawn."""
+
+    anomalies: tuple[PseudoAnomaly, ...]
+    rates: dict[str, float]
+
+
+def make_bank(
+    normals: Pictures,
+    recipe: BankRecipe,
+    seed: int,
+    held_out: Masks | None = None,
+    told: Callable[[int, int], None] | None = None,
+) -> MadeBank:
+    """Return up to ``per_normal`` pseudo-anomalies of every normal (N, S, S, C).
+
+    ``held_out`` (N,) marks normals that no training sees: the check's bar comes from them, and they lend no
+    texture to the others. Each draw depends on the seed and its own two numbers only. A normal has fewer
+    when all ``tries`` of a draw were refused. ``told(done, of)`` hears of each normal. Raises ValueError
+    when either side has no normal.
+    """
+    aside = _aside(len(normals), seed) if held_out is None else held_out
+    pictures = _as_floats(normals)
+    cells = NormalCells(pictures[~aside], pictures[aside])
+    drawer = _Drawer(pictures, recipe, cells, (np.flatnonzero(~aside), np.flatnonzero(aside)))
+    found: list[PseudoAnomaly] = []
+    for source in range(len(normals)):
+        for number in range(recipe.per_normal):
+            rng = np.random.default_rng([seed, source, number])
+            anomaly = drawer.draw(source, number, donors=int(aside[source]), rng=rng)
+            if anomaly is not None:
+                found.append(anomaly)
+        if told is not None:
+            told(source + 1, len(normals))
+    return MadeBank(tuple(found), drawer.rates())
+
+
+class _Drawer:
+    """Draws until accepted, and counts."""
+
+    def __init__(
+        self, normals: Picture, recipe: BankRecipe, cells: NormalCells, sides: Sequence[NDArray[np.intp]]
+    ) -> None:
+        self._normals, self._recipe, self._cells, self._sides = normals, recipe, cells, sides
+        self._names = sorted(recipe.shares)
+        weights = np.array([recipe.shares[name] for name in self._names], np.float64)
+        self._shares = weights / weights.sum()
+        self._drawn = dict.fromkeys(self._names, 0)
+        self._accepted = dict.fromkeys(self._names, 0)
+
+    def draw(self, source: int, number: int, donors: int, rng: Generator) -> PseudoAnomaly | None:
+        """Return the first accepted try; the transform stays the same, so that shares are what they say."""
+        name = self._names[int(rng.choice(len(self._names), p=self._shares))]
+        transform, normal = TRANSFORMS[name], self._normals[source]
+        for _ in range(self._recipe.tries):
+            donor = int(rng.choice(self._sides[donors]))
+            parameters: Parameters = {**transform.draw(rng), "donor": donor}
+            picture = _as_stored(transform.apply(normal, self._normals[donor], parameters))
+            self._drawn[name] += 1
+            stored = _as_floats(picture)
+            share = self._accept(normal, stored)
+            if share is not None:
+                self._accepted[name] += 1
+                mask = np.abs(stored - normal).max(axis=2) > MASK_CHANGE
+                return PseudoAnomaly(source, number, name, parameters, picture, mask, share)
+        return None
+
+    def rates(self) -> dict[str, float]:
+        """Return transform → accepted draws per draw."""
+        return {name: self._accepted[name] / of for name, of in self._drawn.items() if of}
+
+    def _accept(self, normal: Picture, candidate: Picture) -> float | None:
+        if largest_change(normal, candidate) < self._recipe.bar.contrast:
+            return None
+        share = self._cells.share_as_unlikely(candidate)
+        return share if share <= self._recipe.bar.quantile else None
+
+
+def _as_stored(picture: Picture) -> Pictures:
+    return np.rint(picture * 255).astype(np.uint8)
+
+
+def _as_floats(pictures: Pictures) -> Picture:
+    return np.asarray(pictures / np.float32(255), np.float32)
+
+
+def _aside(count: int, seed: int) -> Masks:
+    order = np.random.default_rng([seed, count]).permutation(count)
+    return order < max(1, count // _HELD_OUT_OF)

@@ -1,0 +1,68 @@
+"""Between a bank in memory and its entries in Redis: pictures and masks as PNG."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from steadyline.bank.entry import BankEntry
+from steadyline.picture import PictureLimits, decode, encode_png, inspect
+from trainer.detectors.protocol import PseudoBank
+from trainer.pseudo.bank import MadeBank, Masks, Pictures
+
+_LIMITS = PictureLimits(max_bytes=1 << 26, max_pixels=1 << 26)
+
+
+def to_entries(made: MadeBank, sources: Sequence[str]) -> list[BankEntry]:
+    """Return the entries of a bank; ``sources`` names each normal. Ids are ``<source>#<number>``."""
+    return [
+        BankEntry(
+            id=f"{sources[anomaly.source]}#{anomaly.number:03d}",
+            picture_png=encode_png(
+                anomaly.picture if anomaly.picture.shape[2] == 3 else anomaly.picture[..., 0]
+            ),
+            mask_png=encode_png(anomaly.mask.astype(np.uint8) * 255),
+            source=sources[anomaly.source],
+            transform=anomaly.transform,
+            parameters=_with_named_donor(anomaly.parameters, sources),
+            acceptance=anomaly.acceptance,
+        )
+        for anomaly in made.anomalies
+    ]
+
+
+def from_entries(entries: Sequence[BankEntry], index: Mapping[str, int], channels: str) -> PseudoBank:
+    """Return the entries whose source is in ``index`` (source → its place among the training normals)."""
+    chosen = [entry for entry in entries if entry.source in index]
+    return PseudoBank(
+        pictures=np.stack([_picture(entry.picture_png, channels) for entry in chosen]),
+        masks=np.stack([_mask(entry.mask_png) for entry in chosen]),
+        source=np.array([index[entry.source] for entry in chosen], np.int64),
+        transform=tuple(entry.transform for entry in chosen),
+    )
+
+
+def in_memory(made: MadeBank, kept: Masks | None = None) -> PseudoBank:
+    """Return a made bank as arrays; of the sources marked in ``kept`` (N,) only, renumbered."""
+    chosen = [anomaly for anomaly in made.anomalies if kept is None or kept[anomaly.source]]
+    renumbered = None if kept is None else np.cumsum(kept) - 1
+    return PseudoBank(
+        pictures=np.stack([anomaly.picture for anomaly in chosen]),
+        masks=np.stack([anomaly.mask for anomaly in chosen]),
+        source=np.array([a.source if renumbered is None else renumbered[a.source] for a in chosen], np.int64),
+        transform=tuple(anomaly.transform for anomaly in chosen),
+    )
+
+
+def _with_named_donor(
+    parameters: Mapping[str, float | int | str], sources: Sequence[str]
+) -> dict[str, float | int | str]:
+    return {**parameters, "donor": sources[int(parameters["donor"])]}
+
+
+def _picture(png: bytes, channels: str) -> Pictures:
+    pixels = decode(png, inspect(png, _LIMITS), "rgb" if channels == "rgb" else "gray")
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _mask(png: bytes) -> Masks:
+    return decode(png, inspect(png, _LIMITS), "gray") > 127

@@ -1,0 +1,28 @@
+"""Every transform by name, and how often a bank draws each."""
+
+from collections.abc import Mapping
+
+from trainer.pseudo import paint, paste, warp
+from trainer.pseudo.transform import Transform
+
+TRANSFORMS: dict[str, Transform] = {
+    transform.name: transform for transform in (*paint.TRANSFORMS, *paste.TRANSFORMS, *warp.TRANSFORMS)
+}
+
+# The five distortions of COBRA's paper (arXiv 2501.15434), each as likely.
+PAPER_SHARES: Mapping[str, float] = {"rotation": 1, "permute": 1, "cut-out": 1, "scar": 1, "elastic": 1}
+
+# Mostly painted local defects: a map of where can be learned from them. A whole picture turned or bent is
+# "defective" everywhere, which teaches nothing about where; of these only a pinch.
+LOCAL_SHARES: Mapping[str, float] = {
+    "crack": 0.19,
+    "polygon": 0.16,
+    "blob": 0.15,
+    "streak": 0.12,
+    "dots": 0.12,
+    "scar": 0.14,
+    "window": 0.08,
+    "cut-out": 0.02,
+    "elastic": 0.01,
+    "permute": 0.01,
+}

@@ -1,0 +1,60 @@
+"""What a painted defect looks like: darker, brighter, of one level, or of foreign texture, under a shape."""
+
+from functools import partial
+
+import numpy as np
+from numpy.random import Generator
+
+from trainer.pseudo.canvas import smooth_noise
+from trainer.pseudo.shape import SHAPES
+from trainer.pseudo.transform import Alpha, Parameters, Picture, Transform, details, log_uniform
+
+# Most defects of emissive or reflecting parts are darker than the part.
+_LOOKS = ("darken", "lighten", "gain", "level", "foreign")
+_LOOK_SHARES = (0.55, 0.10, 0.10, 0.15, 0.10)
+_UNEVEN = 0.35  # of the masks get a smooth gain, so that contrast varies within the defect
+
+
+def draw_painted(shape: str, rng: Generator) -> Parameters:
+    """Choose a shape and how it is painted; contrast is relative, log-uniform from .1 to 1."""
+    look = _LOOKS[int(rng.choice(len(_LOOKS), p=_LOOK_SHARES))]
+    return {
+        **SHAPES[shape][0](rng),
+        "look": look,
+        "contrast": log_uniform(rng, 0.1, 1.0),
+        "level": float(rng.uniform(0, 1)),
+        "shift": float(rng.uniform(0, 1)),
+        "shift_axis": int(rng.integers(2)),
+        "uneven": int(rng.choice((5, 17))) if rng.random() < _UNEVEN else 0,
+    }
+
+
+def painted(shape: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
+    """Return ``picture`` with the defect; outside its mask nothing changes."""
+    size = picture.shape[0]
+    alpha = SHAPES[shape][1](size, of)
+    if of["uneven"]:
+        gain = 0.5 + 0.5 * smooth_noise(details(of), size, int(of["uneven"]))
+        alpha = alpha * np.clip(gain, 0, 1)
+    return np.asarray(np.clip(_look(picture, donor, alpha[..., None], of), 0, 1), np.float32)
+
+
+def _look(picture: Picture, donor: Picture, alpha: Alpha, of: Parameters) -> Picture:
+    contrast = float(of["contrast"])
+    match of["look"]:
+        case "darken":
+            return picture * (1 - alpha * min(contrast, 0.95))
+        case "lighten":
+            return picture + alpha * contrast * 0.7 * (1 - picture)
+        case "gain":
+            return picture * (1 + alpha * contrast)
+        case "level":
+            return picture + alpha * contrast * (float(of["level"]) - picture)
+        case _:
+            shift = round(float(of["shift"]) * donor.shape[0])
+            return picture + alpha * contrast * (np.roll(donor, shift, int(of["shift_axis"])) - picture)
+
+
+TRANSFORMS = tuple(
+    Transform(shape, partial(draw_painted, shape), partial(painted, shape)) for shape in SHAPES
+)

@@ -1,0 +1,146 @@
+"""Where a painted defect lies: polygons, branching cracks, streaks, dots and blobs, as anti-aliased masks."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.random import Generator
+
+from trainer.pseudo.canvas import Canvas, smooth_noise
+from trainer.pseudo.transform import Alpha, Parameters, details, log_uniform, new_seed, one_of
+
+Shape = Callable[[int, Parameters], Alpha]
+DrawShape = Callable[[Generator], Parameters]
+
+_AT_BORDER = 0.45  # of polygons: parts break off at the border
+
+
+def draw_polygon(rng: Generator) -> Parameters:
+    """Choose a break or a stain."""
+    x, y = rng.uniform(0, 1, 2).tolist()
+    if rng.random() < _AT_BORDER:
+        edge = float(rng.integers(2))
+        x, y = (edge, y) if rng.random() < 0.5 else (x, edge)
+    return {
+        "x": x,
+        "y": y,
+        "radius": log_uniform(rng, 0.03, 0.4),
+        "corners": int(rng.integers(3, 8)),
+        "stretch": float(np.exp(rng.uniform(-1, 1))),
+        "angle": float(rng.uniform(0, np.pi)),
+        "softness": one_of(rng, 0, 0.7, 2, 5),
+        "seed": new_seed(rng),
+    }
+
+
+def polygon(size: int, of: Parameters) -> Alpha:
+    """Return the mask of a polygon around (x, y), its corners in order of their angle."""
+    rng, canvas = details(of), Canvas(size)
+    corners = int(of["corners"])
+    around = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    reach = canvas.side * float(of["radius"]) * rng.uniform(0.3, 1.0, corners)
+    stretch, angle = float(of["stretch"]), float(of["angle"])
+    along, across = reach * np.cos(around) * stretch, reach * np.sin(around) / stretch
+    xs = along * np.cos(angle) - across * np.sin(angle) + float(of["x"]) * canvas.side
+    ys = along * np.sin(angle) + across * np.cos(angle) + float(of["y"]) * canvas.side
+    canvas.draw.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=255)
+    return canvas.alpha(float(of["softness"]))
+
+
+def draw_crack(rng: Generator) -> Parameters:
+    """Choose a crack; two in five branch."""
+    return {
+        "x": float(rng.uniform(0, 1)),
+        "y": float(rng.uniform(0, 1)),
+        "width": one_of(rng, 1, 1, 1, 2, 2, 3, 4),
+        "branches": 1 + int(rng.random() < 0.4) * int(rng.integers(1, 4)),
+        "wander": one_of(rng, 0.02, 0.1, 0.3),
+        "softness": one_of(rng, 0, 0.5, 1),
+        "seed": new_seed(rng),
+    }
+
+
+def crack(size: int, of: Parameters) -> Alpha:
+    """Return the mask of random walks from one point; each step is 1/40 of the side."""
+    rng, canvas = details(of), Canvas(size)
+    start = np.array([float(of["x"]), float(of["y"])]) * canvas.side
+    for _ in range(int(of["branches"])):
+        turns = rng.standard_normal(int(rng.integers(4, 45))) * float(of["wander"])
+        heading = rng.uniform(0, 2 * np.pi) + np.cumsum(turns)
+        steps = np.stack([np.cos(heading), np.sin(heading)], axis=1) * canvas.side / 40
+        walk = np.concatenate([start[None], start + np.cumsum(steps, axis=0)])
+        points = [(float(x), float(y)) for x, y in walk]
+        canvas.draw.line(points, fill=255, width=canvas.width(float(of["width"])))
+    return canvas.alpha(float(of["softness"]))
+
+
+def draw_streak(rng: Generator) -> Parameters:
+    """Choose streaks along one axis: scratches, finger interruptions, rolling marks."""
+    return {
+        "count": int(one_of(rng, 1, 1, 2, 3, 6)),
+        "axis": "y" if rng.random() < 0.5 else "x",
+        "at": float(rng.uniform(0, 1)),
+        "softness": one_of(rng, 0, 0.7, 2),
+        "seed": new_seed(rng),
+    }
+
+
+def streak(size: int, of: Parameters) -> Alpha:
+    """Return the mask of nearly parallel lines; several of them stay together."""
+    rng, canvas = details(of), Canvas(size)
+    side, count = canvas.side, int(of["count"])
+    for _ in range(count):
+        across = (float(of["at"]) + (rng.standard_normal() * 0.05 if count > 1 else 0)) * side
+        length = side * rng.uniform(0.08, 0.7)
+        along = rng.uniform(0, 1) * side - length / 4
+        lean = rng.standard_normal() * 0.03 * length
+        width = canvas.width(one_of(rng, 1, 2, 2, 3, 5, 8))
+        ends = [(across, along), (across + lean, along + length)]
+        points = ends if of["axis"] == "y" else [(v, u) for u, v in ends]
+        canvas.draw.line(points, fill=255, width=width)
+    return canvas.alpha(float(of["softness"]))
+
+
+def draw_dots(rng: Generator) -> Parameters:
+    """Choose one to four spots."""
+    return {
+        "count": int(one_of(rng, 1, 1, 1, 2, 4)),
+        "softness": one_of(rng, 0.5, 1, 2),
+        "seed": new_seed(rng),
+    }
+
+
+def dots(size: int, of: Parameters) -> Alpha:
+    """Return the mask of ellipses anywhere, axes 0.8 to 6 % of the side."""
+    rng, canvas = details(of), Canvas(size)
+    for _ in range(int(of["count"])):
+        x, y = rng.uniform(0, canvas.side, 2)
+        a, b = (canvas.side * log_uniform(rng, 0.008, 0.06) for _ in range(2))
+        canvas.draw.ellipse([x - a, y - b, x + a, y + b], fill=255)
+    return canvas.alpha(float(of["softness"]))
+
+
+def draw_blob(rng: Generator) -> Parameters:
+    """Choose a cloudy stain of no particular outline."""
+    return {
+        "knots": int(one_of(rng, 3, 5, 9, 17)),
+        "share": float(rng.uniform(0.015, 0.25)),
+        "edge": one_of(rng, 0.02, 0.1, 0.4),
+        "seed": new_seed(rng),
+    }
+
+
+def blob(size: int, of: Parameters) -> Alpha:
+    """Return smooth noise cut where its highest ``share`` begins; ``edge`` is how softly."""
+    noise = smooth_noise(details(of), size, int(of["knots"]))
+    level = np.quantile(noise, 1 - float(of["share"]))
+    edge = max(float(noise.std()) * float(of["edge"]), 1e-6)
+    return np.asarray(np.clip((noise - level) / edge, 0, 1), np.float32)
+
+
+SHAPES: dict[str, tuple[DrawShape, Shape]] = {
+    "polygon": (draw_polygon, polygon),
+    "crack": (draw_crack, crack),
+    "streak": (draw_streak, streak),
+    "dots": (draw_dots, dots),
+    "blob": (draw_blob, blob),
+}
