@@ -12,7 +12,7 @@ from tools.setup import environments, kafka
 from tools.setup.command import CACHE, REQUIREMENTS, ROOT, SetUpFailed, say
 from tools.setup.interpreter import go_on_with_a_fitting_python, is_fitting
 from tools.setup.part import Part
-from tools.setup.system import check_platform, provide_packages
+from tools.setup.system import check_platform, provide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ def main() -> int:
         if not is_fitting():
             go_on_with_a_fitting_python()
         with one_at_a_time():
-            provide_packages()
+            provide()
             for part in parts():
                 part.provide()
     except SetUpFailed as error:

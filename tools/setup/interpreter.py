@@ -9,12 +9,12 @@ from pathlib import Path
 from tools.setup.command import SetUpFailed, answer
 
 FITTING = ((3, 11), (3, 12))
-_ASK = "import sys, venv, ensurepip; print('%d %d' % sys.version_info[:2])"
+_ASK = "import sys; print('%d %d' % sys.version_info[:2])"
 
 
 def is_fitting() -> bool:
     """True when this very Python can make the environments."""
-    return sys.version_info[:2] in FITTING and answer([sys.executable, "-c", _ASK]) is not None
+    return sys.version_info[:2] in FITTING
 
 
 def go_on_with_a_fitting_python() -> None:
@@ -26,6 +26,6 @@ def go_on_with_a_fitting_python() -> None:
             if (answer([python, "-c", _ASK]) or "").split() == [str(part) for part in version]:
                 os.execv(python, [python, "-m", "tools.setup"])
     raise SetUpFailed(
-        "please install Python 3.11 or 3.12 with its venv module (Debian and Ubuntu: python3.11-venv); "
-        f"this one is {'.'.join(map(str, sys.version_info[:3]))}"
+        "please install Python 3.11 or 3.12 (Debian 12: apt-get install python3.11-venv, Ubuntu 24.04: "
+        f"apt-get install python3.12-venv); this one is {'.'.join(map(str, sys.version_info[:3]))}"
     )

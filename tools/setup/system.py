@@ -1,33 +1,52 @@
-"""What comes from the system: Java, Maven, redis-server, and an RTSP server for one test."""
+"""What comes from the system: Java, Maven, redis-server, Python's own parts, an RTSP server for one test."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Sequence
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from tools.setup import apt
 from tools.setup.command import SetUpFailed, answer, say
 
 JAVA = 17
 GLIBC = (2, 35)  # what the tritonserver of the wheel is linked to
-# program -> Debian packages that bring it, best first; a release has one or the other
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "java": ("openjdk-21-jre-headless", "openjdk-17-jre-headless", "openjdk-25-jre-headless"),
-    "mvn": ("maven",),
-    "redis-server": ("redis-server",),
-}
-# Only the RTSP test needs these; without them it skips on a laptop and fails in CI.
-RTSP = (
-    "python3-gi",
-    "gir1.2-gst-rtsp-server-1.0",
-    "gstreamer1.0-plugins-base",
-    "gstreamer1.0-plugins-good",
-)
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+RTSP = "an RTSP server"  # for one test: it skips on a laptop without it and fails in CI
 RTSP_PROOF = "GstRtspServer-1.0.typelib"
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something of the system, and the Debian packages that bring it.
+
+    ``packages`` holds alternatives, best first (a release has one or the other), each one name or several.
+    """
+
+    name: str
+    is_there: Callable[[], bool]
+    packages: Sequence[str]
+    is_optional: bool = False
+
+
+def needs() -> list[Need]:
+    """Return everything that the system must bring, in the order it is told."""
+    javas = [f"openjdk-{version}-jre-headless" for version in (21, 17, 25)]
+    rtsp = "python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+    return [
+        Need("Java 17 or newer", lambda: java_version() >= JAVA, javas),
+        Need("Maven", lambda: shutil.which("mvn") is not None, ["maven"]),
+        Need("redis-server", lambda: shutil.which("redis-server") is not None, ["redis-server"]),
+        Need("Python's venv module", lambda: find_spec("ensurepip") is not None, [f"python{PYTHON}-venv"]),
+        Need("Python's shared library", has_libpython, [f"libpython{PYTHON}"]),
+        Need(RTSP, has_rtsp, [rtsp], is_optional=True),
+    ]
 
 
 def check_platform() -> None:
@@ -40,68 +59,46 @@ def check_platform() -> None:
         raise SetUpFailed(f"Triton needs glibc {wanted} or newer (Debian 12, Ubuntu 22.04)")
 
 
-def provide_packages() -> None:
+def provide() -> None:
     """Install what is missing through apt-get as root; otherwise SetUpFailed names it in one line."""
-    missing = [program for program in PACKAGES if not has(program)]
-    wants_rtsp = not has_rtsp()
-    may_install = os.geteuid() == 0 and shutil.which("apt-get") is not None
-    if missing and not may_install:
-        names = ", ".join("Java 17 or newer" if name == "java" else name for name in missing)
-        debian = " ".join(PACKAGES[name][-1 if name != "java" else 1] for name in missing)
-        raise SetUpFailed(f"please install {names} (Debian and Ubuntu: apt-get install {debian})")
-    if missing or (wants_rtsp and may_install):
-        say(f"apt-get brings {', '.join([*missing, *(['an RTSP server'] if wants_rtsp else [])])}")
-        install(missing, RTSP if wants_rtsp else ())
-    still = [program for program in missing if not has(program)]
+    missing = [need for need in needs() if not need.is_there()]
+    required = [need for need in missing if not need.is_optional]
+    if not apt.may_install():
+        if required:
+            raise SetUpFailed(_please(required))
+        return
+    if missing:
+        say(f"apt-get brings {', '.join(need.name for need in missing)}")
+        apt.update()
+    if required and not apt.install([apt.first_available(need.packages) for need in required]):
+        raise SetUpFailed(f"apt-get failed, its own words are above; {_please(required)}")
+    for need in missing:
+        if need.is_optional and not apt.install(need.packages):
+            say(f"without {need.name}: the test that uses it is skipped, and fails in CI")
+    still = [need for need in required if not need.is_there()]
     if still:
-        raise SetUpFailed(f"apt-get did not bring {', '.join(still)}: please install it by hand")
+        raise SetUpFailed(f"apt-get did not bring it: {_please(still)}")
 
 
-def install(missing: Sequence[str], optional: Sequence[str]) -> None:
-    """Install required and optional packages; what is optional may fail without harm."""
-    apt_get("update")
-    needed = [available(PACKAGES[program]) for program in missing]
-    if needed and not apt_get("install", *needed):
-        raise SetUpFailed(f"apt-get could not install {' '.join(needed)}; its own words are above")
-    if optional and not apt_get("install", *optional):
-        say("no RTSP server: the test of RTSP cameras will be skipped (and fails in CI)")
-
-
-def apt_get(verb: str, *packages: str) -> bool:
-    """Run apt-get without questions; True when it worked."""
-    options = ["-y", "-qq", "-o", "Acquire::Retries=3", "-o", "Dpkg::Use-Pty=0"]
-    if verb == "install":
-        options.append("--no-install-recommends")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
-        ["apt-get", verb, *options, *packages],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
-    return done.returncode == 0
-
-
-def available(candidates: Sequence[str]) -> str:
-    """Return the first package that this release has."""
-    for package in candidates:
-        if answer(["apt-cache", "show", "--no-all-versions", package]):
-            return package
-    return candidates[0]
-
-
-def has(program: str) -> bool:
-    """True when the program is there, and Java is new enough."""
-    if shutil.which(program) is None:
-        return False
-    return program != "java" or java_version() >= JAVA
+def _please(missing: Sequence[Need]) -> str:
+    names = ", ".join(need.name for need in missing)
+    packages = " ".join(need.packages[min(1, len(need.packages) - 1)] for need in missing)
+    return f"please install {names} (Debian and Ubuntu: apt-get install {packages})"
 
 
 def java_version() -> int:
-    """Return Java's major version; 0 when it does not say."""
+    """Return Java's major version; 0 when there is none or it does not say."""
+    if shutil.which("java") is None:
+        return 0
     found = re.search(r'version "(\d+)', answer(["java", "-version"]) or "")
     return int(found[1]) if found else 0
+
+
+def has_libpython() -> bool:
+    """True when the shared library of this Python is there: Triton's Python backend is linked to it."""
+    name = f"libpython{PYTHON}.so.1.0"
+    folders = [str(sysconfig.get_config_var("LIBDIR")), "/usr/lib/x86_64-linux-gnu", "/usr/lib64"]
+    return any((Path(folder) / name).exists() for folder in folders)
 
 
 def has_rtsp() -> bool:
