@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -23,6 +24,15 @@ BUILDING_SECONDS = 120  # renewed with every pipeline; what a killed writer left
 FLIPS = 10  # a flip fails only when another writer was faster, which takes that one its whole write
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A server's memory in bytes (``limit`` 0: none) and its eviction policy."""
+
+    used: int
+    limit: int
+    policy: str
 
 
 class RedisBank:
@@ -130,6 +140,11 @@ class RedisBank:
         """Return the server's clock, seconds since 1970."""
         seconds, micros = self._answered("Redis does not tell the time", lambda: self._client.time())
         return float(seconds) + float(micros) / 1e6
+
+    def memory(self) -> Memory:
+        """Return how full the server is and what it does when it is."""
+        said = self._answered("Redis does not tell its memory", lambda: self._client.info("memory"))
+        return Memory(int(said["used_memory"]), int(said["maxmemory"]), str(said["maxmemory_policy"]))
 
     def close(self) -> None:
         """Close the connections."""

@@ -25,6 +25,8 @@ from steadyline.settings import KafkaSettings
 
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 10_000
+PARTITION_FETCH_BYTES = 1 << 20  # a larger message still comes, alone
+FETCH_BYTES = 16 << 20  # per answer: must hold the largest message of any topic
 
 _REFUSED = (
     TopicAuthorizationFailedError,

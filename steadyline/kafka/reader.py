@@ -9,7 +9,13 @@ from kafka.errors import KafkaError
 
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.connection import REQUEST_MS, client_options, translated
+from steadyline.kafka.connection import (
+    FETCH_BYTES,
+    PARTITION_FETCH_BYTES,
+    REQUEST_MS,
+    client_options,
+    translated,
+)
 from steadyline.kafka.worker import to_record
 from steadyline.settings import KafkaSettings
 
@@ -97,8 +103,8 @@ class KafkaReader:
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
                 max_poll_records=100_000,
-                max_partition_fetch_bytes=1 << 20,
-                fetch_max_bytes=16 << 20,
+                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+                fetch_max_bytes=FETCH_BYTES,
                 request_timeout_ms=REQUEST_MS,
             )
             assigned = sorted(partitions)

@@ -13,7 +13,13 @@ from kafka.structs import MemberState
 from typing_extensions import override
 
 from steadyline.kafka.broker import Message, Partition, Record, TransactionAborted
-from steadyline.kafka.connection import REQUEST_MS, client_options, translated
+from steadyline.kafka.connection import (
+    FETCH_BYTES,
+    PARTITION_FETCH_BYTES,
+    REQUEST_MS,
+    client_options,
+    translated,
+)
 from steadyline.kafka.transaction import TransactionalProducer
 from steadyline.settings import KafkaSettings
 
@@ -81,8 +87,8 @@ class KafkaWorker:
                 auto_offset_reset="earliest",
                 # pause() can stall a partition whose fetch was delivered in parts: deliver it whole.
                 max_poll_records=100_000,
-                max_partition_fetch_bytes=1 << 20,
-                fetch_max_bytes=16 << 20,
+                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+                fetch_max_bytes=FETCH_BYTES,
                 session_timeout_ms=6_000,
                 heartbeat_interval_ms=500,
                 max_poll_interval_ms=120_000,
