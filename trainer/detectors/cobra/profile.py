@@ -30,11 +30,15 @@ class Adversary:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures."""
+    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures.
+
+    The ``patch`` stem turns 4 x 4 pixels into channels, so that nothing is computed at half of the size; the
+    first of the four stages is then left out.
+    """
 
     width: int
     blocks: tuple[int, int, int, int]
-    stem: Literal["small", "large"]
+    stem: Literal["patch", "small", "large"]
     cells: bool
     embedding: int
 

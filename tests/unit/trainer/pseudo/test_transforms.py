@@ -1,0 +1,75 @@
+"""Each distortion is a pure function of its parameters."""
+
+import numpy as np
+import pytest
+
+from tests.support.parts import good_parts
+from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES, TRANSFORMS
+from trainer.pseudo.transform import Picture
+
+
+def floats(seed: int, size: int = 48, channels: int = 1) -> Picture:
+    return np.asarray(good_parts(1, size, channels, seed)[0] / 255, np.float32)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_stays_a_picture(name: str, channels: int) -> None:
+    rng = np.random.default_rng(3)
+    picture, donor = floats(0, 48, channels), floats(1, 48, channels)
+    for _ in range(25):
+        found = TRANSFORMS[name].apply(picture, donor, TRANSFORMS[name].draw(rng))
+        assert found.shape == picture.shape
+        assert found.dtype == np.float32
+        assert np.isfinite(found).all()
+        assert found.min() >= 0
+        assert found.max() <= 1
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_the_same_parameters_give_the_same_picture_and_leave_the_normal_alone(name: str) -> None:
+    picture, donor = floats(0), floats(1)
+    before = picture.copy()
+    parameters = TRANSFORMS[name].draw(np.random.default_rng(5))
+    first = TRANSFORMS[name].apply(picture, donor, parameters)
+    second = TRANSFORMS[name].apply(picture, donor, dict(parameters))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(picture, before)
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_parameters_are_numbers_and_words_that_fit_any_size(name: str) -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(20):
+        parameters = TRANSFORMS[name].draw(rng)
+        assert all(type(value) in (float, int, str) for value in parameters.values())
+        for size in (32, 96):
+            TRANSFORMS[name].apply(floats(0, size), floats(1, size), parameters)
+
+
+@pytest.mark.parametrize("name", ["crack", "dots", "polygon", "streak", "scar", "window", "cut-out"])
+def test_a_local_defect_leaves_most_of_the_picture_as_it_was(name: str) -> None:
+    rng = np.random.default_rng(11)
+    picture, donor = floats(0), floats(1)
+    shares = [
+        (np.abs(TRANSFORMS[name].apply(picture, donor, TRANSFORMS[name].draw(rng)) - picture) > 0.02).mean()
+        for _ in range(40)
+    ]
+    assert 0.0 < np.mean(shares) < 0.35
+
+
+def test_a_permutation_keeps_every_pixel() -> None:
+    picture = floats(0)
+    found = TRANSFORMS["permute"].apply(picture, picture, {"first": 0, "second": 3})
+    np.testing.assert_array_equal(np.sort(found.ravel()), np.sort(picture.ravel()))
+    assert not np.array_equal(found, picture)
+
+
+def test_a_quarter_turn_is_exact() -> None:
+    picture = floats(0)
+    found = TRANSFORMS["rotation"].apply(picture, picture, {"degrees": 90.0})
+    np.testing.assert_allclose(found, np.rot90(picture, -1), atol=1e-5)
+
+
+def test_every_share_names_a_transform() -> None:
+    assert set(LOCAL_SHARES) | set(PAPER_SHARES) <= set(TRANSFORMS)

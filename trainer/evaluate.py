@@ -1,0 +1,192 @@
+"""How good is a model, clean, in bad light and under attack, and can the figures be believed?
+
+The attack differentiates the served score itself and moves normals up and anomalies down. A number that an
+attack should not be able to give (a robust AUROC above the clean one, say) fails a check beside it.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.attack import Attack, Pgd, RandomSigns
+from trainer.auroc import auroc
+from trainer.corruption import CORRUPTIONS
+from trainer.dataset import TestSet
+from trainer.detectors.protocol import Progress, Served
+from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
+from trainer.subject import BATCH, Scores, Subject, floats
+
+DIGITS = 4
+_SANITY_COST = 330  # picture-steps per picture that the checks take, for the progress
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSettings:
+    """Sizes and steps of the attacks; how many pictures of each kind the checks take (0: no checks)."""
+
+    epsilons: tuple[float, ...] = (2 / 255, 4 / 255)
+    steps: tuple[int, ...] = (20, 100)
+    restarts: int = 1
+    checked: int = 48
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """``figures`` is the JSON; the rest is for the report: scores (N,), clean and by epsilon, and the
+    curve.
+    """
+
+    figures: dict[str, JsonValue]
+    anomalous: NDArray[np.bool_]
+    clean: Scores
+    attacked: dict[str, Scores]
+    curve: dict[float, float]
+
+
+def name_of(epsilon: float) -> str:
+    """Return 2/255 for 0.00784."""
+    return f"{round(epsilon * 255, 3):g}/255"
+
+
+def evaluate(
+    module: Served, test: TestSet, settings: EvaluationSettings, told: Progress, other: Served | None = None
+) -> Evaluation:
+    """Return the figures of ``module`` on ``test``; ``other``: a second model, whose attack must do less
+    harm.
+
+    Raises ValueError when a score is not finite.
+    """
+    began = time.monotonic()
+    subject = Subject.of(module, test.pictures, test.anomalous)
+    work = _Work(subject, settings, told)
+    clean = subject.scores(subject.x)
+    noise = subject.auroc(work.scores(RandomSigns(settings.epsilons[0], settings.seed), "noise"))
+    robust, attacked, hit = work.pgd()
+    image: dict[str, JsonValue] = {
+        "clean": _rounded(subject.auroc(clean)),
+        "noise": _rounded(noise),
+        "pgd": {name: {k: _rounded(v) for k, v in found.items()} for name, found in robust.items()},
+        "corruptions": {
+            name: _rounded(subject.auroc(subject.scores(floats(corrupt(test.pictures)))))
+            for name, corrupt in CORRUPTIONS.items()
+        },
+    }
+    figures: dict[str, JsonValue] = {"image_auroc": image}
+    if test.masks is not None:
+        figures["pixel"] = _pixel(subject, test, hit)
+    checks = _whole_checks(subject.auroc(clean), noise, robust)
+    curve: dict[float, float] = {}
+    if settings.checked:
+        sanity = Sanity(subject.part(chosen(test.anomalous, settings.checked)), settings.seed)
+        checks += [check for check in work.each(sanity, other)]
+        curve = sanity.by_size
+    figures["sanity"] = [check.as_json() for check in checks]
+    figures["seconds"] = round(time.monotonic() - began, 1)
+    figures["forward_ms"] = forward_ms(module, test)
+    return Evaluation(figures, test.anomalous, clean, attacked, curve)
+
+
+class _Work:
+    """Runs the attacks and says how far it is, in pictures times steps."""
+
+    def __init__(self, subject: Subject, settings: EvaluationSettings, told: Progress) -> None:
+        self._subject, self._settings, self._told = subject, settings, told
+        self._done = 0
+        attacks = len(settings.epsilons) * sum(settings.steps) * settings.restarts
+        self._total = len(subject.x) * (1 + attacks) + 2 * settings.checked * _SANITY_COST
+
+    def scores(self, attack: Attack, name: str, cost: int = 1) -> Scores:
+        """Return the scores of all pictures under ``attack``."""
+        return self._subject.scores(self.attacked(attack, name, cost))
+
+    def attacked(self, attack: Attack, name: str, cost: int) -> Tensor:
+        """Return the attacked pictures; each costs ``cost`` steps."""
+
+        def heard(done: int) -> None:
+            self._told(min(self._total, self._done + done * cost), self._total, name)
+
+        found = self._subject.attacked(attack, heard)
+        self._done += len(self._subject.x) * cost
+        return found
+
+    def pgd(self) -> tuple[dict[str, dict[str, float]], dict[str, Scores], dict[str, Tensor]]:
+        """Return AUROC by epsilon and steps; scores and pictures by epsilon under the longest attack."""
+        found: dict[str, dict[str, float]] = {}
+        longest: dict[str, Scores] = {}
+        pictures: dict[str, Tensor] = {}
+        for epsilon in self._settings.epsilons:
+            name = name_of(epsilon)
+            found[name] = {}
+            for steps in sorted(self._settings.steps):
+                attack = Pgd(epsilon, steps, self._settings.restarts, seed=self._settings.seed)
+                pictures[name] = self.attacked(attack, f"PGD-{steps} {name}", steps * attack.restarts)
+                longest[name] = self._subject.scores(pictures[name])
+                found[name][str(steps)] = self._subject.auroc(longest[name])
+        return found, longest, pictures
+
+    def each(self, sanity: Sanity, other: Served | None) -> list[Check]:
+        """Return the checks of ``sanity``."""
+        found = []
+        for check in sanity.checks(other):
+            found.append(check)
+            self._told(min(self._total, self._done + len(found)), self._total, check.check)
+        self._told(self._total, self._total, "done")
+        return found
+
+
+def _whole_checks(clean: float, noise: float, robust: dict[str, dict[str, float]]) -> list[Check]:
+    """The checks that need no attack of their own, on all pictures."""
+    worst = {f"{name} x {steps}": value for name, found in robust.items() for steps, value in found.items()}
+    lower = all(value <= clean for value in worst.values())
+    return [
+        Check("robust is not above clean", lower, {"clean": clean, **worst}),
+        Check(
+            "random noise is about clean", abs(noise - clean) <= BLIND_NOISE, {"clean": clean, "noise": noise}
+        ),
+    ]
+
+
+def _pixel(subject: Subject, test: TestSet, hit: dict[str, Tensor]) -> dict[str, JsonValue]:
+    """Return the pixel AUROC over the pictures whose mask is known, clean and under the longest attacks."""
+    assert test.masks is not None
+    rows = torch.from_numpy(np.flatnonzero(test.located))
+    truth = test.masks[test.located].ravel()
+    found: dict[str, JsonValue] = {"auroc": _rounded(auroc(_maps(subject, subject.x[rows]), truth))}
+    pgd: dict[str, JsonValue] = {
+        name: _rounded(auroc(_maps(subject, x[rows]), truth)) for name, x in hit.items()
+    }
+    return {**found, "pgd": pgd}
+
+
+def _maps(subject: Subject, x: Tensor) -> NDArray[np.float32]:
+    """Return the maps of (N, C, S, S), resized to S x S, as one row of pixels."""
+    found = []
+    with torch.inference_mode():
+        for part in torch.split(x, BATCH):
+            maps = subject.module.score_float(part)[1][:, None]
+            found.append(functional.interpolate(maps, size=x.shape[2:], mode="bilinear").flatten())
+    rows: NDArray[np.float32] = torch.cat(found).numpy()
+    return rows
+
+
+def forward_ms(module: Served, test: TestSet, batch: int = 8, rounds: int = 15) -> float:
+    """Return milliseconds per picture in batches of ``batch`` through torch, the median of some rounds."""
+    pictures = torch.from_numpy(np.ascontiguousarray(test.pictures[:batch]))
+    taken = []
+    with torch.inference_mode():
+        for _ in range(rounds):
+            began = time.perf_counter()
+            module(pictures)
+            taken.append((time.perf_counter() - began) / len(pictures))
+    return round(float(np.median(taken)) * 1000, 3)
+
+
+def _rounded(value: float) -> float:
+    return round(value, DIGITS)

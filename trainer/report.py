@@ -1,0 +1,79 @@
+"""An evaluation as one HTML page that needs nothing else: tables, histograms, the robustness curve."""
+
+import io
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jinja2 import Environment, select_autoescape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from trainer.evaluate import Evaluation
+from trainer.subject import Scores
+
+_BINS = 40
+_NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: told apart by every eye and in print
+_TEMPLATE = "report.html"
+
+
+def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
+    """Return the page. ``facts`` is what the head says of model and data, in order."""
+    environment = Environment(autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string((files("trainer") / _TEMPLATE).read_text(encoding="utf-8"))
+    figures: dict[str, Any] = dict(evaluation.figures)
+    return page.render(
+        title=title,
+        facts=facts,
+        image=figures["image_auroc"],
+        pixel=figures.get("pixel"),
+        sanity=figures["sanity"],
+        seconds=figures["seconds"],
+        forward_ms=figures["forward_ms"],
+        histograms=_histograms(evaluation),
+        curve=_curve(evaluation) if evaluation.curve else "",
+    )
+
+
+def _histograms(evaluation: Evaluation) -> str:
+    rows = {"clean": evaluation.clean, **{f"PGD {k}": v for k, v in evaluation.attacked.items()}}
+    figure = Figure(figsize=(7, 1.7 * len(rows)), layout="constrained")
+    everything = np.concatenate(list(rows.values()))
+    low, high = np.quantile(everything, [0.002, 0.998])
+    edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
+    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (name, scores) in zip(axes, rows.items(), strict=True):
+        _histogram(axis, name, scores, (evaluation, edges))
+    axes[0].legend(frameon=False, fontsize=8)
+    axes[-1].set_xlabel("score (high is anomalous)")
+    return _svg(figure)
+
+
+def _histogram(axis: Axes, name: str, scores: Scores, over: tuple[Evaluation, Any]) -> None:
+    evaluation, edges = over
+    held = np.clip(scores, edges[0], edges[-1])
+    for kind, colour, label in ((False, _NORMAL, "good"), (True, _DEFECTIVE, "defective")):
+        axis.hist(held[evaluation.anomalous == kind], edges, color=colour, alpha=0.6, label=label)
+    axis.set_title(name, fontsize=9, loc="left")
+    axis.set_yticks([])
+
+
+def _curve(evaluation: Evaluation) -> str:
+    points = [(epsilon * 255, value) for epsilon, value in evaluation.curve.items() if epsilon <= 0.05]
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(*zip(*points, strict=True), marker="o", color=_NORMAL)
+    axis.axhline(0.5, color="#bbbbbb", linewidth=0.8)
+    axis.set(xlabel="largest change of a pixel, of 255", ylabel="AUROC, 20 steps", ylim=(0, 1))
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    """Return the figure as an SVG element, the same for the same numbers."""
+    held = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "report", "svg.fonttype": "none"}):
+        figure.savefig(held, format="svg", metadata={"Date": None})
+    text = held.getvalue()
+    return text[text.index("<svg") :]
