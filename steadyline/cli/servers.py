@@ -7,7 +7,17 @@ from pydantic_settings import SettingsConfigDict
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.servers import Addresses
-from steadyline.settings import CheckoutSettings, Settings, read_settings
+from steadyline.servers.state import read_state
+from steadyline.settings import (
+    CheckoutSettings,
+    KafkaSettings,
+    RedisSettings,
+    Settings,
+    TritonSettings,
+    read_settings,
+)
+
+STATE = Path("var/stack.json")
 
 
 class ExistingServers(Settings):
@@ -32,6 +42,27 @@ def existing_servers() -> Addresses:
         triton_admin_key=found.triton_admin_key.get_secret_value() if found.triton_url else "",
         triton_repository=found.triton_repository if found.triton_url else "",
     )
+
+
+def server_settings(state: Path = STATE) -> tuple[KafkaSettings, RedisSettings, TritonSettings]:
+    """Return how to reach the servers: by the environment, by what ``steadyline up`` runs, by defaults.
+
+    ``state`` is the record of ``steadyline up``; one whose process is gone counts for nothing.
+    """
+    running = read_state(state)
+    given = existing_servers()
+    found = given.completed_by(running.addresses) if running is not None else given
+    kafka, redis = read_settings(KafkaSettings), read_settings(RedisSettings)
+    triton = read_settings(TritonSettings)
+    if found.kafka_bootstrap:
+        kafka = kafka.model_copy(update={"bootstrap_servers": found.kafka_bootstrap})
+    if found.redis_url:
+        redis = redis.model_copy(update={"url": SecretStr(found.redis_url)})
+    if found.triton_grpc and not given.triton_grpc:
+        key = SecretStr(found.triton_admin_key)
+        local = {"url": found.triton_grpc, "admin_key": key, "repository": found.triton_repository}
+        triton = triton.model_copy(update=local)
+    return kafka, redis, triton
 
 
 def checkout() -> Path:
