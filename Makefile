@@ -51,7 +51,7 @@ up: init  ## start Kafka, Redis and Triton in the background
 	@$(BIN)/steadyline up --detach
 
 down:  ## stop them
-	@$(BIN)/steadyline up --stop
+	@test ! -x $(BIN)/steadyline || $(BIN)/steadyline up --stop
 
 doctor: init  ## check the servers, topics, models, bank and store
 	@$(BIN)/steadyline doctor
@@ -62,5 +62,5 @@ docs: init  ## generate docs/configuration.md, metrics.md, contracts.md and the 
 bench: init  ## measure the line on this machine
 	@$(BIN)/python -m bench.scorer
 
-clean:  ## remove what was made here, data of runs included
+clean: down  ## remove what was made here, data of runs included
 	@rm -rf .venv .venv-triton .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
