@@ -65,13 +65,18 @@ class State:
         self.best = _of("best", found.tensors)
         whole = self.optimizer.state_dict()
         whole["state"] = {
-            index: values
-            for index in range(len(whole["param_groups"][0]["params"]))
+            index: {name: _laid_out_as(parameter, value) for name, value in values.items()}
+            for index, parameter in enumerate(self.network.parameters())
             if (values := _of(f"optimizer.{index}", found.tensors))
         }
         self.optimizer.load_state_dict(whole)
         self.step = found.step
         self.guarded, self.losses = _numbers(found, "guarded"), _numbers(found, "losses")
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """In memory as the parameter is: the fused optimizer walks both as they lie, whatever their strides."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _tensors(module: nn.Module) -> list[Tensor]:

@@ -1,0 +1,117 @@
+"""COBRA trains, resumes, and is served as the contract says."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from tests.support.eventually import eventually
+from tests.support.fitting import STEPS, small_training
+from tests.support.parts import defective_parts, good_parts
+from trainer.auroc import auroc
+from trainer.export import export
+from trainer.fit import FitSettings, Trained, fit, rebuild
+
+
+def quiet(step: int, total: int, message: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    torch.set_num_threads(1)
+    return small_training(None)
+
+
+def test_it_tells_defective_parts_from_good_ones_it_never_saw(trained: Trained) -> None:
+    good, (bad, masks) = good_parts(30, seed=21), defective_parts(30, seed=22)
+    score, heat = trained.module(torch.from_numpy(np.concatenate([good, bad])))
+    assert auroc(score.numpy(), np.arange(60) >= 30) > 0.9
+    assert heat.shape == (60, 8, 8)
+    cells = torch.from_numpy(masks).float().reshape(30, 8, 4, 8, 4).mean((2, 4)) > 0.5
+    assert heat[30:][cells].mean() > heat[30:][~cells].mean()
+
+
+def test_a_training_killed_with_kill_9_resumes_to_the_very_same_weights(
+    tmp_path: Path, trained: Trained
+) -> None:
+    command = [sys.executable, "-m", "tests.support.fitting", str(tmp_path / "kept"), str(tmp_path / "out")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(command, env=environment)
+    eventually(lambda: (tmp_path / "kept" / "checkpoint.json").exists(), within=120)
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    subprocess.run(command, env=environment, check=True)
+    resumed, uninterrupted = load((tmp_path / "out").read_bytes()), load(trained.weights())
+    assert resumed.keys() == uninterrupted.keys()
+    for name, tensor in uninterrupted.items():
+        assert torch.equal(resumed[name], tensor), name
+
+
+def test_the_recipe_and_the_weights_rebuild_the_model(trained: Trained) -> None:
+    again = rebuild(trained.recipe, trained.weights())
+    pictures = torch.from_numpy(good_parts(4))
+    torch.testing.assert_close(again(pictures), trained.module(pictures))
+
+
+def test_weights_that_are_not_of_the_recipe_are_refused(trained: Trained) -> None:
+    with pytest.raises(PackageRejected, match="no safetensors"):
+        rebuild(trained.recipe, b"nonsense")
+    with pytest.raises(PackageRejected, match="do not fit"):
+        rebuild({**trained.recipe, "channels": 3}, trained.weights())
+    with pytest.raises(InvalidConfiguration, match="no detector 'viper'"):
+        rebuild({**trained.recipe, "detector": "viper"}, trained.weights())
+
+
+def test_the_exported_graph_answers_as_torch_does(trained: Trained) -> None:
+    exported = export(trained.module, np.concatenate([good_parts(6), defective_parts(6)[0]]))
+    assert (exported.map_height, exported.map_width) == (8, 8)
+    assert exported.score_difference < 1e-4
+
+
+def test_figures_of_a_training_need_no_label(trained: Trained) -> None:
+    assert trained.figures["steps"] == STEPS
+    assert 0 <= trained.figures["guard_auroc"] <= 1
+
+
+@pytest.mark.parametrize("profile", ["cpu", "paper"])
+@pytest.mark.parametrize("switch", ["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"])
+def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None:
+    small = {"shape.width": 4, "batch": 4, "attack_steps": 1, "score.memory": 8, "switch": switch}
+    settings = FitSettings(profile=profile, steps=2, overrides=small)
+    made = fit(good_parts(10, 64, channels=3), settings, quiet)[0]
+    score, heat = made.module(torch.from_numpy(good_parts(2, 64, channels=3)))
+    assert torch.isfinite(score).all()
+    assert torch.isfinite(heat).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (FitSettings(profile="laptop"), "no profile 'laptop'"),
+        (FitSettings(detector="viper"), "no detector 'viper'"),
+        (FitSettings(overrides={"switch": "max"}), "switch is 'max'"),
+        (FitSettings(overrides={"weights.colour": 1}), r"no number 'weights\.colour'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: FitSettings, message: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=message):
+        fit(good_parts(10), settings, quiet)
+
+
+def test_pictures_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match="multiple of 32"):
+        fit(good_parts(10, 40), FitSettings(), quiet)
+
+
+def test_too_few_normals_are_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match="too few"):
+        fit(good_parts(4), FitSettings(), quiet)
