@@ -85,7 +85,13 @@ def test_figures_of_a_training_need_no_label(trained: Trained) -> None:
 @pytest.mark.parametrize("profile", ["cpu", "paper"])
 @pytest.mark.parametrize("switch", ["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"])
 def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None:
-    small = {"shape.width": 4, "batch": 4, "attack_steps": 1, "score.memory": 8, "switch": switch}
+    small: dict[str, float | int | str | bool] = {
+        "shape.width": 4,
+        "batch": 4,
+        "attack_steps": 1,
+        "score.memory": 8,
+        "switch": switch,
+    }
     settings = FitSettings(profile=profile, steps=2, overrides=small)
     made = fit(good_parts(10, 64, channels=3), settings, quiet)[0]
     score, heat = made.module(torch.from_numpy(good_parts(2, 64, channels=3)))

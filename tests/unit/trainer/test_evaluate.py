@@ -1,0 +1,115 @@
+"""An evaluation says how good a model is, and notices when its own figures cannot be true."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from typing_extensions import override
+
+from tests.support.parts import defective_parts, good_parts
+from trainer.dataset import TestSet
+from trainer.detectors.protocol import Served
+from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
+from trainer.report import report
+
+SETTINGS = EvaluationSettings(steps=(5, 10), checked=12)
+
+
+class Darkest(Served):
+    """Scores the darkest 8 x 8 block: right on these parts, and as robust as a mean can be."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        heat = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
+        return torch.logsumexp(40 * heat.flatten(1), 1) / 40, heat
+
+
+class Masked(Darkest):
+    """The same in steps of 1/64: the gradient is zero everywhere, so PGD sees nothing."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        score, heat = super().score_float(x)
+        return (score * 64).round() / 64 + 0 * score, heat
+
+
+def a_test_set() -> TestSet:
+    good, (bad, masks) = good_parts(16, seed=5), defective_parts(16, seed=6)
+    return TestSet(
+        pictures=np.concatenate([good, bad]),
+        kinds=("good",) * 16 + ("scratch",) * 16,
+        names=tuple(str(index) for index in range(32)),
+        masks=np.concatenate([np.zeros_like(masks), masks]),
+        located=np.ones(32, bool),
+    )
+
+
+def quiet(step: int, total: int, message: str) -> None:
+    assert 0 <= step <= total
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    return evaluate(Darkest(), a_test_set(), SETTINGS, quiet, other=Darkest())
+
+
+def checks(evaluation: Evaluation) -> dict[str, bool]:
+    rows: Any = evaluation.figures["sanity"]
+    return {row["check"]: row["holds"] for row in rows}
+
+
+def test_the_figures_have_the_agreed_names(evaluation: Evaluation) -> None:
+    figures: Any = evaluation.figures
+    assert sorted(figures) == ["forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
+    image = figures["image_auroc"]
+    assert sorted(image) == ["clean", "corruptions", "noise", "pgd"]
+    assert {size: sorted(found) for size, found in image["pgd"].items()} == {
+        "2/255": ["10", "5"],
+        "4/255": ["10", "5"],
+    }
+    assert len(image["corruptions"]) == 5
+    assert image["clean"] > 0.95
+    assert figures["pixel"]["auroc"] > 0.7
+
+
+def test_an_honest_model_passes_every_check(evaluation: Evaluation) -> None:
+    assert [name for name, holds in checks(evaluation).items() if not holds] == []
+    assert "white box is stronger than transfer" in checks(evaluation)
+
+
+def test_masked_gradients_are_noticed() -> None:
+    found = checks(evaluate(Masked(), a_test_set(), SETTINGS, quiet))
+    assert not found["every picture has a gradient"]
+    assert not found["a larger attack is stronger, and a huge one wins"]
+
+
+def test_a_random_score_is_noticed() -> None:
+    class Random(Darkest):
+        @override
+        def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            score, heat = super().score_float(x)
+            return score + 0.01 * torch.rand(len(x)), heat
+
+    assert not checks(evaluate(Random(), a_test_set(), SETTINGS, quiet))[
+        "the attacked score is the served score"
+    ]
+
+
+def test_without_ground_truth_there_is_no_pixel_figure_and_checks_can_be_left_out() -> None:
+    found = evaluate(Darkest(), replace(a_test_set(), masks=None), replace(SETTINGS, checked=0), quiet)
+    assert "pixel" not in found.figures
+    assert len(checks(found)) == 2
+
+
+def test_the_report_is_one_page_that_needs_nothing_else(evaluation: Evaluation) -> None:
+    page = report(evaluation, "plates <v3>", {"data": "made-up parts"})
+    assert "plates &lt;v3&gt;" in page
+    assert page.count("<svg") == 2
+    assert "FAILS" not in page
+    assert not re.search(r'(?:src|href)="(?!#)', page)
+    assert page == report(evaluation, "plates <v3>", {"data": "made-up parts"})
