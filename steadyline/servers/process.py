@@ -75,6 +75,8 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start and wait until a real request is answered by this very child; raises ServerFailed."""
+        if self.is_alive:
+            raise ServerFailed(f"{self.launch.name} runs already, as process {self.pid}")
         end_orphan(self._record)
         self.launch.tidy()
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,8 @@ from tools.setup.command import ROOT, SetUpFailed, answer, run, say
 SOURCE = ROOT / "steadyline" / "servers" / "kafka_files"
 POM, SUMS = SOURCE / "pom.xml", SOURCE / "libs.sha256"
 ARCHIVE = "classes.jsa"
+# In full: a prefix would be looked up first, and a network that is away reads "no plugin found".
+PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 
 def jars(folder: Path) -> list[str]:
@@ -23,7 +25,7 @@ def make_jars(folder: Path) -> None:
     half = folder.with_name(f"{folder.name}.half")
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True)
-    goal = ["dependency:copy-dependencies", f"-Dlibs={half}"]
+    goal = [f"{PLUGIN}:copy-dependencies", f"-Dlibs={half}"]
     run(["mvn", "-B", "-q", "-C", "-ntp", "-f", str(POM), *goal], "fetching through Maven", attempts=2)
     rows = (row.split() for row in SUMS.read_text(encoding="utf-8").splitlines())
     pinned = {name: digest for digest, name in rows}
