@@ -14,13 +14,13 @@ from pydantic import JsonValue
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.attack import Attack, Pgd, RandomSigns
+from trainer.attack import BATCH, Attack, Pgd, RandomSigns
 from trainer.auroc import auroc
 from trainer.corruption import CORRUPTIONS
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Progress, Served
 from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
-from trainer.subject import BATCH, Scores, Subject, floats
+from trainer.subject import Scores, Subject, floats
 
 DIGITS = 4
 _SANITY_COST = 330  # picture-steps per picture that the checks take, for the progress

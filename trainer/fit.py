@@ -11,7 +11,6 @@ from safetensors.torch import load, save
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.detectors.protocol import (
     FitInput,
-    KnownDefects,
     Masks,
     Pictures,
     Progress,
@@ -73,7 +72,6 @@ def train(
     settings: FitSettings,
     progress: Progress,
     checkpoint: Path | None = None,
-    known_defects: KnownDefects | None = None,
 ) -> Trained:
     """Train on normals (N, S, S, C) and their bank; goes on from the newest checkpoint in ``checkpoint``.
 
@@ -87,7 +85,6 @@ def train(
         profile=settings.profile,
         seed=settings.seed,
         steps=settings.steps,
-        known_defects=known_defects,
         overrides=settings.overrides,
     )
     fitted = detector_named(settings.detector).fit(given, progress, checkpoint)

@@ -8,13 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.attack import Attack, attack_in_batches
+from trainer.attack import BATCH, Attack, attack_in_batches
 from trainer.auroc import auroc
 from trainer.dataset import Pictures
 from trainer.detectors.protocol import Served
 
 Scores = NDArray[np.float32]
-BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Subject:
 
     def attacked(self, attack: Attack, told: Callable[[int], None] | None = None) -> Tensor:
         """Return every picture attacked in its own direction; ``told`` hears how many are done."""
-        return attack_in_batches(attack, self.score, self.x, self.direction, BATCH, told)
+        return attack_in_batches(attack, self.score, self.x, self.direction, told)
 
     def auroc(self, scores: Scores) -> float:
         """Return the image AUROC of scores (N,)."""

@@ -74,7 +74,7 @@ def test_squares_get_most_of_the_way_without_a_gradient() -> None:
 
 def test_batches_do_not_change_which_picture_goes_where() -> None:
     heard: list[int] = []
-    x = pictures()
-    hit = attack_in_batches(Pgd(EPSILON, 10), brightness, x, UP_AND_DOWN, size=3, told=heard.append)
-    assert heard == [3, 4]
-    assert bool(((brightness(hit) - brightness(x)) * UP_AND_DOWN > 0).all())
+    x, direction = pictures(72), UP_AND_DOWN.repeat(18)
+    hit = attack_in_batches(Pgd(EPSILON, 5), brightness, x, direction, heard.append)
+    assert heard == [64, 72]
+    assert bool(((brightness(hit) - brightness(x)) * direction > 0).all())

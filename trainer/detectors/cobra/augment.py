@@ -12,7 +12,7 @@ class Light:
     """How far the light may differ: relative contrast and gain, offset in [0, 1], noise, share of blurred."""
 
     contrast: float = 0.2
-    gain: float = 0.15
+    gain: float = 0.25
     offset: float = 0.06
     noise: float = 0.03
     noisy: float = 0.4
