@@ -8,7 +8,6 @@ from typing_extensions import override
 from trainer.detectors.cobra.profile import Shape
 
 _MEAN, _SPREAD = 0.4, 0.25  # of pixels in [0, 1]; fixed, so that the graph needs no statistics of the product
-PATCH = 4  # the patch stem's stride: every 4 x 4 pixels become channels of one cell
 _RARE = -2.0  # first bias of the defect logit: few cells are defective
 
 
@@ -21,13 +20,12 @@ class Network(nn.Module):
         widths = [shape.width * factor for factor in (1, 2, 4, 8)]
         self.stem = _stem(channels, shape)
         self.stages = nn.ModuleList()
-        before, last_plain = (widths[1], 1) if shape.stem == "patch" else (widths[0], 0)
+        before = shape.width
         for index, (width, count) in enumerate(zip(widths, shape.blocks, strict=True)):
-            strides = [1 if index <= last_plain else 2] + [1] * (count - 1)
+            strides = [1 if index == 0 else 2] + [1] * (count - 1)
             inputs = [before] + [width] * (count - 1)
-            blocks = [_Block(inputs[k], width, strides[k]) for k in range(count)]
-            self.stages.append(nn.Sequential(*blocks))
-            before = width if count else before
+            self.stages.append(nn.Sequential(*(_Block(inputs[k], width, strides[k]) for k in range(count))))
+            before = width
         self.top_down = _TopDown(widths[1:], 2 * shape.width) if shape.cells else nn.Identity()
         features = 2 * shape.width if shape.cells else widths[-1]
         self.projector = nn.Sequential(
@@ -109,10 +107,6 @@ class _TopDown(nn.Module):
 
 
 def _stem(channels: int, shape: Shape) -> nn.Module:
-    if shape.stem == "patch":
-        return nn.Sequential(
-            nn.PixelUnshuffle(PATCH), _convolution(channels * PATCH**2, 2 * shape.width, 3, 1)
-        )
     if shape.stem == "small":
         return _convolution(channels, shape.width, 5, 2)
     return nn.Sequential(_convolution(channels, shape.width, 7, 2), nn.MaxPool2d(3, 2, 1))

@@ -30,15 +30,11 @@ class Adversary:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures.
-
-    The ``patch`` stem turns 4 x 4 pixels into channels, so that nothing is computed at half of the size; the
-    first of the four stages is then left out.
-    """
+    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures."""
 
     width: int
     blocks: tuple[int, int, int, int]
-    stem: Literal["patch", "small", "large"]
+    stem: Literal["small", "large"]
     cells: bool
     embedding: int
 
