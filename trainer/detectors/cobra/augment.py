@@ -9,14 +9,18 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How far the light may differ: relative contrast and gain, offset in [0, 1], noise, share of blurred."""
+    """How far the light may differ, as fractions: contrast, gain, the gain of each colour, offset, noise.
 
-    contrast: float = 0.2
-    gain: float = 0.25
-    offset: float = 0.06
-    noise: float = 0.03
-    noisy: float = 0.4
-    blurred: float = 0.2
+    ``noisy`` and ``blurred`` are the shares of pictures with noise and with a slight blur.
+    """
+
+    contrast: float
+    gain: float
+    colour: float
+    offset: float
+    noise: float
+    noisy: float
+    blurred: float
 
 
 def flip(batch: Tensor, across: Tensor, upside_down: Tensor) -> Tensor:
@@ -31,6 +35,9 @@ def relight(batch: Tensor, light: Light, random: Generator) -> Tensor:
     def draw() -> Tensor:
         return torch.rand((len(batch), 1, 1, 1), generator=random)
 
+    if batch.shape[1] > 1:
+        tint = torch.rand((*batch.shape[:2], 1, 1), generator=random)
+        batch = batch * (1 + (2 * tint - 1) * light.colour)
     mean = batch.mean((2, 3), keepdim=True)
     contrast = 1 + (2 * draw() - 1) * light.contrast
     gain = 1 + (2 * draw() - 1) * light.gain

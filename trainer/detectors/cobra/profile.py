@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from steadyline.errors import InvalidConfiguration
+from trainer.detectors.cobra.augment import Light
 from trainer.pseudo.acceptance import Bar
 from trainer.pseudo.bank import BankRecipe
 from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES
@@ -71,6 +72,7 @@ class Profile:
     shape: Shape
     score: Score
     weights: Weights
+    light: Light
     adversaries: tuple[Adversary, ...]
     clean_second_view: bool
     switch: Switch
@@ -93,6 +95,7 @@ _CPU = Profile(
     shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True, embedding=32),
     score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
     weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
+    light=Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2),
     adversaries=(Adversary(view=2, classes=1.0, opposite=0.1),),
     clean_second_view=False,
     switch="mean",
@@ -117,6 +120,7 @@ _PAPER = Profile(
     shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False, embedding=128),
     score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0),
     weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
+    light=Light(contrast=0.4, gain=0.4, colour=0.1, offset=0.0, noise=0.0, noisy=0.0, blurred=0.0),
     adversaries=(
         Adversary(view=1, contrast=1.0),
         Adversary(view=2, opposite=1.0),

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoints
-from trainer.detectors.cobra.augment import Light
 from trainer.detectors.cobra.batch import Batch, Pairs
 from trainer.detectors.cobra.guard import SLACK, Guard
 from trainer.detectors.cobra.loss import contrastive_loss
@@ -49,7 +48,7 @@ class Training:
         with torch.no_grad():
             grid = network.features(torch.zeros(1, channels, side, side)).shape[2]
         self._guard = Guard(self.normals, given.bank, plan.seed)
-        self._pairs = Pairs(self.normals, self._guard.rest_of_bank(), grid, Light())
+        self._pairs = Pairs(self.normals, self._guard.rest_of_bank(), grid, plan.profile.light)
         self._attacked = Attacked(network, plan.profile)
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> CobraServed:
