@@ -3,36 +3,44 @@
 import os
 import re
 from datetime import timedelta
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from steadyline.contracts.frame import NAME
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import InvalidConfiguration
+from steadyline.places import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST = 3650 * 86400
 
 
 def parse_duration(value: Any) -> Any:
-    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; anything else is left to pydantic."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]]) if match else value
+    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; a number is seconds."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", value)
+    if match is None or float(match[1]) * _UNITS[match[2]] > _LONGEST:
+        raise ValueError("no duration: write 30s, 15m, 24h or 7d")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
 def parse_fraction(value: Any) -> Any:
     """Turn ``2/255`` into a float; anything else is left to pydantic."""
-    try:
-        return float(Fraction(value)) if isinstance(value, str) else value
-    except (ValueError, ZeroDivisionError):
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(\d{1,9})", value) if isinstance(value, str) else None
+    if match is None:
         return value
+    if int(match[2]) == 0:
+        raise ValueError("a fraction of zero parts")
+    return float(match[1]) / int(match[2])
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
+Interval = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(seconds=1))]
 Epsilon = Annotated[float, BeforeValidator(parse_fraction), Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
@@ -60,7 +68,7 @@ class PictureSection(_Section):
 class RetrainSection(_Section):
     """When a product is trained again."""
 
-    every: Duration | None = Field(None, description="Retrain on a schedule, 24h for example.")
+    every: Interval | None = Field(None, description="Retrain on a schedule, 24h for example.")
     after_normals: int | None = Field(None, ge=1, description="Retrain after so many new confident normals.")
     quarantine: Duration = Field(
         timedelta(hours=1), description="How long a new normal waits before training may use it."
@@ -80,7 +88,7 @@ class GateSection(_Section):
 class WatchSection(_Section):
     """The watch over the live model."""
 
-    every: Duration = Field(timedelta(seconds=60), description="Time between two rounds.")
+    every: Interval = Field(timedelta(seconds=60), description="Time between two rounds.")
     samples: int = Field(16, ge=2, description="Pseudo-anomalies and normals per round, each.")
     floor: float = Field(0.5, ge=0, le=1, description="Detection rate under which the model counts as blind.")
 
@@ -121,20 +129,23 @@ class Line(_Section):
 
     line: Name
     topics: TopicSection = TopicSection()
-    store: str = Field("file://./var/store", description="fsspec address of the store.")
+    store: str = Field(
+        "file://./var/store",
+        pattern=r"^[a-z][a-z0-9+]*://.+",
+        description="fsspec address of the store; a relative file:// is taken from the line file's folder.",
+    )
     products: dict[Name, Product] = Field(min_length=1)
     cameras: list[CameraSection] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check_cameras(self) -> "Line":
         seen: set[str] = set()
-        for camera in self.cameras:
+        for index, camera in enumerate(self.cameras):
             if camera.product not in self.products:
-                raise ValueError(
-                    f"camera {camera.id!r} names product {camera.product!r}, which is not in products"
-                )
+                known = ", ".join(sorted(self.products))
+                raise _wrong_camera(index, "product", f"no product {camera.product!r}; there are {known}")
             if camera.id in seen:
-                raise ValueError(f"camera {camera.id!r} is listed twice")
+                raise _wrong_camera(index, "id", f"camera {camera.id!r} is listed twice")
             seen.add(camera.id)
         return self
 
@@ -150,47 +161,41 @@ def load_line(path: Path) -> Line:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidConfiguration(f"the line file {path} is no UTF-8: {error.reason}") from error
     except OSError as error:
         raise InvalidConfiguration(f"the line file {path} cannot be read: {error.strerror}") from error
+    places = parse_yaml(text, str(path))
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidConfiguration(f"{path}: no valid YAML: {error}") from error
-    try:
-        line = Line.model_validate(data)
+        line = Line.model_validate(places.data)
     except ValidationError as error:
-        problems = [
-            f"{path}:{_line_number(node, item['loc'])}: {_field(item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise InvalidConfiguration("\n".join(problems)) from error
+        problems = [(_location(item), _problem(item)) for item in error.errors()]
+        raise InvalidConfiguration(
+            "\n".join(
+                f"{path}:{places.line_of(location)}: {'.'.join(map(str, location)) or 'file'}: {problem}"
+                for location, problem in problems
+            )
+        ) from error
     return line.model_copy(update={"store": _absolute_store(line.store, path.parent)})
 
 
-def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location) or "file"
+def _wrong_camera(index: int, field: str, problem: str) -> PydanticCustomError:
+    context = {"at": ("cameras", index, field)}
+    return PydanticCustomError("wrong_camera", problem.replace("{", "(").replace("}", ")"), context)
+
+
+def _location(item: ErrorDetails) -> Location:
+    at: Location = item.get("ctx", {}).get("at", ())
+    return (*item["loc"], *at)
+
+
+def _problem(item: ErrorDetails) -> str:
+    if item["type"] == "extra_forbidden":
+        return "unknown field"
+    return item["msg"].removeprefix("Value error, ")
 
 
 def _absolute_store(store: str, folder: Path) -> str:
     if not store.startswith("file://"):
         return store
     return "file://" + os.path.abspath(folder / store.removeprefix("file://"))
-
-
-def _line_number(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Return the 1-based line of the deepest part of ``location`` that the file has."""
-    number = node.start_mark.line + 1 if node is not None else 1
-    for part in location:
-        child: yaml.Node | None = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    number, child = key.start_mark.line + 1, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            child = node.value[part]
-            number = child.start_mark.line + 1
-        if child is None:
-            break
-        node = child
-    return int(number)

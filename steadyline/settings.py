@@ -1,7 +1,9 @@
 """Settings that several services share: read once in a ``cli``, frozen, passed down."""
 
+import difflib
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -137,10 +139,19 @@ class CheckoutSettings(Settings):
 
 S = TypeVar("S", bound=Settings)
 
-SHARED: tuple[type[Settings], ...] = (KafkaSettings, RedisSettings, TritonSettings, TelemetrySettings)
+SHARED: tuple[type[Settings], ...] = (
+    KafkaSettings,
+    RedisSettings,
+    TritonSettings,
+    TelemetrySettings,
+    CheckoutSettings,
+)
 
-# Read by the command line and the set-up, not by a settings class.
-_ALSO_KNOWN = frozenset({"STEADYLINE_LINE", "STEADYLINE_HOME"})
+# Read by the command line, not by a settings class.
+_ALSO_KNOWN = frozenset({"STEADYLINE_LINE"})
+
+# What Kubernetes sets for every service of a namespace, whatever its name begins with.
+_SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
 
 
 def variable_names(classes: Iterable[type[Settings]]) -> list[str]:
@@ -152,23 +163,30 @@ def variable_names(classes: Iterable[type[Settings]]) -> list[str]:
     ]
 
 
-def refuse_unknown(environment: Mapping[str, str], classes: Iterable[type[Settings]]) -> None:
-    """Raise InvalidConfiguration when a ``STEADYLINE_*`` variable is set that nothing reads."""
-    known = _ALSO_KNOWN | {name for name in variable_names(classes) if name.startswith("STEADYLINE_")}
-    accepted = known | {f"{name}_FILE" for name in known}
-    unknown = sorted(set(name for name in environment if name.startswith("STEADYLINE_")) - accepted)
-    if unknown:
-        raise InvalidConfiguration(
-            f"unknown variable {', '.join(unknown)}; known: {', '.join(sorted(known))}"
-        )
+def refuse_unknown(environment: Iterable[str], classes: Iterable[type[Settings]]) -> None:
+    """Raise InvalidConfiguration when a ``STEADYLINE_*`` variable is set that nothing reads.
+
+    So is a misspelt variable of any of ``classes``: one that nearly is a known one.
+    """
+    named = _ALSO_KNOWN | set(variable_names(classes))
+    known = named | {f"{name}_FILE" for name in named}
+    for name in sorted(environment):
+        if name in known or _SERVICE_LINK.fullmatch(name):
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.93)
+        if name.startswith("STEADYLINE_") or near:
+            ours = sorted(other for other in named if other.startswith("STEADYLINE_"))
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ours)}"
+            raise InvalidConfiguration(f"unknown variable {name}: {hint}")
 
 
 def read_settings(cls: type[S]) -> S:
     """Read one settings class from the environment; called in ``cli`` modules only.
 
     Raises InvalidConfiguration naming the variable when a value is wrong, when a ``NAME_FILE`` cannot be
-    read, or when ``NAME`` and ``NAME_FILE`` are both set.
+    read, when ``NAME`` and ``NAME_FILE`` are both set, or when a variable of ours is unknown or misspelt.
     """
+    refuse_unknown(os.environ, (*SHARED, cls))
     try:
         return cls()
     except ValidationError as error:
