@@ -21,6 +21,7 @@ from steadyline.contracts.headers import (
 from steadyline.errors import MalformedHeaders
 
 TYPE = "com.steadyline.frame.v1"
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 ContentType = Literal["image/jpeg", "image/png"]
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?")  # camera, product and line names
 
@@ -42,8 +43,10 @@ class FrameId:
         """Raises MalformedHeaders when ``text`` is no frame id."""
         camera, _, rest = text.partition("/")
         epoch, _, sequence = rest.partition("/")
-        if not (NAME.fullmatch(camera) and epoch.isdigit() and sequence.isdigit()):
-            raise MalformedHeaders(f"{text!r} is no frame id (camera/epoch/sequence)")
+        if not (NAME.fullmatch(camera) and _NUMBER.fullmatch(epoch) and _NUMBER.fullmatch(sequence)):
+            raise MalformedHeaders(f"{text[:120]!r} is no frame id (camera/epoch/sequence)")
+        if max(int(epoch), int(sequence)) >= 1 << 63:
+            raise MalformedHeaders(f"{text!r} has numbers that 64 bits do not hold")
         return FrameId(camera, int(epoch), int(sequence))
 
 

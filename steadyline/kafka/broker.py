@@ -126,7 +126,8 @@ class Reader(Protocol):
 
         With ``since`` each partition begins at its first record whose timestamp is not older (a producer
         that comes back after a crash looks only at the tail); with ``start`` at the offset given, where one
-        is given; with ``until`` it ends before its first record that is not older. Transactions open at the end are waited for, until they are committed or timed out.
+        is given; with ``until`` it ends before its first record that is not older. Transactions open at the
+        end are waited for, until they are committed or timed out.
         Raises BrokerUnavailable during an outage.
         """
         ...

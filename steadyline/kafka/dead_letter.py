@@ -9,18 +9,20 @@ from steadyline.errors import DeadLetterStorm, PoisonMessage
 from steadyline.kafka.broker import Message, Record
 
 ERROR_CHARACTERS = 500
+ADDED = ("reason", "error", "source-topic", "source-partition", "source-offset")
 
 
 def dead_letter(record: Record, error: PoisonMessage, topic: str) -> Message:
     """Return the record's bytes and headers untouched, with the reason and where it came from."""
-    added = {
-        "reason": error.reason,
-        "error": str(error)[:ERROR_CHARACTERS],
-        "source-topic": record.partition.topic,
-        "source-partition": str(record.partition.number),
-        "source-offset": str(record.offset),
-    }
-    headers = record.headers + tuple((name, value.encode()) for name, value in added.items())
+    values = (
+        error.reason,
+        str(error)[:ERROR_CHARACTERS],
+        record.partition.topic,
+        str(record.partition.number),
+        str(record.offset),
+    )
+    added = tuple((name, value.encode()) for name, value in zip(ADDED, values, strict=True))
+    headers = record.headers + added
     return Message(topic, record.key, record.value, headers, record.partition.number)
 
 

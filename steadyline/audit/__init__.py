@@ -1,0 +1,1 @@
+"""The accounting: captured = scored + dropped + dead-lettered + in flight, proven from the topics alone."""

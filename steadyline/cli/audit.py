@@ -1,0 +1,72 @@
+"""``steadyline audit``: proves from the topics alone that every captured frame is accounted for."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from steadyline.audit.gather import Scope, gather
+from steadyline.audit.report import Audit
+from steadyline.errors import InvalidConfiguration
+from steadyline.kafka.client import KafkaBroker
+from steadyline.lifecycle import EXIT_FAILED
+from steadyline.line import Line, load_line, parse_duration
+from steadyline.settings import KafkaSettings, read_settings
+
+NAMED = 20
+
+
+def command(
+    line: Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")] = Path(
+        "line.yaml"
+    ),
+    camera: Annotated[str | None, typer.Option("--camera", help="Only this camera.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only epochs that began within this time, 24h for example.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Consumer group of the scorers; <prefix>.scorer without it.")
+    ] = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help=f"Name every frame at fault, not just {NAMED} of each kind.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Prove that every captured frame was scored, dropped, dead-lettered or is on its way.
+
+    Reads camera-status, scores, dead-letters and the end of frames; exit status 1 when a frame is missing,
+    doubled or out of order.
+    """
+    config = load_line(line)
+    scope = Scope(group or f"{config.topics.prefix}.scorer", _known(config, camera), _moment(since))
+    broker = KafkaBroker(read_settings(KafkaSettings), "steadyline-audit")
+    try:
+        audit = Audit.of(gather(broker, config.kafka_topics(), scope))
+    finally:
+        broker.close()
+    most = None if show_all else NAMED
+    if as_json:
+        print(json.dumps(audit.as_json(most), indent=2))
+    else:
+        audit.show(Console(soft_wrap=True), most)
+    if not audit.is_intact:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _known(config: Line, camera: str | None) -> str | None:
+    known = [item.id for item in config.cameras]
+    if camera is not None and known and camera not in known:
+        raise InvalidConfiguration(f"the line has no camera {camera!r}; it has {', '.join(known)}")
+    return camera
+
+
+def _moment(since: str | None) -> datetime | None:
+    if since is None:
+        return None
+    duration: object = parse_duration(since)
+    if not isinstance(duration, timedelta):
+        raise InvalidConfiguration(f"--since {since!r}: give a number and s, m, h or d, 24h for example")
+    return datetime.now(UTC) - duration

@@ -1,0 +1,102 @@
+"""Dead letters as anyone may read them, and what it takes to replay one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from typing_extensions import override
+
+from steadyline.contracts.frame import FrameId
+from steadyline.errors import MalformedHeaders
+from steadyline.kafka.broker import Message, Record
+from steadyline.kafka.dead_letter import ADDED
+
+REPLAYED_FROM = "replayed-from"
+
+
+class Place(NamedTuple):
+    """Where a record lies on its topic."""
+
+    partition: int
+    offset: int
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.partition}/{self.offset}"
+
+    @staticmethod
+    def parse(text: str) -> "Place | None":
+        """Return the place that ``partition/offset`` names; None when it names none."""
+        partition, _, offset = text.partition("/")
+        if all(part.isascii() and part.isdigit() and len(part) < 19 for part in (partition, offset)):
+            return Place(int(partition), int(offset))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One dead letter; ``frame`` is None when its headers name none, ``replayed_from`` an earlier letter."""
+
+    record: Record
+    place: Place
+    source: Place | None
+    source_topic: str
+    reason: str
+    error: str
+    frame: FrameId | None
+    replayed_from: Place | None
+
+
+def read_letter(record: Record) -> Letter:
+    """Return the letter; whatever its headers lack is empty, for its frame may have been anything."""
+    headers = texts(record)
+    source = Place.parse(f"{headers.get('source-partition')}/{headers.get('source-offset')}")
+    return Letter(
+        record=record,
+        place=place_of(record),
+        source=source,
+        source_topic=headers.get("source-topic", ""),
+        reason=headers.get("reason", "unknown"),
+        error=headers.get("error", ""),
+        frame=frame_of(headers),
+        replayed_from=Place.parse(headers.get(REPLAYED_FROM, "")),
+    )
+
+
+def replay(letter: Letter, topic: str) -> Message:
+    """Return the refused frame as it was: same bytes, key, headers and partition, and where it comes from.
+
+    What the loop added to the headers is taken off again.
+    """
+    headers = list(letter.record.headers)
+    if tuple(name for name, _ in headers[-len(ADDED) :]) == ADDED:
+        del headers[-len(ADDED) :]
+    headers = [(name, value) for name, value in headers if name != REPLAYED_FROM]
+    headers.append((REPLAYED_FROM, str(letter.place).encode()))
+    partition = letter.source.partition if letter.source else None
+    return Message(topic, letter.record.key, letter.record.value, tuple(headers), partition)
+
+
+def replayed(letters: Iterable[Letter], frames: Iterable[Record]) -> set[Place]:
+    """Return the letters that were replayed: a frame on its topic, or a later letter, says so."""
+    marks = [letter.replayed_from for letter in letters]
+    marks += [Place.parse(texts(record).get(REPLAYED_FROM, "")) for record in frames]
+    return {place for place in marks if place is not None}
+
+
+def place_of(record: Record) -> Place:
+    """Return where the record lies."""
+    return Place(record.partition.number, record.offset)
+
+
+def texts(record: Record) -> dict[str, str]:
+    """Return the headers as text, the last of a repeated name; what is no UTF-8 is replaced."""
+    return {name: value.decode(errors="replace") for name, value in record.headers}
+
+
+def frame_of(headers: dict[str, str]) -> FrameId | None:
+    """Return the frame that the headers name, as far as they name one."""
+    try:
+        return FrameId.parse(headers.get("ce_id", ""))
+    except MalformedHeaders:
+        return None
