@@ -30,6 +30,7 @@ class Ingredients:
 
     product: str
     channels: str
+    detector: str
     profile: str
     seed: int
     snapshot_uri: str
@@ -99,7 +100,7 @@ class Banks:
             per_normal=made.per_normal,
             normals_uri=wanted.snapshot_uri,
             normals_digest=wanted.snapshot_digest,
-            recipe={**made.recipe, "profile": wanted.profile},
+            recipe={**made.recipe, "detector": wanted.detector, "profile": wanted.profile},
             acceptance=made.acceptance,
             entries=len(made.entries),
             digest=entries_digest(made.entries),
@@ -192,16 +193,15 @@ def decode_png(data: bytes, channels: str) -> Pictures:
 
 
 def _is_made_of(manifest: BankManifest, wanted: Ingredients) -> bool:
-    return (manifest.normals_digest, manifest.recipe.get("profile")) == (
-        wanted.snapshot_digest,
-        wanted.profile,
-    )
+    made_of = manifest.normals_digest, manifest.recipe.get("detector"), manifest.recipe.get("profile")
+    return made_of == (wanted.snapshot_digest, wanted.detector, wanted.profile)
 
 
 def _ingredients(manifest: BankManifest) -> Ingredients:
     return Ingredients(
         manifest.product,
         manifest.channels,
+        str(manifest.recipe["detector"]),
         str(manifest.recipe["profile"]),
         manifest.seed,
         manifest.normals_uri,

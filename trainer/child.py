@@ -10,10 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 STOP_SECONDS = 20.0
+
+Tell = Callable[[str, int, int], None]  # phase, done, of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,34 @@
-"""``python -m trainer run|fit|evaluate|bank|config``; ``job`` is what ``run`` starts for each training."""
+"""``python -m trainer run|fit|evaluate|bank|config``; ``job`` is what ``run`` starts for each training.
 
+torch takes seconds to import and a gigabyte to hold, and the serving process has no use for it: what needs it
+is imported by the command that needs it.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
-from steadyline.lifecycle import stop_on_signals
+from steadyline.lifecycle import EXIT_FATAL, stop_on_signals
 from steadyline.line import load_line
 from steadyline.settings import (
     KafkaSettings,
     RedisSettings,
+    Settings,
     TelemetrySettings,
     TritonSettings,
     read_settings,
 )
 from steadyline.telemetry import telemetry
+from steadyline.telemetry.logs import configure_logs
+from trainer import child
 from trainer.config import TrainerSettings
 
 app = typer.Typer(
@@ -30,6 +43,7 @@ app.add_typer(bank, name="bank")
 
 LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 Data = Annotated[Path, typer.Option("--data", help="A folder in MVTec layout (train/good, test/…).")]
+IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End with the parent process.")]
 
 
 @app.command()
@@ -53,3 +67,120 @@ def run(line: LineFile) -> None:
         build(around, health) as trainer,
     ):
         trainer.run(stop)
+
+
+@app.command(hidden=True)
+def job(
+    line: LineFile,
+    product: Annotated[str, typer.Option("--product")],
+    work: Annotated[Path, typer.Option("--work", help="Folder of checkpoints.")],
+) -> None:
+    """Carry out the open training of a product; started by ``run``, ends with it."""
+    child.exit_with_parent()
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    from trainer.child_app import carry_out
+
+    settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
+    if not carry_out(load_line(line), product, work, (settings, redis), _tell_parent):
+        raise typer.Exit(EXIT_FATAL)
+
+
+@app.command()
+def fit(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the package; a killed fit resumes from it.")],
+    product: Annotated[str, typer.Option("--product", help="Name of the model.")] = "part",
+    detector: Annotated[str, typer.Option("--detector", help="cobra, …")] = "cobra",
+    profile: Annotated[str, typer.Option("--profile", help="cpu or paper.")] = "cpu",
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the profile's own.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input, pixels.")] = 64,
+    channels: Annotated[str, typer.Option("--channels", help="gray or rgb.")] = "gray",
+    false_alarm_rate: Annotated[float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999)] = 0.01,
+) -> None:
+    """Train on the normals of a folder and write a model package; no server is needed."""
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    from trainer.folder import FolderOrder, fit_folder
+    from trainer.make import Workbench
+
+    kind: Literal["gray", "rgb"] = "rgb" if channels == "rgb" else "gray"
+    order = FolderOrder(data, out, product, detector, profile, steps, seed, size, kind, false_alarm_rate)
+    with _bar() as told:
+        bench = Workbench(out, read_settings(TrainerSettings).serving(), told, SystemClock())
+        card, notes = fit_folder(order, bench)
+    console = Console(soft_wrap=True, highlight=False)
+    for name, value in sorted(card.figures.items()):
+        console.print(f"{name:32} {value:.6g}")
+    for note in notes:
+        console.print(f"[yellow]note[/]: {note}")
+    console.print(f"package: {out}")
+
+
+@bank.command()
+def rebuild(
+    line: LineFile,
+    product: Annotated[list[str] | None, typer.Option("--product", help="This product only.")] = None,
+    is_child: IsChild = False,
+) -> None:
+    """Make the banks in Redis again from the store and the seed, byte for byte."""
+    if is_child:
+        child.exit_with_parent()
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    from trainer.child_app import rebuild_bank
+
+    config, redis = load_line(line), read_settings(RedisSettings)
+    for name in product or list(config.products):
+        with _bar(shown=not is_child) as told:
+            manifest = rebuild_bank(config, name, redis, told)
+        text = (
+            f"{name}: bank v{manifest.version}, {manifest.entries} pseudo-anomalies, sha256 {manifest.digest}"
+        )
+        Console(soft_wrap=True, highlight=False).print(text)
+
+
+@app.command()
+def config() -> None:
+    """Print the effective settings, secrets hidden."""
+    console = Console(highlight=False, soft_wrap=True)
+    kinds: tuple[type[Settings], ...] = (
+        TrainerSettings,
+        KafkaSettings,
+        RedisSettings,
+        TritonSettings,
+        TelemetrySettings,
+    )
+    for kind in kinds:
+        settings = read_settings(kind)
+        prefix = str(settings.model_config.get("env_prefix", ""))
+        for name, value in settings:
+            console.print(f"{prefix}{name}".upper() + f"={value}", markup=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    return run_application(app, argv)
+
+
+def _tell_parent(phase: str, done: int, total: int) -> None:
+    print(child.Progress(phase, done, total).line(), flush=True)
+
+
+@contextmanager
+def _bar(shown: bool = True) -> Iterator[child.Tell]:
+    """Show a progress bar a phase, with the time left."""
+    columns = (
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not shown) as progress:
+        tasks: dict[str, int] = {}
+
+        def told(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = progress.add_task(phase, total=total)
+            progress.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield told

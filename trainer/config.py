@@ -27,6 +27,9 @@ class TrainerSettings(Settings):
     threads: PositiveInt = Field(2, description="CPU threads of one copy.")
     max_batch: PositiveInt = Field(32, description="Largest batch that Triton makes.")
     precision: Literal["FP32", "FP16"] = Field("FP32", description="TensorRT precision, with gpu.")
+    nice: int = Field(
+        5, ge=0, le=19, description="Niceness of a training: how far it stands back for the line beside it."
+    )
     load_seconds: PositiveFloat = Field(60.0, description="Deadline for Triton to load a version.")
 
     def serving(self) -> Serving:

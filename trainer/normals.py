@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from steadyline.prepare import prepare
-
 from steadyline.errors import InvalidConfiguration, PoisonMessage
 from steadyline.line import PictureSection, Product
 from steadyline.picture import PictureLimits, decode, inspect
+from steadyline.prepare import prepare
 from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.reservoir import Normal

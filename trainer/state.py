@@ -67,4 +67,5 @@ class ProductState:
         live = self._event.live()
         if live is not None:
             metrics.CLEAN_AUROC.set(live.figures.get("clean_auroc", 0.0), product=self.product)
-            metrics.ATTACKED_AUROC.set(live.figures.get("attacked_auroc", 0.0), product=self.product)
+            attacked = [value for name, value in live.figures.items() if name.startswith("pgd_auroc_")]
+            metrics.ATTACKED_AUROC.set(min(attacked, default=0.0), product=self.product)

@@ -11,12 +11,14 @@ from tests.support.parts import good_parts
 from trainer.fit import FitSettings, Trained, make_pseudo_anomalies, train
 from trainer.pseudo.entry import in_memory
 
-STEPS = 60
-SETTINGS = FitSettings(profile="cpu", seed=3, steps=STEPS, overrides={"batch": 8, "attack_steps": 2})
+STEPS = 50
+SETTINGS = FitSettings(
+    profile="cpu", seed=3, steps=STEPS, overrides={"batch": 8, "attack_steps": 2, "shape.width": 8}
+)
 
 
 def small_training(checkpoints: Path | None) -> Trained:
-    """Train on made-up parts; half a minute at most."""
+    """Train on made-up parts; seconds."""
     normals = good_parts(24)
     bank = in_memory(make_pseudo_anomalies(normals, SETTINGS))
     return train(normals, bank, SETTINGS, lambda step, total, message: None, checkpoints)

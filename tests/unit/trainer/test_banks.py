@@ -61,7 +61,7 @@ def a_snapshot(count: int = 30) -> Snapshot:
 def ingredients(store: Store, snapshot: Snapshot) -> Ingredients:
     data = snapshot.pack()
     uri = store.put(f"snapshots/cell/{sha256(data)}", data)
-    return Ingredients("cell", "gray", "cpu", 0, uri, sha256(data))
+    return Ingredients("cell", "gray", "cobra", "cpu", 0, uri, sha256(data))
 
 
 def test_a_bank_is_made_once_and_then_read(store: Store) -> None:

@@ -3,6 +3,7 @@
 from torch import Tensor
 from typing_extensions import override
 
+from trainer.detectors.cobra.fold import folded
 from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Score, Shape
@@ -18,7 +19,7 @@ class CobraServed(Served):
 
     def __init__(self, shape: Shape, score: Score, channels: int) -> None:
         super().__init__()
-        self.network = Network(shape, channels)
+        self.network = folded(Network(shape, channels))
         self.memory = Memory(score, shape.embedding)
         self._memory_weight = score.weight
 

@@ -1,7 +1,5 @@
 """The training itself: pairs, adversaries, one step of the optimizer, the average, the guard."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +7,7 @@ from torch import Tensor, nn
 
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.cobra.batch import Batch, Pairs
+from trainer.detectors.cobra.fold import folded
 from trainer.detectors.cobra.guard import SLACK, Guard
 from trainer.detectors.cobra.loss import contrastive_loss
 from trainer.detectors.cobra.memory import Memory
@@ -49,7 +48,6 @@ class Training:
             grid = network.features(torch.zeros(1, channels, side, side)).shape[2]
         self._guard = Guard(self.normals, given.bank, plan.seed)
         self._pairs = Pairs(self.normals, self._guard.rest_of_bank(), grid, plan.profile.light)
-        self._attacked = Attacked(network, plan.profile)
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> CobraServed:
         """Train to the end and return the served module; resumes from the newest checkpoint."""
@@ -73,9 +71,8 @@ class Training:
         """Return the average as it would be served, with a memory of its own embeddings of the normals."""
         channels = self.normals.shape[1]
         served = CobraServed(self._profile.shape, self._profile.score, channels).eval()
-        served.network.load_state_dict(self.state.average.state_dict())
-        for parameter in served.parameters():
-            parameter.requires_grad_(False)
+        assert isinstance(self.state.average, Network)
+        served.network = folded(self.state.average)
         fill_memory(served.memory, served.network, self.normals, self._plan.seed)
         return served.to(memory_format=torch.channels_last)
 
@@ -87,8 +84,7 @@ class Training:
         batch = self._pairs.draw(plan.seed, state.step, profile.batch, profile.rows_per_pair)
         random = torch.Generator().manual_seed((plan.seed << 32) + state.step)
         size = epsilon(profile, state.step, plan.steps)
-        with _frozen(self._network):
-            attacked = [self._attacked.view(each, batch, size, random) for each in profile.adversaries]
+        attacked = self._attacks(batch, size, random)
         loss = self._loss(batch, attacked)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -96,6 +92,11 @@ class Training:
         state.optimizer.step()
         state.follow(profile.average)
         return float(loss.detach())
+
+    def _attacks(self, batch: Batch, size: float, random: torch.Generator) -> list[Tensor]:
+        """The network is in eval mode while it is attacked, and only the input has a gradient."""
+        attacked = Attacked(folded(self._network), self._profile)
+        return [attacked.view(each, batch, size, random) for each in self._profile.adversaries]
 
     def _loss(self, batch: Batch, attacked: list[Tensor]) -> Tensor:
         profile, weights = self._profile, self._profile.weights
@@ -143,17 +144,3 @@ def fill_memory(memory: Memory, network: Network, normals: Tensor, seed: int) ->
     every = torch.cat(found)
     chosen = torch.randperm(len(every), generator=random)[:MEMORY_ROWS]
     memory.remember(every[chosen.sort().values])
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Eval mode and no gradients of the weights: the attack differentiates the input only."""
-    network.eval()
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.train()
-        for parameter in network.parameters():
-            parameter.requires_grad_(True)

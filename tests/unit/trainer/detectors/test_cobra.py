@@ -1,21 +1,14 @@
 """COBRA trains, resumes, and is served as the contract says."""
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from tests.support.eventually import eventually
 from tests.support.fitting import STEPS, small_training
 from tests.support.parts import defective_parts, good_parts
 from trainer.auroc import auroc
+from trainer.detectors.cobra.profile import SWITCHES
 from trainer.export import export
 from trainer.fit import FitSettings, Trained, fit, rebuild
 
@@ -37,23 +30,6 @@ def test_it_tells_defective_parts_from_good_ones_it_never_saw(trained: Trained) 
     assert heat.shape == (60, 8, 8)
     cells = torch.from_numpy(masks).float().reshape(30, 8, 4, 8, 4).mean((2, 4)) > 0.5
     assert heat[30:][cells].mean() > heat[30:][~cells].mean()
-
-
-def test_a_training_killed_with_kill_9_resumes_to_the_very_same_weights(
-    tmp_path: Path, trained: Trained
-) -> None:
-    command = [sys.executable, "-m", "tests.support.fitting", str(tmp_path / "kept"), str(tmp_path / "out")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    first = subprocess.Popen(command, env=environment)
-    eventually(lambda: (tmp_path / "kept" / "checkpoint.json").exists(), within=120)
-    os.kill(first.pid, signal.SIGKILL)
-    assert first.wait() == -signal.SIGKILL
-    assert not (tmp_path / "out").exists()
-    subprocess.run(command, env=environment, check=True)
-    resumed, uninterrupted = load((tmp_path / "out").read_bytes()), load(trained.weights())
-    assert resumed.keys() == uninterrupted.keys()
-    for name, tensor in uninterrupted.items():
-        assert torch.equal(resumed[name], tensor), name
 
 
 def test_the_recipe_and_the_weights_rebuild_the_model(trained: Trained) -> None:
@@ -82,8 +58,9 @@ def test_figures_of_a_training_need_no_label(trained: Trained) -> None:
     assert 0 <= trained.figures["guard_auroc"] <= 1
 
 
-@pytest.mark.parametrize("profile", ["cpu", "paper"])
-@pytest.mark.parametrize("switch", ["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"])
+@pytest.mark.parametrize(
+    ("profile", "switch"), [*(("cpu", switch) for switch in SWITCHES), ("paper", "mean")]
+)
 def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None:
     small: dict[str, float | int | str | bool] = {
         "shape.width": 4,

@@ -1,0 +1,31 @@
+"""A training that is killed goes on from its checkpoint, and nobody can tell by its weights."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load
+
+from tests.support.eventually import eventually
+from tests.support.fitting import small_training
+
+
+def test_a_training_killed_with_kill_9_resumes_to_the_very_same_weights(
+    tmp_path: Path,
+) -> None:
+    torch.set_num_threads(1)
+    command = [sys.executable, "-m", "tests.support.fitting", str(tmp_path / "kept"), str(tmp_path / "out")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(command, env=environment)
+    eventually(lambda: (tmp_path / "kept" / "checkpoint.json").exists(), within=120)
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    subprocess.run(command, env=environment, check=True)
+    resumed, uninterrupted = load((tmp_path / "out").read_bytes()), load(small_training(None).weights())
+    assert resumed.keys() == uninterrupted.keys()
+    for name, tensor in uninterrupted.items():
+        assert torch.equal(resumed[name], tensor), name

@@ -1,0 +1,90 @@
+"""``fit`` on a folder in MVTec layout, without a server: the same training and package as on a line."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import GateSection, PictureSection
+from steadyline.package import Card, sha256, write_package
+from steadyline.store import Store
+from trainer.banks import Banks, Ingredients
+from trainer.jobs import JobSpec
+from trainer.make import Materials, Workbench, make_package
+from trainer.normals import from_folder
+from trainer.pseudo_maker import pseudo_maker
+from trainer.snapshot import make_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOrder:
+    """What to train on a folder."""
+
+    data: Path
+    out: Path
+    product: str
+    detector: str
+    profile: str
+    steps: int | None
+    seed: int
+    size: int
+    channels: Literal["gray", "rgb"]
+    false_alarm_rate: float
+
+
+def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, ...]]:
+    """Write the package to ``order.out``; returns its card and what a person should be told.
+
+    A killed fit goes on from its checkpoint when it is started again with the same order.
+    Raises InvalidConfiguration when the folder, the detector or the profile is wrong.
+    """
+    pictures = PictureSection(size=order.size, channels=order.channels)
+    snapshot = make_snapshot(from_folder(order.data, pictures))
+    packed = snapshot.pack()
+    spec = _spec(order, bench, sha256(packed))
+    work = order.out / ".work"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
+    made_of = Ingredients(
+        spec.product,
+        spec.channels,
+        spec.detector,
+        spec.profile,
+        spec.seed,
+        spec.snapshot_uri,
+        spec.snapshot_digest,
+    )
+    kept = Store(f"file://{work.resolve()}")
+    manifest, entries = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock).ensure(
+        made_of, snapshot
+    )
+    made = make_package(
+        Materials(spec, snapshot, manifest, entries), replace(bench, checkpoints=work / spec.digest()[:16])
+    )
+    write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
+    shutil.rmtree(work, ignore_errors=True)
+    return made.card, made.notes
+
+
+def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:
+    return JobSpec(
+        product=order.product,
+        version=1,
+        why="fit on a folder",
+        detector=order.detector,
+        profile=order.profile,
+        steps=order.steps,
+        seed=order.seed,
+        size=order.size,
+        channels=order.channels,
+        false_alarm_rate=order.false_alarm_rate,
+        gate=GateSection(),
+        snapshot_uri=order.data.absolute().as_uri(),
+        snapshot_digest=digest,
+        live=None,
+        ordered_at=bench.clock.now(),
+    )

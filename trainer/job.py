@@ -1,0 +1,115 @@
+"""The child's work: bank, training, package, and both models measured on the same frames."""
+
+from dataclasses import dataclass
+
+from steadyline.bank.entry import Bank
+from steadyline.clock import Clock
+from steadyline.errors import ContractBroken, InvalidConfiguration, PackageRejected
+from steadyline.package import (
+    Card,
+    load_package,
+    package_key,
+    read_card,
+    read_package,
+    sha256,
+    write_package,
+)
+from steadyline.store import Store
+from steadyline.telemetry.logs import get_logger
+from trainer.banks import Banks, Ingredients, KnownFrames, held_out_frames
+from trainer.jobs import Figures, JobFailure, JobResult, Jobs, JobSpec
+from trainer.make import Materials, Workbench, make_package
+from trainer.measure import figures_of, measure, rebuilt
+from trainer.pseudo_maker import pseudo_maker
+from trainer.snapshot import Snapshot, unpack
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """What the child is connected to."""
+
+    store: Store
+    bank: Bank
+    clock: Clock
+
+
+def run_job(product: str, at: Connections, bench: Workbench) -> bool:
+    """Carry out the product's open order and write down what came of it; False when it cannot succeed.
+
+    What is there already (a checkpoint, a finished package) is not made again. Raises Transient when the
+    store or Redis is away: the parent starts the job again.
+    """
+    jobs = Jobs(at.store, product)
+    spec = jobs.spec()
+    if spec is None or jobs.result(spec.version) is not None:
+        return True
+    try:
+        jobs.finish(_carry_out(spec, at, bench))
+    except (InvalidConfiguration, ContractBroken, PackageRejected) as error:
+        log.error("training_failed", product=product, version=spec.version, error=str(error))
+        jobs.fail(JobFailure(version=spec.version, reason=error.reason, message=str(error)))
+        return False
+    return True
+
+
+def _carry_out(spec: JobSpec, at: Connections, bench: Workbench) -> JobResult:
+    snapshot = _snapshot(spec, at.store)
+    banks = Banks(at.bank, at.store, pseudo_maker(bench.told), at.clock)
+    made_of = Ingredients(
+        spec.product,
+        spec.channels,
+        spec.detector,
+        spec.profile,
+        spec.seed,
+        spec.snapshot_uri,
+        spec.snapshot_digest,
+    )
+    manifest, entries = banks.ensure(made_of, snapshot)
+    known = held_out_frames(entries, snapshot, spec.channels)
+    folder = package_key(spec.product, spec.version)
+    card, notes = _finished(spec, at.store, folder), ["the package was there already"]
+    if card is None:
+        made = make_package(Materials(spec, snapshot, manifest, entries), bench)
+        card, notes = made.card, list(made.notes)
+        write_package(at.store, folder, made.files)
+    for note in notes:
+        log.info("training_note", product=spec.product, version=spec.version, note=note)
+    live = _measure_live(spec, at.store, known, bench)
+    return JobResult(
+        version=spec.version,
+        package=read_package(at.store, folder),
+        candidate=figures_of(card, spec.gate),
+        live_version=None if spec.live is None else spec.live.version,
+        live=live,
+        notes=notes,
+    )
+
+
+def _snapshot(spec: JobSpec, store: Store) -> Snapshot:
+    data = store.get(spec.snapshot_uri)
+    if sha256(data) != spec.snapshot_digest:
+        raise PackageRejected(f"{spec.snapshot_uri} does not match the digest of the order")
+    return unpack(data)
+
+
+def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:
+    """Return the card of this very order's package, if it was finished before."""
+    try:
+        card = read_card(load_package(store, read_package(store, folder)))
+    except PackageRejected:
+        return None
+    return card if card.lineage.get("order") == spec.digest() else None
+
+
+def _measure_live(spec: JobSpec, store: Store, known: KnownFrames, bench: Workbench) -> Figures | None:
+    """Return the live model's figures on the candidate's frames; None without one that can see them."""
+    if spec.live is None:
+        return None
+    files = load_package(store, spec.live.package)
+    card = read_card(files)
+    if (card.size, card.channels) != (spec.size, spec.channels):
+        log.warning("live_model_sees_other_frames", product=spec.product, version=card.version)
+        return None
+    return measure(rebuilt(card, files), known, spec.gate, lambda done, of: bench.told("measure", done, of))
