@@ -50,6 +50,7 @@ def test_cameras_run_to_their_end_and_every_account_closes(plant: Plant) -> None
         """
         id: c1, product: part, source: "synthetic:?fps=100&limit=60&size=64&seed=5"
         id: c2, product: part, source: "folder:./hostile?fps=50", when_behind: block
+        id: c3, product: part, source: "folder:./hostile?fps=50&check=false", when_behind: block
         """,
         "{picture: {max_bytes: 200000, max_pixels: 100000}}",
     )
@@ -70,6 +71,9 @@ def test_cameras_run_to_their_end_and_every_account_closes(plant: Plant) -> None
     assert [frame.content_type for frame in passed] == ["image/png", "image/jpeg"]
     made = [frame for frame in plant.frames() if frame.id.camera == "c1"]
     assert_rendered(made)
+    plant.assert_accounts_closed("c3")
+    drilled = [frame.picture for frame in plant.frames() if frame.id.camera == "c3"]
+    assert drilled == list(files.values()), "a drill delivers poison unchecked"
 
 
 def assert_rendered(frames: list[Frame]) -> None:
@@ -85,20 +89,14 @@ def assert_rendered(frames: list[Frame]) -> None:
     assert len({frame.traceparent for frame in frames}) == len(frames)
 
 
-def test_drills_deliver_poison_to_the_topic_unchecked(plant: Plant) -> None:
-    files = fill_with_good_and_hostile(plant.home / "hostile")
-    plant.describe('id: c1, product: part, source: "folder:./hostile?fps=50&check=false"')
-    plant.create_topics()
-    assert plant.start().wait() == 0
-    plant.assert_accounts_closed("c1")
-    assert [frame.picture for frame in plant.frames()] == list(files.values())
-
-
-def test_sigterm_publishes_what_was_captured_and_closes_the_account(plant: Plant) -> None:
+def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: Plant) -> None:
     plant.describe('id: c1, product: part, source: "synthetic:?fps=200&size=64&distinct=20"')
     plant.create_topics()
     running = plant.start()
     plant.eventually_status("c1", state="up")
+    second = plant.start("--camera", "c1")
+    assert second.wait() == 2
+    assert "run by another process" in second.text()
     assert running.stop() == 0
     (final,) = plant.assert_accounts_closed("c1")
     assert (final.reason, final.published) == ("stopped", final.captured)
@@ -141,17 +139,6 @@ def test_frozen_dark_and_bright_cameras_are_told_apart(plant: Plant) -> None:
     assert running.stop() == 0
     (missing,) = plant.assert_accounts_closed("c4")
     assert missing.captured == 0
-
-
-def test_two_processes_cannot_run_the_same_camera(plant: Plant) -> None:
-    plant.describe('id: c1, product: part, source: "synthetic:?fps=20&size=64"')
-    plant.create_topics()
-    running = plant.start()
-    plant.eventually_status("c1", state="up")
-    second = plant.start("--camera", "c1")
-    assert second.wait() == 2
-    assert "run by another process" in second.text()
-    assert running.stop() == 0
 
 
 def test_missing_topics_end_the_process_with_what_to_do(plant: Plant) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from steadyline.audit.gather import Scope, gather
+from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.score import Score
 from steadyline.kafka.broker import Message, Record
@@ -206,6 +208,10 @@ class Floor:
         )
         return str(identity)
 
+    def until_scored(self, count: int, within: float = 60.0) -> None:
+        """Wait until ``count`` frames are accounted for."""
+        eventually(lambda: self.read() >= count, within, f"{count} frames accounted for")
+
     def flush(self) -> None:
         """Wait until everything sent is on the topic."""
         assert self._publisher.flush(timedelta(seconds=30))
@@ -254,6 +260,21 @@ class Floor:
             doubled=sorted(name for name, count in seen.items() if count > 1),
             out_of_order=out_of_order,
         )
+
+    def assert_audit_intact(self) -> None:
+        """Publish each camera's final account, and let the audit prove it from the topics alone."""
+        for camera, count in self._sent.sequences.items():
+            status = CameraStatus(
+                camera=camera, product=self.product, epoch=EPOCH, at=datetime.now(UTC), state="ended",
+                reason="ended", sequence=count, captured=count, published=count, pending=0,
+            )  # fmt: skip
+            key = f"{camera}/{EPOCH}"
+            headers = status.headers("test", key, status.at)
+            self.write(Message(self.topics.camera_status.name, key.encode(), status.encode(), headers))
+        gathered = gather(self.broker, self.topics, Scope(f"{self.line.topics.prefix}.scorer"))
+        accounts = gathered.accounts()
+        assert len(accounts) == len(self._sent.sequences)
+        assert [account for account in accounts if not account.is_intact or account.in_flight] == []
 
     def assert_scores_true(self, gains: dict[int, float]) -> None:
         """Check each score against the version that it names: score, threshold, verdict, evidence."""

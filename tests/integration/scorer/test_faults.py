@@ -1,0 +1,146 @@
+"""Bad days on real servers: each ends with every frame scored once, in order."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from steadyline.lifecycle import EXIT_OK
+from steadyline.servers import Addresses, LocalStack
+from tests.integration.scorer.floor import Floor
+from tests.support.eventually import eventually
+from tests.support.models import Contrast
+from tests.support.servers import OwnStack
+
+pytestmark = pytest.mark.servers
+
+
+def in_service(floor: Floor, version: int = 1) -> None:
+    """Put a version in service."""
+    model = Contrast(gain=version)
+    floor.serve(version, model)
+    floor.announce(version, model)
+
+
+def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: Floor) -> None:
+    in_service(floor)
+    scorers = {name: floor.start(name) for name in ("a", "b")}
+    scorers["a"].until_ready()
+    sent = 0
+    for victim in ("a", "b", "a", "b"):
+        floor.send(400)
+        floor.until_scored(sent + 120)  # in the middle of it: a transaction every 25 ms
+        sent += 400
+        scorers[victim].kill()
+        scorers[victim] = floor.start(victim)
+    floor.until_accounted(90).assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert [scorer.stop() for scorer in scorers.values()] == [EXIT_OK, EXIT_OK]
+    floor.assert_audit_intact()
+
+
+def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: Floor) -> None:
+    in_service(floor)
+    first = floor.start("a")
+    first.until_ready()
+    floor.send(300)
+    second = floor.start("b")
+    floor.send(300)
+    second.until_ready()
+    third = floor.start("c")
+    floor.send(300)
+    third.until_ready()
+    floor.send(300)
+    assert first.stop() == EXIT_OK
+    floor.send(300)
+    assert second.stop() == EXIT_OK
+    floor.send(300)
+    floor.until_accounted(90).assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert third.stop() == EXIT_OK
+    floor.assert_audit_intact()
+
+
+def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floor) -> None:
+    in_service(floor, 1)
+    scorers = [floor.start("a"), floor.start("b")]
+    for scorer in scorers:
+        scorer.until_ready()
+    for version in range(2, 22):
+        floor.send(60)
+        in_service(floor, version)
+
+        def is_used(wanted: int = version) -> bool:
+            floor.send(8)
+            return all(scorer.metric("scorer_model_version") == wanted for scorer in scorers)
+
+        eventually(is_used, 20)
+    floor.until_accounted().assert_intact()
+    floor.assert_scores_true({version: float(version) for version in range(1, 22)})
+    assert {score.model_version for score in floor.scores()} >= set(range(2, 21))
+    assert sum(scorer.metric("scorer_inference_failures_total") for scorer in scorers) == 0
+    assert [scorer.stop() for scorer in scorers] == [EXIT_OK, EXIT_OK]
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, addresses: Addresses, own_stack: OwnStack) -> Iterator[tuple[Floor, LocalStack]]:
+    """A floor whose Triton may be killed."""
+    stack = own_stack("triton")
+    own = stack.addresses
+    mixed = replace(
+        addresses,
+        triton_grpc=own.triton_grpc,
+        triton_http=own.triton_http,
+        triton_admin_key=own.triton_admin_key,
+        triton_repository=own.triton_repository,
+    )
+    floor = Floor(tmp_path, mixed)
+    yield floor, stack
+    floor.close()
+
+
+def stub_of(pid: int) -> int:
+    """Return the process that serves the model: the newest child of Triton."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children += (task / "children").read_text().split()
+    stubs = [int(child) for child in children if "stub" in Path(f"/proc/{child}/cmdline").read_text()]
+    return max(stubs)
+
+
+def test_triton_killed_and_its_model_killed_hold_frames_until_they_are_back(
+    fragile: tuple[Floor, LocalStack],
+) -> None:
+    floor, stack = fragile
+    in_service(floor)
+    scorer = floor.start("a")
+    scorer.until_ready()
+    model = f"model:{floor.product}"
+
+    floor.send(400)
+    floor.until_scored(60)
+    stack.triton.kill9()
+    floor.send(100)
+    eventually(lambda: scorer.readiness() == {model: "inference_unavailable"}, 20)
+    stack.triton.restart()
+    assert scorer.readiness()  # the server is ready, and has no model: only the canary knows
+    floor.triton.load(floor.product)
+    floor.until_accounted().assert_intact()
+    scorer.until_ready()
+
+    os.kill(stub_of(stack.triton.pid), signal.SIGKILL)
+    floor.send(100)
+    eventually(lambda: model in scorer.readiness(), 20)
+    assert floor.triton.is_server_ready()  # Triton itself has not noticed
+    (Path(floor.addresses.triton_repository) / floor.product / "1" / "model.onnx").touch()
+    floor.triton.load(floor.product)
+    floor.until_accounted().assert_intact()
+    scorer.until_ready()
+
+    floor.assert_scores_true({1: 1.0})
+    assert scorer.metric("scorer_inference_failures_total") > 0
+    assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact()
