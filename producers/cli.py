@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from steadyline.kafka.client import KafkaBroker
 
 from producers.app import Surroundings, build
 from producers.config import ProducersSettings
 from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
+from steadyline.kafka.client import KafkaBroker
 from steadyline.lifecycle import stop_on_signals
 from steadyline.line import load_line
 from steadyline.settings import KafkaSettings, TelemetrySettings, read_settings

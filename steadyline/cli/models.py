@@ -169,13 +169,14 @@ def _row(model: Model) -> dict[str, object]:
 
 
 def _cells(model: Model) -> tuple[str, ...]:
-    clean, attacked = (model.figures.get(name) for name in ("clean_auroc", "attacked_auroc"))
+    clean = model.figures.get("clean_auroc")
+    attacked = [value for name, value in model.figures.items() if name.startswith("pgd_auroc_")]
     return (
         str(model.version),
         f"[bold green]{model.state}[/]" if model.state == "live" else model.state,
         model.detector,
         "–" if clean is None else f"{clean:.3f}",
-        "–" if attacked is None else f"{attacked:.3f}",
+        "–" if not attacked else f"{min(attacked):.3f}",
         model.trained_at.strftime("%Y-%m-%d %H:%M"),
         model.reason,
     )

@@ -78,7 +78,8 @@ def show(summary: Mapping[str, Any], console: Console) -> None:
     console.print(
         f"captured {numbers['captured']} = scored {numbers['scored']} + dropped {numbers['dropped']} "
         f"+ dead-lettered {numbers['dead_lettered']} + in flight {numbers['in_flight']}   "
-        f"missing {numbers['missing']} · doubled {numbers['doubled']} · out of order {numbers['out_of_order']}"
+        f"missing {numbers['missing']} · doubled {numbers['doubled']} "
+        f"· out of order {numbers['out_of_order']}"
     )
     swap = summary["swap"]
     console.rule("swap")

@@ -27,7 +27,7 @@ VENDORS = {
     "s3fs": (),
     "structlog": ("steadyline/telemetry/logs.py",),
     "tritonclient": ("steadyline/triton.py",),
-    "yaml": ("steadyline/line.py",),
+    "yaml": ("steadyline/places.py",),
 }
 
 # Who reads the environment: command lines and settings; the demo hands its own on to its children.
