@@ -115,8 +115,8 @@ class Product(_Section):
 class CameraSection(_Section):
     """One camera."""
 
-    id: Name
-    product: Name
+    id: Name = Field(description="Name of the camera, unique in the line.")
+    product: Name = Field(description="What it looks at: one of the products.")
     source: str = Field(description="folder:, video:, rtsp://, usb: or synthetic: with options after '?'.")
     when_behind: WhenBehind = Field("drop_oldest", description="What to do when the broker cannot keep up.")
     encode: str = Field(
@@ -127,15 +127,17 @@ class CameraSection(_Section):
 class Line(_Section):
     """One production line."""
 
-    line: Name
+    line: Name = Field(description="Name of the line; part of every message's source.")
     topics: TopicSection = TopicSection()
     store: str = Field(
         "file://./var/store",
         pattern=r"^[a-z][a-z0-9+]*://.+",
         description="fsspec address of the store; a relative file:// is taken from the line file's folder.",
     )
-    products: dict[Name, Product] = Field(min_length=1)
-    cameras: list[CameraSection] = Field(default_factory=list)
+    products: dict[Name, Product] = Field(min_length=1, description="Name → what its frames must be.")
+    cameras: list[CameraSection] = Field(
+        default_factory=list, description="The cameras; where any is listed, a frame of another is refused."
+    )
 
     @model_validator(mode="after")
     def _check_cameras(self) -> "Line":

@@ -17,14 +17,14 @@ class CameraStatus(JsonMessage):
 
     TYPE: ClassVar[str] = "com.steadyline.camera-status.v1"
 
-    camera: str
-    product: str
-    epoch: int = Field(ge=1)
-    at: AwareDatetime
-    state: CameraState
+    camera: str = Field(description="Camera of the line file.")
+    product: str = Field(description="Product that the camera looks at.")
+    epoch: int = Field(ge=1, description="The run these counts are of: its start, in ns since 1970.")
+    at: AwareDatetime = Field(description="When this was said.")
+    state: CameraState = Field(description="What the camera does now; ended closes the account.")
     reason: str = Field(description="One word saying why the camera is in this state.")
     sequence: int = Field(ge=0, description="The last captured frame that the counts include.")
-    captured: int = Field(ge=0)
+    captured: int = Field(ge=0, description="Frames captured, dropped ones included.")
     published: int = Field(ge=0, description="Acknowledged by the broker.")
     pending: int = Field(
         ge=0, description="Captured, neither acknowledged nor dropped: queued, spooled, in flight."

@@ -14,9 +14,9 @@ Verdict = Literal["normal", "anomalous"]
 class Peak(Part):
     """The highest cell of the map, in fractions of the frame: (0, 0) is the top left corner."""
 
-    x: float = Field(ge=0, le=1)
-    y: float = Field(ge=0, le=1)
-    value: float
+    x: float = Field(ge=0, le=1, description="From the left edge.")
+    y: float = Field(ge=0, le=1, description="From the top edge.")
+    value: float = Field(description="The map's value there.")
 
 
 class Score(JsonMessage):
@@ -25,21 +25,21 @@ class Score(JsonMessage):
     TYPE: ClassVar[str] = "com.steadyline.score.v1"
 
     frame: str = Field(description="Frame id, camera/epoch/sequence.")
-    camera: str
-    product: str
-    captured_at: AwareDatetime
-    scored_at: AwareDatetime
-    model_version: int = Field(ge=1)
+    camera: str = Field(description="Camera of the line file.")
+    product: str = Field(description="Product that the camera looks at.")
+    captured_at: AwareDatetime = Field(description="When the frame was captured.")
+    scored_at: AwareDatetime = Field(description="When its score was known.")
+    model_version: int = Field(ge=1, description="Version of the model that was asked.")
     score: float = Field(description="Raw score; high is anomalous.")
     p_value: float = Field(
         gt=0, le=1, description="Conformal, against held-out normals of the camera or product."
     )
-    threshold: float
-    threshold_version: int = Field(ge=1)
-    verdict: Verdict
+    threshold: float = Field(description="A score above it is anomalous.")
+    threshold_version: int = Field(ge=1, description="Version of the threshold within the model's version.")
+    verdict: Verdict = Field(description="What follows from score and threshold.")
     peak: Peak
-    source_partition: int = Field(ge=0)
-    source_offset: int = Field(ge=0)
+    source_partition: int = Field(ge=0, description="Partition of the frame on its topic.")
+    source_offset: int = Field(ge=0, description="Offset of the frame on its topic.")
     picture_uri: str | None = Field(None, description="The frame in the store, when kept.")
     map_uri: str | None = Field(None, description="The map in the store (PNG), when kept.")
 
