@@ -4,6 +4,7 @@ torch takes seconds to import and a gigabyte to hold, and the serving process ha
 is imported by the command that needs it.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
-from steadyline.lifecycle import EXIT_FATAL, stop_on_signals
+from steadyline.lifecycle import EXIT_FAILED, EXIT_FATAL, stop_on_signals
 from steadyline.line import load_line
 from steadyline.settings import (
     KafkaSettings,
@@ -30,6 +31,7 @@ from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import configure_logs
 from trainer import child
 from trainer.config import TrainerSettings
+from trainer.progress import ProgressLines
 
 app = typer.Typer(
     name="trainer",
@@ -116,6 +118,49 @@ def fit(
     console.print(f"package: {out}")
 
 
+@app.command()
+def evaluate(
+    data: Data,
+    model: Annotated[Path, typer.Option("--model", help="A model package, as fit wrote it.")],
+    other: Annotated[
+        Path | None, typer.Option("--other", help="A second package: its attacks must do less harm.")
+    ] = None,
+    pgd_steps: Annotated[
+        list[int] | None, typer.Option("--pgd-steps", min=1, help="Steps of the attack; 20 and 100.")
+    ] = None,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of each attack.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks of the figures.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Write a one-page HTML report to this file.")
+    ] = None,
+) -> None:
+    """Measure a package on a folder: clean, corrupted and attacked; exit status 1 when a check fails."""
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    from trainer.evaluate import EvaluationSettings
+    from trainer.folder import EvaluationOrder, evaluate_folder
+    from trainer.report import is_believable, show, write_report
+
+    steps = tuple(sorted(set(pgd_steps))) if pgd_steps else (20, 100)
+    checked = 0 if quick else EvaluationSettings().checked
+    settings = EvaluationSettings(steps=steps, restarts=restarts, checked=checked, seed=seed)
+    with _bar() as told:
+        found, card = evaluate_folder(
+            EvaluationOrder(data, model, other, settings),
+            lambda step, total, message: told("evaluate", step, total),
+        )
+    if as_json:
+        print(json.dumps(found.figures, indent=1))
+    else:
+        show(found, Console(soft_wrap=True, highlight=False))
+    if page is not None:
+        write_report(page, found, card, data)
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"report: {page}")
+    if not is_believable(found):
+        raise typer.Exit(EXIT_FAILED)
+
+
 @bank.command()
 def rebuild(
     line: LineFile,
@@ -167,7 +212,7 @@ def _tell_parent(phase: str, done: int, total: int) -> None:
 
 @contextmanager
 def _bar(shown: bool = True) -> Iterator[child.Tell]:
-    """Show a progress bar a phase, with the time left."""
+    """Show a progress bar a phase, with the time left; where nobody watches, a line now and then."""
     columns = (
         TextColumn("{task.description:>10}"),
         BarColumn(),
@@ -175,12 +220,17 @@ def _bar(shown: bool = True) -> Iterator[child.Tell]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=sys.stderr), disable=not shown) as progress:
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as progress:
         tasks: dict[str, int] = {}
+        lines = ProgressLines(SystemClock())
 
         def told(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase, total=total)
             progress.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
+            line = lines.line(phase, done, total)
+            if shown and not console.is_terminal and line is not None:
+                print(line, file=sys.stderr, flush=True)
 
         yield told

@@ -1,4 +1,4 @@
-"""``fit`` on a folder in MVTec layout, without a server: the same training and package as on a line."""
+"""``fit`` and ``evaluate`` on a folder in MVTec layout, without a server: the same code as on a line."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -8,9 +8,13 @@ from typing import Literal
 from steadyline.bank.memory import MemoryBank
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import GateSection, PictureSection
-from steadyline.package import Card, sha256, write_package
+from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, sha256, write_package
 from steadyline.store import Store
 from trainer.banks import Banks, Ingredients
+from trainer.dataset import Preparation, TestSet, read_test
+from trainer.detectors.protocol import Progress, Served
+from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
+from trainer.fit import rebuild
 from trainer.jobs import JobSpec
 from trainer.make import Materials, Workbench, make_package
 from trainer.normals import from_folder
@@ -68,6 +72,40 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
     write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
     shutil.rmtree(work, ignore_errors=True)
     return made.card, made.notes
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOrder:
+    """What to evaluate; ``other`` is a second package whose attacks are tried on the first."""
+
+    data: Path
+    model: Path
+    other: Path | None
+    settings: EvaluationSettings
+
+
+def evaluate_folder(order: EvaluationOrder, told: Progress) -> tuple[Evaluation, Card]:
+    """Return the evaluation of a package on the test pictures of a folder, and its card.
+
+    Raises PackageRejected when a package is incomplete or does not match its digests, InvalidConfiguration
+    when the folder is wrong.
+    """
+    card, module = open_package(order.model)
+    other = None if order.other is None else open_package(order.other)[1]
+    return evaluate(module, read_test_set(order.data, card), order.settings, told, other), card
+
+
+def open_package(folder: Path) -> tuple[Card, Served]:
+    """Return the card and the torch module of a package; raises PackageRejected."""
+    store = Store(f"file://{folder.resolve()}")
+    files = load_package(store, read_package(store, ""))
+    card = read_card(files)
+    return card, rebuild(dict(card.recipe), files[WEIGHTS])
+
+
+def read_test_set(data: Path, card: Card) -> TestSet:
+    """Return the folder's test pictures as the card's model takes them; raises InvalidConfiguration."""
+    return read_test(data, Preparation(card.size, "rgb" if card.channels == "rgb" else "gray"))
 
 
 def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:

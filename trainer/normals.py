@@ -28,7 +28,9 @@ def folder_files(folder: Path) -> list[Path]:
         raise InvalidConfiguration(f"the folder of normals {folder} is not there")
     files = sorted(path for path in good.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
     if not files:
-        raise InvalidConfiguration(f"the folder of normals {good} has no .png or .jpg")
+        raise InvalidConfiguration(
+            f"the folder of normals {good} has no .png or .jpg; a set in MVTec layout has them in train/good"
+        )
     return files
 
 

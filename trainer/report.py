@@ -1,8 +1,9 @@
-"""An evaluation as one HTML page that needs nothing else: tables, histograms, the robustness curve."""
+"""An evaluation for people: a table on the terminal, and one HTML page that needs nothing else."""
 
 import io
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,7 +11,11 @@ import numpy as np
 from jinja2 import Environment, select_autoescape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
 
+from steadyline.errors import InvalidConfiguration
+from steadyline.package import Card
 from trainer.evaluate import Evaluation
 from trainer.subject import Scores
 
@@ -35,6 +40,53 @@ def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
         histograms=_histograms(evaluation),
         curve=_curve(evaluation) if evaluation.curve else "",
     )
+
+
+def write_report(path: Path, evaluation: Evaluation, card: Card, data: Path) -> None:
+    """Write the page; raises InvalidConfiguration when it cannot be written."""
+    good = int((~evaluation.anomalous).sum())
+    facts = {
+        "detector": f"{card.detector} ({card.profile})",
+        "seed": str(card.seed),
+        "trained": f"{card.trained_at:%Y-%m-%d %H:%M}",
+        "data": f"{data.resolve().name}: {good} good and {len(evaluation.anomalous) - good} defective",
+    }
+    page = report(evaluation, f"{card.product}, version {card.version}", facts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"--report {path} cannot be written: {error.strerror}") from error
+
+
+def is_believable(evaluation: Evaluation) -> bool:
+    """True when every check of the figures holds."""
+    rows: Any = evaluation.figures["sanity"]
+    return all(row["holds"] for row in rows)
+
+
+def show(evaluation: Evaluation, console: Console) -> None:
+    """Print the figures and the checks."""
+    figures: dict[str, Any] = dict(evaluation.figures)
+    image = figures["image_auroc"]
+    table = Table("image AUROC", "", title=None)
+    for name, label in (("clean", "clean"), ("noise", "random signs")):
+        table.add_row(label, f"{image[name]:.3f}")
+    for size, found in image["pgd"].items():
+        for steps, value in found.items():
+            table.add_row(f"PGD-{steps} {size}", f"{value:.3f}")
+    for name, value in image["corruptions"].items():
+        table.add_row(name, f"{value:.3f}")
+    if "pixel" in figures:
+        table.add_row("pixel", f"{figures['pixel']['auroc']:.3f}")
+        for size, value in figures["pixel"]["pgd"].items():
+            table.add_row(f"pixel, PGD {size}", f"{value:.3f}")
+    console.print(table)
+    for row in figures["sanity"]:
+        numbers = ", ".join(f"{name} {value:.3g}" for name, value in row["figure"].items())
+        verdict = "[green]holds[/]" if row["holds"] else "[bold red]FAILS[/]"
+        console.print(f"{verdict} {row['check']}: {numbers}")
+    console.print(f"{figures['seconds']} s; {figures['forward_ms']} ms a picture")
 
 
 def _histograms(evaluation: Evaluation) -> str:
