@@ -1,7 +1,7 @@
 """Dead letters as anyone may read them, and what it takes to replay one."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from typing_extensions import override
@@ -45,6 +45,23 @@ class Letter:
     error: str
     frame: FrameId | None
     replayed_from: Place | None
+    size: int
+
+    @property
+    def camera(self) -> str:
+        """The camera that the frame, its headers or its key name; empty when none does."""
+        if self.frame is not None:
+            return self.frame.camera
+        return texts(self.record).get("camera") or (self.record.key or b"").decode(errors="replace")
+
+    @property
+    def at(self) -> datetime:
+        """When it was refused."""
+        return moment_of(self.record)
+
+    def without_bytes(self) -> "Letter":
+        """Return the letter without the refused bytes, to be kept in large numbers."""
+        return replace(self, record=replace(self.record, value=None))
 
 
 def read_letter(record: Record) -> Letter:
@@ -60,6 +77,7 @@ def read_letter(record: Record) -> Letter:
         error=headers.get("error", ""),
         frame=frame_of(headers),
         replayed_from=Place.parse(headers.get(REPLAYED_FROM, "")),
+        size=len(record.value or b""),
     )
 
 
@@ -77,16 +95,14 @@ def replay(letter: Letter, topic: str) -> Message:
     return Message(topic, letter.record.key, letter.record.value, tuple(headers), partition)
 
 
-def replayed(letters: Iterable[Letter], frames: Iterable[Record]) -> set[Place]:
-    """Return the letters that were replayed: a frame on its topic, or a later letter, says so."""
-    marks = [letter.replayed_from for letter in letters]
-    marks += [Place.parse(texts(record).get(REPLAYED_FROM, "")) for record in frames]
-    return {place for place in marks if place is not None}
-
-
 def place_of(record: Record) -> Place:
     """Return where the record lies."""
     return Place(record.partition.number, record.offset)
+
+
+def moment_of(record: Record) -> datetime:
+    """Return when the record was written."""
+    return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
 
 
 def texts(record: Record) -> dict[str, str]:

@@ -83,7 +83,7 @@ def gather(broker: Broker, topics: Topics, scope: Scope) -> Gathered:
     try:
         _take_statuses(reader.read(topics.camera_status.name), scope, gathered)
         committed = broker.committed_offsets(scope.group)
-        gathered.first_kept_ms = _first_kept_ms(broker, reader, topics.scores.name)
+        gathered.first_kept_ms = first_kept_ms(broker, reader, topics.scores.name)
         _take_scores(reader.read(topics.scores.name, scope.read_since), scope, gathered)
         _take_letters(reader.read(topics.dead_letters.name, scope.read_since), scope, gathered)
         start = {place: offset for place, offset in committed.items() if place.topic == topics.frames.name}
@@ -149,16 +149,16 @@ def _take_frames(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
             gathered.of(epoch).waiting.append(Waiting(frame.sequence, place_of(record), mark))
 
 
-def _first_kept_ms(broker: Broker, reader: Reader, topic: str) -> dict[int, int]:
-    """Return partition → time of its first record, for the partitions whose oldest records are deleted."""
-    starts = broker.start_offsets([topic])
-    cut = {place.number for place, offset in starts.items() if offset > 0}
+def first_kept_ms(broker: Broker, reader: Reader, topic: str) -> dict[int, int]:
+    """Return partition → time of its first record, for the partitions whose oldest records are deleted.
+
+    One of which nothing is left is not among them.
+    """
+    starts, ends = broker.start_offsets([topic]), broker.end_offsets([topic])
+    cut = {place.number for place, offset in starts.items() if 0 < offset < ends[place]}
     if not cut:
         return {}
-    begin = {
-        place: starts[place] if place.number in cut else end
-        for place, end in broker.end_offsets([topic]).items()
-    }
+    begin = {place: starts[place] if place.number in cut else end for place, end in ends.items()}
     found: dict[int, int] = {}
     for record in reader.read(topic, start=begin):
         found.setdefault(record.partition.number, record.timestamp_ms)

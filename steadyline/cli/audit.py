@@ -1,7 +1,6 @@
 """``steadyline audit``: proves from the topics alone that every captured frame is accounted for."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +9,11 @@ from rich.console import Console
 
 from steadyline.audit.gather import Scope, gather
 from steadyline.audit.report import Audit
+from steadyline.cli.since import moment
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.client import KafkaBroker
 from steadyline.lifecycle import EXIT_FAILED
-from steadyline.line import Line, load_line, parse_duration
+from steadyline.line import Line, load_line
 from steadyline.settings import KafkaSettings, read_settings
 
 NAMED = 20
@@ -41,7 +41,7 @@ def command(
     doubled or out of order.
     """
     config = load_line(line)
-    scope = Scope(group or f"{config.topics.prefix}.scorer", _known(config, camera), _moment(since))
+    scope = Scope(group or f"{config.topics.prefix}.scorer", _known(config, camera), moment(since))
     broker = KafkaBroker(read_settings(KafkaSettings), "steadyline-audit")
     try:
         audit = Audit.of(gather(broker, config.kafka_topics(), scope))
@@ -61,12 +61,3 @@ def _known(config: Line, camera: str | None) -> str | None:
     if camera is not None and known and camera not in known:
         raise InvalidConfiguration(f"the line has no camera {camera!r}; it has {', '.join(known)}")
     return camera
-
-
-def _moment(since: str | None) -> datetime | None:
-    if since is None:
-        return None
-    duration: object = parse_duration(since)
-    if not isinstance(duration, timedelta):
-        raise InvalidConfiguration(f"--since {since!r}: give a number and s, m, h or d, 24h for example")
-    return datetime.now(UTC) - duration

@@ -7,7 +7,9 @@ from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.score import Peak, Score
 from steadyline.contracts.topics import Topics
+from steadyline.errors import EmptyPicture, PoisonMessage
 from steadyline.kafka.broker import Broker, Message, Partition
+from steadyline.kafka.dead_letter import dead_letter
 
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)
 EPOCH = int(START.timestamp()) * 10**9
@@ -72,6 +74,13 @@ class LineDay:
     def score(self, *places: tuple[int, int]) -> None:
         """Write scores of (sequence, offset on the frames topic), outside any group."""
         self.publish(*(self.score_message(sequence, offset) for sequence, offset in places))
+
+    def refuse(self, *offsets: int, error: PoisonMessage | None = None) -> None:
+        """Dead-letter the frames at these offsets of partition 0, as the loop does."""
+        why = error or EmptyPicture("no bytes")
+        frames = self.broker.reader("test").read(self.topics.frames.name)
+        chosen = [record for record in frames if record.partition.number == 0 and record.offset in offsets]
+        self.publish(*(dead_letter(record, why, self.topics.dead_letters.name) for record in chosen))
 
     def status(self, captured: int, pending: int = 0, drops: dict[int, str] | None = None) -> None:
         """Write the producer's account: every frame not dropped and not pending is published."""
