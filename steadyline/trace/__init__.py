@@ -1,0 +1,1 @@
+"""The story of one frame, told from the topics alone."""
