@@ -76,9 +76,14 @@ def a_status(fates: list[Fate]) -> CameraStatus:
 
 
 @st.composite
-def days(draw: st.DrawFn) -> Day:
-    """Draw fates as they come: done, then waiting on the topic, then pending at the producer."""
+def days(draw: st.DrawFn, scored: int = 0) -> Day:
+    """Draw fates as they come: done, then waiting on the topic, then pending at the producer.
+
+    At least ``scored`` frames are scored.
+    """
     done = draw(st.lists(st.sampled_from(["scored", "scored", "scored", "dropped", "refused"]), max_size=25))
+    for _ in range(scored - done.count("scored")):
+        done.insert(draw(st.integers(0, len(done))), "scored")
     waiting = draw(st.lists(st.sampled_from(["waiting", "dropped"]), max_size=4))
     pending = draw(st.lists(st.sampled_from(["pending", "dropped"]), max_size=4))
     return Day([*done, *waiting, *pending])  # type: ignore[list-item]
