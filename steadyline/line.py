@@ -90,7 +90,12 @@ class WatchSection(_Section):
 
     every: Interval = Field(timedelta(seconds=60), description="Time between two rounds.")
     samples: int = Field(16, ge=2, description="Pseudo-anomalies and normals per round, each.")
-    floor: float = Field(0.5, ge=0, le=1, description="Detection rate under which the model counts as blind.")
+    floor: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of its detection rate at the training under which a model counts as blind.",
+    )
 
 
 class Product(_Section):

@@ -15,7 +15,7 @@ class ModelCommand(JsonMessage):
     TYPE: ClassVar[str] = "com.steadyline.model-command.v1"
 
     product: str = Field(description="Product of the line file.")
-    action: Action = Field(description="What to do.")
+    action: Action = Field(description="What to do; shadow is refused so far.")
     version: int | None = Field(None, ge=1, description="The version to promote or to roll back to.")
     who: str = Field(description="Who ordered it: a person or a machine.")
     at: AwareDatetime = Field(description="When it was ordered.")

@@ -39,7 +39,7 @@ class Model(Part):
 
     version: int = Field(ge=1, description="Number within the product, never given twice.")
     detector: str = Field(description="Detector that was trained.")
-    state: ModelState = Field(description="Where the version stands.")
+    state: ModelState = Field(description="Where the version stands; shadow and canary are kept for later.")
     reason: str = Field(description="Why it stands there.")
     trained_at: AwareDatetime = Field(description="When its training ended.")
     size: int = Field(ge=8, description="Height and width of the input, in pixels.")
@@ -63,7 +63,8 @@ class Change(Part):
     after: ModelState = Field(description="State after; the same where an order was refused.")
     reason: str = Field(description="Why; begins with one fixed word where something was refused.")
     figures: dict[str, float] = Field(
-        default_factory=dict, description="The gate's figures of both models, where it decided."
+        default_factory=dict,
+        description="Figures of the step: the model's own, or the gate's of both models.",
     )
 
 
