@@ -23,7 +23,9 @@ def dead_letter(record: Record, error: PoisonMessage, topic: str) -> Message:
     )
     added = tuple((name, value.encode()) for name, value in zip(ADDED, values, strict=True))
     headers = record.headers + added
-    return Message(topic, record.key, record.value, headers, record.partition.number)
+    # The client writes no message without key and value, which other clients do: it would be a poison pill.
+    value = b"" if record.value is None and record.key is None else record.value
+    return Message(topic, record.key, value, headers, record.partition.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,13 +227,28 @@ class StreamLoop:
     def _finish(self) -> None:
         """Commit what finishes within the drain time; the next worker reads the rest again."""
         end = self._clock.monotonic() + self._policy.drain.total_seconds()
-        for lane in self._lanes.values():
+        for partition, lane in self._lanes.items():
             lane.waiting.clear()
+            lane.paused = False  # for good: a lane that was released by a commit would be resumed
+            self._worker.pause(partition)
         while any(lane.taken for lane in self._lanes.values()):
             if self._clock.monotonic() > end:
                 left = sum(len(lane.taken) for lane in self._lanes.values())
                 log.warning("drain_incomplete", left=left)
                 return
             self.on_turn()
+            self._stay_in_group()
             self._commit()
             self._clock.wait(threading.Event(), timedelta(milliseconds=5))
+
+    def _stay_in_group(self) -> None:
+        """Poll: without it a rebalance that is under way never ends, and nothing can be committed meanwhile.
+
+        What is delivered is not taken: the next worker reads it from the committed offset.
+        """
+        try:
+            self._worker.poll(timedelta(0))
+        except BrokerUnavailable as error:
+            metrics.HELD.add(1, reason=error.reason)
+            return
+        self._drop_lost()

@@ -15,7 +15,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable, DeadLetterStorm, Fenced, MalformedHeaders
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.dead_letter import StormGuard, StormLimit
+from steadyline.kafka.dead_letter import StormGuard, StormLimit, dead_letter
 from steadyline.kafka.lane import Outputs
 from steadyline.kafka.loop import Handler, LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
@@ -232,6 +232,56 @@ def test_stopping_does_not_wait_for_ever() -> None:
     stop.set()
     loop.run(stop)
     assert bench.read() == []
+
+
+def test_stopping_within_a_rebalance_commits_what_is_still_ours_and_leaves_the_rest() -> None:
+    bench = Bench()
+    handler = Patient(TOPICS.scores.name)
+    loop = bench.loop(handler, "a")
+    bench.publish(b"0", partition=0)
+    bench.publish(b"1", partition=1)
+    loop.turn(STOP)
+    other = bench.loop(Prompt(TOPICS.scores.name), "b")  # partition 1 goes there
+    bench.publish(b"new", partition=0)
+    handler.finish_all()
+    before = bench.clock.monotonic()
+    stop = threading.Event()
+    stop.set()
+    loop.run(stop)
+    assert bench.read() == [b"0"]
+    assert bench.clock.monotonic() - before < 1
+    turns(other, 2)
+    assert bench.read(partition=1) == [b"1"]
+
+
+def test_stopping_in_an_outage_waits_for_its_end() -> None:
+    bench = Bench()
+    handler = Patient(TOPICS.scores.name)
+    loop = bench.loop(handler)
+    bench.publish(b"1")
+    loop.turn(STOP)
+    handler.finish_all()
+    bench.broker.set_away(True)
+    stop = threading.Event()
+    stop.set()
+    turned: list[None] = []
+
+    def come_back() -> None:
+        turned.append(None)
+        if len(turned) == 10:
+            bench.broker.set_away(False)
+
+    loop.on_turn = come_back
+    loop.run(stop)
+    assert bench.read() == [b"1"]
+
+
+def test_a_record_without_key_and_value_gets_a_letter_that_can_be_written() -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, None, None, (), 0)
+    letter = dead_letter(record, MalformedHeaders("no headers at all"), "t.dead-letters.v1")
+    assert (letter.key, letter.value) == (None, b"")
+    keyed = dead_letter(replace(record, key=b"c"), MalformedHeaders("none"), "t.dead-letters.v1")
+    assert (keyed.key, keyed.value) == (b"c", None)
 
 
 def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
