@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_INDEXED = 3  # the colour type whose pixels are places in a palette
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what libjpeg decodes
 _JPEG_OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
@@ -230,6 +231,8 @@ def _inspect_png(data: bytes) -> PictureInfo:
         kinds.append(kind)
     if kinds[-1:] != [b"IEND"] or b"IDAT" not in kinds:
         raise UndecodablePicture("the PNG is truncated: it has no end")
+    if data[25] == _PNG_INDEXED and b"PLTE" not in kinds:  # Pillow would make a black picture of it
+        raise UndecodablePicture("the PNG's pixels point into a palette that it does not have")
     header = data[8:33]
     if zlib.crc32(header[4:21]) != int.from_bytes(header[21:], "big"):
         raise UndecodablePicture("the PNG's header does not match its checksum")
