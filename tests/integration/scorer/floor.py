@@ -1,25 +1,30 @@
-"""A line with real scorers as child processes, frames on its topic, and what its topics say in the end."""
+"""A line with real services as child processes, frames on its topic, and what its topics say in the end."""
 
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from kafka import KafkaProducer
+from kafka.serializer import Serializer
+from typing_extensions import override
 
 from steadyline.audit.gather import Scope, gather
+from steadyline.audit.report import Audit
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
+from steadyline.contracts.headers import Headers, encode_headers
+from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
+from steadyline.dead_letters import read_letter
 from steadyline.kafka.broker import Message, Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
@@ -28,70 +33,13 @@ from steadyline.servers import Addresses
 from steadyline.settings import KafkaSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.triton import TritonClient
+from tests.integration.scorer.running import Running
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture, model_event, serve_version
 
 EPOCH = 1_700_000_000_000_000_000
 DEFECTIVE_EVERY = 5  # every fifth frame of ``send`` is defective
-
-
-@dataclass
-class RunningScorer:
-    """One scorer process and its log."""
-
-    process: "subprocess.Popen[bytes]"
-    log: Path
-
-    def stop(self, within: float = 40.0) -> int:
-        """End it by SIGTERM; returns its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait(within)
-
-    def kill(self) -> None:
-        """End it by SIGKILL."""
-        self.process.kill()
-        self.process.wait()
-
-    def wait(self, within: float = 40.0) -> int:
-        """Wait for its end; returns its exit status."""
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise AssertionError(f"still running; the log:\n{self.text()[-3000:]}") from None
-
-    def text(self) -> str:
-        """Return the log so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def port(self) -> int:
-        """Return the health port."""
-        pattern = re.compile(r"health_server_started.*?\bport\W+(\d+)|\bport\W+(\d+).*health_server_started")
-        found = eventually(lambda: pattern.search(self.text()), 20, f"a health port in {self.text()[-500:]}")
-        assert found is not None
-        return int(found[1] or found[2])
-
-    def readiness(self) -> dict[str, str]:
-        """Return what it waits for; empty when it is ready."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/readyz", timeout=5) as answer:
-                body = json.load(answer)
-        except urllib.error.HTTPError as error:
-            body = json.load(error)
-        waiting: dict[str, str] = body["waiting_for"]
-        return waiting
-
-    def until_ready(self, within: float = 30.0) -> None:
-        """Wait until it is ready."""
-        eventually(lambda: not self.readiness(), within, f"ready; the log:\n{self.text()[-2000:]}")
-
-    def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of a metric's series that have these labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        rows = [line for line in lines if re.match(rf"{name}[{{ ]", line)]
-        return sum(float(row.rsplit(" ", 1)[1]) for row in rows if all(item in row for item in wanted))
+CAMERAS = ("east-0", "east-1", "east-6", "east-7")  # their keys fall to partitions 2, 0, 1 and 3
 
 
 @dataclass(frozen=True)
@@ -111,25 +59,38 @@ class Account:
         assert self.sent == self.scored + self.dead_lettered
 
 
+class _Nothing(Serializer):
+    """No bytes become no value: other clients write that without a key, ours only by this trick."""
+
+    @override
+    def serialize(self, topic: str, headers: list[tuple[str, bytes]], data: bytes) -> bytes | None:
+        return data or None
+
+
 @dataclass
 class _Sent:
-    """Frames sent so far, by id; the next sequence per camera."""
+    """Frames sent so far, by id; the last sequence per camera; messages that name no frame."""
 
     ids: list[str] = field(default_factory=list)
     sequences: Counter[str] = field(default_factory=Counter)
+    strangers: int = 0
 
 
 class Floor:
-    """A line file in ``home``, its topics, its model in Triton, and the scorers started for it."""
+    """A line file in ``home``, its topics, its model in Triton, and the services started for it.
 
-    def __init__(self, home: Path, addresses: Addresses, cameras: int = 4) -> None:
+    ``source`` is what every camera reads, for tests that start real producers.
+    """
+
+    def __init__(
+        self, home: Path, addresses: Addresses, source: str = "folder:.", when_behind: str = "drop_oldest"
+    ) -> None:
         self.home, self.addresses = home, addresses
         name = uuid.uuid4().hex[:8]
         self.product = f"part-{name}"
-        self.cameras = [f"east-{number}" for number in range(cameras)]
-        listed = "".join(
-            f"  - {{id: {camera}, product: {self.product}, source: 'folder:.'}}\n" for camera in self.cameras
-        )
+        self.cameras = CAMERAS
+        what = f"product: {self.product}, source: '{source}', when_behind: {when_behind}"
+        listed = "".join(f"  - {{id: {camera}, {what}}}\n" for camera in self.cameras)
         self.line_file = home / "line.yaml"
         self.line_file.write_text(
             f"line: test\ntopics: {{prefix: t{name}, partitions: 4}}\nstore: file://./store\n"
@@ -150,7 +111,7 @@ class Floor:
         self._publisher = self.broker.publisher("test-frames")
         self._reader = self.broker.reader("test-scores")
         self._sent = _Sent()
-        self._started: list[RunningScorer] = []
+        self._started: list[Running] = []
         self.records: list[Record] = []
         self.refused: list[Record] = []
 
@@ -160,32 +121,65 @@ class Floor:
 
     def announce(self, version: int, model: Contrast) -> None:
         """Say that ``version`` is live."""
-        event = model_event(self.product, [model.event_model(version)], version)
-        key = self.product.encode()
+        self.say(model_event(self.product, [model.event_model(version)], version))
+
+    def say(self, event: ModelEvent) -> None:
+        """Write an event of the product's models."""
         headers = event.headers("test", self.product, event.at)
+        key = self.product.encode()
         self.write(Message(self.topics.model_events.name, key, event.encode(), headers))
 
-    def start(self, instance: str, **environment: str) -> RunningScorer:
+    def put_in_service(self, version: int = 1) -> None:
+        """Serve a version whose gain is its number, and say that it is live."""
+        model = Contrast(gain=version)
+        self.serve(version, model)
+        self.announce(version, model)
+
+    def start(self, instance: str, **environment: str) -> Running:
         """Start ``python -m scorer run``."""
-        log = self.home / f"scorer-{len(self._started)}-{instance}.log"
-        variables = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP_SERVERS": self.addresses.kafka_bootstrap,
-            "TRITON_URL": self.addresses.triton_grpc,
+        ours = {
             "TRITON_TIMEOUT_SECONDS": "2",
             "SCORER_INSTANCE": instance,
             "SCORER_CANARY_SECONDS": "0.5",
             "SCORER_RETRY_LONGEST_SECONDS": "1",
+        }
+        return self.start_service("scorer", instance, {**ours, **environment})
+
+    def start_producers(self, **environment: str) -> Running:
+        """Start ``python -m producers run``: every camera of the line in one process."""
+        ours = {"PRODUCERS_STATE": str(self.home / "producers"), "PRODUCERS_STATUS_SECONDS": "0.5"}
+        return self.start_service("producers", "all", {**ours, **environment})
+
+    def start_service(self, service: str, name: str, environment: Mapping[str, str]) -> Running:
+        """Start a service of the line; ``name`` tells its log from others."""
+        log = self.home / f"{service}-{len(self._started)}-{name}.log"
+        variables = {
+            **os.environ,
+            **self.addresses.environment(),
             "STEADYLINE_LOG_FORMAT": "json",
             "OMP_NUM_THREADS": "1",
             **environment,
         }
-        command = [sys.executable, "-P", "-m", "scorer", "run", "--line", str(self.line_file)]
+        command = [sys.executable, "-P", "-m", service, "run", "--line", str(self.line_file)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=variables, cwd=self.home, stdout=output, stderr=output)
-        running = RunningScorer(process, log)
+        running = Running(process, log)
         self._started.append(running)
         return running
+
+    def ask(self, *verb: str) -> tuple[int, dict[str, Any]]:
+        """Run a verb of ``steadyline`` with ``--json``; returns its exit status and its answer."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "steadyline", *verb, "--line", str(self.line_file), "--json"],
+            cwd=self.home,
+            env={**os.environ, **self.addresses.environment()},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)
 
     def send(self, count: int) -> None:
         """Send ``count`` frames, cameras in turn; every fifth of a camera is defective."""
@@ -196,17 +190,30 @@ class Floor:
             self.send_picture(camera, encode_png(picture))
         self.flush()
 
-    def send_picture(self, camera: str, data: bytes, **headers: str) -> str:
-        """Send one frame with these bytes; ``headers`` replace the true ones. Returns its id."""
+    def send_picture(self, camera: str, data: bytes, headers: Mapping[str, str | None] | None = None) -> str:
+        """Send one frame with these bytes; returns its id.
+
+        ``headers`` replace the true ones; None takes one away.
+        """
         self._sent.sequences[camera] += 1
         identity = FrameId(camera, EPOCH, self._sent.sequences[camera])
         frame = Frame(identity, "test", self.product, datetime.now(UTC), "image/png", data)
-        changed = tuple((name, headers.get(name, value.decode()).encode()) for name, value in frame.headers())
+        changed = {**{name: value.decode() for name, value in frame.headers()}, **(headers or {})}
         self._sent.ids.append(str(identity))
         self._publisher.publish(
-            Message(self.topics.frames.name, camera.encode(), data, changed), lambda error: None
+            Message(self.topics.frames.name, camera.encode(), data, encode_headers(changed)),
+            lambda error: None,
         )
         return str(identity)
+
+    def send_stranger(self, data: bytes | None, headers: Headers) -> None:
+        """Send, without a key, what names no frame; it counts as a dead letter to come."""
+        self._sent.strangers += 1
+        producer: Any = KafkaProducer(
+            bootstrap_servers=self.addresses.kafka_bootstrap, value_serializer=_Nothing()
+        )
+        producer.send(self.topics.frames.name, value=data or b"", headers=list(headers)).get(20)
+        producer.close()
 
     def until_scored(self, count: int, within: float = 60.0) -> None:
         """Wait until ``count`` frames are accounted for."""
@@ -232,7 +239,7 @@ class Floor:
 
     def until_accounted(self, within: float = 60.0) -> Account:
         """Wait until as many frames are accounted for as were sent, then return the account."""
-        sent = len(self._sent.ids)
+        sent = len(self._sent.ids) + self._sent.strangers
         eventually(lambda: self.read() >= sent, within, f"{sent} frames accounted for")
         self.read()  # one more: a doubled one would come now
         return self.account()
@@ -241,10 +248,15 @@ class Floor:
         """Return the scores read so far."""
         return [Score.decode(record.value) for record in self.records]
 
+    @staticmethod
+    def frame_of(letter: Record) -> str:
+        """Return the frame that a dead letter names; empty when it names none."""
+        return str(read_letter(letter).frame or "")
+
     def account(self) -> Account:
         """Return the account of what was read so far."""
         scored = [score.frame for score in self.scores()]
-        refused = [dict(record.headers)["ce_id"].decode() for record in self.refused]
+        refused = list(filter(None, map(self.frame_of, self.refused)))
         seen = Counter(scored + refused)
         last: dict[str, int] = {}
         out_of_order = []
@@ -261,8 +273,11 @@ class Floor:
             out_of_order=out_of_order,
         )
 
-    def assert_audit_intact(self) -> None:
-        """Publish each camera's final account, and let the audit prove it from the topics alone."""
+    def assert_audit_intact(self, in_flight: int = 0, strangers: int = 0) -> None:
+        """Publish each camera's final account, and let the audit prove it from the topics alone.
+
+        ``in_flight`` frames wait on the topic, ``strangers`` of the dead letters name no frame.
+        """
         for camera, count in self._sent.sequences.items():
             status = CameraStatus(
                 camera=camera, product=self.product, epoch=EPOCH, at=datetime.now(UTC), state="ended",
@@ -271,10 +286,13 @@ class Floor:
             key = f"{camera}/{EPOCH}"
             headers = status.headers("test", key, status.at)
             self.write(Message(self.topics.camera_status.name, key.encode(), status.encode(), headers))
-        gathered = gather(self.broker, self.topics, Scope(f"{self.line.topics.prefix}.scorer"))
-        accounts = gathered.accounts()
-        assert len(accounts) == len(self._sent.sequences)
-        assert [account for account in accounts if not account.is_intact or account.in_flight] == []
+        audit = Audit.of(gather(self.broker, self.topics, Scope(f"{self.line.topics.prefix}.scorer")))
+        assert [account for account in audit.accounts if not account.is_intact] == []
+        assert audit.is_intact
+        totals = audit.totals()
+        assert len(audit.accounts) == len(self._sent.sequences)
+        assert totals["captured"] == len(self._sent.ids)
+        assert (totals["in_flight"], audit.nameless_letters) == (in_flight, strangers)
 
     def assert_scores_true(self, gains: dict[int, float]) -> None:
         """Check each score against the version that it names: score, threshold, verdict, evidence."""

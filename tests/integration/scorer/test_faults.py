@@ -8,25 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.lifecycle import EXIT_OK
+from steadyline.lifecycle import EXIT_FATAL, EXIT_OK
 from steadyline.servers import Addresses, LocalStack
 from tests.integration.scorer.floor import Floor
+from tests.integration.scorer.running import Running
 from tests.support.eventually import eventually
-from tests.support.models import Contrast
 from tests.support.servers import OwnStack
 
 pytestmark = pytest.mark.servers
 
 
-def in_service(floor: Floor, version: int = 1) -> None:
-    """Put a version in service."""
-    model = Contrast(gain=version)
-    floor.serve(version, model)
-    floor.announce(version, model)
-
-
 def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: Floor) -> None:
-    in_service(floor)
+    floor.put_in_service()
     scorers = {name: floor.start(name) for name in ("a", "b")}
     scorers["a"].until_ready()
     sent = 0
@@ -43,7 +36,7 @@ def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: Floor
 
 
 def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: Floor) -> None:
-    in_service(floor)
+    floor.put_in_service()
     first = floor.start("a")
     first.until_ready()
     floor.send(300)
@@ -61,17 +54,19 @@ def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: Floor) -> No
     floor.until_accounted(90).assert_intact()
     floor.assert_scores_true({1: 1.0})
     assert third.stop() == EXIT_OK
+    # one that is told to stop within a rebalance must not hold the group up until its time to drain is over
+    assert "drain_incomplete" not in "".join(scorer.text() for scorer in (first, second, third))
     floor.assert_audit_intact()
 
 
 def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floor) -> None:
-    in_service(floor, 1)
+    floor.put_in_service()
     scorers = [floor.start("a"), floor.start("b")]
     for scorer in scorers:
         scorer.until_ready()
     for version in range(2, 22):
         floor.send(60)
-        in_service(floor, version)
+        floor.put_in_service(version)
 
         def is_used(wanted: int = version) -> bool:
             floor.send(8)
@@ -83,6 +78,58 @@ def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floo
     assert {score.model_version for score in floor.scores()} >= set(range(2, 21))
     assert sum(scorer.metric("scorer_inference_failures_total") for scorer in scorers) == 0
     assert [scorer.stop() for scorer in scorers] == [EXIT_OK, EXIT_OK]
+    floor.assert_audit_intact()
+
+
+def test_a_scorer_frozen_beyond_its_session_is_replaced_and_does_no_harm_when_it_goes_on(
+    floor: Floor,
+) -> None:
+    floor.put_in_service()
+    frozen, other = floor.start("a"), floor.start("b")
+    for scorer in (frozen, other):
+        scorer.until_ready()
+
+    def has_scored(scorer: Running, before: float = 0.0) -> bool:
+        floor.send(8)
+        return scorer.metric("scorer_frames_scored_total") > before
+
+    eventually(lambda: has_scored(frozen) and has_scored(other), 30, "both have partitions")
+    for _ in range(2):
+        floor.send(300)
+        frozen.freeze()  # a transaction every 25 ms: some are cut in two
+        floor.send(100)
+        floor.until_accounted(60)  # all partitions: the session of the frozen one has ended
+        assert not other.readiness()
+        frozen.thaw()
+        before = frozen.metric("scorer_frames_scored_total")
+        eventually(lambda: has_scored(frozen, before), 30, "it scores again")  # noqa: B023
+    floor.until_accounted().assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert [frozen.stop(), other.stop()] == [EXIT_OK, EXIT_OK]
+    floor.assert_audit_intact()
+
+
+def test_of_two_scorers_with_one_name_one_is_fenced_and_the_other_goes_on(floor: Floor) -> None:
+    floor.put_in_service()
+    twins = [floor.start("a")]
+    twins[0].until_ready()
+    floor.send(50)
+    twins.append(floor.start("a"))
+
+    def ended() -> list[Running]:
+        floor.send(8)
+        return [twin for twin in twins if twin.process.poll() is not None]
+
+    (fenced,) = eventually(ended, 40, "one of the two ends")
+    assert fenced.process.returncode == EXIT_FATAL
+    assert '"reason": "fenced"' in fenced.text()
+    assert "give each worker its own instance name" in fenced.text()
+    (left,) = (twin for twin in twins if twin is not fenced)
+    floor.send(50)
+    floor.until_accounted().assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert left.stop() == EXIT_OK
+    floor.assert_audit_intact()
 
 
 @pytest.fixture
@@ -100,6 +147,7 @@ def fragile(tmp_path: Path, addresses: Addresses, own_stack: OwnStack) -> Iterat
     floor = Floor(tmp_path, mixed)
     yield floor, stack
     floor.close()
+    stack.triton.kill9()  # one whose model was killed does not end by SIGTERM: 20 s of waiting for nothing
 
 
 def stub_of(pid: int) -> int:
@@ -115,7 +163,7 @@ def test_triton_killed_and_its_model_killed_hold_frames_until_they_are_back(
     fragile: tuple[Floor, LocalStack],
 ) -> None:
     floor, stack = fragile
-    in_service(floor)
+    floor.put_in_service()
     scorer = floor.start("a")
     scorer.until_ready()
     model = f"model:{floor.product}"

@@ -1,0 +1,122 @@
+"""Bad and odd pictures through a real scorer: scored, or a dead letter with its word and its bytes."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from steadyline.lifecycle import EXIT_FATAL, EXIT_OK
+from steadyline.picture import encode_jpeg, encode_png
+from tests.integration.scorer.floor import Floor
+from tests.support.models import a_defective_picture
+from tests.support.pictures import hostile, legal
+
+pytestmark = pytest.mark.servers
+
+PNG = encode_png(a_defective_picture(32))
+NO_STORM = {"SCORER_STORM_FRACTION": "1"}
+
+# headers that replace the true ones, None takes one away → reason
+WRONG_HEADERS: list[tuple[dict[str, str | None], str]] = [
+    ({"product": "unknown"}, "unknown_camera"),
+    ({"product": None}, "malformed_headers"),
+    ({"product": "../../etc"}, "malformed_headers"),
+    ({"content-type": "text/html"}, "malformed_headers"),
+    ({"content-type": "image/tiff"}, "malformed_headers"),
+    ({"content-type": None}, "malformed_headers"),
+    ({"ce_time": "yesterday"}, "malformed_headers"),
+    ({"ce_time": None}, "malformed_headers"),
+    ({"ce_type": "com.example.other"}, "malformed_headers"),
+    ({"ce_source": "/elsewhere"}, "malformed_headers"),
+    ({"epoch": "-1"}, "malformed_headers"),
+    ({"epoch": None}, "malformed_headers"),
+    ({"sequence": "9" * 30}, "malformed_headers"),
+    ({"camera": "east-9"}, "malformed_headers"),
+]
+
+
+@dataclass
+class Expected:
+    """What each refused frame must come back with, by frame id."""
+
+    letters: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def assert_found(self, floor: Floor) -> None:
+        """Check reasons, bytes and numbers of the dead letters that name a frame."""
+        found = {name: letter for letter in floor.refused if (name := floor.frame_of(letter))}
+        assert found.keys() == self.letters.keys()
+        for name, (reason, data) in self.letters.items():
+            assert (found[name].value or b"") == data, name
+            assert dict(found[name].headers)["reason"].decode() == reason, name
+
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.letters.values()]
+
+
+def test_every_hostile_frame_becomes_one_counted_dead_letter_and_stops_nothing(floor: Floor) -> None:
+    floor.put_in_service()
+    scorer = floor.start("a", **NO_STORM)
+    scorer.until_ready()
+    expected = Expected()
+    floor.send(40)
+    for _, data, reason in hostile():
+        expected.letters[floor.send_picture("east-0", data)] = (reason, data)
+    for headers, reason in WRONG_HEADERS:
+        expected.letters[floor.send_picture("east-1", PNG, headers)] = (reason, PNG)
+    expected.letters[floor.send_picture("west-1", PNG)] = ("unknown_camera", PNG)
+    floor.send_stranger(PNG, ())
+    floor.send_stranger(None, (("ce_id", b"\xff\xfe"),))
+    floor.send_stranger(None, ())
+    floor.send(40)
+    floor.until_accounted().assert_intact()
+    expected.assert_found(floor)
+    strangers = [letter for letter in floor.refused if not floor.frame_of(letter)]
+    assert sorted(dict(letter.headers)["reason"] for letter in strangers) == [b"malformed_headers"] * 3
+    assert sorted(letter.value or b"" for letter in strangers) == [b"", b"", PNG]
+    reasons = expected.reasons() + ["malformed_headers"] * 3
+    for reason in set(reasons):
+        assert scorer.metric("loop_dead_letters_total", reason=reason) == reasons.count(reason)
+    assert scorer.readiness() == {}
+    assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact(strangers=3)
+
+
+def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: Floor) -> None:
+    floor.put_in_service()
+    scorer = floor.start("a")
+    picture = a_defective_picture(32)
+    forms = {floor.send_picture("east-0", data): name for name, data in legal(picture)}
+    forms[floor.send_picture("east-1", encode_jpeg(picture, 100), {"content-type": "image/png"})] = "lying"
+    floor.until_accounted().assert_intact()
+    assert floor.refused == []
+    for score in floor.scores():
+        form = forms[score.frame]
+        assert (score.verdict, score.peak.x, score.peak.y) == ("anomalous", 0.125, 0.125), form
+        assert score.score == pytest.approx(0.5, abs=0.01), form
+        kept = score.picture_uri or ""
+        is_jpeg = floor.store.get(kept).startswith(b"\xff\xd8")
+        assert kept.endswith(".jpg" if is_jpeg else ".png"), form
+    assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact()
+
+
+def test_a_storm_of_poison_stops_the_scorer_and_leaves_the_rest_where_it_is(floor: Floor) -> None:
+    floor.put_in_service()
+    floor.send(20)
+    for _ in range(1000):
+        floor.send_picture("east-0", b"no picture")
+    floor.send(20)
+    scorer = floor.start("a", SCORER_STORM_FRAMES="50")
+    assert scorer.wait() == EXIT_FATAL
+    for word in ("dead_letter_storm", "unsupported_format", "steadyline dlq list"):
+        assert word in scorer.text()
+    floor.read()
+    floor.read()
+    # what is judged is what has been committed: one transaction (256 messages at most) beyond the limit
+    assert 25 < len(floor.refused) <= 50 + 256
+    floor.assert_audit_intact(in_flight=1040 - len(floor.refused) - len(floor.records))
+
+    mended = floor.start("a", **NO_STORM)
+    floor.until_accounted().assert_intact()
+    assert len(floor.refused) == 1000
+    assert mended.stop() == EXIT_OK
+    floor.assert_audit_intact()
