@@ -5,6 +5,7 @@ is imported by the command that needs it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,7 @@ def job(
     """Carry out the open training of a product; started by ``run``, ends with it."""
     child.exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
+    _let_threads_sleep()
     from trainer.child_app import carry_out
 
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
@@ -102,6 +104,7 @@ def fit(
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed."""
     configure_logs("trainer", read_settings(TelemetrySettings))
+    _let_threads_sleep()
     from trainer.folder import FolderOrder, fit_folder
     from trainer.make import Workbench
 
@@ -138,6 +141,7 @@ def evaluate(
 ) -> None:
     """Measure a package on a folder: clean, corrupted and attacked; exit status 1 when a check fails."""
     configure_logs("trainer", read_settings(TelemetrySettings))
+    _let_threads_sleep()
     from trainer.evaluate import EvaluationSettings
     from trainer.folder import EvaluationOrder, evaluate_folder
     from trainer.report import is_believable, show, write_report
@@ -171,9 +175,9 @@ def rebuild(
     if is_child:
         child.exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
+    config, redis = load_line(line), read_settings(RedisSettings)
     from trainer.child_app import rebuild_bank
 
-    config, redis = load_line(line), read_settings(RedisSettings)
     for name in product or list(config.products):
         with _bar(shown=not is_child) as told:
             manifest = rebuild_bank(config, name, redis, told)
@@ -204,6 +208,14 @@ def config() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     return run_application(app, argv)
+
+
+def _let_threads_sleep() -> None:
+    """Before torch is imported: its threads are to sleep, not spin, while they wait for one another.
+
+    Beside a running line, spinning cost 2.4 s of CPU a step instead of 0.7 (two threads on two busy cores).
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _tell_parent(phase: str, done: int, total: int) -> None:

@@ -14,7 +14,6 @@ from steadyline.demo.run import Demonstration, prepare_folders, write_summary
 from steadyline.kafka.client import KafkaBroker
 from steadyline.lifecycle import EXIT_FAILED
 from steadyline.servers import LocalStack, StackPaths
-from steadyline.servers.ports import free_ports
 from steadyline.settings import KafkaSettings
 
 SIZE = 64
@@ -27,9 +26,7 @@ def command(
     home: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("var/demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Run on until Ctrl-C before the account.")] = False,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second of each of the three cameras.")] = 4.0,
-    steps: Annotated[
-        int | None, typer.Option(min=10, help="Training steps; by default about 3 minutes.")
-    ] = None,
+    steps: Annotated[int, typer.Option(min=10, help="Steps of each training.")] = 260,
     normals: Annotated[int, typer.Option(min=10, help="Normals of the first training.")] = 200,
 ) -> None:
     """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
@@ -50,7 +47,7 @@ def run_demo(plan: Plan, console: Console) -> None:
         broker = KafkaBroker(settings, "demo")
         try:
             demonstration = Demonstration(plan, broker, environment, console)
-            outcome = demonstration.run(split, free_ports(1)[0], SIZE)
+            outcome = demonstration.run(split, SIZE)
             console.print("evaluating both versions on the held-out frames")
             summary = summarise(plan, outcome, environment)
         finally:

@@ -17,7 +17,7 @@ class Plan:
     data: Path | None = None
     fps: float = 4.0
     first_normals: int = 200
-    steps: int | None = None
+    steps: int = 260  # three minutes on two cores; a plant trains longer
     line_seconds_after_swap: float = 20.0
     line_seconds_before_retrain: float = 15.0
     training_deadline: timedelta = timedelta(minutes=8)
@@ -62,7 +62,6 @@ class Plan:
 
     def line_yaml(self, size: int) -> str:
         """Return the line file of the demonstration, as a plant would write it."""
-        steps = f"    steps: {self.steps}\n" if self.steps else ""
         cameras = "".join(
             f"  - {{id: {camera}, product: {PRODUCT}, when_behind: drop_oldest, "
             f'source: "folder:{self.stream / camera}?fps={self.fps:g}&loop=true"}}\n'
@@ -77,7 +76,7 @@ class Plan:
             f"    picture: {{size: {size}, channels: gray}}\n"
             "    detector: cobra\n"
             "    profile: cpu\n"
-            f"{steps}"
+            f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
             "    gate: {clean_drop: 0.02, robust_drop: 0.03, epsilon: 2/255}\n"

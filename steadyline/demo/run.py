@@ -23,10 +23,12 @@ from steadyline.errors import Fatal
 from steadyline.kafka.broker import Broker
 from steadyline.line import Line, load_line
 from steadyline.models import send
+from steadyline.servers.ports import free_ports
 
 TICK_SECONDS = 0.5
-LOG_EVERY_SECONDS = 10.0
+LOG_EVERY_SECONDS = 15.0
 FAILURES_METRIC = "scorer_inference_failures_total"
+PROGRESS_METRIC = "trainer_training_progress_ratio"
 
 
 class DemoFailed(Fatal):
@@ -70,10 +72,12 @@ class Demonstration:
         self._plan, self._broker, self._environment, self._console = plan, broker, environment, console
         self._services: list[Service] = []
         self._last_log = 0.0
+        self._trainer_port = 0
 
-    def run(self, split: Split, scorer_port: int, size: int) -> Outcome:
+    def run(self, split: Split, size: int) -> Outcome:
         """Return once producers have ended and every frame is accounted for or the deadline has passed."""
         plan, started = self._plan, time.monotonic()
+        scorer_port, self._trainer_port = free_ports(2)
         plan.line_file.write_text(plan.line_yaml(size), encoding="utf-8")
         line = load_line(plan.line_file)
         topics = line.kafka_topics()
@@ -83,7 +87,7 @@ class Demonstration:
             observer = Observer(self._broker, topics, scorer_group(line))
             stack.callback(observer.close)
             seen = observer.seen
-            self._start("trainer")
+            self._start("trainer", STEADYLINE_HEALTH_PORT=str(self._trainer_port))
             self._wait("training v1", seen, lambda: live_version(seen) is not None, plan.training_deadline)
             scorer = self._start("scorer", STEADYLINE_HEALTH_PORT=str(scorer_port))
             producers = self._start("producers")
@@ -98,9 +102,9 @@ class Demonstration:
                 self._keep(seen)
             producers.stop()
             self._wait("draining", seen, lambda: is_drained(seen), timedelta(minutes=1))
-            failures = scrape_counter(scorer_port, FAILURES_METRIC)
+            failures = scrape(scorer_port, FAILURES_METRIC)
             scorer.check()
-            return Outcome(line, seen, failures, started)
+            return Outcome(line, seen, round(failures), started)
 
     def _start(self, name: str, **environment: str) -> Service:
         arguments = ["run", "--line", str(self._plan.line_file)]
@@ -142,11 +146,23 @@ class Demonstration:
                 time.sleep(TICK_SECONDS)
 
     def _show(self, live: Live | None, phase: str, seen: Observed) -> None:
+        now = time.monotonic()
+        if live is None and now - self._last_log < LOG_EVERY_SECONDS:
+            return
+        progress = self._progress()
+        phase = phase if progress is None else f"{phase} {progress:.0%}"
         if live is not None:
             live.update(live_table(seen, phase))
-        elif time.monotonic() - self._last_log >= LOG_EVERY_SECONDS:
-            self._last_log = time.monotonic()
-            self._console.print(one_line(seen, phase), highlight=False)
+        else:
+            self._last_log = now
+            self._console.print(one_line(seen, phase), highlight=False, soft_wrap=True)
+
+    def _progress(self) -> float | None:
+        """Return how far the running training is; None when none runs, or the trainer does not say."""
+        try:
+            return scrape(self._trainer_port, PROGRESS_METRIC) or None
+        except OSError:
+            return None
 
     def _retrain(self, line: Line) -> None:
         now = datetime.now(UTC)
@@ -184,12 +200,12 @@ def is_drained(seen: Observed) -> bool:
         return ended and seen.lag == 0 and len(seen.scores) >= published
 
 
-def scrape_counter(port: int, name: str) -> int:
-    """Return the sum of a counter over its labels, from a service's /metrics."""
+def scrape(port: int, name: str) -> float:
+    """Return the sum of a metric over its labels, from a service's /metrics; OSError without an answer."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     values = [row.rsplit(" ", 1)[1] for row in text.splitlines() if row.startswith(name)]
-    return round(sum(float(value) for value in values))
+    return sum(float(value) for value in values)
 
 
 def write_summary(path: Path, summary: dict[str, object]) -> None:

@@ -36,7 +36,10 @@ def one_line(seen: Observed, phase: str) -> str:
     now = datetime.now(UTC)
     with seen.lock:
         version = seen.model.live_version if seen.model is not None else None
+        model = "no model yet" if version is None else f"model v{version}"
+        if not seen.statuses:
+            return f"{phase}: {model}"
         rates = " ".join(f"{camera} {seen.rate(camera, now):.1f}/s" for camera in CAMERAS)
         anomalous = sum(count for (_, verdict), count in seen.verdicts.items() if verdict == "anomalous")
         scored = f"scored {len(seen.scores)} anomalous {anomalous}"
-        return f"{phase}: model v{version} lag {seen.lag} {scored} {rates}"
+        return f"{phase}: {model} lag {seen.lag} {scored} {rates}"
