@@ -11,6 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from steadyline.contracts.score import Verdict
 from steadyline.inference import Floats
 from steadyline.kafka.broker import Record
+from steadyline.package import sha256
 from steadyline.picture import PictureInfo
 from steadyline.store import Store
 from steadyline.telemetry.metrics import scorer as metrics
@@ -20,10 +21,11 @@ MAP_MIN, MAP_MAX = "steadyline:map-min", "steadyline:map-max"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a frame's picture and map are."""
+    """Where a frame's picture and map are, and the picture's SHA-256: what was scored can be told later."""
 
     picture_uri: str | None = None
     map_uri: str | None = None
+    picture_sha256: str | None = None
 
 
 NOTHING = Evidence()
@@ -52,7 +54,7 @@ def keep_evidence(store: Store, product: str, record: Record, info: PictureInfo,
     map_uri = store.put(f"{folder}/map.png", drawn, "image/png")
     metrics.EVIDENCE_BYTES.add(len(picture), product=product, kind="picture")
     metrics.EVIDENCE_BYTES.add(len(drawn), product=product, kind="map")
-    return Evidence(picture_uri, map_uri)
+    return Evidence(picture_uri, map_uri, sha256(picture))
 
 
 def draw_map(heat: Floats) -> bytes:

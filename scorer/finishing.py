@@ -122,6 +122,7 @@ class Finisher:
             source_offset=work.record.offset,
             picture_uri=evidence.picture_uri,
             map_uri=evidence.map_uri,
+            picture_sha256=evidence.picture_sha256,
         )
         metrics.SCORED.add(1, product=frame.product, verdict=judgement.verdict)
         metrics.CAPTURE_TO_SCORE.record(

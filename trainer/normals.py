@@ -5,6 +5,7 @@ from pathlib import Path
 
 from steadyline.errors import InvalidConfiguration, PoisonMessage
 from steadyline.line import PictureSection, Product
+from steadyline.package import sha256
 from steadyline.picture import PictureLimits, decode, inspect
 from steadyline.prepare import prepare
 from steadyline.store import NotInStore, Store
@@ -62,6 +63,9 @@ def _from_reservoir(
             data = store.get(normal.picture_uri)
         except NotInStore:
             log.info("normal_no_longer_kept", frame=normal.frame)
+            continue
+        if sha256(data) != normal.picture_sha256:
+            log.warning("normal_was_changed", frame=normal.frame, picture=normal.picture_uri)
             continue
         pixels = _prepared(data, picture, normal.frame)
         if pixels is not None:

@@ -1,6 +1,7 @@
 """Training frames from the stream: only confident normals, quarantined, bounded, traceable. Pure.
 
-Nobody may feed the trainer by feeding the camera: a frame waits in quarantine, is dropped when the camera
+Nobody may feed the trainer by feeding the camera, or the store: a picture counts only while it is the one
+that was scored (its digest is in the score). A frame waits in quarantine, is dropped when the camera
 shows an anomalous run close to it or when a label touches it, and a fixed-size uniform sample of what is left
 is all that training sees. The sample is the ``size`` frames with the smallest hash of their id (bottom-k
 sampling: Cohen and Kaplan, PODC 2007), so that reading the same scores again gives the same sample.
@@ -28,6 +29,7 @@ class Normal:
     sequence: int
     captured_at: datetime
     picture_uri: str
+    picture_sha256: str
     p_value: float
     model_version: int
 
@@ -63,7 +65,9 @@ class Reservoir:
             self._note_anomalous(score.camera, camera, identity.sequence)
             return
         camera.anomalous.clear()
-        if score.picture_uri is None or score.p_value < LEAST_P_VALUE or score.frame in self._labelled:
+        if score.picture_uri is None or score.picture_sha256 is None:
+            return  # not kept, or by a scorer that does not say yet what it kept
+        if score.p_value < LEAST_P_VALUE or score.frame in self._labelled:
             return
         if any(identity.sequence - last <= NEAR_FRAMES for _, last in camera.runs):
             self._count("near_anomalous_run")
@@ -74,6 +78,7 @@ class Reservoir:
             identity.sequence,
             score.captured_at,
             score.picture_uri,
+            score.picture_sha256,
             score.p_value,
             score.model_version,
         )

@@ -42,6 +42,9 @@ class Score(JsonMessage):
     source_offset: int = Field(ge=0, description="Offset of the frame on its topic.")
     picture_uri: str | None = Field(None, description="The frame in the store, when kept.")
     map_uri: str | None = Field(None, description="The map in the store (PNG), when kept.")
+    picture_sha256: str | None = Field(
+        None, description="SHA-256 of the kept frame, hex.", exclude_if=lambda digest: digest is None
+    )
 
     @override
     def identity(self, subject: str, moment: datetime) -> str:

@@ -55,6 +55,7 @@ scores = st.builds(
     source_offset=counts,
     picture_uri=st.none() | words,
     map_uri=st.none() | words,
+    picture_sha256=st.none() | hexes,
 )
 
 camera_statuses = st.builds(

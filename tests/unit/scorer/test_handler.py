@@ -1,5 +1,6 @@
 """Frames through the handler: batches, holds, retries, swaps, poison."""
 
+import hashlib
 import io
 import zlib
 
@@ -290,6 +291,7 @@ def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: Be
     folder = f"{top.line.store}/evidence/steadyline.frames.v1/0/9"
     assert (score.picture_uri, score.map_uri) == (f"{folder}/picture.png", f"{folder}/map.png")
     assert top.store.get(score.picture_uri or "") == DEFECT
+    assert score.picture_sha256 == hashlib.sha256(DEFECT).hexdigest()
     heat = Image.open(io.BytesIO(top.store.get(score.map_uri or "")))
     assert heat.size == (4, 4)
     assert np.asarray(heat)[1, 1] == 255

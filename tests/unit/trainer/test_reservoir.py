@@ -26,6 +26,7 @@ def a_score(sequence: int, camera: str = "c1", p_value: float = 0.7, anomalous: 
         source_partition=0,
         source_offset=sequence,
         picture_uri=f"file:///evidence/{camera}/{sequence}.jpg",
+        picture_sha256="0" * 64,
     )
 
 
@@ -50,6 +51,13 @@ def test_a_confident_normal_is_admitted_after_its_quarantine_with_its_provenance
 def test_a_frame_that_is_only_just_normal_is_not_taken() -> None:
     reservoir = a_reservoir()
     reservoir.offer(a_score(1, p_value=0.1))
+    assert reservoir.waiting == 0
+
+
+def test_a_frame_whose_picture_nobody_vouches_for_is_not_taken() -> None:
+    reservoir = a_reservoir()
+    reservoir.offer(a_score(1).model_copy(update={"picture_sha256": None}))
+    reservoir.offer(a_score(2).model_copy(update={"picture_uri": None}))
     assert reservoir.waiting == 0
 
 
