@@ -9,7 +9,10 @@ from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-ACKNOWLEDGED_WITHIN = timedelta(seconds=20)
+# The publisher gives an event up before we stop waiting for it: what was refused here is not written later,
+# over what another trainer has announced meanwhile.
+PATIENCE = timedelta(seconds=15)
+ACKNOWLEDGED_WITHIN = PATIENCE + timedelta(seconds=5)
 
 
 class Announcer:
@@ -31,7 +34,11 @@ class Announcer:
         return found
 
     def announce(self, event: ModelEvent) -> None:
-        """Write the event and wait until the broker has it; raises BrokerUnavailable otherwise."""
+        """Write the event and wait until the broker has it.
+
+        Raises BrokerUnavailable otherwise: then the broker may have it all the same (an acknowledgement can
+        be lost).
+        """
         key = event.product.encode()
         headers = event.headers(self._line, event.product, event.at)
         outcome: list[Exception | None] = []

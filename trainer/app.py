@@ -18,7 +18,7 @@ from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import Health
 from steadyline.triton import TritonClient
-from trainer.announce import Announcer
+from trainer.announce import PATIENCE, Announcer
 from trainer.banks import KnownBanks
 from trainer.child import Rebuilding
 from trainer.claims import Claims
@@ -124,8 +124,9 @@ def claimed_workplace(work: Path) -> Iterator[str]:
 
 
 def _connections(stack: ExitStack, broker: Broker, product: str) -> tuple[Publisher, Reader]:
-    publisher, reader = broker.publisher(f"trainer-{product}"), broker.reader(f"trainer-{product}")
+    publisher = broker.publisher(f"trainer-{product}", patience=PATIENCE)
     stack.callback(publisher.close)
+    reader = broker.reader(f"trainer-{product}")
     stack.callback(reader.close)
     return publisher, reader
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import ModelEvent
-from steadyline.errors import Transient
+from steadyline.errors import BrokerUnavailable, Transient
 from steadyline.telemetry.metrics import trainer as metrics
 from trainer import history
 from trainer.announce import Announcer
@@ -38,11 +38,19 @@ class ProductState:
         return self._event
 
     def announce(self, event: ModelEvent) -> None:
-        """Make ``event`` the newest one; raises ClaimLost or BrokerUnavailable, and then nothing changed."""
+        """Make ``event`` the newest one.
+
+        Raises ClaimLost, and then nothing changed; or BrokerUnavailable, and then only the topic knows
+        whether it did: the event is read anew before the next step, so that nothing is announced twice.
+        """
         if self._claims.standing(self.product) is not Standing.OURS:
             raise ClaimLost(f"the claim on {self.product} is not ours any more")
         event = history.answered(event, self._answering, event.at)
-        self._announcer.announce(event)
+        try:
+            self._announcer.announce(event)
+        except BrokerUnavailable:
+            self._event = None
+            raise
         self._event = event
         self._measure()
 

@@ -1,5 +1,6 @@
 """What the trainer reads from topics and what it writes to them."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable
-from steadyline.kafka.broker import Message
+from steadyline.kafka.broker import Message, Publisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import RetrainSection
 from tests.unit.trainer.test_history import a_history
@@ -86,6 +87,36 @@ def test_nothing_is_announced_without_the_claim(broker: MemoryBroker, topics: To
     assert second.event.live_version == 1
 
 
+class Unheard:
+    """A publisher whose acknowledgements are lost: the broker has the event, and nobody here knows."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        self._publisher.publish(message, lambda error: done(BrokerUnavailable("no answer")))
+
+    def flush(self, within: timedelta) -> bool:
+        return self._publisher.flush(within)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+def test_an_event_whose_acknowledgement_was_lost_counts_as_what_the_topic_says(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    clock, bank = ManualClock(), MemoryBank()
+    unheard = Unheard(broker.publisher("t"))
+    announcer = Announcer(unheard, broker.reader("t"), topics.model_events.name, "line-1")
+    claims = Claims(bank, ["cell"], "a", clock)
+    claims.renew()
+    state = ProductState("cell", announcer, claims, clock)
+    with pytest.raises(BrokerUnavailable):
+        state.announce(a_history(1))
+    assert state.event.live_version == 1
+
+
 def test_nothing_has_changed_when_the_broker_does_not_take_the_event(
     broker: MemoryBroker, topics: Topics
 ) -> None:
@@ -94,6 +125,7 @@ def test_nothing_has_changed_when_the_broker_does_not_take_the_event(
     broker.set_away(True)
     with pytest.raises(BrokerUnavailable):
         state.announce(a_history(1, 2))
+    broker.set_away(False)
     assert state.event.live_version == 1
 
 
