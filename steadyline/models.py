@@ -65,6 +65,8 @@ def answer_to(sent: Sent, event: ModelEvent | None) -> Change | None:
     if refusals:
         return refusals[-1]
     decided = [change for change in since if change.after in ("live", "rejected")]
+    if sent.command.action == "promote":
+        decided = [change for change in decided if change.version == sent.command.version]
     if sent.command.action == "retrain":
         decided = [change for change in decided if change.version not in sent.versions_before]
     return decided[-1] if decided else None

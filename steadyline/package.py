@@ -9,7 +9,7 @@ from pydantic import JsonValue, ValidationError
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
 from steadyline.errors import PackageRejected
-from steadyline.store import Store
+from steadyline.store import NotInStore, Store
 
 MODEL, CONFIG, CARD, WEIGHTS = "model.onnx", "config.pbtxt", "card.json", "weights.safetensors"
 FILES = (MODEL, CONFIG, CARD, WEIGHTS)
@@ -100,9 +100,10 @@ def load_package(store: Store, package: Package) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for name, digest in package.digests.items():
         address = f"{package.uri.rstrip('/')}/{name}"
-        if not store.exists(address):
-            raise PackageRejected(f"{address} is missing")
-        files[name] = store.get(address)
+        try:
+            files[name] = store.get(address)
+        except NotInStore as error:
+            raise PackageRejected(f"{address} is missing") from error
         found = sha256(files[name])
         if found != digest:
             raise PackageRejected(f"{address} does not match its digest: {found} instead of {digest}")

@@ -48,7 +48,7 @@ class Commands:
             self._follow(command)
         except Refused as refusal:
             version = command.version or self._state.event.live_version or 1
-            text = f"refused: {command.action} by {command.who}: {refusal}"
+            text = f"{history.REFUSED}{command.action} by {command.who}: {refusal}"
             self._state.announce(history.note(self._state.event, version, text, self._clock.now()))
             return "refused"
         return "done"
@@ -75,14 +75,17 @@ class Commands:
             raise Refused(f"version {version} is live already")
         if model.state == "rejected" and not model.reason.startswith(TECHNICAL):
             raise Refused(f"version {version} was rejected: {model.reason}")
-        if not self._rollout.put_in_service(version, f"promoted {said}", {}):
-            raise Refused(f"version {version} could not be served; the live one stays")
+        self._serve(version, f"promoted {said}")
 
     def _roll_back(self, version: int | None, said: str) -> None:
         target = version or history.before_live(self._state.event)
         model = None if target is None else history.find(self._state.event, target)
         if target is None or model is None or model.state != "retired":
             raise Refused("there is no version that was live before")
-        if not self._rollout.put_in_service(target, f"rolled back {said}", {}):
-            raise Refused(f"version {target} could not be served; the live one stays")
+        self._serve(target, f"rolled back {said}")
         metrics.PROMOTIONS.add(product=self._state.product, outcome="rolled_back")
+
+    def _serve(self, version: int, reason: str) -> None:
+        failure = self._rollout.put_in_service(version, reason, {})
+        if failure is not None:
+            raise Refused(f"version {version} cannot be served and the live one stays: {failure}")

@@ -89,10 +89,13 @@ class Desk:
             self._inbox.done_with(waiting[0])
 
     def _train_by_order(self, said: str) -> None:
+        """A trainer that died between the order and its answer finds its own order: that one counts."""
+        why = why_train(self._known(asked=said), self._settings.retrain, self._clock.now()) or said
         spec = self._trainings.spec
-        if spec is not None:
+        if spec is None:
+            self._order(why)
+        elif spec.why != why:
             raise Refused(f"version {spec.version} is being trained")
-        self._order(why_train(self._known(asked=said), self._settings.retrain, self._clock.now()) or said)
 
     def _advance_training(self) -> None:
         if self._trainings.spec is None:
@@ -144,6 +147,6 @@ def attempted_at(state: ProductState) -> datetime | None:
     ended = [
         change.at
         for change in state.event.changes
-        if change.before is None and not change.reason.startswith("refused")
+        if change.before is None and not change.reason.startswith(history.REFUSED)
     ]
     return max(ended, default=None)

@@ -12,6 +12,7 @@ from steadyline.contracts.model_event import (
     ModelState,
 )
 
+REFUSED = "refused: "  # how the reason of a change begins that tells of an order which was not followed
 MOST_CHANGES = 200
 MOST_MODELS = 8  # versions listed with their figures; older ones remain in the changes
 
@@ -118,8 +119,8 @@ def before_live(event: ModelEvent) -> int | None:
 
 def next_version(event: ModelEvent) -> int:
     """Return a number that no version of the product has ever had."""
-    used = [model.version for model in event.models] + [change.version for change in event.changes]
-    return max(used, default=0) + 1
+    given = [change.version for change in event.changes if not change.reason.startswith(REFUSED)]
+    return max([*given, *(model.version for model in event.models)], default=0) + 1
 
 
 def _change(event: ModelEvent, step: Step, figures: dict[str, float]) -> Change:

@@ -64,12 +64,19 @@ class Promoter:
             raise
         log.info("version_served", product=product, version=model.version, beside=live)
 
-    def put_back(self, product: str, live: Model, files: Mapping[str, bytes], previous: int | None) -> None:
-        """Serve the live version again after Triton lost it; raises InferenceUnavailable if it is not."""
-        self._repository.publish(product, live.version, files, keep=previous)
+    def has(self, product: str, model: Model) -> bool:
+        """Return whether the repository has the version, intact: then it can be served without the store."""
+        return self._repository.holds(product, model.version, model.package.digests)
+
+    def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
+        """Put the version's files where Triton reads them, beside those of ``keep``."""
+        self._repository.publish(product, version, files, keep)
+
+    def load_again(self, product: str, version: int) -> None:
+        """Serve a version of the repository that Triton lost; raises InferenceUnavailable if it is not."""
         self._triton.load(product, self._within)
-        if not self.is_served(product, live.version):
-            raise InferenceUnavailable(f"version {live.version} of {product} was loaded and is not ready")
+        if not self.is_served(product, version):
+            raise InferenceUnavailable(f"version {version} of {product} was loaded and is not ready")
 
     def is_served(self, product: str, version: int) -> bool:
         """Return whether Triton has the version ready; raises InferenceUnavailable when it is away."""

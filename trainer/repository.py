@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
-from steadyline.package import CONFIG, MODEL
+from steadyline.package import CONFIG, MODEL, sha256
 from trainer.serving_config import KEPT_VERSIONS
 
 
@@ -34,6 +34,8 @@ class ModelRepository:
     def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
         """Put ``version`` beside ``keep`` (the live one); any other version is removed first.
 
+        Files that are there already stay when they are the same and are replaced when they are not.
+
         Triton serves the two greatest versions only: a third one would push the live one out when the new
         one is the smaller (a rollback), so there is never a third.
         """
@@ -41,7 +43,8 @@ class ModelRepository:
         try:
             folder.mkdir(exist_ok=True)
             self._prune(product, {version, keep})
-            if not (folder / str(version)).exists():
+            if _read(folder / str(version) / MODEL) != files[MODEL]:
+                self.remove(product, version)
                 self._write(folder, version, files[MODEL])
             _replace(folder / CONFIG, files[CONFIG])
             _sync_folder(folder)
@@ -49,6 +52,12 @@ class ModelRepository:
             raise StoreUnavailable(
                 f"version {version} of {product} cannot be written to {folder}: {error}"
             ) from error
+
+    def holds(self, product: str, version: int, digests: Mapping[str, str]) -> bool:
+        """Return whether the version is there with files of these digests."""
+        folder = self._root / product
+        found = {CONFIG: _read(folder / CONFIG), MODEL: _read(folder / str(version) / MODEL)}
+        return all(data is not None and sha256(data) == digests.get(name) for name, data in found.items())
 
     def touch(self, product: str, version: int) -> None:
         """Make Triton see the version as changed, so that the next load really loads it."""
@@ -82,6 +91,14 @@ class ModelRepository:
         _replace(building / MODEL, model)
         _sync_folder(building)
         building.rename(folder / str(version))
+
+
+def _read(path: Path) -> bytes | None:
+    """Return a file's bytes; None when it is not there or is no file."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, Package
-from steadyline.errors import PackageRejected
+from steadyline.errors import PackageRejected, Transient
 from steadyline.line import GateSection
 from steadyline.package import load_package, read_card
 from steadyline.store import Store
@@ -19,6 +19,12 @@ log = get_logger(__name__)
 
 # A version that only failed to be served may be tried again by command; one that the gate refused may not.
 TECHNICAL = ("load_failed", "load_timeout", "wrong_answer", "no_answer")
+
+
+class LiveModelLost(Transient):
+    """Triton lost the live version and no intact copy is left: another version must be put in service."""
+
+    reason = "live_model_lost"
 
 
 class Rollout:
@@ -60,8 +66,11 @@ class Rollout:
         """A training ended without a package: say so, with the number it would have had."""
         self._reject(failure.version, f"training_failed: {failure.reason}: {failure.message}"[:500], {})
 
-    def put_in_service(self, version: int, reason: str, figures: dict[str, float]) -> bool:
-        """Serve ``version``, announce it and retire the one before; False when it could not be served."""
+    def put_in_service(self, version: int, reason: str, figures: dict[str, float]) -> str | None:
+        """Serve ``version``, announce it and retire the one before; returns why it could not be served.
+
+        One that was in service before stays retired then, any other is rejected.
+        """
         event, product = self._state.event, self._state.product
         known = history.find(event, version)
         assert known is not None
@@ -71,22 +80,27 @@ class Rollout:
         except (PromotionFailed, PackageRejected) as failure:
             word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
             metrics.PROMOTIONS.add(product=product, outcome=word)
-            self._reject(version, str(failure)[:500], figures)
-            return False
+            if known.state != "retired":
+                self._reject(version, str(failure)[:500], figures)
+            return str(failure)[:500]
         step = Step(version, "live", reason, self._clock.now())
         self._state.announce(history.go_live(history.refresh(event, model), step, figures))
         metrics.PROMOTIONS.add(product=product, outcome="live")
-        return True
+        return None
 
     def ensure_served(self) -> None:
-        """Put the live version back where Triton lost it (a restart forgets all that was loaded)."""
+        """Put the live version back where Triton lost it (a restart forgets all that was loaded).
+
+        Raises LiveModelLost when there is no intact copy of it, neither in the repository nor in the store.
+        """
         event, product = self._state.event, self._state.product
         live = event.live()
         if live is None or self._promoter.is_served(product, live.version):
             return
         log.warning("live_version_not_served", product=product, version=live.version)
-        _, files = self._load(live.package, live.reason)
-        self._promoter.put_back(product, live, files, history.before_live(event))
+        if not self._promoter.has(product, live):
+            self._promoter.publish(product, live.version, self._live_files(live), history.before_live(event))
+        self._promoter.load_again(product, live.version)
 
     def mend(self) -> None:
         """Load the live version again, which Triton calls ready and which does not answer."""
@@ -95,19 +109,19 @@ class Rollout:
             log.warning("live_version_does_not_answer", product=self._state.product, version=live.version)
             self._promoter.mend(self._state.product, live.version)
 
+    def _live_files(self, live: Model) -> dict[str, bytes]:
+        try:
+            return load_package(self._store, live.package)
+        except PackageRejected as error:
+            raise LiveModelLost(f"version {live.version} of {self._state.product}: {error}") from error
+
     def _load(self, package: Package, reason: str) -> tuple[Model, dict[str, bytes]]:
         files = load_package(self._store, package)
         return read_card(files).model(package, "candidate", reason), files
 
     def _reject(self, version: int, reason: str, figures: dict[str, float]) -> None:
-        """A version that was in service before stays what it was: only what was said of it changes."""
-        event, now = self._state.event, self._clock.now()
-        known = history.find(event, version)
-        if known is not None and known.state in ("live", "retired"):
-            self._state.announce(history.note(event, version, f"refused: {reason}", now))
-            return
-        step = Step(version, "rejected", reason, now)
-        self._state.announce(history.reject(event, step, figures))
+        step = Step(version, "rejected", reason, self._clock.now())
+        self._state.announce(history.reject(self._state.event, step, figures))
 
 
 def _measured(figures: Figures) -> Measured:

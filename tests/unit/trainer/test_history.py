@@ -78,6 +78,11 @@ def test_a_number_is_never_given_twice() -> None:
     assert history.next_version(rejected) == 3
 
 
+def test_an_order_for_a_version_that_never_was_takes_no_number_away() -> None:
+    event = history.note(a_history(1), 99, f"{history.REFUSED}promote by ann: version 99 is not known", NOW)
+    assert history.next_version(event) == 2
+
+
 def test_only_the_newest_versions_and_those_in_use_are_listed() -> None:
     event = a_history(1)
     for version in range(2, 30):

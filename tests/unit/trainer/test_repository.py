@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.package import sha256
 from trainer.repository import ModelRepository
 
 
@@ -27,6 +28,20 @@ def test_only_the_live_version_and_the_new_one_are_there(tmp_path: Path) -> None
     assert repository.versions("cell") == [2, 3]
     repository.publish("cell", 4, files(b"x"), keep=2)  # after a rollback from 3 to 2
     assert repository.versions("cell") == [2, 4]
+
+
+def test_files_that_were_changed_are_replaced_and_known_for_it(tmp_path: Path) -> None:
+    repository = ModelRepository(tmp_path)
+    repository.publish("cell", 1, files(b"one"), keep=None)
+    digests = {name: sha256(data) for name, data in files(b"one").items()}
+    assert repository.holds("cell", 1, digests)
+    (tmp_path / "cell" / "1" / "model.onnx").write_bytes(b"other")
+    assert not repository.holds("cell", 1, digests)
+    repository.publish("cell", 1, files(b"one"), keep=None)
+    assert repository.holds("cell", 1, digests)
+    (tmp_path / "cell" / "config.pbtxt").unlink()
+    assert not repository.holds("cell", 1, digests)
+    assert not repository.holds("cell", 2, digests)
 
 
 def test_a_writing_that_was_cut_short_is_no_version_and_is_written_again(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from trainer.commands import Commands, Refused
 from trainer.jobs import Figures, JobFailure, JobResult
 from trainer.promote import Promoter
 from trainer.repository import ModelRepository
-from trainer.rollout import Rollout
+from trainer.rollout import LiveModelLost, Rollout
 from trainer.state import ProductState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -40,6 +40,7 @@ class Works:
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
         self.store = Store(f"memory://{uuid.uuid4().hex}")
+        self.folder = folder
         self.triton = FolderTriton(folder)
         self.repository = ModelRepository(folder)
         topics = line_topics("t", 2)
@@ -177,8 +178,8 @@ def test_a_broker_that_is_away_at_the_announcement_leaves_the_old_one_live(works
     works.broker.set_away(True)
     with pytest.raises(BrokerUnavailable):
         works.rollout.decide(result)
-    assert works.state.event.live_version == 1
     works.broker.set_away(False)
+    assert works.state.event.live_version == 1
     works.rollout.decide(result)
     assert works.state.event.live_version == 2
 
@@ -204,6 +205,49 @@ def test_a_restarted_triton_gets_the_live_version_back(works: Works) -> None:
     works.triton.restart()
     works.rollout.ensure_served()
     assert ("cell", 2) in works.triton.served
+
+
+def test_a_restarted_triton_gets_the_live_version_back_while_the_store_has_lost_it(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.store.delete("models/cell/1")
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_live_version_that_was_changed_in_the_repository_comes_from_the_store(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    (works.folder / "cell" / "1" / "model.onnx").write_bytes(b"0.9")
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_live_version_that_is_intact_nowhere_is_served_by_nobody_and_another_can_be(works: Works) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.store.put("models/cell/2/model.onnx", b"0.7")
+    (works.folder / "cell" / "2" / "model.onnx").write_bytes(b"0.7")
+    works.triton.restart()
+    with pytest.raises(LiveModelLost, match=r"version 2 of cell: .* does not match its digest"):
+        works.rollout.ensure_served()
+    assert works.triton.served == {}
+    assert works.command("rollback").live_version == 1
+    works.rollout.ensure_served()
+
+
+def test_a_version_that_was_live_and_was_changed_since_is_refused_in_one_event_that_says_why(
+    works: Works,
+) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.store.put("models/cell/1/card.json", b"{}")
+    before = len(works.state.event.changes)
+    event = works.command("promote", 1)
+    assert event.live_version == 2
+    assert [(change.before, change.after) for change in event.changes[before:]] == [("retired", "retired")]
+    assert event.changes[-1].reason.startswith("refused: promote by ann: version 1 cannot be served")
+    assert "card.json does not match its digest" in event.changes[-1].reason
 
 
 def test_rolling_back_serves_and_announces_the_version_before(works: Works) -> None:
