@@ -17,7 +17,7 @@ from steadyline.clock import Clock
 from steadyline.errors import BankUnavailable, ContractBroken, PackageRejected
 from steadyline.package import sha256
 from steadyline.picture import PictureLimits, decode, inspect
-from steadyline.store import Store
+from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.snapshot import Pictures, Snapshot, unpack
 
@@ -178,10 +178,18 @@ def newest_manifest(store: Store, product: str) -> BankManifest | None:
 
 
 def read_snapshot(store: Store, manifest: BankManifest) -> Snapshot:
-    """Return the normals that a bank was made from; raises PackageRejected when they are not those."""
-    data = store.get(manifest.normals_uri)
-    if sha256(data) != manifest.normals_digest:
-        raise PackageRejected(f"{manifest.normals_uri} does not match its digest")
+    """Return the normals that a bank was made from; see ``load_snapshot``."""
+    return load_snapshot(store, manifest.normals_uri, manifest.normals_digest)
+
+
+def load_snapshot(store: Store, uri: str, digest: str) -> Snapshot:
+    """Return a snapshot; raises PackageRejected when it is gone or is not the one with this digest."""
+    try:
+        data = store.get(uri)
+    except NotInStore as error:
+        raise PackageRejected(f"{uri} is missing") from error
+    if sha256(data) != digest:
+        raise PackageRejected(f"{uri} does not match its digest")
     return unpack(data)
 
 

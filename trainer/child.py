@@ -89,21 +89,27 @@ class Training:
 
 
 class Rebuilding:
-    """Makes a lost bank again in a process of its own; ``turn`` never waits for it."""
+    """Makes a lost bank again in a process of its own; nothing here waits for it."""
 
     def __init__(self, line: Path, product: str) -> None:
         command = [sys.executable, "-P", "-m", "trainer", "bank", "rebuild", "--line", str(line)]
         self._command = [*command, "--product", product, "--child"]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def turn(self) -> None:
-        """Start the process, or look after it; when it failed, the next turn starts it again."""
-        if self._process is None:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-            )
-        elif self._process.poll() is not None:
-            self.stop()
+    @property
+    def is_started(self) -> bool:
+        """True from ``start`` to ``stop``, also when the process has ended."""
+        return self._process is not None
+
+    def start(self) -> None:
+        """Start the process."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+
+    def poll(self) -> int | None:
+        """Return the exit status of the process, None while it runs or was not started."""
+        return None if self._process is None else self._process.poll()
 
     def stop(self) -> None:
         """End the process, if one runs."""

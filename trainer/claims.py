@@ -30,19 +30,20 @@ class Claims:
         self._renewed = dict.fromkeys(self._standing, float("-inf"))
 
     def renew(self) -> bool:
-        """Take or renew every product's claim; call it several times a lease. False while Redis is away."""
-        reached = True
+        """Take or renew every product's claim; call it several times a lease. False while Redis is away.
+
+        It gives up at the first one: each could cost a time-out, and meanwhile the caller does nothing else.
+        """
         for product in self._standing:
             asked = self._clock.monotonic()
             try:
                 ours = self._bank.claim(product, self._owner, LEASE.total_seconds())
             except BankUnavailable:
-                reached = False
-                continue
+                return False
             with self._lock:
                 self._standing[product] = Standing.OURS if ours else Standing.ANOTHERS
                 self._renewed[product] = asked if ours else float("-inf")
-        return reached
+        return True
 
     def standing(self, product: str) -> Standing:
         """Return where we stand now; a claim that was not renewed within its lease is unknown."""

@@ -11,17 +11,15 @@ from steadyline.package import (
     package_key,
     read_card,
     read_package,
-    sha256,
     write_package,
 )
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
-from trainer.banks import Banks, Ingredients, KnownFrames, held_out_frames
+from trainer.banks import Banks, Ingredients, KnownFrames, held_out_frames, load_snapshot
 from trainer.jobs import Figures, JobFailure, JobResult, Jobs, JobSpec
 from trainer.make import Materials, Workbench, make_package
 from trainer.measure import figures_of, measure, rebuilt
 from trainer.pseudo_maker import pseudo_maker
-from trainer.snapshot import Snapshot, unpack
 
 log = get_logger(__name__)
 
@@ -55,7 +53,7 @@ def run_job(product: str, at: Connections, bench: Workbench) -> bool:
 
 
 def _carry_out(spec: JobSpec, at: Connections, bench: Workbench) -> JobResult:
-    snapshot = _snapshot(spec, at.store)
+    snapshot = load_snapshot(at.store, spec.snapshot_uri, spec.snapshot_digest)
     banks = Banks(at.bank, at.store, pseudo_maker(bench.told), at.clock)
     made_of = Ingredients(
         spec.product,
@@ -85,13 +83,6 @@ def _carry_out(spec: JobSpec, at: Connections, bench: Workbench) -> JobResult:
         live=live,
         notes=notes,
     )
-
-
-def _snapshot(spec: JobSpec, store: Store) -> Snapshot:
-    data = store.get(spec.snapshot_uri)
-    if sha256(data) != spec.snapshot_digest:
-        raise PackageRejected(f"{spec.snapshot_uri} does not match the digest of the order")
-    return unpack(data)
 
 
 def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:

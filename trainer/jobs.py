@@ -6,12 +6,14 @@ from pydantic import ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Package
-from steadyline.errors import PackageRejected
 from steadyline.line import GateSection
 from steadyline.package import sha256
 from steadyline.store import Store
+from steadyline.telemetry.logs import get_logger
 
 P = TypeVar("P", bound=Part)
+
+log = get_logger(__name__)
 
 
 class LivePackage(Part):
@@ -121,10 +123,13 @@ class Jobs:
         self._store.put(self._key(part), content.model_dump_json(indent=1).encode(), "application/json")
 
     def _get(self, part: str, kind: type[P]) -> P | None:
+        """What another release wrote and this one cannot read counts as not there: it is made anew."""
         key = self._key(part)
         if not self._store.exists(key):
             return None
         try:
             return kind.model_validate_json(self._store.get(key))
         except ValidationError as error:
-            raise PackageRejected(f"{self._store.uri(key)} does not fit: {error}") from error
+            log.error("unreadable_job", file=self._store.uri(key), error=str(error))
+            self._store.delete(key)
+            return None

@@ -32,7 +32,7 @@ class Trainer:
 
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop``; children are stopped, claims given back."""
-        self._claims.renew()
+        self._renew()
         ended = threading.Event()
         threads = [
             threading.Thread(target=self._work, args=(desk, ended), name=f"desk-{desk.product}")
@@ -56,13 +56,16 @@ class Trainer:
             self._health.beat()
             if self._clock.monotonic() - renewed >= RENEW_SECONDS:
                 renewed = self._clock.monotonic()
-                self._health.set_ready("redis", self._claims.renew(), "claims cannot be renewed")
+                self._renew()
             try:
                 self._intake.turn(TURN)
                 self._health.set_ready("kafka", True, "")
             except BrokerUnavailable as error:
                 self._health.set_ready("kafka", False, str(error))
                 self._clock.wait(stop, TURN)
+
+    def _renew(self) -> None:
+        self._health.set_ready("redis", self._claims.renew(), "claims cannot be renewed")
 
     def _work(self, desk: Desk, ended: threading.Event) -> None:
         """The outermost loop of one product: what is transient waits, anything else ends the service."""

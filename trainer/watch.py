@@ -33,10 +33,17 @@ class Round:
         scores = [score for values in self.anomalies.values() for score in values]
         return sum(score > self.threshold for score in scores), len(scores)
 
+    def is_finite(self) -> bool:
+        """True when every score is a number."""
+        return all(math.isfinite(score) for score in self._scores())
+
     def is_constant(self) -> bool:
         """True when every frame has the same score."""
-        scores = [*self.normals, *(score for values in self.anomalies.values() for score in values)]
+        scores = self._scores()
         return max(scores) - min(scores) <= 1e-9 * max(1.0, abs(scores[0]))
+
+    def _scores(self) -> list[float]:
+        return [*self.normals, *(score for values in self.anomalies.values() for score in values)]
 
     def _above(self, scores: Sequence[float]) -> float:
         return sum(score > self.threshold for score in scores) / len(scores) if scores else 0.0
@@ -70,6 +77,8 @@ class Sight:
         return reason
 
     def _reason(self, seen: Round, least: float) -> str | None:
+        if not seen.is_finite():
+            return "not_finite: some score is not a number"
         if seen.is_constant():
             return "constant_scores: every frame has the same score"
         if seen.false_alarm_rate() >= FALSE_ALARM_CEILING:

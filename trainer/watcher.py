@@ -9,7 +9,7 @@ import numpy as np
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Health, Model
-from steadyline.errors import InferenceUnavailable
+from steadyline.errors import ContractBroken, InferenceUnavailable, PackageRejected
 from steadyline.inference import Inference, ModelRef
 from steadyline.line import WatchSection
 from steadyline.telemetry.logs import get_logger
@@ -25,7 +25,8 @@ from trainer.watch import Round, Sight
 log = get_logger(__name__)
 
 BATCH = 16
-LOOK_AGAIN = timedelta(seconds=1)  # while a lost bank is being made again
+LOOK_EVERY = timedelta(seconds=2)  # whether the bank is still there, between two rounds
+REBUILD_AGAIN = timedelta(seconds=30)  # after a rebuild that failed: each takes a core for some seconds
 MEND_AFTER = 2  # rounds without an answer before the version is loaded again
 
 
@@ -54,6 +55,7 @@ class Watcher:
     ) -> None:
         self._state, self._settings, self._clock = state, settings, clock
         self._banks, self._triton, self._rebuilding = eyes.banks, eyes.triton, rebuilding
+        self._look: datetime | None = None
         self._next: datetime | None = None
         self._rounds = 0
         self._silent = 0
@@ -62,29 +64,56 @@ class Watcher:
     def turn(self, rollout: Rollout) -> None:
         """Do a round when it is due. Raises Transient when Triton, Redis or the store is away."""
         live, now = self._state.event.live(), self._clock.now()
-        if live is None or (self._next is not None and now < self._next):
+        if live is None or not _is_due(self._look, now):
             return
-        known = self._banks.held_out()
-        if known is None:
-            log.warning("bank_lost", product=self._state.product)
-            self._rebuilding.turn()
-            self._next = now + LOOK_AGAIN
+        self._look = now + LOOK_EVERY
+        known = self._known_frames(now)
+        if known is None or not _is_due(self._next, now):
             return
-        self._rebuilding.stop()
         self._next = now + self._settings.every
         sample = draw(known, self._settings.samples, random.Random(self._rounds))
         self._rounds += 1
+        threshold = live.calibrations[PRODUCT_WIDE].threshold
         try:
             scores = self._scores(live, np.concatenate([sample.anomalies, sample.normals]))
         except InferenceUnavailable as error:
             self._no_answer(rollout, error)
             raise
+        except ContractBroken as error:
+            self._tell(live, Round({}, [], threshold), f"wrong_outputs: {error}")
+            return
         self._silent = 0
-        self._judge(live, to_round(scores, sample, live.calibrations[PRODUCT_WIDE].threshold))
+        seen = to_round(scores, sample, threshold)
+        self._tell(live, seen, self._sight_of(live).judge(seen))
 
     def stop(self) -> None:
         """Leave nothing running."""
         self._rebuilding.stop()
+
+    def _known_frames(self, now: datetime) -> KnownFrames | None:
+        """Return what to show; None while a lost bank is made again, and when that cannot be done."""
+        try:
+            known = self._banks.held_out()
+        except PackageRejected as error:
+            log.error("watch_has_no_frames", product=self._state.product, error=str(error))
+            metrics.WATCH_FAILURES.add(product=self._state.product, reason=error.reason)
+            self._look = now + REBUILD_AGAIN
+            return None
+        if known is None:
+            self._remake_bank(now)
+        elif self._rebuilding.is_started:
+            metrics.BANK_REBUILDS.add(product=self._state.product)
+            self._rebuilding.stop()
+        return known
+
+    def _remake_bank(self, now: datetime) -> None:
+        if not self._rebuilding.is_started:
+            log.warning("bank_lost", product=self._state.product)
+            self._rebuilding.start()
+        elif (status := self._rebuilding.poll()) is not None:
+            log.error("bank_not_rebuilt", product=self._state.product, status=status)
+            self._rebuilding.stop()
+            self._look = now + REBUILD_AGAIN
 
     def _scores(self, live: Model, pictures: Pictures) -> np.ndarray:
         ref = ModelRef(self._state.product, live.version)
@@ -92,11 +121,14 @@ class Watcher:
         waiting = [self._triton.infer(ref, part) for part in parts]
         return np.concatenate([future.result().scores for future in waiting])
 
-    def _judge(self, live: Model, seen: Round) -> None:
+    def _sight_of(self, live: Model) -> Sight:
         if self._sight is None or self._sight[0] != live.version:
             expected = live.figures.get("detection_rate", 1.0)
             self._sight = live.version, Sight(expected, self._settings.floor)
-        reason = self._sight[1].judge(seen)
+        return self._sight[1]
+
+    def _tell(self, live: Model, seen: Round, reason: str | None) -> None:
+        """Export what was seen; an event says so when the verdict (``reason``: why it is blind) is new."""
         product = self._state.product
         for transform, rate in seen.detection().items():
             metrics.DETECTION.set(rate, product=product, transform=transform)
@@ -128,6 +160,10 @@ class Watcher:
         if self._silent >= MEND_AFTER:
             self._silent = 0
             rollout.mend()
+
+
+def _is_due(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or now >= moment
 
 
 def draw(known: KnownFrames, count: int, chance: random.Random) -> Sample:

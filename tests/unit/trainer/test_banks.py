@@ -129,6 +129,15 @@ def test_normals_that_were_changed_in_the_store_are_refused(store: Store) -> Non
         banks.rebuild("cell")
 
 
+def test_normals_that_are_gone_are_said_to_be_missing(store: Store) -> None:
+    banks = Banks(MemoryBank(), store, Speckle(), ManualClock())
+    made_of = ingredients(store, a_snapshot())
+    banks.ensure(made_of, a_snapshot())
+    store.delete("snapshots/cell")
+    with pytest.raises(PackageRejected, match="is missing"):
+        banks.rebuild("cell")
+
+
 def test_known_frames_are_those_no_training_saw(store: Store) -> None:
     snapshot = a_snapshot()
     manifest, entries = Banks(MemoryBank(), store, Speckle(), ManualClock()).ensure(

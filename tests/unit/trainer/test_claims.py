@@ -14,9 +14,11 @@ class AwayBank(MemoryBank):
     """A bank whose Redis can be taken away."""
 
     away = False
+    asked = 0
 
     @override
     def claim(self, product: str, owner: str, seconds: float) -> bool:
+        self.asked += 1
         if self.away:
             raise BankUnavailable("Redis is away")
         return super().claim(product, owner, seconds)
@@ -56,6 +58,13 @@ def test_while_redis_is_away_a_claim_lasts_its_lease_and_is_then_unknown() -> No
     bank.away = False
     assert ours.renew()
     assert ours.standing("cell") is Standing.OURS
+
+
+def test_an_absent_redis_is_asked_once_and_not_for_every_product() -> None:
+    bank = AwayBank()
+    bank.away = True
+    assert not Claims(bank, ["cell", "tile", "bolt"], "a", ManualClock()).renew()
+    assert bank.asked == 1
 
 
 def test_a_trainer_that_restarts_under_its_own_name_goes_on_at_once() -> None:

@@ -1,5 +1,6 @@
 """A model that has gone blind is called so; one that is merely modest, or unlucky once, is not."""
 
+import math
 import random
 
 from trainer.watch import Round, Sight
@@ -21,6 +22,12 @@ def test_a_constant_model_is_blind_on_either_side_of_the_threshold() -> None:
     for score in (0.0, 5.0):
         seen = Round({"scar": [score] * 4}, [score] * 4, threshold=1.0)
         assert str(Sight(0.9, 0.5).judge(seen)).startswith("constant_scores")
+
+
+def test_a_model_that_answers_with_no_number_is_blind() -> None:
+    for score in (math.nan, math.inf):
+        seen = Round({"scar": [2.0, score]}, [0.1, 0.2], threshold=1.0)
+        assert str(Sight(0.9, 0.5).judge(seen)).startswith("not_finite")
 
 
 def test_a_model_that_alarms_on_everything_is_blind() -> None:
