@@ -65,10 +65,10 @@ class Pairs:
         )
 
     def _turn(self, seed: int, step: int, size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Each normal once an epoch, in an order of the epoch's own."""
-        per_epoch = len(self._sources) // size
-        epoch, place = divmod(step, per_epoch)
-        order = np.random.default_rng([seed, epoch, 1]).permutation(self._sources)
+        """Each normal once a pass, in an order of the pass's own."""
+        per_pass = len(self._sources) // size
+        passes, place = divmod(step, per_pass)
+        order = np.random.default_rng([seed, passes, 1]).permutation(self._sources)
         return order[place * size : (place + 1) * size].astype(np.int64)
 
 
