@@ -114,7 +114,7 @@ _CPU = Profile(
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
-# pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures they publish took more.
+# pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures published took more.
 _PAPER = Profile(
     bank=BankRecipe(per_normal=16, shares=PAPER_SHARES, bar=Bar(quantile=0.05, contrast=0.0)),
     shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False, embedding=128),
