@@ -27,10 +27,15 @@ DEADLINE_SECONDS = 10.0
 
 
 class TransactionalProducer:
-    """Writes messages and input offsets in one transaction; used from one thread."""
+    """Writes messages and input offsets in one transaction; used from one thread.
 
-    def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
-        self._settings, self._id = settings, transactional_id
+    The broker aborts a transaction that is older than ``timeout``.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, transactional_id: str, timeout: timedelta = TRANSACTION_TIMEOUT
+    ) -> None:
+        self._settings, self._id, self._timeout = settings, transactional_id, timeout
         self._producer: Any = None  # the published types lack what it has to be asked for
 
     def open(self) -> None:
@@ -43,7 +48,7 @@ class TransactionalProducer:
                 **client_options(self._settings, self._id),
                 transactional_id=self._id,
                 acks="all",
-                transaction_timeout_ms=int(TRANSACTION_TIMEOUT.total_seconds() * 1000),
+                transaction_timeout_ms=int(self._timeout.total_seconds() * 1000),
                 batch_size=1 << 20,
                 linger_ms=0,
                 max_request_size=MAX_REQUEST_BYTES,
@@ -131,7 +136,7 @@ class TransactionalProducer:
 
     def _fenced(self, error: KafkaError, age: float) -> NoReturn:
         """The broker says "fenced" as well when it has timed our own transaction out: the age tells."""
-        if age >= TRANSACTION_TIMEOUT.total_seconds():
+        if age >= self._timeout.total_seconds():
             raise TransactionBroken(f"own transaction timed out after {age:.1f} s: {error!r}") from error
         raise Fenced(
             f"another live process uses the transactional id {self._id}: give each worker its own instance "

@@ -20,7 +20,7 @@ from steadyline.kafka.connection import (
     client_options,
     translated,
 )
-from steadyline.kafka.transaction import TransactionalProducer
+from steadyline.kafka.transaction import TRANSACTION_TIMEOUT, TransactionalProducer
 from steadyline.settings import KafkaSettings
 
 # A refused generation is refused for a while: the client says STABLE long before the group agrees.
@@ -71,12 +71,19 @@ class KafkaWorker:
     transactional id, which fences the older.
     """
 
-    def __init__(self, settings: KafkaSettings, group: str, instance: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        group: str,
+        instance: str,
+        topics: Sequence[str],
+        transaction_timeout: timedelta = TRANSACTION_TIMEOUT,
+    ) -> None:
         self._changes = _Changes()
         self._refused: tuple[object, float] = (None, 0.0)
         self._lost: set[TopicPartition] = set()
         self._unsettled: set[TopicPartition] = set()  # to be read again from their committed offsets
-        self._producer = TransactionalProducer(settings, f"{group}.{instance}")
+        self._producer = TransactionalProducer(settings, f"{group}.{instance}", transaction_timeout)
         assignor: Any = CooperativeStickyAssignor()
         try:
             self._consumer: Any = KafkaConsumer(
