@@ -50,7 +50,9 @@ class ScorerSettings(Settings):
     in_hand_frames: PositiveInt = Field(256, description="Most frames taken and not yet scored.")
     in_hand_bytes: PositiveInt = Field(64 << 20, description="Most bytes of their encoded pictures.")
     commit_seconds: PositiveFloat = Field(
-        0.025, description="Time between two transactions: short for latency, long for fewer of them."
+        0.025,
+        description="Time between two transactions: short for latency, long for fewer of them. Four times as "
+        "long while frames wait for room.",
     )
     canary_seconds: PositiveFloat = Field(
         5.0, description="Time between two canary inferences with known answers, per product."

@@ -47,12 +47,14 @@ class LoopPolicy:
     """How much is in hand, and how often it is committed.
 
     A partition pauses above ``high`` records or ``high_bytes`` in hand and goes on below ``low`` and half the
-    bytes. Commits are ``commit_every`` apart: 25 ms keeps a lone frame quick, and costs one transaction for
-    many frames under load.
+    bytes. Commits are ``commit_every`` apart: 25 ms keeps a lone frame quick. While records wait for the
+    handler they are ``behind_factor`` times as far apart: those are late anyway, and a transaction costs
+    about 8 ms of CPU, the broker's included, whether it holds 8 records or 40.
     """
 
     poll: timedelta = timedelta(milliseconds=5)
     commit_every: timedelta = timedelta(milliseconds=25)
+    behind_factor: int = 4
     high: int = 128
     low: int = 64
     high_bytes: int = 16 << 20
@@ -96,7 +98,7 @@ class StreamLoop:
         for partition, records in polled.items():
             self._take(partition, records)
         self._hand_out()
-        if self._clock.monotonic() - self._last_commit >= self._policy.commit_every.total_seconds():
+        if self._is_commit_due():
             self._last_commit = self._clock.monotonic()
             self._commit()
         metrics.IN_HAND.set(sum(len(lane) for lane in self._lanes.values()))
@@ -136,6 +138,11 @@ class StreamLoop:
                     refused: Future[Outputs] = Future()
                     refused.set_exception(error)
                     lane.take(refused)
+
+    def _is_commit_due(self) -> bool:
+        is_behind = any(lane.waiting or lane.paused for lane in self._lanes.values())
+        apart = self._policy.commit_every * (self._policy.behind_factor if is_behind else 1)
+        return self._clock.monotonic() - self._last_commit >= apart.total_seconds()
 
     def _commit(self) -> None:
         """Commit the finished prefixes in one transaction; what does not go through is tried again."""

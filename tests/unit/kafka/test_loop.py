@@ -87,6 +87,25 @@ def test_a_record_refused_for_want_of_room_is_offered_again() -> None:
     assert [record.value for record, _ in handler.open] == [b"2"]
 
 
+def test_transactions_are_further_apart_while_records_wait_for_room() -> None:
+    bench = Bench(replace(AT_ONCE, commit_every=timedelta(milliseconds=25), behind_factor=4))
+    handler = Patient(TOPICS.scores.name, room=1)
+    loop = bench.loop(handler)
+    bench.publish(b"1", b"2", b"3")
+    loop.turn(STOP)
+    handler.finish()
+    bench.clock.advance(timedelta(milliseconds=30))
+    loop.turn(STOP)
+    assert bench.read() == []  # 3 waits
+    bench.clock.advance(timedelta(milliseconds=80))
+    loop.turn(STOP)
+    assert bench.read() == [b"1"]
+    handler.finish()
+    bench.clock.advance(timedelta(milliseconds=30))
+    loop.turn(STOP)
+    assert bench.read() == [b"1", b"2"]  # nothing waits any more
+
+
 def test_an_aborted_transaction_is_tried_again_with_the_same_results() -> None:
     bench = Bench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
