@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.checkpoint import Checkpoints
+from trainer.detectors.cobra.precision import is_native
 from trainer.detectors.cobra.profile import Profile, Score, Shape, profile_named, with_overrides
 from trainer.detectors.cobra.served import CobraServed
 from trainer.detectors.cobra.training import Plan, Training
@@ -37,6 +38,7 @@ class Cobra(Detector):
     def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
         _check(given)
         profile = with_overrides(profile_named(given.profile), given.overrides)
+        profile = replace(profile, mixed=profile.mixed and is_native())
         plan = Plan(profile, profile.steps if given.steps is None else given.steps, given.seed)
         recipe = _recipe(given, plan)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint, _key(given, recipe))

@@ -55,12 +55,12 @@ class Network(nn.Module):
     def embed(self, features: Tensor) -> Tensor:
         """Return embeddings (B, D, h, w), not normalised."""
         found: Tensor = self.projector(features)
-        return found
+        return found.float()
 
     def classify(self, features: Tensor) -> Tensor:
         """Return logits (B, h, w) of being defective: the difference of the two outputs of a K = 2 head."""
         found: Tensor = self.head(features)
-        return found[:, 0]
+        return found[:, 0].float()
 
     def pool(self, cells: Tensor) -> Tensor:
         """Return (B,) of (B, h, w): their smooth maximum; sqrt(h·w) indifferent cells count as nothing."""

@@ -88,6 +88,7 @@ class Profile:
     weight_decay: float
     warm_up: float
     average: float  # of the weights, per step; 0 serves the last weights
+    mixed: bool  # bfloat16 products, where the processor has them
 
 
 _CPU = Profile(
@@ -111,6 +112,7 @@ _CPU = Profile(
     weight_decay=1e-3,
     warm_up=0.1,
     average=0.995,
+    mixed=True,
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
@@ -140,6 +142,7 @@ _PAPER = Profile(
     weight_decay=1e-6,
     warm_up=0.1,
     average=0.0,
+    mixed=True,
 )
 
 PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}

@@ -14,6 +14,7 @@ from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import Attacked, Outputs, class_loss, outputs, rows
 from trainer.detectors.cobra.optimizer import epsilon, learning_rate, make_optimizer
+from trainer.detectors.cobra.precision import mixed
 from trainer.detectors.cobra.profile import Profile
 from trainer.detectors.cobra.served import CobraServed
 from trainer.detectors.cobra.state import State
@@ -84,8 +85,9 @@ class Training:
         batch = self._pairs.draw(plan.seed, state.step, profile.batch, profile.rows_per_pair)
         random = torch.Generator().manual_seed((plan.seed << 32) + state.step)
         size = epsilon(profile, state.step, plan.steps)
-        attacked = self._attacks(batch, size, random)
-        loss = self._loss(batch, attacked)
+        with mixed(profile.mixed):
+            attacked = self._attacks(batch, size, random)
+            loss = self._loss(batch, attacked)
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
