@@ -56,7 +56,7 @@ down:  ## stop them
 doctor: init  ## check the servers, topics, models, bank and store
 	@$(BIN)/steadyline doctor
 
-docs: init  ## generate docs/configuration.md, metrics.md, contracts.md and the schemas
+docs: init  ## make docs/configuration.md, metrics.md, contracts.md, asyncapi.yaml and schemas/ from the code
 	@$(BIN)/python -m tools.docs
 
 bench: init  ## measure the line on this machine

@@ -7,6 +7,7 @@ import pytest
 
 from tests.packaging import prose
 from tests.packaging.prose import CHECKS, Page, pages
+from tests.packaging.rules import ROOT
 
 Check = Callable[[Page], Iterator[str]]
 
@@ -61,7 +62,7 @@ def test_every_page_is_looked_at() -> None:
 
 
 def test_the_glossary_has_the_words_that_everything_is_named_by_once_and_in_order() -> None:
-    rows = re.findall(r"^\| ([^|]+?) \| ", (prose.ROOT / "docs/glossary.md").read_text(), re.MULTILINE)[1:]
+    rows = re.findall(r"^\| ([^|]+?) \| ", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)[1:]
     assert rows == sorted(rows)
     assert len(set(rows)) == len(rows)
     ten = {"frame", "patch", "embedding", "bank", "score", "threshold", "alert", "model", "version", "camera"}

@@ -9,6 +9,7 @@ from steadyline.contracts.catalogue import KINDS, Kind
 from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
+from steadyline.dead_letters import REPLAYED_FROM
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
 from tools.docs.code_search import is_built
 from tools.docs.configuration import sections
@@ -108,6 +109,11 @@ def _message(kind: Kind) -> str:
     parts = [f"## {kind.name}\n", f"On {code(topic.name)}, key: {topic.key}. {_meaning(kind)}\n"]
     if kind.name == "dead-letter":
         parts.append("Value: the refused bytes. Headers: those of the refused message, and behind them:\n")
+    if kind.name == "frame":
+        parts.append(
+            "Value: the encoded picture. A refused frame that `steadyline dlq replay` writes here again has "
+            f"the header {code(REPLAYED_FROM)} as well: partition/offset of its dead letter.\n"
+        )
     if kind.model is None:
         parts.append(_headers(kind))
     else:
