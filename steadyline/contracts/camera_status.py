@@ -32,7 +32,7 @@ class CameraStatus(JsonMessage):
     dropped: dict[str, int] = Field(default_factory=dict, description="Reason word → frames never published.")
     dropped_sequences: list[tuple[int, int, str]] = Field(
         default_factory=list,
-        description="Every dropped run as (first, last, reason), merged; at most 10000 runs.",
+        description="Every dropped run as (first, last, reason), merged; an epoch ends after 1000 runs.",
     )
     state_counts: dict[str, int] = Field(
         default_factory=dict, description="Reason word → times it was entered."
