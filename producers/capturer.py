@@ -85,7 +85,7 @@ class Capturer:
 
     def _take(self, capture: Capture, stop: threading.Event) -> None:
         rules = self._rules
-        with span("capture", attributes={"camera": rules.camera}) as current:
+        with span("capture", attributes={"camera": rules.camera}, kind="producer") as current:
             self._in_hand = frame_id = self._ledger.capture(capture.captured_at)
             self.captured += 1
             current.set(frame=str(frame_id))

@@ -67,7 +67,9 @@ class Scoring:
             if self._frames and full:
                 raise Backpressure(f"{self._frames} frames, {self._bytes} bytes in hand")
         frame = read_frame(record, self._line)
-        span = start_span("score", parent=frame.traceparent, attributes={"frame": str(frame.id)})
+        span = start_span(
+            "score", parent=frame.traceparent, attributes={"frame": str(frame.id)}, kind="consumer"
+        )
         work = Work(record, frame, span)
         self._count(1, size)
         work.result.add_done_callback(lambda _: self._count(-1, -size))
