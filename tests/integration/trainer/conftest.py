@@ -1,33 +1,45 @@
-"""A factory for each test, on the shared servers or on servers of its own."""
+"""One line for the whole folder, on servers of its own that the tests kill; training it takes longest."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from steadyline.servers import Addresses, LocalStack
-from tests.integration.trainer.factory import Factory
-from tests.support.servers import OwnStack
+from steadyline.servers import LocalStack, StackPaths
+from tests.integration.trainer.factory import USUAL, Factory
+from tests.support.servers import ROOT, new_home, remove, require
 
 
-@pytest.fixture
-def factory(tmp_path: Path, addresses: Addresses) -> Iterator[Factory]:
-    """A factory on the shared servers."""
-    made = Factory(tmp_path, addresses)
+@pytest.fixture(scope="session")
+def breakable() -> Iterator[LocalStack]:
+    """Kafka, Redis and Triton that may be killed, as long as they run again when the test ends."""
+    require()
+    home = new_home()
+    with LocalStack(StackPaths.of_checkout(home, ROOT)) as running:
+        yield running
+    remove(home)
+
+
+@pytest.fixture(scope="session")
+def factory(breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    """The line, at first without a model."""
+    made = Factory(tmp_path_factory.mktemp("factory"), breakable.addresses)
     yield made
     made.close()
 
 
 @pytest.fixture
-def own_factory(tmp_path: Path, own_stack: OwnStack) -> Iterator[Callable[[], tuple[Factory, LocalStack]]]:
-    """A factory on servers that the test may kill."""
-    with ExitStack() as stack:
+def trained(factory: Factory) -> Factory:
+    """The line with at least one version, trained now unless a test before has done so."""
+    factory.work(USUAL)
+    factory.wait_for(lambda event: event.live_version is not None, "a live version")
+    return factory
 
-        def make() -> tuple[Factory, LocalStack]:
-            servers = own_stack()
-            made = Factory(tmp_path, servers.addresses)
-            stack.callback(made.close)
-            return made, servers
 
-        yield make
+@pytest.fixture
+def twice_trained(trained: Factory) -> Factory:
+    """The line with a live version and one that was live before."""
+    event = trained.event()
+    assert event is not None
+    if not any(model.state == "retired" for model in event.models):
+        assert trained.models("retrain", trained.product, "--wait").returncode == 0
+    return trained

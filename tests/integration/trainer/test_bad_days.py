@@ -1,0 +1,149 @@
+"""Whatever dies, the line ends with one announced model, a bank in Redis and the live version on Triton."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from steadyline.bank.codec import encode_entry
+from steadyline.errors import InferenceUnavailable
+from steadyline.inference import ModelRef
+from steadyline.lifecycle import EXIT_OK
+from steadyline.probe import probe
+from steadyline.servers import LocalStack
+from tests.integration.trainer.factory import STRICT, Factory, Orders
+from tests.integration.trainer.running import is_gone
+from tests.support.eventually import eventually
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def untrained(
+    factory: Factory, breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Factory]:
+    """The folder's line while nothing has trained it; another one when this test does not come first."""
+    if factory.event() is None:
+        yield factory
+        return
+    made = Factory(tmp_path_factory.mktemp("factory"), breakable.addresses)
+    yield made
+    made.close()
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return how far a checkpoint is; 0 without one."""
+    return int(json.loads(checkpoint.read_bytes())["step"]) if checkpoint.exists() else 0
+
+
+def bank_of(factory: Factory) -> list[bytes]:
+    """Return the bytes of every entry of the current bank."""
+    manifest = factory.bank.current(factory.product)
+    assert manifest is not None
+    return [encode_entry(entry) for entry in factory.bank.read(factory.product, manifest.version)]
+
+
+def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
+    untrained: Factory, breakable: LocalStack
+) -> None:
+    checkpoint = untrained.home / "work" / untrained.product / "checkpoint.json"
+    first = untrained.work()
+    training = first.until_training()
+    eventually(lambda: step_of(checkpoint) == 40, 240, "a checkpoint")
+    first.kill()
+    eventually(lambda: is_gone(training), 30, "the training ends with its trainer")
+    assert step_of(checkpoint) == 40
+    written = checkpoint.stat().st_mtime_ns
+
+    second = untrained.work()
+    os.kill(second.until_training(), signal.SIGKILL)
+    second.until_said("training_died", status=-signal.SIGKILL)
+    second.until_training(count=2)
+    breakable.kafka.kill9()
+
+    def is_resumed_and_done() -> bool:
+        assert step_of(checkpoint) != 40 or checkpoint.stat().st_mtime_ns == written, "began anew"
+        return untrained.store.exists(f"jobs/{untrained.product}/result.json")
+
+    eventually(is_resumed_and_done, 240, "trained without a broker")
+    second.until_said("held_back", reason="broker_unavailable")
+    breakable.kafka.restart()
+    event = untrained.wait_live(1)
+    assert [(change.before, change.after) for change in event.changes] == [
+        (None, "candidate"),
+        ("candidate", "live"),
+    ]
+    told = [(each.live_version, len(each.changes), each.health is None) for each in untrained.events()]
+    assert len(set(told)) == len(told), "announced twice"
+    assert not checkpoint.exists()
+    assert not untrained.store.list(f"jobs/{untrained.product}")
+
+
+def test_a_redis_that_comes_back_empty_gets_its_claim_and_its_bank_back_byte_for_byte(
+    trained: Factory, breakable: LocalStack
+) -> None:
+    trainer = trained.work()
+    shown = trained.steadyline("bank", "show", "--json")
+    entries = bank_of(trained)
+    breakable.redis.kill9()
+    breakable.redis.restart()
+    assert trained.bank.current(trained.product) is None
+    eventually(lambda: trainer.metric("trainer_bank_rebuilds_total") == 1, 120, "rebuilt")
+    again = trained.steadyline("bank", "show", "--json")
+    assert again.returncode == EXIT_OK, again.stderr
+    assert json.loads(again.stdout) == json.loads(shown.stdout)
+    assert json.loads(again.stdout)["banks"][trained.product]["trainer"].startswith("trainer-")
+    assert bank_of(trained) == entries
+    assert trainer.metric("trainer_claim_held_info") == 1
+
+
+def test_a_bank_is_rebuilt_by_hand_to_the_same_digest(trained: Factory) -> None:
+    before, entries = trained.bank.current(trained.product), bank_of(trained)
+    assert before is not None
+    done = trained.steadyline("bank", "rebuild", trained.product)
+    assert done.returncode == EXIT_OK, done.stderr
+    assert f"bank v{before.version}, {before.entries} pseudo-anomalies, sha256 {before.digest}" in done.stdout
+    assert trained.bank.current(trained.product) == before
+    assert bank_of(trained) == entries
+
+
+def test_a_triton_that_comes_back_serves_the_live_version_again(
+    trained: Factory, breakable: LocalStack
+) -> None:
+    trained.work()
+    live = trained.live()
+    breakable.triton.kill9()
+    with pytest.raises(InferenceUnavailable):
+        probe(trained.product, live, trained.triton)
+    breakable.triton.restart()
+    ref = ModelRef(trained.product, live.version)
+    eventually(lambda: trained.triton.is_ready(ref), 60, "the live version is loaded")
+    probe(trained.product, live, trained.triton)
+    assert trained.live() == live
+
+
+def test_of_two_trainers_one_trains_and_the_other_takes_over_what_a_killed_one_left(trained: Factory) -> None:
+    live = trained.live()
+    trained.rest()
+    trained.orders_are(Orders(steps=10, gate=STRICT))
+    first = trained.start("work-a")
+    eventually(lambda: first.metric("trainer_claim_held_info") == 1, 120, "the first one has the claim")
+    second = trained.start("work-b")
+    eventually(lambda: second.metric("trainer_claim_held_info") == 0, 120, "the second one stands by")
+    assert trained.models("retrain", trained.product, "--why", "ten steps").returncode == EXIT_OK
+    training = first.until_training()
+    version = int(first.said("training_started")[-1]["version"])
+    assert not second.said("training_started")
+    first.kill()
+    second.until_said("training_started", version=version)
+    assert is_gone(training)
+    assert trained.bank.holder(trained.product) == (trained.home / "work-b" / "owner").read_text()
+    refused = trained.wait_change(version, "rejected")
+    assert refused.reason.split(":")[0] in ("clean_floor", "clean_worse", "robust_worse")
+    assert refused.figures["candidate_clean_auroc"] < refused.figures["live_clean_auroc"]
+    assert trained.live().version == live.version
+    probe(trained.product, live, trained.triton)
+    trained.rest()
