@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.metrics.instrument import Backend, Instrument, all_instruments
 
-EXPORT_SECONDS = 5  # one attempt, its retries included
+EXPORT_SECONDS = 5  # one attempt, its retries included; and the last push
 
 
 class Metrics:
@@ -28,7 +28,7 @@ class Metrics:
 
     def stop(self) -> None:
         """Push what is left, and leave the instruments free of cost again."""
-        self._provider.shutdown()
+        self._provider.shutdown(timeout_millis=EXPORT_SECONDS * 1000)
         for instrument in all_instruments():
             instrument.backend = None
 

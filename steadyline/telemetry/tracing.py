@@ -7,6 +7,7 @@ import contextvars
 import os
 import random
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from steadyline.settings import TelemetrySettings
 
 Kind = Literal["internal", "producer", "consumer"]
 
-EXPORT_SECONDS = 5  # one attempt, its retries included; an unreachable collector never holds an exit longer
+EXPORT_SECONDS = 5  # one attempt, its retries included; and the whole flush at the end
 _KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _current: contextvars.ContextVar["ActiveSpan | None"] = contextvars.ContextVar("span", default=None)
 # W3C Trace Context: lower-case hex only; a later version may append fields, which are skipped.
@@ -76,10 +77,13 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> None:
 
 
 def stop_tracing() -> None:
-    """Flush and forget the exporter."""
-    if _Tracing.provider is not None:
-        _Tracing.provider.shutdown()
-    _Tracing.provider = _Tracing.tracer = None
+    """Flush, for ``EXPORT_SECONDS`` at most, and forget the exporter."""
+    provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
+    if provider is not None:
+        # It has no deadline of its own: a silent collector held an exit for 25 s, 5 s for each batch queued.
+        flush = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
+        flush.start()
+        flush.join(EXPORT_SECONDS)
 
 
 def start_span(
