@@ -1,25 +1,19 @@
 """``steadyline doctor``: is everything as it must be, and what to do where it is not."""
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from steadyline.bank.redis import RedisBank
+from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.clock import SystemClock
 from steadyline.doctor.examine import Surroundings, examine
-from steadyline.doctor.finding import Report
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import load_line
 from steadyline.triton import TritonClient
-
-_MARKS = {"ok": "[green]ok     [/]", "failed": "[bold red]failed [/]", "skipped": "[yellow]skipped[/]"}
 
 
 def command(
@@ -50,18 +44,4 @@ def command(
         report = examine(
             Surroundings(broker, bank, client, has_key, SystemClock(), config, may_write=not read_only)
         )
-    if as_json:
-        print(json.dumps(report.as_json(), indent=2))
-    else:
-        _show(report, Console(soft_wrap=True, highlight=False))
-    if not report.is_healthy:
-        raise typer.Exit(EXIT_FAILED)
-
-
-def _show(report: Report, console: Console) -> None:
-    for finding in report.findings:
-        console.print(f"{_MARKS[finding.state]} {escape(finding.check)}: {escape(finding.found)}")
-        if finding.remedy:
-            console.print(f"        → {escape(finding.remedy)}")
-    failed = sum(finding.state == "failed" for finding in report.findings)
-    console.print(f"[bold red]{failed} failed[/]" if failed else "[green]all is well[/]")
+    conclude(report, as_json)

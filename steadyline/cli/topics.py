@@ -1,0 +1,65 @@
+"""``steadyline topics``: make a line's topics, and compare those that are there with the registry."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from steadyline.cli.findings import conclude
+from steadyline.cli.servers import STATE, server_settings
+from steadyline.contracts.topics import Topics
+from steadyline.doctor.finding import Report
+from steadyline.doctor.topics import look_at_topics
+from steadyline.kafka.broker import Broker
+from steadyline.kafka.client import KafkaBroker
+from steadyline.line import load_line
+
+app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
+
+LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Stack = Annotated[
+    Path, typer.Option(help="Record of `steadyline up`, for servers the environment does not name.")
+]
+
+
+@app.command()
+def create(line: LineFile = Path("line.yaml"), as_json: AsJson = False, stack: Stack = STATE) -> None:
+    """Create the topics that are missing; what is there already is left as it is, and checked.
+
+    Exit status 1 when a topic that was there has other partitions or settings than the registry's.
+    """
+    report = Report()
+    with _topics_of(line, stack) as (topics, broker):
+        created = broker.create_topics(list(topics))
+        look_at_topics(topics, broker, report)
+    if not as_json:
+        for name in created:
+            Console(soft_wrap=True, highlight=False).print(f"created {name}")
+    conclude(report, as_json, created=created)
+
+
+@app.command()
+def check(line: LineFile = Path("line.yaml"), as_json: AsJson = False, stack: Stack = STATE) -> None:
+    """Compare partitions, clean-up, retention and size limits with the registry.
+
+    Exit status 1 on a difference.
+    """
+    report = Report()
+    with _topics_of(line, stack) as (topics, broker):
+        look_at_topics(topics, broker, report)
+    conclude(report, as_json)
+
+
+@contextmanager
+def _topics_of(line: Path, stack: Path) -> Iterator[tuple[Topics, Broker]]:
+    topics = load_line(line).kafka_topics()
+    kafka, _, _ = server_settings(stack)
+    broker = KafkaBroker(kafka, "steadyline-topics")
+    try:
+        yield topics, broker
+    finally:
+        broker.close()
