@@ -25,6 +25,8 @@ from steadyline.settings import KafkaSettings
 
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 10_000
+# The client's own 30 s are how long a line would stand still after the broker is back.
+RECONNECT_MS = 1_000
 PARTITION_FETCH_BYTES = 1 << 20  # a larger message still comes, alone
 FETCH_BYTES = 16 << 20  # per answer: must hold the largest message of any topic
 
@@ -46,6 +48,7 @@ def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
         "client_id": client,
         "security_protocol": settings.security_protocol,
         "bootstrap_timeout_ms": BOOTSTRAP_MS,
+        "reconnect_backoff_max_ms": RECONNECT_MS,
     }
     if settings.ssl_ca_location is not None:
         options["ssl_cafile"] = str(settings.ssl_ca_location)
