@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -243,13 +243,11 @@ def _row(letter: Letter, past: Replay | None) -> dict[str, Any]:
 
 def _table(found: Found) -> Table:
     table = Table()
-    for column in ("place", "frame"):
-        table.add_column(column, overflow="fold")
-    for column in ("reason", "error"):
-        table.add_column(column)
-    table.add_column("bytes", justify="right")
-    for column in ("refused", "replayed"):
-        table.add_column(column)
+    for column in ("place", "frame", "reason", "error", "bytes", "refused", "replayed"):
+        justify: JustifyMethod = "right" if column == "bytes" else "left"
+        table.add_column(
+            column, justify=justify, overflow="fold"
+        )  # whole on a narrow terminal too, to be copied
     for letter in found.letters:
         past = found.replays.get(letter.place)
         cells = (str(letter.place), _frame(letter), letter.reason, letter.error, str(letter.size))
