@@ -1,4 +1,4 @@
-"""Per-product batches: sent when a slot is free with what is ready then, so a lone frame never waits."""
+"""Per-product batches: a lone frame goes at once; beside a request under way, only a full batch does."""
 
 import threading
 from collections import deque
@@ -26,7 +26,11 @@ COUNT_HELD_SECONDS = 1.0  # how often waiting for a model is counted as one hold
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """``in_flight`` requests of ``max_batch`` frames at most, per product; delays between attempts."""
+    """``in_flight`` requests of ``max_batch`` frames at most, per product; delays between attempts.
+
+    A request beside another is sent full or not at all: one instance of the model would let it wait all the
+    same, and batches of 8 instead of 3 save a fifth of Triton's CPU.
+    """
 
     max_batch: int = 8
     in_flight: int = 2
@@ -91,8 +95,9 @@ class Batcher:
     def _take(self) -> tuple[InUse | None, list[Work], list[Work]]:
         """Return the model, a batch for it, and frames prepared for another input; the lock is held."""
         limit = 1 if self._backoff.failures else self._policy.in_flight
+        fewest = self._policy.max_batch if self._in_flight else 1
         now = self._clock.monotonic()
-        if not self._ready or self._in_flight >= limit or now < self._not_before:
+        if len(self._ready) < fewest or self._in_flight >= limit or now < self._not_before:
             return None, [], []
         model = self._slot.current  # read once: the whole batch is asked of this version
         if model is None:

@@ -45,7 +45,10 @@ class ScorerSettings(Settings):
         le=128,
         description="Frames per request; not above the model's max_batch_size in Triton (32).",
     )
-    in_flight: PositiveInt = Field(2, description="Requests per product that may be under way at once.")
+    in_flight: PositiveInt = Field(
+        2,
+        description="Requests per product under way at once, at most; one beside another is sent full only.",
+    )
     decoders: PositiveInt = Field(2, description="Threads that decode and prepare frames.")
     in_hand_frames: PositiveInt = Field(256, description="Most frames taken and not yet scored.")
     in_hand_bytes: PositiveInt = Field(64 << 20, description="Most bytes of their encoded pictures.")

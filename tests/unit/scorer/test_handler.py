@@ -70,17 +70,19 @@ def test_a_lone_frame_is_sent_at_once(top: BenchTop) -> None:
     assert top.inference.asked == [(ModelRef("part", 1), 1)]
 
 
-def test_what_is_ready_when_a_slot_is_free_goes_as_one_batch_up_to_the_limit(top: BenchTop) -> None:
+def test_beside_a_request_under_way_only_full_batches_go(top: BenchTop) -> None:
     top.put(1, Contrast())
     top.inference.is_slow = True
     futures = [top.handler.submit(a_record(number)) for number in range(1, 12)]
     top.settle()
-    assert [count for _, count in top.inference.asked] == [1, 1]  # two slots, taken by the first two
+    assert [count for _, count in top.inference.asked] == [1, 4]  # two slots: the first frame, a full batch
     top.inference.release(1)
-    assert [count for _, count in top.inference.asked] == [1, 1, 4]
-    while top.inference.waiting:
-        top.inference.release()
-    assert [count for _, count in top.inference.asked] == [1, 1, 4, 4, 1]
+    assert [count for _, count in top.inference.asked] == [1, 4, 4]
+    top.inference.release(1)
+    assert [count for _, count in top.inference.asked] == [1, 4, 4]  # two frames wait for the last request
+    top.inference.release(1)
+    assert [count for _, count in top.inference.asked] == [1, 4, 4, 2]
+    top.inference.release()
     frames = [score_of(list(future.result(10))).frame for future in futures]
     assert frames == [f"c1/1700000000000000000/{number}" for number in range(1, 12)]
 
@@ -150,14 +152,14 @@ def test_a_batch_in_flight_keeps_the_version_and_threshold_it_was_asked_with(top
 def test_a_frame_prepared_for_another_size_is_prepared_again(top: BenchTop) -> None:
     top.put(1, Contrast(size=64))
     top.inference.is_slow = True
-    first = [top.handler.submit(a_record(number)) for number in (1, 2)]
-    waiting = top.handler.submit(a_record(3, DEFECT))
+    first = top.handler.submit(a_record(1))
+    waiting = top.handler.submit(a_record(2, DEFECT))
     top.settle()
     top.put(2, Contrast(size=32))
     top.inference.is_slow = False
     top.inference.release()
     assert score_of(list(waiting.result(10))).model_version == 2
-    assert [score_of(list(future.result(10))).model_version for future in first] == [1, 1]
+    assert score_of(list(first.result(10))).model_version == 1
 
 
 def test_frames_are_held_while_the_models_answers_are_in_doubt(top: BenchTop) -> None:
