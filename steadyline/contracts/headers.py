@@ -20,11 +20,11 @@ def parse_time(text: str) -> datetime:
     """Return the moment in UTC; raises MalformedHeaders when it is no RFC 3339 time with a zone."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise MalformedHeaders(f"{text!r} has no time zone")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # a clock never set, east of Greenwich: before the year 1
         raise MalformedHeaders(f"{text!r} is no RFC 3339 time") from error
-    if moment.tzinfo is None:
-        raise MalformedHeaders(f"{text!r} has no time zone")
-    return moment.astimezone(UTC)
 
 
 def encode_headers(fields: Mapping[str, str | None]) -> Headers:

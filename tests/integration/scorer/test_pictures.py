@@ -25,6 +25,7 @@ WRONG_HEADERS: list[tuple[dict[str, str | None], str]] = [
     ({"content-type": None}, "malformed_headers"),
     ({"ce_time": "yesterday"}, "malformed_headers"),
     ({"ce_time": None}, "malformed_headers"),
+    ({"ce_time": "0001-01-01T00:00:00+01:00"}, "malformed_headers"),  # in UTC there was no such year
     ({"ce_type": "com.example.other"}, "malformed_headers"),
     ({"ce_source": "/elsewhere"}, "malformed_headers"),
     ({"epoch": "-1"}, "malformed_headers"),
@@ -95,6 +96,26 @@ def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: Floo
         kept = score.picture_uri or ""
         is_jpeg = floor.store.get(kept).startswith(b"\xff\xd8")
         assert kept.endswith(".jpg" if is_jpeg else ".png"), form
+    assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact()
+
+
+def test_a_frame_that_only_its_compression_made_small_enough_stops_nothing(floor: Floor) -> None:
+    floor.put_in_service()
+    scorer = floor.start("a")
+    scorer.until_ready()
+    picture = b"BM" + bytes(20 << 20)
+    name = floor.send_compressed("east-0", picture)
+    floor.send(40)
+    floor.until_accounted().assert_intact()
+    (letter,) = floor.refused
+    headers = dict(letter.headers)
+    assert floor.frame_of(letter) == name
+    assert headers["reason"] == b"picture_too_large"
+    assert headers["cut-from"] == str(len(picture)).encode()
+    kept = letter.value or b""
+    assert 7 << 20 < len(kept) < len(picture)
+    assert picture.startswith(kept)
     assert scorer.stop() == EXIT_OK
     floor.assert_audit_intact()
 

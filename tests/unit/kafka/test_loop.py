@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from steadyline.clock import ManualClock
-from steadyline.contracts.topics import Topics, line_topics
+from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES, Topics, line_topics
 from steadyline.errors import BrokerUnavailable, DeadLetterStorm, Fenced, MalformedHeaders
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.dead_letter import StormGuard, StormLimit, dead_letter
+from steadyline.kafka.dead_letter import ADDED, StormGuard, StormLimit, dead_letter
 from steadyline.kafka.lane import Outputs
 from steadyline.kafka.loop import Handler, LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
@@ -25,6 +25,7 @@ from tests.support.handlers import Patient, Prompt
 TOPICS = line_topics("t", 3)
 AT_ONCE = LoopPolicy(poll=timedelta(0), commit_every=timedelta(0))
 STOP = threading.Event()
+CAMERA = ("camera", b"c1")
 
 
 class Bench:
@@ -301,6 +302,38 @@ def test_a_record_without_key_and_value_gets_a_letter_that_can_be_written() -> N
     assert (letter.key, letter.value) == (None, b"")
     keyed = dead_letter(replace(record, key=b"c"), MalformedHeaders("none"), "t.dead-letters.v1")
     assert (keyed.key, keyed.value) == (b"c", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (b"c", bytes(MAX_FRAME_BYTES + 1), (CAMERA,)),
+        (b"c", b"v", (CAMERA, ("comment", bytes(MAX_FRAME_BYTES)))),
+        (b"c", b"v", (CAMERA, *(("x", b""),) * 1_000_000)),
+        (bytes(MAX_FRAME_BYTES), b"v", (CAMERA,)),
+        (None, bytes(3 * MAX_FRAME_BYTES), (CAMERA,)),
+    ],
+    ids=["value", "a header", "many headers", "key", "no key"],
+)
+def test_a_record_that_no_letter_can_hold_is_cut_and_says_so(
+    key: bytes | None, value: bytes, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, key, value, headers, 0)
+    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
+    written = len(letter.key or b"") + len(letter.value or b"")
+    written += sum(len(name) + len(text) + 10 for name, text in letter.headers)
+    assert written < MAX_DEAD_LETTER_BYTES - 1024
+    assert value.startswith(letter.value or b"none")
+    assert letter.headers[0] == CAMERA
+    assert dict(letter.headers)["cut-from"] == str(len(value)).encode()
+    assert tuple(name for name, _ in letter.headers[-len(ADDED) :]) == ADDED
+
+
+def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, b"c", bytes(MAX_FRAME_BYTES - 100), (CAMERA,), 0)
+    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
+    assert letter.value == record.value
+    assert letter.headers[: -len(ADDED)] == (CAMERA,)
 
 
 def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
