@@ -34,6 +34,8 @@ class Topic:
             "cleanup.policy": self.clean_up,
             "retention.ms": str(self.retention_ms),
             "max.message.bytes": str(self.max_message_bytes),
+            # Whatever a client compressed: the limit holds for what readers get, and no reader lacks a codec.
+            "compression.type": "uncompressed",
         }
 
 

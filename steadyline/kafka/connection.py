@@ -11,6 +11,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
+    UnsupportedCodecError,
     UnsupportedSaslMechanismError,
 )
 
@@ -76,6 +77,10 @@ def translated(error: KafkaError, doing: str) -> SteadylineError:
     name = type(error).__name__
     if is_too_large(error):
         return ContractBroken(f"{doing}: {name}: {error}; compare the limits: `steadyline topics check`")
+    if isinstance(error, UnsupportedCodecError):
+        return ContractBroken(
+            f"{doing}: {error}; the topic must have compression.type=uncompressed: `steadyline topics check`"
+        )
     if is_refused(error):
         return Fatal(f"{doing}: {name}: {error}; check the user, the password and the ACLs")
     return BrokerUnavailable(f"{doing}: {name}: {error}")

@@ -60,4 +60,5 @@ def test_settings_are_what_the_broker_is_told() -> None:
         "cleanup.policy": "delete",
         "retention.ms": "86400000",
         "max.message.bytes": str(MAX_FRAME_BYTES),
+        "compression.type": "uncompressed",
     }

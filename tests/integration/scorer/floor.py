@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.serializer import Serializer
 from typing_extensions import override
 
@@ -25,6 +26,7 @@ from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import Headers, encode_headers
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
+from steadyline.contracts.topics import Topic
 from steadyline.dead_letters import read_letter
 from steadyline.errors import InferenceUnavailable
 from steadyline.kafka.broker import Message, Record
@@ -201,17 +203,26 @@ class Floor:
         self._publisher.publish(message, lambda error: None)
         return self._sent.ids[-1]
 
-    def send_compressed(self, camera: str, data: bytes) -> str:
-        """Send a frame as a foreign client may: what the broker weighs is the compressed message."""
+    def send_compressed(self, camera: str, data: bytes, codec: str = "gzip") -> str:
+        """Send a frame as a foreign client may: what its producer weighs is the compressed message."""
         message = self._frame(camera, data, {})
         producer: Any = KafkaProducer(
             bootstrap_servers=self.addresses.kafka_bootstrap,
-            compression_type="gzip",
-            max_request_size=2 * len(data),
+            compression_type=codec,
+            max_request_size=(1 << 20) + 2 * len(data),
         )
-        producer.send(message.topic, message.value, message.key, list(message.headers)).get(20)
-        producer.close()
+        try:
+            producer.send(message.topic, message.value, message.key, list(message.headers)).get(20)
+        finally:
+            producer.close()
         return self._sent.ids[-1]
+
+    def set_topic(self, topic: Topic, **settings: str) -> None:
+        """Change settings of a topic on the broker."""
+        admin = KafkaAdminClient(bootstrap_servers=self.addresses.kafka_bootstrap)
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, named)])
+        admin.close()
 
     def _frame(self, camera: str, data: bytes, headers: Mapping[str, str | None]) -> Message:
         """Return the camera's next frame, and note that it was sent."""

@@ -100,26 +100,6 @@ def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: Floo
     floor.assert_audit_intact()
 
 
-def test_a_frame_that_only_its_compression_made_small_enough_stops_nothing(floor: Floor) -> None:
-    floor.put_in_service()
-    scorer = floor.start("a")
-    scorer.until_ready()
-    picture = b"BM" + bytes(20 << 20)
-    name = floor.send_compressed("east-0", picture)
-    floor.send(40)
-    floor.until_accounted().assert_intact()
-    (letter,) = floor.refused
-    headers = dict(letter.headers)
-    assert floor.frame_of(letter) == name
-    assert headers["reason"] == b"picture_too_large"
-    assert headers["cut-from"] == str(len(picture)).encode()
-    kept = letter.value or b""
-    assert 7 << 20 < len(kept) < len(picture)
-    assert picture.startswith(kept)
-    assert scorer.stop() == EXIT_OK
-    floor.assert_audit_intact()
-
-
 def test_a_storm_of_poison_stops_the_scorer_and_leaves_the_rest_where_it_is(floor: Floor) -> None:
     floor.put_in_service()
     floor.send(20)
