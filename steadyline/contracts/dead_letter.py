@@ -12,7 +12,11 @@ ERROR_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message. ``value`` and ``headers`` are as they were; the rest says why and where from."""
+    """One refused message. ``value`` and ``headers`` are as they were; the rest says why and where from.
+
+    One that is larger than any letter, because its producer had compressed it, is cut to its beginning; a
+    header ``cut-from`` then says how many bytes it had.
+    """
 
     value: bytes | None
     headers: Headers

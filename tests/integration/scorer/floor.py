@@ -203,12 +203,12 @@ class Floor:
         self._publisher.publish(message, lambda error: None)
         return self._sent.ids[-1]
 
-    def send_compressed(self, camera: str, data: bytes, codec: str = "gzip") -> str:
+    def send_compressed(self, camera: str, data: bytes) -> str:
         """Send a frame as a foreign client may: what its producer weighs is the compressed message."""
         message = self._frame(camera, data, {})
         producer: Any = KafkaProducer(
             bootstrap_servers=self.addresses.kafka_bootstrap,
-            compression_type=codec,
+            compression_type="gzip",
             max_request_size=(1 << 20) + 2 * len(data),
         )
         try:
