@@ -48,8 +48,9 @@ class LoopPolicy:
 
     A partition pauses above ``high`` records or ``high_bytes`` in hand and goes on below ``low`` and half the
     bytes. Commits are ``commit_every`` apart: 25 ms keeps a lone frame quick. While records wait for the
-    handler they are ``behind_factor`` times as far apart: those are late anyway, and a transaction costs
-    about 8 ms of CPU, the broker's included, whether it holds 8 records or 40.
+    handler, commits and polls are ``behind_factor`` times as far apart: those records are late anyway, and a
+    transaction costs about 8 ms of CPU, the broker's included, whether it holds 8 records or 40; a poll half
+    a millisecond.
     """
 
     poll: timedelta = timedelta(milliseconds=5)
@@ -89,7 +90,7 @@ class StreamLoop:
         """Poll, hand out, commit when it is time."""
         self.on_turn()
         try:
-            polled = self._worker.poll(self._policy.poll)
+            polled = self._worker.poll(self._paced(self._policy.poll))
         except BrokerUnavailable as error:
             metrics.HELD.add(1, reason=error.reason)
             self._clock.wait(stop, self._policy.outage_pause)
@@ -98,7 +99,8 @@ class StreamLoop:
         for partition, records in polled.items():
             self._take(partition, records)
         self._hand_out()
-        if self._is_commit_due():
+        apart = self._paced(self._policy.commit_every).total_seconds()
+        if self._clock.monotonic() - self._last_commit >= apart:
             self._last_commit = self._clock.monotonic()
             self._commit()
         metrics.IN_HAND.set(sum(len(lane) for lane in self._lanes.values()))
@@ -139,10 +141,10 @@ class StreamLoop:
                     refused.set_exception(error)
                     lane.take(refused)
 
-    def _is_commit_due(self) -> bool:
+    def _paced(self, apart: timedelta) -> timedelta:
+        """Return ``apart``, or more while records wait for the handler."""
         is_behind = any(lane.waiting or lane.paused for lane in self._lanes.values())
-        apart = self._policy.commit_every * (self._policy.behind_factor if is_behind else 1)
-        return self._clock.monotonic() - self._last_commit >= apart.total_seconds()
+        return apart * self._policy.behind_factor if is_behind else apart
 
     def _commit(self) -> None:
         """Commit the finished prefixes in one transaction; what does not go through is tried again."""
