@@ -50,12 +50,13 @@ class LoopPolicy:
     bytes. Commits are ``commit_every`` apart: 25 ms keeps a lone frame quick. While records wait for the
     handler, commits and polls are ``behind_factor`` times as far apart: those records are late anyway, and a
     transaction costs about 8 ms of CPU, the broker's included, whether it holds 8 records or 40; a poll half
-    a millisecond.
+    a millisecond. A poll with nothing in hand may last ``idle_factor`` times as long: what arrives ends it.
     """
 
     poll: timedelta = timedelta(milliseconds=5)
     commit_every: timedelta = timedelta(milliseconds=25)
     behind_factor: int = 4
+    idle_factor: int = 10
     high: int = 128
     low: int = 64
     high_bytes: int = 16 << 20
@@ -90,7 +91,7 @@ class StreamLoop:
         """Poll, hand out, commit when it is time."""
         self.on_turn()
         try:
-            polled = self._worker.poll(self._paced(self._policy.poll))
+            polled = self._worker.poll(self._poll_wait())
         except BrokerUnavailable as error:
             metrics.HELD.add(1, reason=error.reason)
             self._clock.wait(stop, self._policy.outage_pause)
@@ -140,6 +141,10 @@ class StreamLoop:
                     refused: Future[Outputs] = Future()
                     refused.set_exception(error)
                     lane.take(refused)
+
+    def _poll_wait(self) -> timedelta:
+        has_work = any(len(lane) for lane in self._lanes.values())
+        return self._paced(self._policy.poll) if has_work else self._policy.poll * self._policy.idle_factor
 
     def _paced(self, apart: timedelta) -> timedelta:
         """Return ``apart``, or more while records wait for the handler."""

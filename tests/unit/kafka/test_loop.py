@@ -1,7 +1,7 @@
 """The exactly-once loop on the in-memory twin, where every fault comes on order."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
@@ -105,6 +105,29 @@ def test_transactions_are_further_apart_while_records_wait_for_room() -> None:
     bench.clock.advance(timedelta(milliseconds=30))
     loop.turn(STOP)
     assert bench.read() == [b"1", b"2"]  # nothing waits any more
+
+
+def test_a_poll_lasts_longer_with_nothing_in_hand_or_no_room_for_more() -> None:
+    bench = Bench(replace(AT_ONCE, poll=timedelta(milliseconds=5)))
+    worker = bench.broker.worker("g", "a", [TOPICS.frames.name])
+    waits: list[int] = []
+    poll = worker.poll
+
+    def noted(wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
+        waits.append(wait // timedelta(milliseconds=1))
+        return poll(timedelta(0))
+
+    worker.poll = noted  # type: ignore[method-assign]
+    handler = Patient(TOPICS.scores.name, room=1)
+    loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)
+    loop.turn(STOP)
+    bench.publish(b"1", b"2")
+    turns(loop, 2)
+    handler.finish()
+    turns(loop, 2)  # 2 is in hand, and nothing waits
+    handler.finish()
+    turns(loop, 2)
+    assert waits == [50, 50, 20, 20, 5, 5, 50]
 
 
 def test_an_aborted_transaction_is_tried_again_with_the_same_results() -> None:
