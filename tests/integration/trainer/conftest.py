@@ -16,6 +16,7 @@ def breakable() -> Iterator[LocalStack]:
     home = new_home()
     with LocalStack(StackPaths.of_checkout(home, ROOT)) as running:
         yield running
+        running.triton.kill9()  # one whose model process was killed waits 20 s for it when it is to end
     remove(home)
 
 
@@ -30,14 +31,17 @@ def factory(breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def trained(factory: Factory) -> Factory:
     """The line with at least one version, trained now unless a test before has done so."""
-    factory.work(USUAL)
-    factory.wait_for(lambda event: event.live_version is not None, "a live version")
+    event = factory.event()
+    if event is None or event.live_version is None:
+        factory.work(USUAL)
+        factory.wait_for(lambda event: event.live_version is not None, "a live version")
     return factory
 
 
 @pytest.fixture
 def twice_trained(trained: Factory) -> Factory:
     """The line with a live version and one that was live before."""
+    trained.work()
     event = trained.event()
     assert event is not None
     if not any(model.state == "retired" for model in event.models):

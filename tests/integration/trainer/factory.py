@@ -6,6 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,9 @@ STRICT = "{clean_drop: 0.01, robust_drop: 0.02, steps: 2}"
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the line file says of training. With 60 steps a net has learned something, with 10 nothing."""
+    """What the line file says of training. With 50 steps a net has learned something, with 10 nothing."""
 
-    steps: int = 60
+    steps: int = 50
     gate: str = LENIENT
     watch: str = "1h"
     retrain: str = "{}"
@@ -194,21 +195,25 @@ class Factory:
         self, check: Callable[[ModelEvent], bool], what: str, within: float = TRAINED_WITHIN
     ) -> ModelEvent:
         """Wait for an event that ``check`` accepts; a trainer that ended by itself fails at once."""
+        reader, newest = self.broker.reader("test"), list[ModelEvent]()
 
         def found() -> ModelEvent | None:
             for running in self._started:
                 assert running.process.poll() in (None, EXIT_OK, -9), running.text()[-4000:]
             try:
-                event = self.event()
+                records = reader.follow(self.line.kafka_topics().model_events.name, timedelta(seconds=0.2))
             except BrokerUnavailable:
                 return None  # it is just coming back
-            return event if event is not None and check(event) else None
+            newest[:] = [ModelEvent.decode(record.value) for record in records[-1:]] or newest
+            return newest[0] if newest and check(newest[0]) else None
 
         try:
             event = eventually(found, within, what)
         except AssertionError as error:
             logs = "\n".join(running.text()[-3000:] for running in self._started[-2:])
             raise AssertionError(f"{error}\n{logs}") from error
+        finally:
+            reader.close()
         assert event is not None
         return event
 

@@ -28,7 +28,8 @@ class Running:
         return self.process.poll() is None
 
     def stop(self, within: float = 60.0) -> int:
-        """End it by SIGTERM; returns its exit status."""
+        """End it by SIGTERM, once it minds signals; returns its exit status."""
+        self.until_said("health_server_started")
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(within)
