@@ -95,8 +95,8 @@ def a_score(sequence: int, captured_at: datetime, picture: str, digest: str, is_
 def a_stream(line: Factory, first: datetime) -> list[Score]:
     """Keep 17 frames of the stream, from the second ``first`` on, and return their scores.
 
-    4 was taken from the store since and 5 changed; 14 and 15 are a defect, and 9 to 13 and 16 too close to it;
-    27 is new and has to wait.
+    4 was taken from the store since and 5 changed; 14 and 15 are a defect, and 9 to 13 and 16 are too close
+    to it; 27 is new and has to wait.
     """
     scores = []
     for sequence, part in zip([*range(1, 17), 27], stripes(17, seed=5), strict=True):
