@@ -30,6 +30,9 @@ class TrainerSettings(Settings):
     nice: int = Field(
         5, ge=0, le=19, description="Niceness of a training: how far it stands back for the line beside it."
     )
+    fit_threads: PositiveInt = Field(
+        1, description="CPU threads of a training; OMP_NUM_THREADS, where set, goes before it."
+    )
     load_seconds: PositiveFloat = Field(60.0, description="Deadline for Triton to load a version.")
 
     def serving(self) -> Serving:

@@ -58,8 +58,12 @@ def prepare(folder: Path) -> None:
 
 
 def uv(folder: Path, verb: str, *what: str) -> None:
-    """Run ``uv pip`` on an environment, progress shown."""
-    command = [uv_program(), "pip", verb, "--python", python_of(folder), *what]
+    """Run ``uv pip`` on an environment, progress shown.
+
+    Modules are compiled once, here: where Python may not write bytecode, every import of torch would do it
+    again, which is half of the time that a short process takes.
+    """
+    command = [uv_program(), "pip", verb, "--python", python_of(folder), "--compile-bytecode", *what]
     run(command, f"installing into {folder.name}", _uv_environment(), attempts=2)
 
 
