@@ -37,6 +37,11 @@ class Service:
                 stderr=output,
             )
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
     def check(self) -> None:
         """Raise ServiceDied with the end of its log when the process is gone."""
         status = self._process.poll()

@@ -1,0 +1,28 @@
+"""Triton driven as fast as it answers, with decoded frames in hand: what the line is held against."""
+
+import time
+from collections import deque
+from concurrent.futures import Future
+
+from steadyline.inference import Inference, Inferred, ModelRef, Pixels
+
+BATCH = 8
+IN_FLIGHT = 2  # as the scorer
+
+
+def drive(triton: Inference, ref: ModelRef, pictures: Pixels, seconds: float) -> tuple[int, float]:
+    """Ask for ``seconds``; returns how many frames were answered, and in what time."""
+    batches = [pictures[start : start + BATCH] for start in range(0, len(pictures) - BATCH + 1, BATCH)]
+    waiting: deque[Future[Inferred]] = deque()
+    began, answered, asked = time.perf_counter(), 0, 0
+    while True:
+        while len(waiting) < IN_FLIGHT:
+            waiting.append(triton.infer(ref, batches[asked % len(batches)]))
+            asked += 1
+        answered += len(waiting.popleft().result().scores)
+        took = time.perf_counter() - began
+        if took >= seconds:
+            break
+    for last in waiting:
+        last.result()
+    return answered, took

@@ -1,0 +1,52 @@
+"""A line in motion: real producers replay a folder, a real scorer follows."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bench.line.pictures import write_folder
+from bench.line.plant import CAMERAS, BenchLine, Ground
+from steadyline.demo.run import scrape
+from steadyline.demo.services import Service
+from steadyline.servers.ports import free_ports
+
+SETTLE_SECONDS = 3.0
+FAILURES_METRIC = "scorer_inference_failures_total"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The line and its services; ``since`` is when it had settled."""
+
+    line: BenchLine
+    scorer: Service
+    producers: Service
+    port: int
+    since: datetime
+
+    def failed_requests(self) -> int:
+        """Return how many requests to Triton have failed."""
+        return round(scrape(self.port, FAILURES_METRIC))
+
+    def drain(self) -> int:
+        """End the producers, wait for the last score; returns how many frames were published."""
+        self.line.stop(self.producers)
+        published = self.line.published()
+        self.line.wait(lambda: self.line.committed() >= published)
+        return published
+
+
+@contextmanager
+def flowing(ground: Ground, name: str, pictures: Sequence[bytes], rate: float) -> Iterator[Flow]:
+    """Let ``rate`` frames a second flow, over all cameras together."""
+    folder = write_folder(ground.home / f"{name}-pictures", pictures)
+    source = f"folder:{folder}?fps={rate / len(CAMERAS):.3f}&loop=true"
+    port = free_ports(1)[0]
+    with BenchLine(ground, name, source) as line:
+        scorer = line.start("scorer", "run", STEADYLINE_HEALTH_PORT=str(port))
+        producers = line.start("producers", "run")
+        line.wait(lambda: line.committed() > 0)
+        time.sleep(SETTLE_SECONDS)
+        yield Flow(line, scorer, producers, port, datetime.now(UTC))

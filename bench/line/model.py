@@ -1,0 +1,100 @@
+"""A real COBRA network, trained a few steps: how fast it answers does not depend on its weights."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from bench.line.pictures import MODEL_SIDE, good_parts
+from steadyline.contracts.model_event import PRODUCT_WIDE, Change, Model, ModelEvent, Package
+from steadyline.inference import Pixels
+from steadyline.package import CONFIG, MODEL
+from trainer.banks import KnownFrames
+from trainer.calibrate import calibrate
+from trainer.export import OnnxModel, export
+from trainer.fit import FitSettings, make_pseudo_anomalies, train
+from trainer.lineage import code_digest
+from trainer.make import all_scores, probes
+from trainer.pseudo.entry import in_memory
+from trainer.serving_config import Served, Serving, config_pbtxt
+
+NORMALS, HELD_OUT, STEPS = 12, 40, 2
+FALSE_ALARM_RATE = 0.05
+EVENT = "model.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchModel:
+    """What Triton is given, and the model as events carry it; every version is the same network."""
+
+    files: Mapping[str, bytes]
+    first: Model
+
+    def version(self, number: int) -> Model:
+        """Return the model as version ``number``."""
+        return self.first.model_copy(update={"version": number})
+
+
+def model_for(product: str, folder: Path) -> BenchModel:
+    """Return the model kept in ``folder``, or train one and keep it; a changed trainer trains anew."""
+    key = f"{code_digest()}-{product}"
+    kept = folder / key
+    if not kept.is_dir():
+        model = train_model(product)
+        shutil.rmtree(folder, ignore_errors=True)
+        half = folder / "half"
+        half.mkdir(parents=True)
+        for name, data in model.files.items():
+            (half / name).write_bytes(data)
+        (half / EVENT).write_text(model.first.model_dump_json(), encoding="utf-8")
+        half.rename(kept)
+    files = {name: (kept / name).read_bytes() for name in (MODEL, CONFIG)}
+    return BenchModel(files, Model.model_validate_json((kept / EVENT).read_bytes()))
+
+
+def train_model(product: str) -> BenchModel:
+    """Train, export, calibrate: what a package is made of, without its gate."""
+    torch.set_num_threads(1)  # on a busy machine two threads of torch wait for each other more than they work
+    parts = good_parts(NORMALS + HELD_OUT)
+    normals, held_out = parts[:NORMALS], parts[NORMALS:]
+    settings = FitSettings(steps=STEPS)
+    bank = in_memory(make_pseudo_anomalies(normals, settings))
+    trained = train(normals, bank, settings, lambda step, total, message: None)
+    exported = export(trained.module, held_out)
+    shape = Served(product, MODEL_SIDE, 1, exported.map_height, exported.map_width)
+    files = {MODEL: exported.model, CONFIG: config_pbtxt(shape, Serving()).encode()}
+    return BenchModel(files, _model(exported.model, held_out))
+
+
+def live_event(product: str, models: list[Model]) -> ModelEvent:
+    """Return the event that says that the last of ``models`` is in service."""
+    now, live = datetime.now(UTC), models[-1].version
+    change = Change(at=now, version=live, before="candidate", after="live", reason="benchmark")
+    return ModelEvent(product=product, at=now, live_version=live, models=models, changes=[change])
+
+
+def _model(onnx: bytes, held_out: Pixels) -> Model:
+    run = OnnxModel(onnx)
+    defective = held_out.copy()
+    defective[:, 20:40, 20:40] = 255 - defective[:, 20:40, 20:40]
+    normal, anomalous = all_scores(run, held_out), all_scores(run, defective)
+    known = KnownFrames(defective, ("inverted",) * len(defective), held_out)
+    calibrated = calibrate({"": [float(value) for value in normal]}, FALSE_ALARM_RATE)
+    return Model(
+        version=1,
+        detector="cobra",
+        state="live",
+        reason="benchmark",
+        trained_at=datetime.now(UTC),
+        size=MODEL_SIDE,
+        channels="gray",
+        package=Package(uri="memory://bench", digests={}),
+        threshold_version=1,
+        calibrations={PRODUCT_WIDE: calibrated.calibrations[PRODUCT_WIDE]},
+        probes=probes(known, normal, anomalous),
+        lineage={},
+        figures={},
+    )

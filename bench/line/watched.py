@@ -1,0 +1,63 @@
+"""``python -m bench.line.watched``: a real scorer that is watched between two counts of its frames."""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+
+from bench.line.meter import Meter
+from bench.line.sampler import Sampler
+from scorer.cli import main as run_scorer
+from scorer.finishing import Finisher
+
+
+class Watch(Protocol):
+    """What looks at the process."""
+
+    def install(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+    def account(self) -> Any: ...
+
+
+def main(
+    line: Annotated[Path, typer.Option()],
+    out: Annotated[Path, typer.Option(help="Where the account is written.")],
+    skip: Annotated[int, typer.Option(help="Frames before the account begins.")],
+    frames: Annotated[int, typer.Option(help="Frames it is kept over.")],
+    sampled: Annotated[bool, typer.Option("--sampled", help="By place in the code, not by stage.")] = False,
+) -> None:
+    """Score until a signal comes; the account is written as soon as the frames are scored."""
+    watch: Watch = Sampler() if sampled else Meter()
+    watch.install()
+    _count_frames(watch, out, skip, frames)
+    raise typer.Exit(run_scorer(["run", "--line", str(line)]))
+
+
+def _count_frames(watch: Watch, out: Path, skip: int, frames: int) -> None:
+    """Reset after ``skip`` frames and write the account ``frames`` later."""
+    finish, lock = Finisher.finish, threading.Lock()
+    seen, since = 0, 0
+
+    def counted(self: Finisher, answered: Any) -> None:
+        nonlocal seen, since
+        finish(self, answered)
+        with lock:
+            before, seen = seen, seen + len(answered.works)
+            if before < skip <= seen:
+                watch.reset()
+                since = seen
+            elif before < skip + frames <= seen:
+                half = out.with_suffix(".half")
+                half.write_text(json.dumps({"frames": seen - since, "seconds": watch.account()}))
+                os.replace(half, out)
+
+    setattr(Finisher, "finish", counted)  # noqa: B010 - the product's own class, in this process only
+
+
+if __name__ == "__main__":
+    typer.run(main)
