@@ -70,12 +70,13 @@ def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floo
 
         def is_used(wanted: int = version) -> bool:
             floor.send(8)
-            return all(scorer.metric("scorer_model_version") == wanted for scorer in scorers)
+            floor.read()
+            is_known = all(scorer.metric("scorer_model_version") == wanted for scorer in scorers)
+            return is_known and wanted in {score.model_version for score in floor.scores()[-40:]}
 
-        eventually(is_used, 20)
+        eventually(is_used, 30)
     floor.until_accounted().assert_intact()
     floor.assert_scores_true({version: float(version) for version in range(1, 22)})
-    assert {score.model_version for score in floor.scores()} >= set(range(2, 21))
     assert sum(scorer.metric("scorer_inference_failures_total") for scorer in scorers) == 0
     assert [scorer.stop() for scorer in scorers] == [EXIT_OK, EXIT_OK]
     floor.assert_audit_intact()
@@ -89,19 +90,19 @@ def test_a_scorer_frozen_beyond_its_session_is_replaced_and_does_no_harm_when_it
     for scorer in (frozen, other):
         scorer.until_ready()
 
-    def has_scored(scorer: Running, before: float = 0.0) -> bool:
+    def has_committed(scorer: Running, before: float = 0.0) -> bool:
         floor.send(8)
-        return scorer.metric("scorer_frames_scored_total") > before
+        return scorer.metric("loop_transactions_total", outcome="committed") > before
 
-    eventually(lambda: has_scored(frozen) and has_scored(other), 30, "both have partitions")
+    eventually(lambda: has_committed(frozen) and has_committed(other), 30, "both have partitions")
     floor.send(300)
     frozen.freeze()  # a transaction every 25 ms: one is cut in two, as often as not
     floor.send(100)
     floor.until_accounted(60)  # all partitions: the session of the frozen one has ended
     assert not other.readiness()
     frozen.thaw()
-    before = frozen.metric("scorer_frames_scored_total")
-    eventually(lambda: has_scored(frozen, before), 30, "it scores again")
+    before = frozen.metric("loop_transactions_total", outcome="committed")
+    eventually(lambda: has_committed(frozen, before), 30, "it works again")
     floor.until_accounted().assert_intact()
     floor.assert_scores_true({1: 1.0})
     assert [frozen.stop(), other.stop()] == [EXIT_OK, EXIT_OK]
