@@ -20,7 +20,7 @@ class Plan:
     steps: int = 260  # three minutes on two cores; a plant trains longer
     line_seconds_after_swap: float = 20.0
     line_seconds_before_retrain: float = 15.0
-    training_deadline: timedelta = timedelta(minutes=8)
+    training_deadline: timedelta = timedelta(minutes=20)  # on a machine that has other work
     pgd_steps: int = 20
     keep: bool = False
 
