@@ -257,9 +257,8 @@ class Floor:
 
     def read(self) -> int:
         """Read what has been scored and refused since; returns how many of both there are."""
-        wait = timedelta(milliseconds=100)
-        self.records.extend(self._reader.follow(self.topics.scores.name, wait))
-        self.refused.extend(self._reader.follow(self.topics.dead_letters.name, wait))
+        self.records.extend(self._reader.follow(self.topics.scores.name, timedelta(milliseconds=100)))
+        self.refused.extend(self._reader.follow(self.topics.dead_letters.name, timedelta(milliseconds=10)))
         places = [(record.partition, record.offset) for record in self.records + self.refused]
         assert len(set(places)) == len(places), "the test's own reader gave a record twice"
         return len(places)
