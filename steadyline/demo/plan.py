@@ -79,7 +79,8 @@ class Plan:
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
-            "    gate: {clean_drop: 0.02, robust_drop: 0.03, epsilon: 2/255}\n"
+            # about twice the standard error of such a difference on some 80 frames of each kind
+            "    gate: {clean_drop: 0.04, robust_drop: 0.05, epsilon: 2/255}\n"
             "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
             "cameras:\n" + cameras
         )
