@@ -19,6 +19,7 @@ from steadyline.package import sha256
 from steadyline.picture import PictureLimits, decode, inspect
 from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
+from trainer.jobs import JobSpec
 from trainer.snapshot import Pictures, Snapshot, unpack
 
 log = get_logger(__name__)
@@ -35,6 +36,19 @@ class Ingredients:
     seed: int
     snapshot_uri: str
     snapshot_digest: str
+
+    @staticmethod
+    def of(spec: JobSpec) -> "Ingredients":
+        """Return what the bank of a training is made of."""
+        return Ingredients(
+            product=spec.product,
+            channels=spec.channels,
+            detector=spec.detector,
+            profile=spec.profile,
+            seed=spec.seed,
+            snapshot_uri=spec.snapshot_uri,
+            snapshot_digest=spec.snapshot_digest,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,19 +53,9 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
-    made_of = Ingredients(
-        spec.product,
-        spec.channels,
-        spec.detector,
-        spec.profile,
-        spec.seed,
-        spec.snapshot_uri,
-        spec.snapshot_digest,
-    )
     kept = Store(f"file://{work.resolve()}")
-    manifest, entries = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock).ensure(
-        made_of, snapshot
-    )
+    banks = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock)
+    manifest, entries = banks.ensure(Ingredients.of(spec), snapshot)
     made = make_package(
         Materials(spec, snapshot, manifest, entries), replace(bench, checkpoints=work / spec.digest()[:16])
     )

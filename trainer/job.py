@@ -55,16 +55,7 @@ def run_job(product: str, at: Connections, bench: Workbench) -> bool:
 def _carry_out(spec: JobSpec, at: Connections, bench: Workbench) -> JobResult:
     snapshot = load_snapshot(at.store, spec.snapshot_uri, spec.snapshot_digest)
     banks = Banks(at.bank, at.store, pseudo_maker(bench.told), at.clock)
-    made_of = Ingredients(
-        spec.product,
-        spec.channels,
-        spec.detector,
-        spec.profile,
-        spec.seed,
-        spec.snapshot_uri,
-        spec.snapshot_digest,
-    )
-    manifest, entries = banks.ensure(made_of, snapshot)
+    manifest, entries = banks.ensure(Ingredients.of(spec), snapshot)
     known = held_out_frames(entries, snapshot, spec.channels)
     folder = package_key(spec.product, spec.version)
     card, notes = _finished(spec, at.store, folder), ["the package was there already"]
