@@ -299,8 +299,8 @@ class Floor:
             out_of_order=out_of_order,
         )
 
-    def assert_audit_intact(self, in_flight: int | None = 0, strangers: int = 0) -> None:
-        """Publish each camera's final account, and let the audit prove it from the topics alone.
+    def assert_audit_intact(self, in_flight: int | None = 0, strangers: int = 0) -> dict[str, int]:
+        """Publish each camera's final account, and let the audit prove it from the topics alone; its totals.
 
         ``in_flight`` frames wait on the topic (None: some), ``strangers`` of the dead letters name no frame.
         """
@@ -320,6 +320,7 @@ class Floor:
         assert totals["captured"] == len(self._sent.ids)
         assert totals["in_flight"] == in_flight if in_flight is not None else totals["in_flight"] > 0
         assert audit.nameless_letters == strangers
+        return totals
 
     def assert_scores_true(self, gains: dict[int, float]) -> None:
         """Check each score against the version that it names: score, threshold, verdict, evidence."""
