@@ -1,11 +1,12 @@
 """Metrics are declared once, with their labels; anything else is a bug that shows at once."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from steadyline.telemetry.metrics import instrument
 from steadyline.telemetry.metrics.instrument import all_instruments, counter, gauge, histogram
 
 
@@ -17,6 +18,15 @@ class Kept:
 
     def __call__(self, value: float, attributes: Mapping[str, str]) -> None:
         self.measured.append((value, dict(attributes)))
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a test declares is gone after it: the documents are held to the registry in the same process."""
+    before = dict(instrument._DECLARED)
+    yield
+    instrument._DECLARED.clear()
+    instrument._DECLARED.update(before)
 
 
 def a_name(end: str) -> str:
