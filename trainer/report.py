@@ -75,6 +75,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     for size, found in image["pgd"].items():
         for steps, value in found.items():
             table.add_row(f"PGD-{steps} {size}", f"{value:.3f}")
+    for size, value in image.get("certified", {}).items():
+        table.add_row(f"certified {size}", f"{value:.3f}")
     for name, value in image["corruptions"].items():
         table.add_row(name, f"{value:.3f}")
     if "pixel" in figures:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trainer.pseudo.bank import BankRecipe
+from trainer.pseudo.recipe import BankRecipe
 
 Pictures = NDArray[np.uint8]  # (N, S, S, C)
 Masks = NDArray[np.bool_]  # (N, S, S)
@@ -70,7 +70,13 @@ class ServedModule(Protocol):
 
 
 class Served(nn.Module):
-    """Base of served modules: the cast and the layout; all else is on the path that attacks see."""
+    """Base of served modules: the cast and the layout; all else is on the path that attacks see.
+
+    ``lipschitz`` is how far the score moves at most, proven, when each pixel of [0, 1] moves by at most 1;
+    None when nothing is proven.
+    """
+
+    lipschitz: ClassVar[float | None] = None
 
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,15 @@
 """Makes the bank: so many accepted pseudo-anomalies a normal, the same for the same normals and seed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from trainer.pseudo.acceptance import Bar, NormalCells, largest_change
+from trainer.pseudo.acceptance import NormalCells, largest_change
 from trainer.pseudo.kinds import TRANSFORMS
+from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
 
 Pictures = NDArray[np.uint8]  # (N, S, S, C)
@@ -17,26 +18,6 @@ Masks = NDArray[np.bool_]  # (N, S, S)
 # A pixel belongs to the defect when it changed by more than this: four steps of 8 bits, above JPEG's noise.
 MASK_CHANGE = 4 / 255
 _HELD_OUT_OF = 5  # when nobody says which normals are held out
-
-
-@dataclass(frozen=True, slots=True)
-class BankRecipe:
-    """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale)."""
-
-    per_normal: int
-    shares: Mapping[str, float]
-    bar: Bar
-    tries: int = 6
-
-    def parameters(self) -> dict[str, float | int | str]:
-        """Return the recipe as flat numbers for a manifest."""
-        numbers: dict[str, float | int | str] = {f"share.{name}": part for name, part in self.shares.items()}
-        return numbers | {
-            "per_normal": self.per_normal,
-            "tries": self.tries,
-            "quantile": self.bar.quantile,
-            "contrast": round(self.bar.contrast, 6),
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from trainer.pseudo import paint, paste, warp
+from trainer.pseudo.acceptance import Bar
+from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.transform import Transform
 
 TRANSFORMS: dict[str, Transform] = {
@@ -26,3 +28,7 @@ LOCAL_SHARES: Mapping[str, float] = {
     "elastic": 0.01,
     "permute": 0.01,
 }
+
+# The banks: what detectors that learn where a defect is train from, and COBRA's paper's own.
+LOCAL_BANK = BankRecipe(per_normal=16, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))
+PAPER_BANK = BankRecipe(per_normal=16, shares=PAPER_SHARES, bar=Bar(quantile=0.05, contrast=0.0))

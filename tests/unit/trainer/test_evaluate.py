@@ -88,6 +88,34 @@ def test_masked_gradients_are_noticed() -> None:
     assert not found["a larger attack is stronger, and a huge one wins"]
 
 
+class Proven(Darkest):
+    """A mean of pixels moves by no more than the pixels, and a smooth maximum by no more than its input."""
+
+    lipschitz = 1.0
+
+
+class Boastful(Proven):
+    """Claims what it does not keep: the score moves forty times as far."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        score, heat = super().score_float(x)
+        return 40 * score, heat
+
+
+def test_a_certificate_is_reported_and_a_false_one_is_noticed() -> None:
+    name = "no attack does more than the certificate allows"
+    quick = replace(SETTINGS, checked=0)
+    proven = evaluate(Proven(), a_test_set(), quick, quiet)
+    boastful = evaluate(Boastful(), a_test_set(), replace(quick, epsilons=(64 / 255,)), quiet)
+    image: Any = proven.figures["image_auroc"]
+    assert sorted(image["certified"]) == ["2/255", "4/255"]
+    assert image["certified"]["4/255"] <= image["pgd"]["4/255"]["10"] <= image["clean"]
+    assert checks(proven)[name]
+    assert "certified, 2/255" in report(proven, "plates", {})
+    assert not checks(boastful)[name]
+
+
 def test_a_random_score_is_noticed() -> None:
     class Random(Darkest):
         @override

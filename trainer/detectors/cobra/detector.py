@@ -18,7 +18,7 @@ from trainer.detectors.cobra.profile import Profile, Score, Shape, profile_named
 from trainer.detectors.cobra.served import CobraServed
 from trainer.detectors.cobra.training import Plan, Training
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
-from trainer.pseudo.bank import BankRecipe
+from trainer.pseudo.recipe import BankRecipe
 
 FEWEST_NORMALS = 8
 SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from steadyline.errors import InvalidConfiguration
 from trainer.detectors.cobra.augment import Light
-from trainer.pseudo.acceptance import Bar
-from trainer.pseudo.bank import BankRecipe
-from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES
+from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
+from trainer.pseudo.recipe import BankRecipe
 
 Number = float | int | str | bool
 Switch = Literal["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"]
@@ -92,7 +91,7 @@ class Profile:
 
 
 _CPU = Profile(
-    bank=BankRecipe(per_normal=16, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255)),
+    bank=LOCAL_BANK,
     shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True, embedding=32),
     score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
     weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
@@ -118,7 +117,7 @@ _CPU = Profile(
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
 # pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures published took more.
 _PAPER = Profile(
-    bank=BankRecipe(per_normal=16, shares=PAPER_SHARES, bar=Bar(quantile=0.05, contrast=0.0)),
+    bank=PAPER_BANK,
     shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False, embedding=128),
     score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0),
     weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
