@@ -1,10 +1,11 @@
 """Detectors by name. A new one is a folder beside this file and a line in it."""
 
 from steadyline.errors import InvalidConfiguration
+from trainer.detectors.certified.detector import Certified
 from trainer.detectors.cobra.detector import Cobra
 from trainer.detectors.protocol import Detector
 
-DETECTORS: dict[str, Detector] = {"cobra": Cobra()}
+DETECTORS: dict[str, Detector] = {"certified": Certified(), "cobra": Cobra()}
 
 
 def detector_named(name: str) -> Detector:

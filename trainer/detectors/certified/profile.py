@@ -1,0 +1,38 @@
+"""Every number of the certified distance, by profile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from steadyline.errors import InvalidConfiguration
+from trainer.pseudo.kinds import LOCAL_BANK
+from trainer.pseudo.recipe import BankRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``patch`` and ``stride`` are in pixels of the input; ``memory`` patches are kept at each place.
+
+    Normals also count flipped and under each of ``gains`` of the light. The distance that the share
+    ``usual`` of left-out normals stays under, at a place, counts as none there.
+    """
+
+    bank: BankRecipe
+    patch: int
+    stride: int
+    memory: int
+    gains: tuple[float, ...]
+    usual: float
+
+
+_CPU = Profile(LOCAL_BANK, patch=4, stride=2, memory=128, gains=(0.93, 1.0, 1.07), usual=0.99)
+_PAPER = Profile(LOCAL_BANK, patch=4, stride=2, memory=512, gains=(0.86, 0.93, 1.0, 1.07, 1.14), usual=0.99)
+
+PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+
+
+def profile_named(name: str) -> Profile:
+    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    if name not in PROFILES:
+        known = ", ".join(sorted(PROFILES))
+        raise InvalidConfiguration(f"certified has no profile {name!r}; there are {known}")
+    return PROFILES[name]
