@@ -156,7 +156,8 @@ def certified(subject: Subject, clean: Scores, epsilons: tuple[float, ...]) -> d
     if constant is None:
         return {}
     direction = subject.direction.numpy()
-    return {name_of(epsilon): subject.auroc(clean + constant * epsilon * direction) for epsilon in epsilons}
+    moved = {epsilon: (clean + constant * epsilon * direction).astype(np.float32) for epsilon in epsilons}
+    return {name_of(epsilon): subject.auroc(scores) for epsilon, scores in moved.items()}
 
 
 def _certificate_kept(proven: dict[str, float], robust: dict[str, dict[str, float]]) -> Check:
