@@ -1,7 +1,7 @@
 """Mixed precision: products of a training step in bfloat16, where the processor multiplies it natively.
 
 Weights, the optimizer, losses and everything that is served stay float32. A step costs half as much there
-(.37 s instead of .78 on two AMX cores); elsewhere bfloat16 is emulated and slower, so it stays off.
+(.37 s instead of .78 on one thread with AMX); elsewhere bfloat16 is emulated and slower, so it stays off.
 """
 
 from contextlib import AbstractContextManager
