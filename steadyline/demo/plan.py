@@ -79,7 +79,7 @@ class Plan:
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
-            # wider than the default: the demo judges by few frames, and a difference of .03 there may be chance
+            # wider than the default: the demo judges by few frames, and .03 may be chance
             "    gate: {clean_drop: 0.04, robust_drop: 0.05, epsilon: 2/255}\n"
             "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
             "cameras:\n" + cameras
