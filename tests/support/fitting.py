@@ -13,7 +13,10 @@ from trainer.pseudo.entry import in_memory
 
 STEPS = 50
 SETTINGS = FitSettings(
-    profile="cpu", seed=3, steps=STEPS, overrides={"batch": 8, "attack_steps": 2, "shape.width": 8}
+    profile="cpu",
+    seed=3,
+    steps=STEPS,
+    overrides={"course.batch": 8, "course.attack_steps": 2, "shape.width": 8},
 )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from trainer.detectors.cobra.augment import Light, flip, relight
+from trainer.adversarial.augment import Light, flip, relight
 from trainer.detectors.protocol import PseudoBank
 
 # A cell is defective when at least an eighth of its pixels changed: two of the sixteen at stride 4.

@@ -2,11 +2,12 @@
 
 import copy
 from itertools import pairwise
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from trainer.detectors.cobra.network import Network
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def folded(network: Network) -> Network:

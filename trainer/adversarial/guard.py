@@ -12,8 +12,7 @@ from torch import Tensor
 
 from trainer.attack import Pgd, attack_in_batches
 from trainer.auroc import auroc
-from trainer.detectors.cobra.served import CobraServed
-from trainer.detectors.protocol import PseudoBank
+from trainer.detectors.protocol import PseudoBank, Served
 
 EPSILON = 4 / 255
 STEPS = 10
@@ -52,7 +51,7 @@ class Guard:
         every, first = max(1, round(steps * EVERY)), round(steps * FIRST)
         return step >= first and (step - first) % every == 0
 
-    def figure(self, served: CobraServed) -> float:
+    def figure(self, served: Served) -> float:
         """Return the AUROC under attack; every picture attacked in its own direction."""
 
         def score(x: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
-"""The optimizers of the profiles, and the course of learning rate and attack over a run."""
+"""The optimizers of the profiles."""
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from trainer.detectors.cobra.profile import Profile
+from trainer.adversarial.course import Course
 
 _TRUST = 1e-3
 _MOMENTUM = 0.9
@@ -46,26 +45,10 @@ class Lars(torch.optim.Optimizer):
         parameter.sub_(momentum)
 
 
-def make_optimizer(profile: Profile, network: nn.Module) -> torch.optim.Optimizer:
-    """Return the profile's optimizer over the network's parameters."""
-    if profile.optimizer == "lars":
-        return Lars(network.parameters(), profile.learning_rate, profile.weight_decay)
+def make_optimizer(course: Course, network: nn.Module) -> torch.optim.Optimizer:
+    """Return the course's optimizer over the network's parameters."""
+    if course.optimizer == "lars":
+        return Lars(network.parameters(), course.learning_rate, course.weight_decay)
     return torch.optim.AdamW(
-        network.parameters(), profile.learning_rate, weight_decay=profile.weight_decay, fused=True
+        network.parameters(), course.learning_rate, weight_decay=course.weight_decay, fused=True
     )
-
-
-def learning_rate(profile: Profile, step: int, steps: int) -> float:
-    """Return the rate of a step: a linear warm-up, then half a cosine to nearly nothing."""
-    done = step / steps
-    if done < profile.warm_up:
-        return profile.learning_rate * done / profile.warm_up + 1e-6
-    left = (done - profile.warm_up) / (1 - profile.warm_up)
-    return profile.learning_rate * 0.5 * (1 + math.cos(math.pi * left)) + 1e-6
-
-
-def epsilon(profile: Profile, step: int, steps: int) -> float:
-    """Return the size of the training attack, which grows linearly during its warm-up."""
-    if not profile.epsilon_warm_up:
-        return profile.epsilon
-    return profile.epsilon * min(1.0, step / (steps * profile.epsilon_warm_up))

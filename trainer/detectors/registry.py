@@ -4,8 +4,9 @@ from steadyline.errors import InvalidConfiguration
 from trainer.detectors.certified.detector import Certified
 from trainer.detectors.cobra.detector import Cobra
 from trainer.detectors.protocol import Detector
+from trainer.detectors.robust.detector import Robust
 
-DETECTORS: dict[str, Detector] = {"certified": Certified(), "cobra": Cobra()}
+DETECTORS: dict[str, Detector] = {"certified": Certified(), "cobra": Cobra(), "robust": Robust()}
 
 
 def detector_named(name: str) -> Detector:

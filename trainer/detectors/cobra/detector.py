@@ -1,27 +1,26 @@
 """COBRA as a detector."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor
 from typing_extensions import override
 
-from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.errors import PackageRejected
+from trainer.adversarial.input import check_input, training_key, training_recipe
+from trainer.adversarial.network import Shape
+from trainer.adversarial.precision import is_native
+from trainer.adversarial.training import Plan, Training
 from trainer.checkpoint import Checkpoints
-from trainer.detectors.cobra.precision import is_native
-from trainer.detectors.cobra.profile import Profile, Score, Shape, profile_named, with_overrides
+from trainer.detectors.cobra.network import Network
+from trainer.detectors.cobra.objective import CobraObjective
+from trainer.detectors.cobra.profile import Score, overridden, profile_named
 from trainer.detectors.cobra.served import CobraServed
-from trainer.detectors.cobra.training import Plan, Training
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.pseudo.recipe import BankRecipe
-
-FEWEST_NORMALS = 8
-SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part
 
 
 class Cobra(Detector):
@@ -36,13 +35,18 @@ class Cobra(Detector):
 
     @override
     def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
-        _check(given)
-        profile = with_overrides(profile_named(given.profile), given.overrides)
-        profile = replace(profile, mixed=profile.mixed and is_native())
-        plan = Plan(profile, profile.steps if given.steps is None else given.steps, given.seed)
-        recipe = _recipe(given, plan)
-        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, _key(given, recipe))
-        training = Training(given, plan)
+        check_input(given, "cobra")
+        profile = overridden(profile_named(given.profile), given.overrides)
+        course = replace(profile.course, mixed=profile.course.mixed and is_native())
+        profile = replace(profile, course=course)
+        steps = course.steps if given.steps is None else given.steps
+        recipe = training_recipe(given, "cobra", profile, steps)
+        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        torch.manual_seed(given.seed)
+        normals = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
+        network = Network(profile.shape, normals.shape[1], profile.embedding)
+        plan = Plan(course, profile.light, steps, given.seed, profile.rows_per_pair)
+        training = Training(given, plan, network, CobraObjective(profile, normals, given.seed))
         return Fitted(training.run(checkpoints, progress), recipe, training.figures())
 
     @override
@@ -51,51 +55,11 @@ class Cobra(Detector):
             numbers: Any = recipe["numbers"]
             shape = {**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])}
             channels: Any = recipe["channels"]
-            served = CobraServed(Shape(**shape), Score(**numbers["score"]), int(channels))
+            score = Score(**numbers["score"])
+            served = CobraServed(Shape(**shape), int(numbers["embedding"]), score, int(channels))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a cobra model do not fit: {error}") from error
         for parameter in served.parameters():
             parameter.requires_grad_(False)
         return served.eval()
-
-
-def _check(given: FitInput) -> None:
-    count, height, width, channels = given.normals.shape
-    if count < FEWEST_NORMALS:
-        raise InvalidConfiguration(f"{count} normals are too few to train on: {FEWEST_NORMALS} are needed")
-    if height != width or height % SIDE_OF or channels not in (1, 3):
-        raise InvalidConfiguration(
-            f"cobra takes square pictures whose side is a multiple of {SIDE_OF}, with 1 or 3 channels; "
-            f"these are {height} x {width} with {channels}"
-        )
-    if not len(given.bank.source):
-        raise InvalidConfiguration("the bank has no pseudo-anomaly of these normals")
-
-
-def _recipe(given: FitInput, plan: Plan) -> Recipe:
-    """Everything that makes the model again, and all that rebuilding it needs."""
-    recipe: Recipe = {
-        "detector": "cobra",
-        "profile": given.profile,
-        "seed": plan.seed,
-        "steps": plan.steps,
-        "size": given.normals.shape[1],
-        "channels": given.normals.shape[3],
-        "numbers": json.loads(json.dumps(_numbers(plan.profile))),
-    }
-    return recipe
-
-
-def _numbers(profile: Profile) -> dict[str, object]:
-    numbers = asdict(profile)
-    numbers["bank"] = profile.bank.parameters()
-    return numbers
-
-
-def _key(given: FitInput, recipe: Recipe) -> str:
-    """Name a training by all that its weights depend on."""
-    total = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-    for array in (given.normals, given.bank.pictures, given.bank.masks, given.bank.source):
-        total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()

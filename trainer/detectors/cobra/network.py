@@ -1,120 +1,22 @@
-"""The network: a small residual net whose cells each have an embedding and a logit of being defective."""
+"""The network of cells, with an embedding of each for the contrastive loss and the memory."""
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from typing_extensions import override
 
-from trainer.detectors.cobra.profile import Shape
-
-_MEAN, _SPREAD = 0.4, 0.25  # of pixels in [0, 1]; fixed, so that the graph needs no statistics of the product
-_RARE = -2.0  # first bias of the defect logit: few cells are defective
+from trainer.adversarial.network import CellNetwork, Shape
 
 
-class Network(nn.Module):
-    """``features`` → cells (B, F, h, w); ``embed`` and ``classify`` look at each cell on its own."""
+class Network(CellNetwork):
+    """``embed`` looks at each cell on its own, as ``classify`` does."""
 
-    def __init__(self, shape: Shape, channels: int) -> None:
-        super().__init__()
-        self.cells = shape.cells
-        widths = [shape.width * factor for factor in (1, 2, 4, 8)]
-        self.stem = _stem(channels, shape)
-        self.stages = nn.ModuleList()
-        before = shape.width
-        for index, (width, count) in enumerate(zip(widths, shape.blocks, strict=True)):
-            strides = [1 if index == 0 else 2] + [1] * (count - 1)
-            inputs = [before] + [width] * (count - 1)
-            self.stages.append(nn.Sequential(*(_Block(inputs[k], width, strides[k]) for k in range(count))))
-            before = width
-        self.top_down = _TopDown(widths[1:], 2 * shape.width) if shape.cells else nn.Identity()
-        features = 2 * shape.width if shape.cells else widths[-1]
+    def __init__(self, shape: Shape, channels: int, embedding: int) -> None:
+        super().__init__(shape, channels)
         self.projector = nn.Sequential(
-            nn.Conv2d(features, features, 1), nn.SiLU(inplace=True), nn.Conv2d(features, shape.embedding, 1)
+            nn.Conv2d(shape.features, shape.features, 1),
+            nn.SiLU(inplace=True),
+            nn.Conv2d(shape.features, embedding, 1),
         )
-        self.head = nn.Conv2d(features, 1, 1)
-        # the image's logit: softplus(steepness) · (log-sum-exp of the cells' logits) + offset
-        self.steepness = nn.Parameter(torch.zeros(()))
-        self.offset = nn.Parameter(torch.zeros(()))
-        if shape.cells and self.head.bias is not None:
-            nn.init.constant_(self.head.bias, _RARE)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Return (B, F, h, w) of pictures (B, C, S, S) in [0, 1]."""
-        x = self.stem((x - _MEAN) / _SPREAD)
-        levels = []
-        for stage in self.stages:
-            x = stage(x)
-            levels.append(x)
-        found: Tensor = self.top_down(levels[1:]) if self.cells else x
-        return found
-
-    def judged(self, features: Tensor) -> Tensor:
-        """Return the cells that the score looks at: all of them, or their mean as the only one."""
-        return features if self.cells else features.mean((2, 3), keepdim=True)
 
     def embed(self, features: Tensor) -> Tensor:
         """Return embeddings (B, D, h, w), not normalised."""
         found: Tensor = self.projector(features)
         return found.float()
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Return logits (B, h, w) of being defective: the difference of the two outputs of a K = 2 head."""
-        found: Tensor = self.head(features)
-        return found[:, 0].float()
-
-    def pool(self, cells: Tensor) -> Tensor:
-        """Return (B,) of (B, h, w): their smooth maximum; sqrt(h·w) indifferent cells count as nothing."""
-        count = cells.shape[1] * cells.shape[2]
-        highest = torch.logsumexp(cells.flatten(1), dim=1) - 0.5 * torch.log(torch.tensor(float(count)))
-        return functional.softplus(self.steepness) * highest + self.offset
-
-
-class _Block(nn.Module):
-    def __init__(self, before: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.first = _convolution(before, width, 3, stride)
-        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
-        plain = stride == 1 and before == width
-        self.skip = (
-            nn.Identity()
-            if plain
-            else nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
-        )
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.silu(self.second(self.first(x)) + self.skip(x))
-
-
-class _TopDown(nn.Module):
-    """Brings coarse levels down to the finest (Lin et al., CVPR 2017): 1x1 laterals, nearest, sum, 3x3."""
-
-    def __init__(self, widths: list[int], features: int) -> None:
-        super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(width, features, 1) for width in widths)
-        self.smooth = _convolution(features, features, 3, 1)
-
-    @override
-    def forward(self, levels: list[Tensor]) -> Tensor:
-        found: Tensor | None = None
-        for lateral, level in zip(reversed(self.laterals), reversed(levels), strict=True):
-            own = lateral(level)
-            if found is not None:
-                own = own + functional.interpolate(found, size=own.shape[2:], mode="nearest")
-            found = own
-        smoothed: Tensor = self.smooth(found)
-        return smoothed
-
-
-def _stem(channels: int, shape: Shape) -> nn.Module:
-    if shape.stem == "small":
-        return _convolution(channels, shape.width, 5, 2)
-    return nn.Sequential(_convolution(channels, shape.width, 7, 2), nn.MaxPool2d(3, 2, 1))
-
-
-def _convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(before, width, kernel, stride, kernel // 2, bias=False),
-        nn.BatchNorm2d(width),
-        nn.SiLU(inplace=True),
-    )

@@ -1,52 +1,115 @@
-"""What the training lowers and its adversaries raise."""
+"""What COBRA's training lowers and its adversaries raise."""
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
-from trainer.detectors.cobra.batch import Batch
+from trainer.adversarial.batch import Batch
+from trainer.adversarial.fold import folded
+from trainer.adversarial.objective import Judged, Objective, attacked, class_loss
+from trainer.detectors.cobra.loss import contrastive_loss
+from trainer.detectors.cobra.memory import fill_memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Adversary, Profile
+from trainer.detectors.cobra.served import CobraServed
 
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Of judged cells: image logits (B,), cell logits (B, h, w), embeddings (B, D, h, w)."""
+    """Of judged cells: logits, and embeddings (B, D, h, w)."""
 
-    images: Tensor
-    cells: Tensor
+    logits: Judged
     embeddings: Tensor
 
     def chunk(self, count: int) -> list["Outputs"]:
         """Split the rows into ``count`` equal parts."""
+        found = self.logits
         parts = zip(
-            self.images.chunk(count), self.cells.chunk(count), self.embeddings.chunk(count), strict=True
+            found.images.chunk(count), found.cells.chunk(count), self.embeddings.chunk(count), strict=True
         )
-        return [Outputs(*part) for part in parts]
+        return [Outputs(Judged(images, cells), embedded) for images, cells, embedded in parts]
+
+
+class CobraObjective(Objective):
+    """Opposite pairs and classification, on clean rows and on those of each adversary."""
+
+    def __init__(self, profile: Profile, normals: Tensor, seed: int) -> None:
+        """``normals`` (N, C, S, S) in [0, 1] are what the memory is filled from."""
+        self._profile, self._normals, self._seed = profile, normals, seed
+
+    @override
+    def loss(self, network: nn.Module, batch: Batch, epsilon: float, random: Generator) -> Tensor:
+        assert isinstance(network, Network)
+        profile, weights = self._profile, self._profile.weights
+        still = folded(network)
+        hit = [self._attacked(still, each, batch, (epsilon, random)) for each in profile.adversaries]
+        clean = [batch.first, batch.second] if profile.clean_second_view else [batch.first]
+        views = outputs(network, torch.cat([*clean, *hit])).chunk(len(clean) + len(hit))
+        loss = torch.zeros(())
+        if weights.contrast:
+            embedded = torch.stack([rows(view, batch) for view in views])
+            loss = weights.contrast * contrastive_loss(
+                embedded, len(clean), profile.temperature, profile.switch
+            )
+        judged = [
+            view
+            for view, adversary in zip(views[len(clean) :], profile.adversaries, strict=True)
+            if adversary.classes
+        ]
+        for share, part in ((weights.clean, views[: len(clean)]), (weights.attacked, judged)):
+            for view in part:
+                each = class_loss(view.logits, batch, weights.cells)
+                loss = loss + weights.classes * share / len(part) * each
+        return loss
+
+    @override
+    def served(self, network: nn.Module) -> CobraServed:
+        assert isinstance(network, Network)
+        profile = self._profile
+        module = CobraServed(profile.shape, profile.embedding, profile.score, self._normals.shape[1]).eval()
+        module.network = folded(network)
+        fill_memory(module.memory, module.network, self._normals, self._seed)
+        return module.to(memory_format=torch.channels_last)
+
+    def _attacked(
+        self, network: Network, adversary: Adversary, batch: Batch, of: tuple[float, Generator]
+    ) -> Tensor:
+        """Return an adversary's view (2n, C, S, S), its targets computed once."""
+        targets = _targets(network, adversary, batch)
+        x = batch.first if adversary.view == 1 else batch.second
+        return attacked(
+            lambda seen: self._gain(network, adversary, batch, (seen, targets)),
+            x,
+            of[0],
+            self._profile.course,
+            of[1],
+        )
+
+    def _gain(
+        self, network: Network, adversary: Adversary, batch: Batch, seen: tuple[Tensor, Tensor | None]
+    ) -> Tensor:
+        x, targets = seen
+        found = outputs(network, x)
+        gained = adversary.classes * class_loss(found.logits, batch, self._profile.weights.cells)
+        if targets is None:
+            return gained
+        similar = functional.normalize(rows(found, batch), dim=1)
+        if adversary.contrast:
+            all_pairs = similar @ targets.T / self._profile.temperature
+            lost = torch.logsumexp(all_pairs, dim=1) - all_pairs.diagonal()
+            gained = gained + adversary.contrast * lost.mean()
+        opposite = (similar * targets.roll(len(targets) // 2, dims=0)).sum(1).mean()
+        return gained + adversary.opposite * opposite / self._profile.temperature
 
 
 def outputs(network: Network, x: Tensor) -> Outputs:
     """Return what the losses need of pictures (B, C, S, S)."""
     judged = network.judged(network.features(x))
     cells = network.classify(judged)
-    return Outputs(network.pool(cells), cells, network.embed(judged))
-
-
-def class_loss(found: Outputs, batch: Batch, cells_weight: float) -> Tensor:
-    """Cross-entropy of normal against pseudo-anomaly, of the picture and of its cells.
-
-    Defective and clean cells count half each: a crack covers few cells, and must not be outvoted.
-    """
-    entropy = functional.binary_cross_entropy_with_logits
-    loss = entropy(found.images, batch.kinds)
-    if not cells_weight:
-        return loss
-    each = entropy(found.cells, batch.cells, reduction="none")
-    clean = 1 - batch.cells
-    defective = (each * batch.cells).sum() / batch.cells.sum().clamp(min=1)
-    return loss + cells_weight * 0.5 * (defective + (each * clean).sum() / clean.sum().clamp(min=1))
+    return Outputs(Judged(network.pool(cells), cells), network.embed(judged))
 
 
 def rows(found: Outputs, batch: Batch) -> Tensor:
@@ -58,42 +121,10 @@ def rows(found: Outputs, batch: Batch) -> Tensor:
     return flat.gather(2, places).transpose(1, 2).flatten(0, 1)
 
 
-class Attacked:
-    """Makes an adversary's view: PGD with a random start, the network in eval mode, its targets cached."""
-
-    def __init__(self, network: Network, profile: Profile) -> None:
-        self._network, self._profile = network, profile
-
-    def view(self, adversary: Adversary, batch: Batch, epsilon: float, random: torch.Generator) -> Tensor:
-        """Return the attacked view (2n, C, S, S). The network must be in eval mode, without gradients."""
-        x = batch.first if adversary.view == 1 else batch.second
-        targets = self._targets(adversary, batch)
-        change = (torch.rand(x.shape, generator=random) * 2 - 1) * epsilon
-        length = 2.5 * epsilon / self._profile.attack_steps
-        for _ in range(self._profile.attack_steps):
-            change.requires_grad_(True)
-            gained = self._gain(adversary, batch, (x + change).clamp(0, 1), targets)
-            (gradient,) = torch.autograd.grad(gained, change)
-            change = (change.detach() + length * gradient.sign()).clamp(-epsilon, epsilon)
-        return (x + change.detach()).clamp(0, 1)
-
-    def _targets(self, adversary: Adversary, batch: Batch) -> Tensor | None:
-        """The clean rows that an adversary pulls from and to: the other view's, as the paper has it."""
-        if not (adversary.contrast or adversary.opposite):
-            return None
-        other = batch.second if adversary.view == 1 else batch.first
-        with torch.no_grad():
-            return functional.normalize(rows(outputs(self._network, other), batch), dim=1)
-
-    def _gain(self, adversary: Adversary, batch: Batch, x: Tensor, targets: Tensor | None) -> Tensor:
-        found = outputs(self._network, x)
-        gained = adversary.classes * class_loss(found, batch, self._profile.weights.cells)
-        if targets is None:
-            return gained
-        similar = functional.normalize(rows(found, batch), dim=1)
-        if adversary.contrast:
-            all_pairs = similar @ targets.T / self._profile.temperature
-            lost = torch.logsumexp(all_pairs, dim=1) - all_pairs.diagonal()
-            gained = gained + adversary.contrast * lost.mean()
-        opposite = (similar * targets.roll(len(targets) // 2, dims=0)).sum(1).mean()
-        return gained + adversary.opposite * opposite / self._profile.temperature
+def _targets(network: Network, adversary: Adversary, batch: Batch) -> Tensor | None:
+    """The clean rows that an adversary pulls from and to: the other view's, as the paper has it."""
+    if not (adversary.contrast or adversary.opposite):
+        return None
+    other = batch.second if adversary.view == 1 else batch.first
+    with torch.no_grad():
+        return functional.normalize(rows(outputs(network, other), batch), dim=1)

@@ -1,15 +1,16 @@
 """Every number of a COBRA training, by profile; the code is the same."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
-from trainer.detectors.cobra.augment import Light
+from trainer.adversarial.augment import Light
+from trainer.adversarial.course import Course, Number, with_overrides
+from trainer.adversarial.network import Shape
 from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
 from trainer.pseudo.recipe import BankRecipe
 
-Number = float | int | str | bool
 Switch = Literal["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"]
 SWITCHES: tuple[Switch, ...] = ("mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only")
 
@@ -26,17 +27,6 @@ class Adversary:
     contrast: float = 0.0
     opposite: float = 0.0
     classes: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The network. ``cells``: COBRA on patches (a top-down head at stride 4) or on whole pictures."""
-
-    width: int
-    blocks: tuple[int, int, int, int]
-    stem: Literal["small", "large"]
-    cells: bool
-    embedding: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +55,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One recipe. ``batch`` counts normals; as many pseudo-anomalies, made from them, come with them."""
+    """One recipe. ``embedding`` is the size of a cell's embedding."""
 
     bank: BankRecipe
     shape: Shape
+    embedding: int
     score: Score
     weights: Weights
     light: Light
@@ -76,23 +67,14 @@ class Profile:
     clean_second_view: bool
     switch: Switch
     temperature: float
-    epsilon: float  # of the training attack
-    attack_steps: int
-    epsilon_warm_up: float  # fraction of the run
     rows_per_pair: int  # cells that enter the contrastive loss, per pair of a normal and its pseudo-anomaly
-    batch: int
-    steps: int
-    optimizer: Literal["adamw", "lars"]
-    learning_rate: float
-    weight_decay: float
-    warm_up: float
-    average: float  # of the weights, per step; 0 serves the last weights
-    mixed: bool  # bfloat16 products, where the processor has them
+    course: Course
 
 
 _CPU = Profile(
     bank=LOCAL_BANK,
-    shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True, embedding=32),
+    shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
+    embedding=32,
     score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
     weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
     light=Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2),
@@ -100,25 +82,28 @@ _CPU = Profile(
     clean_second_view=False,
     switch="mean",
     temperature=0.5,
-    epsilon=6 / 255,
-    attack_steps=4,
-    epsilon_warm_up=0.3,
     rows_per_pair=4,
-    batch=32,
-    steps=1000,
-    optimizer="adamw",
-    learning_rate=2e-3,
-    weight_decay=1e-3,
-    warm_up=0.1,
-    average=0.995,
-    mixed=True,
+    course=Course(
+        epsilon=6 / 255,
+        attack_steps=4,
+        epsilon_warm_up=0.3,
+        batch=32,
+        steps=1000,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        weight_decay=1e-3,
+        warm_up=0.1,
+        average=0.995,
+        mixed=True,
+    ),
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
 # pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures published took more.
 _PAPER = Profile(
     bank=PAPER_BANK,
-    shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False, embedding=128),
+    shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False),
+    embedding=128,
     score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0),
     weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
     light=Light(contrast=0.4, gain=0.4, colour=0.1, offset=0.0, noise=0.0, noisy=0.0, blurred=0.0),
@@ -130,18 +115,20 @@ _PAPER = Profile(
     clean_second_view=True,
     switch="mean",
     temperature=0.5,
-    epsilon=2 / 255,
-    attack_steps=10,
-    epsilon_warm_up=0.0,
     rows_per_pair=1,
-    batch=64,
-    steps=6000,
-    optimizer="lars",
-    learning_rate=1.0,  # .1, warmed up to ten times that
-    weight_decay=1e-6,
-    warm_up=0.1,
-    average=0.0,
-    mixed=True,
+    course=Course(
+        epsilon=2 / 255,
+        attack_steps=10,
+        epsilon_warm_up=0.0,
+        batch=64,
+        steps=6000,
+        optimizer="lars",
+        learning_rate=1.0,  # .1, warmed up to ten times that
+        weight_decay=1e-6,
+        warm_up=0.1,
+        average=0.0,
+        mixed=True,
+    ),
 )
 
 PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
@@ -154,21 +141,9 @@ def profile_named(name: str) -> Profile:
     return PROFILES[name]
 
 
-def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
-    """Return the profile with single numbers changed: ``{"switch": "sum", "weights.contrast": 1.0}``.
-
-    Raises InvalidConfiguration for a name that the profile does not have.
-    """
-    for path, value in overrides.items():
-        profile = _replaced(profile, path, path, value)
-    if profile.switch not in SWITCHES:
-        raise InvalidConfiguration(f"switch is {profile.switch!r}; there are {', '.join(SWITCHES)}")
-    return profile
-
-
-def _replaced(part: Any, path: str, whole: str, value: Number) -> Any:
-    name, _, rest = path.partition(".")
-    if not is_dataclass(part) or name not in {field.name for field in fields(part)}:
-        raise InvalidConfiguration(f"a profile of cobra has no number {whole!r}")
-    inner = _replaced(getattr(part, name), rest, whole, value) if rest else value
-    return replace(part, **{name: inner})  # type: ignore[type-var]
+def overridden(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
+    """Return ``with_overrides``; raises InvalidConfiguration for a loss that there is not, too."""
+    found = with_overrides(profile, overrides)
+    if found.switch not in SWITCHES:
+        raise InvalidConfiguration(f"switch is {found.switch!r}; there are {', '.join(SWITCHES)}")
+    return found

@@ -3,10 +3,11 @@
 from torch import Tensor
 from typing_extensions import override
 
-from trainer.detectors.cobra.fold import folded
+from trainer.adversarial.fold import folded
+from trainer.adversarial.network import Shape
 from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
-from trainer.detectors.cobra.profile import Score, Shape
+from trainer.detectors.cobra.profile import Score
 from trainer.detectors.protocol import Served
 
 
@@ -17,10 +18,10 @@ class CobraServed(Served):
     which is the paper's score with its sign turned: nearest normal similarity plus the head's confidence.
     """
 
-    def __init__(self, shape: Shape, score: Score, channels: int) -> None:
+    def __init__(self, shape: Shape, embedding: int, score: Score, channels: int) -> None:
         super().__init__()
-        self.network = folded(Network(shape, channels))
-        self.memory = Memory(score, shape.embedding)
+        self.network = folded(Network(shape, channels, embedding))
+        self.memory = Memory(score, embedding)
         self._memory_weight = score.weight
 
     @override

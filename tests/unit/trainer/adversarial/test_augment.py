@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from trainer.detectors.cobra.augment import flip, relight
+from trainer.adversarial.augment import flip, relight
 from trainer.detectors.cobra.profile import PROFILES
 
 LIGHT = PROFILES["cpu"].light

@@ -1,0 +1,1 @@
+"""Training under attack: what detectors that learn from pseudo-anomalies share."""

@@ -1,0 +1,65 @@
+"""The numbers of a training under attack that do not depend on what is learned, and how they change in it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from steadyline.errors import InvalidConfiguration
+
+Number = float | int | str | bool
+Profile = TypeVar("Profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """``batch`` counts normals; as many pseudo-anomalies, made from them, come with them.
+
+    ``epsilon`` is the size of the training attack, reached after the fraction ``epsilon_warm_up`` of the
+    run; ``average`` what the mean of the weights keeps per step (0 serves the last weights); ``mixed`` means
+    bfloat16 products where the processor has them.
+    """
+
+    epsilon: float
+    attack_steps: int
+    epsilon_warm_up: float
+    batch: int
+    steps: int
+    optimizer: Literal["adamw", "lars"]
+    learning_rate: float
+    weight_decay: float
+    warm_up: float
+    average: float
+    mixed: bool
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step: a linear warm-up, then half a cosine to nearly nothing."""
+        done = step / steps
+        if done < self.warm_up:
+            return self.learning_rate * done / self.warm_up + 1e-6
+        left = (done - self.warm_up) / (1 - self.warm_up)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * left)) + 1e-6
+
+    def epsilon_at(self, step: int, steps: int) -> float:
+        """Return the size of the training attack, which grows linearly during its warm-up."""
+        if not self.epsilon_warm_up:
+            return self.epsilon
+        return self.epsilon * min(1.0, step / (steps * self.epsilon_warm_up))
+
+
+def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
+    """Return a profile with single numbers changed: ``{"switch": "sum", "course.steps": 100}``.
+
+    Raises InvalidConfiguration for a name that the profile does not have.
+    """
+    for path, value in overrides.items():
+        profile = _replaced(profile, path, path, value)
+    return profile
+
+
+def _replaced(part: Any, path: str, whole: str, value: Number) -> Any:
+    name, _, rest = path.partition(".")
+    if not is_dataclass(part) or name not in {field.name for field in fields(part)}:
+        raise InvalidConfiguration(f"the profile has no number {whole!r}")
+    inner = _replaced(getattr(part, name), rest, whole, value) if rest else value
+    return replace(part, **{name: inner})  # type: ignore[type-var]

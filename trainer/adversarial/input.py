@@ -1,0 +1,49 @@
+"""What a training under attack needs of its input, and the name that all of it gives the training."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from steadyline.errors import InvalidConfiguration
+from trainer.detectors.protocol import FitInput, Recipe
+
+FEWEST_NORMALS = 8
+SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part
+
+
+def check_input(given: FitInput, detector: str) -> None:
+    """Raise InvalidConfiguration when ``detector`` cannot be trained on this."""
+    count, height, width, channels = given.normals.shape
+    if count < FEWEST_NORMALS:
+        raise InvalidConfiguration(f"{count} normals are too few to train on: {FEWEST_NORMALS} are needed")
+    if height != width or height % SIDE_OF or channels not in (1, 3):
+        raise InvalidConfiguration(
+            f"{detector} takes square pictures whose side is a multiple of {SIDE_OF}, with 1 or 3 channels; "
+            f"these are {height} x {width} with {channels}"
+        )
+    if not len(given.bank.source):
+        raise InvalidConfiguration("the bank has no pseudo-anomaly of these normals")
+
+
+def training_key(given: FitInput, recipe: Recipe) -> str:
+    """Name a training by all that its weights depend on."""
+    total = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    for array in (given.normals, given.bank.pictures, given.bank.masks, given.bank.source):
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) -> Recipe:
+    """Return everything that makes the model again: ``profile`` is a dataclass of numbers with a ``bank``."""
+    return {
+        "detector": detector,
+        "profile": given.profile,
+        "seed": given.seed,
+        "steps": steps,
+        "size": given.normals.shape[1],
+        "channels": given.normals.shape[3],
+        "numbers": json.loads(json.dumps({**asdict(profile), "bank": profile.bank.parameters()})),
+    }

@@ -1,0 +1,1 @@
+"""Robust: dense training under attack on the masks of pseudo-anomalies; score and map from one net."""

@@ -1,0 +1,65 @@
+"""Robust as a detector."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from steadyline.errors import PackageRejected
+from trainer.adversarial.course import with_overrides
+from trainer.adversarial.input import check_input, training_key, training_recipe
+from trainer.adversarial.network import CellNetwork, Shape
+from trainer.adversarial.precision import is_native
+from trainer.adversarial.training import Plan, Training
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detectors.robust.objective import RobustObjective
+from trainer.detectors.robust.profile import profile_named
+from trainer.detectors.robust.served import RobustServed
+from trainer.pseudo.recipe import BankRecipe
+
+
+class Robust(Detector):
+    """A small net learns, under attack, which cells of pseudo-anomalies are defective.
+
+    There is no global head: its share of a score is what breaks first under attack. Known defects are not
+    used.
+    """
+
+    @override
+    def bank_recipe(self, profile: str) -> BankRecipe:
+        return profile_named(profile).bank
+
+    @override
+    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+        check_input(given, "robust")
+        profile = with_overrides(profile_named(given.profile), given.overrides)
+        course = replace(profile.course, mixed=profile.course.mixed and is_native())
+        profile = replace(profile, course=course)
+        steps = course.steps if given.steps is None else given.steps
+        recipe = training_recipe(given, "robust", profile, steps)
+        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        torch.manual_seed(given.seed)
+        network = CellNetwork(profile.shape, given.normals.shape[3])
+        plan = Plan(course, profile.light, steps, given.seed)
+        training = Training(given, plan, network, RobustObjective(profile))
+        trained = training.run(checkpoints, progress)
+        assert isinstance(trained, RobustServed)
+        served = RobustServed(trained.network, profile.flips)
+        return Fitted(served.eval(), recipe, training.figures())
+
+    @override
+    def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
+        try:
+            numbers: Any = recipe["numbers"]
+            shape = Shape(**{**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])})
+            channels: Any = recipe["channels"]
+            served = RobustServed(CellNetwork(shape, int(channels)), int(numbers["flips"]))
+            served.load_state_dict(dict(weights))
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise PackageRejected(f"recipe and weights of a robust model do not fit: {error}") from error
+        return served.eval()
