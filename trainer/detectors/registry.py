@@ -1,16 +1,26 @@
-"""Detectors by name. A new one is a folder beside this file and a line in it."""
+"""Detectors by name. A new one is a folder beside this file and a line in it.
+
+A class is imported when it is first asked for: the serving process needs the names, and does without torch.
+"""
+
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from steadyline.errors import InvalidConfiguration
-from trainer.detectors.certified.detector import Certified
-from trainer.detectors.cobra.detector import Cobra
-from trainer.detectors.protocol import Detector
-from trainer.detectors.robust.detector import Robust
 
-DETECTORS: dict[str, Detector] = {"certified": Certified(), "cobra": Cobra(), "robust": Robust()}
+if TYPE_CHECKING:
+    from trainer.detectors.protocol import Detector
+
+DETECTORS: dict[str, str] = {
+    "certified": "trainer.detectors.certified.detector:Certified",
+    "cobra": "trainer.detectors.cobra.detector:Cobra",
+    "robust": "trainer.detectors.robust.detector:Robust",
+}
 
 
-def detector_named(name: str) -> Detector:
+def detector_named(name: str) -> "Detector":
     """Return a detector; raises InvalidConfiguration when there is none of that name."""
     if name not in DETECTORS:
         raise InvalidConfiguration(f"there is no detector {name!r}; there are {', '.join(sorted(DETECTORS))}")
-    return DETECTORS[name]
+    detector: Detector = resolve_name(DETECTORS[name])()
+    return detector
