@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from steadyline.prepare import prepare, resize, resize_weights
+from steadyline.prepare import WEIGHT_BITS, Channels, prepare, resize, resize_weights
+
+SIDES = st.integers(1, 200)
 
 
 def a_picture(*shape: int) -> NDArray[np.uint8]:
@@ -15,24 +19,20 @@ def a_picture(*shape: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("shape", [(300, 300, 1), (113, 632, 1), (65, 64, 3), (40, 30, 1), (1, 7, 3)])
 def test_the_resize_is_torchs_antialiased_bilinear(shape: tuple[int, int, int]) -> None:
-    picture = a_picture(*shape).astype(np.float32)
+    picture = a_picture(*shape)
     ours = resize(picture, 64)
-    torchs = torch.nn.functional.interpolate(
-        torch.from_numpy(picture).permute(2, 0, 1)[None], size=(64, 64), mode="bilinear", antialias=True
-    )
+    planes = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
+    torchs = torch.nn.functional.interpolate(planes, size=(64, 64), mode="bilinear", antialias=True)
     np.testing.assert_allclose(ours, torchs[0].permute(1, 2, 0).numpy(), atol=2e-3)
 
 
-def test_the_same_bits_come_out_on_every_machine() -> None:
-    """Single float32 products, summed in one order: a library of matrices sums as it likes."""
-    picture = a_picture(300, 64, 1)
-    weights = resize_weights(300, 64)
-    ours = resize(picture, 64)
-    for row in range(64):
-        total = np.float32(0)
-        for place in range(300):
-            total += np.float32(picture[place, 5, 0]) * weights[row, place]
-        assert ours[row, 5, 0] == total
+def test_the_resize_is_exact_in_whatever_order_it_is_summed() -> None:
+    """So the same bits come out on every machine: whole numbers summed backwards give the same."""
+    picture = a_picture(300, 412)
+    down, across = ((resize_weights(length, 64) * 2.0**WEIGHT_BITS).astype(np.int64) for length in (300, 412))
+    backwards = down[:, ::-1] @ picture[::-1, ::-1].astype(np.int64) @ across[:, ::-1].T
+    found = resize(picture[..., None], 64)[..., 0] * 4.0**WEIGHT_BITS
+    np.testing.assert_array_equal(found.astype(np.int64), backwards)
 
 
 def test_pillow_agrees_up_to_its_rounding() -> None:
@@ -41,10 +41,43 @@ def test_pillow_agrees_up_to_its_rounding() -> None:
     assert np.abs(prepare(picture, 96, "rgb").astype(int) - pillows).max() <= 1
 
 
-def test_no_output_changes_by_more_than_the_picture() -> None:
-    weights = resize_weights(300, 64)
-    assert weights.min() >= 0
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
+@pytest.mark.parametrize("length", [1, 7, 63, 64, 65, 113, 300, 632, 1080, 5000])
+def test_weights_are_never_negative_and_sum_to_exactly_one(length: int) -> None:
+    for size in (32, 64, 96):
+        steps = resize_weights(length, size).astype(np.float64) * 2.0**WEIGHT_BITS
+        assert steps.min() >= 0
+        assert set(steps.sum(axis=1)) == {2.0**WEIGHT_BITS}
+
+
+SIZES = st.one_of(st.sampled_from([(300, 300), (113, 632), (403, 245), (480, 640)]), st.tuples(SIDES, SIDES))
+
+
+@pytest.mark.parametrize(("depth", "channels"), [(1, "gray"), (3, "gray"), (3, "rgb"), (1, "rgb")])
+@given(shape=SIZES, seed=st.integers(0, 2**31), most=st.integers(0, 64), size=st.sampled_from([16, 64]))
+@settings(max_examples=25, deadline=None)
+def test_no_pixel_of_the_input_moves_by_more_than_the_native_pixels(
+    depth: int, channels: Channels, shape: tuple[int, int], seed: int, most: int, size: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(0, 256, (*shape, depth))
+    change = rng.integers(-most, most + 1, picture.shape)
+    worst = np.where(rng.random(picture.shape) < 0.5, most * np.sign(change), change)
+    changed = np.clip(picture + worst, 0, 255)
+    before, after = (prepare(one.astype(np.uint8), size, channels).astype(int) for one in (picture, changed))
+    assert np.abs(after - before).max() <= most
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_more_light_everywhere_is_exactly_as_much_more_in_the_input(depth: int) -> None:
+    picture = a_picture(113, 632, depth) // 2
+    brighter = prepare(picture + np.uint8(100), 64, "gray")
+    np.testing.assert_array_equal(brighter, prepare(picture, 64, "gray") + 100)
+
+
+def test_a_brighter_pixel_makes_no_pixel_of_the_input_darker() -> None:
+    picture = a_picture(200, 90, 3)
+    brighter = np.maximum(picture, np.random.default_rng(1).integers(0, 256, picture.shape, np.uint8))
+    assert (prepare(brighter, 64, "gray") >= prepare(picture, 64, "gray")).all()
 
 
 def test_a_picture_of_the_right_size_is_left_as_it_is() -> None:
@@ -56,7 +89,7 @@ def test_channels_are_converted_as_asked() -> None:
     assert prepare(a_picture(80, 90), 64, "rgb").shape == (64, 64, 3)
     grey = prepare(a_picture(64, 64, 3), 64, "gray")
     pillows = np.asarray(Image.fromarray(a_picture(64, 64, 3)).convert("L"))
-    assert np.abs(grey[..., 0].astype(int) - pillows).max() <= 1
+    np.testing.assert_array_equal(grey[..., 0], pillows)
 
 
 def test_the_cached_weights_cannot_be_spoiled() -> None:
