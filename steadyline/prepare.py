@@ -51,8 +51,8 @@ def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
         rows += np.multiply(planes.reshape(height, width * depth)[places], weights, dtype=np.int32)
     sideways = rows.reshape(size, width, depth).transpose(1, 0, 2).reshape(width, size * depth)
     total = np.zeros((size, size * depth), np.float64)
-    for places, _, weights in _taps(width, size):
-        total += np.multiply(sideways[places], weights, dtype=np.float64)
+    for places, _, shares in _taps(width, size):
+        total += np.multiply(sideways[places], shares, dtype=np.float64)
     exact: NDArray[np.float64] = total * 0.5 ** (2 * WEIGHT_BITS)
     return exact.reshape(size, size, depth).transpose(1, 0, 2)
 
