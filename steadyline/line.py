@@ -2,11 +2,21 @@
 
 import os
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from steadyline.contracts.frame import NAME
@@ -15,6 +25,7 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.places import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
+DEFAULT_DETECTOR = "cobra"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
 
@@ -102,11 +113,20 @@ class Product(_Section):
     """One product: its picture, its detector, its figures."""
 
     picture: PictureSection = PictureSection()
-    detector: str = Field("cobra", description="Name of a registered detector.")
+    detector: str = Field(
+        DEFAULT_DETECTOR,
+        description="Detector that gives score and verdict: one that the trainer registers.",
+    )
+    map_detector: str | None = Field(
+        None,
+        description="Another one that gives the map, in the same graph; the detector's own map without it.",
+    )
     profile: str = Field(
         "cpu", description="cpu (minutes on two cores) or paper (the paper's recipe, a GPU)."
     )
-    steps: int | None = Field(None, ge=10, description="Training steps; the profile's own number without it.")
+    steps: int | None = Field(
+        None, ge=10, description="Training steps of each detector; the profile's own number without it."
+    )
     normals: str | None = Field(None, description="Folder in MVTec layout with the first training frames.")
     retrain: RetrainSection = RetrainSection()
     false_alarm_rate: float = Field(0.01, gt=0, lt=1, description="Calibrated per camera.")
@@ -115,6 +135,19 @@ class Product(_Section):
     )
     gate: GateSection = GateSection()
     watch: WatchSection = WatchSection()
+
+    @field_validator("detector", "map_detector")
+    @classmethod
+    def _check_detector(cls, name: str | None, info: ValidationInfo) -> str | None:
+        known = (info.context or {}).get("detectors")
+        if name is not None and known is not None and name not in known:
+            raise ValueError(f"there is no detector {name!r}; there are {', '.join(sorted(known))}")
+        return name
+
+    @property
+    def detectors(self) -> str:
+        """The detector as orders, cards and events name it: ``robust+daf`` where the map is another's."""
+        return pair_name(self.detector, self.map_detector)
 
 
 class CameraSection(_Section):
@@ -161,9 +194,15 @@ class Line(_Section):
         return line_topics(self.topics.prefix, self.topics.partitions)
 
 
-def load_line(path: Path) -> Line:
+def pair_name(detector: str, map_detector: str | None) -> str:
+    """Return the one name of two detectors; of one, when the map is its own."""
+    return detector if map_detector in (None, detector) else f"{detector}+{map_detector}"
+
+
+def load_line(path: Path, detectors: Collection[str] | None = None) -> Line:
     """Read a line file. A relative ``file://`` store is taken from the folder of the line file.
 
+    ``detectors`` are the names that products may choose from; only the trainer, which has them, can tell.
     Raises InvalidConfiguration with ``file:line: field: what is wrong`` for every problem found.
     """
     try:
@@ -174,7 +213,7 @@ def load_line(path: Path) -> Line:
         raise InvalidConfiguration(f"the line file {path} cannot be read: {error.strerror}") from error
     places = parse_yaml(text, str(path))
     try:
-        line = Line.model_validate(places.data)
+        line = Line.model_validate(places.data, context={"detectors": detectors})
     except ValidationError as error:
         problems = [(_location(item), _problem(item)) for item in error.errors()]
         raise InvalidConfiguration(

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
 from steadyline.lifecycle import EXIT_FAILED, EXIT_FATAL, stop_on_signals
-from steadyline.line import load_line
+from steadyline.line import DEFAULT_DETECTOR, load_line, pair_name
 from steadyline.settings import (
     KafkaSettings,
     RedisSettings,
@@ -32,6 +32,8 @@ from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import configure_logs
 from trainer import child
 from trainer.config import TrainerSettings
+from trainer.detectors.registry import DETECTORS
+from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines
 
 app = typer.Typer(
@@ -55,7 +57,7 @@ def run(line: LineFile) -> None:
     from trainer.app import Surroundings, build
 
     around = Surroundings(
-        load_line(line),
+        load_line(line, DETECTORS),
         line.resolve(),
         read_settings(TrainerSettings),
         read_settings(KafkaSettings),
@@ -94,13 +96,19 @@ def fit(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the package; a killed fit resumes from it.")],
     product: Annotated[str, typer.Option("--product", help="Name of the model.")] = "part",
-    detector: Annotated[str, typer.Option("--detector", help="Its name; cobra is the default.")] = "cobra",
+    detector: Annotated[str, typer.Option("--detector", help="Gives score and map.")] = DEFAULT_DETECTOR,
+    map_detector: Annotated[
+        str | None, typer.Option("--map-detector", help="Another one, for the map; in the same graph.")
+    ] = None,
     profile: Annotated[str, typer.Option("--profile", help="cpu or paper.")] = "cpu",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the profile's own.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input, pixels.")] = 64,
     channels: Annotated[Literal["gray", "rgb"], typer.Option("--channels", help="Of the input.")] = "gray",
     false_alarm_rate: Annotated[float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999)] = 0.01,
+    numbers: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: another number than the profile's.")
+    ] = None,
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed."""
     configure_logs("trainer", read_settings(TelemetrySettings))
@@ -109,7 +117,10 @@ def fit(
     from trainer.folder import FolderOrder, fit_folder
     from trainer.make import Workbench
 
-    order = FolderOrder(data, out, product, detector, profile, steps, seed, size, channels, false_alarm_rate)
+    name, overrides = pair_name(detector, map_detector), overrides_of(numbers or [])
+    order = FolderOrder(
+        data, out, product, name, profile, steps, seed, size, channels, false_alarm_rate, overrides
+    )
     with _bar() as told:
         bench = Workbench(out, settings.serving(), told, SystemClock())
         card, notes = fit_folder(order, bench)

@@ -1,7 +1,6 @@
 """One training from normals to a served module, the same for a folder and for a line."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,9 +8,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.line import DEFAULT_DETECTOR
 from trainer.detectors.protocol import (
     FitInput,
     Masks,
+    Overrides,
     Pictures,
     Progress,
     PseudoBank,
@@ -27,11 +28,11 @@ from trainer.pseudo.entry import in_memory
 class FitSettings:
     """What to train. ``steps`` scales a profile's budget down or up; ``overrides`` change single numbers."""
 
-    detector: str = "cobra"
+    detector: str = DEFAULT_DETECTOR
     profile: str = "cpu"
     seed: int = 0
     steps: int | None = None
-    overrides: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """``fit`` and ``evaluate`` on a folder in MVTec layout, without a server: the same code as on a line."""
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from steadyline.package import WEIGHTS, Card, load_package, read_card, read_pack
 from steadyline.store import Store
 from trainer.banks import Banks, Ingredients
 from trainer.dataset import Preparation, TestSet, read_test
-from trainer.detectors.protocol import Progress, Served
+from trainer.detectors.protocol import Overrides, Progress, Served
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
 from trainer.jobs import JobSpec
@@ -36,6 +36,7 @@ class FolderOrder:
     size: int
     channels: Literal["gray", "rgb"]
     false_alarm_rate: float
+    overrides: Overrides = field(default_factory=dict)
 
 
 def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, ...]]:
@@ -106,6 +107,7 @@ def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:
         detector=order.detector,
         profile=order.profile,
         steps=order.steps,
+        overrides=dict(order.overrides),
         seed=order.seed,
         size=order.size,
         channels=order.channels,

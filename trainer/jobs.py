@@ -2,7 +2,7 @@
 
 from typing import Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Package
@@ -32,6 +32,7 @@ class JobSpec(Part):
     detector: str
     profile: str
     steps: int | None
+    overrides: dict[str, float | int | str | bool] = Field(default_factory=dict)
     seed: int
     size: int
     channels: Literal["gray", "rgb"]

@@ -138,7 +138,7 @@ def _train(materials: Materials, bench: Workbench) -> Trained:
     return train(
         snapshot.pictures[trained],
         from_entries(materials.entries, index, spec.channels),
-        FitSettings(spec.detector, spec.profile, spec.seed, spec.steps),
+        FitSettings(spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides),
         lambda step, total, message: bench.told("fit", step, total),
         bench.checkpoints,
     )

@@ -1,37 +1,51 @@
 """A model and pictures of known truth: its scores, and what attacks make of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.attack import BATCH, Attack, attack_in_batches
+from trainer.attack import BATCH, Attack, Told
 from trainer.auroc import auroc
 from trainer.dataset import Pictures
 from trainer.detectors.protocol import Served
+from trainer.native import Gain, Native, attack_native
 
 Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. Everything goes through the served score."""
+    """``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. Everything goes through the served score.
+
+    With ``native`` attacks change the camera's own pixels, through the resize; else those of ``x``. With
+    ``mixed`` an attack searches with products in bfloat16; what it found is scored in float32 all the same.
+    """
 
     module: Served
     x: Tensor
     anomalous: NDArray[np.bool_]
+    native: Native | None = None
+    mixed: bool = False
 
     @staticmethod
     def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "Subject":
         """Return the subject of uint8 pictures (N, S, S, C)."""
         return Subject(module, floats(pictures), anomalous)
 
+    @staticmethod
+    def at_native(module: Served, native: Native, anomalous: NDArray[np.bool_]) -> "Subject":
+        """Return the subject of a camera's pictures, each of its own size; ``x`` is not rounded to 8 bits."""
+        return Subject(module, native.resized(), anomalous, native)
+
     def part(self, index: NDArray[np.intp]) -> "Subject":
         """Return the subject of some of the pictures."""
-        return Subject(self.module, self.x[torch.from_numpy(index)], self.anomalous[index])
+        native = None if self.native is None else self.native.part(index.tolist())
+        return replace(
+            self, x=self.x[torch.from_numpy(index)], anomalous=self.anomalous[index], native=native
+        )
 
     @property
     def direction(self) -> Tensor:
@@ -40,16 +54,34 @@ class Subject:
 
     def score(self, x: Tensor) -> Tensor:
         """Return (B,) of (B, C, S, S), differentiable."""
-        return self.module.score_float(x)[0]
+        return self.module.score_alone(x)
 
     def scores(self, x: Tensor) -> Scores:
         """Return (N,) of any number of pictures."""
         with torch.inference_mode():
             return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
 
-    def attacked(self, attack: Attack, told: Callable[[int], None] | None = None) -> Tensor:
-        """Return every picture attacked in its own direction; ``told`` hears how many are done."""
-        return attack_in_batches(attack, self.score, self.x, self.direction, told)
+    def attacked(self, attack: Attack, told: Told | None = None) -> Tensor:
+        """Return every picture attacked in its own direction, (N, C, S, S); ``told`` hears how many are done."""
+        direction = self.direction
+        return self.driven(attack, lambda x, places: self.score(x) * direction[places], told)
+
+    def driven(self, attack: Attack, gain: Gain, told: Told | None = None) -> Tensor:
+        """Return the pictures changed so that ``gain`` rises, (N, C, S, S); see ``attack_native`` for it."""
+
+        def searched(x: Tensor, places: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+                return gain(x, places)
+
+        if self.native is not None:
+            return attack_native(attack, searched, self.native, told)
+        found = []
+        for places in torch.split(torch.arange(len(self.x)), BATCH):
+            x = self.x[places]
+            found.append(attack(lambda x, at=places: searched(x, at), x, torch.ones(len(x))))  # type: ignore[misc]
+            if told is not None:
+                told(int(places[-1]) + 1)
+        return torch.cat(found)
 
     def auroc(self, scores: Scores) -> float:
         """Return the image AUROC of scores (N,)."""

@@ -61,7 +61,7 @@ class Trainings:
             product=self._product,
             version=version,
             why=why,
-            detector=self._settings.detector,
+            detector=self._settings.detectors,
             profile=self._settings.profile,
             steps=self._settings.steps,
             seed=self._place.seed + version - 1,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from trainer.pseudo.recipe import BankRecipe
 Pictures = NDArray[np.uint8]  # (N, S, S, C)
 Masks = NDArray[np.bool_]  # (N, S, S)
 Recipe = dict[str, JsonValue]
+Overrides = Mapping[str, float | int | str | bool]  # dotted name of a profile's number → its value
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class FitInput:
     seed: int
     steps: int | None = None
     known_defects: KnownDefects | None = None
-    overrides: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    overrides: Overrides = field(default_factory=dict)
 
 
 class Progress(Protocol):
@@ -76,7 +77,7 @@ class Served(nn.Module):
     None when nothing is proven.
     """
 
-    lipschitz: ClassVar[float | None] = None
+    lipschitz: float | None = None
 
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,6 +87,19 @@ class Served(nn.Module):
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See ServedModule."""
         raise NotImplementedError
+
+    def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor] | None:
+        """Return the least and the greatest score (B,), proven, under any change of ``x`` (B, C, S, S) by at
+        most ``epsilon`` a pixel; None when nothing is proven.
+        """
+        if self.lipschitz is None:
+            return None
+        score, most = self.score_float(x)[0], self.lipschitz * epsilon
+        return score - most, score + most
+
+    def score_alone(self, x: Tensor) -> Tensor:
+        """Return the scores of ``score_float``: whoever needs no map need not wait for one."""
+        return self.score_float(x)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,19 @@ DETECTORS: dict[str, str] = {
 
 
 def detector_named(name: str) -> "Detector":
-    """Return a detector; raises InvalidConfiguration when there is none of that name."""
+    """Return a detector, or of ``robust+daf`` the pair that scores by the first and maps by the second.
+
+    Raises InvalidConfiguration when there is none of that name.
+    """
+    first, plus, second = name.partition("+")
+    if not plus:
+        return _registered(first)
+    from trainer.detectors.pair.detector import Pair
+
+    return Pair(name, _registered(first), _registered(second))
+
+
+def _registered(name: str) -> "Detector":
     if name not in DETECTORS:
         raise InvalidConfiguration(f"there is no detector {name!r}; there are {', '.join(sorted(DETECTORS))}")
     detector: Detector = resolve_name(DETECTORS[name])()

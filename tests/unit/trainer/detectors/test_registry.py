@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.line import load_line
+from tests.packaging.rules import ROOT
 from trainer.detectors.protocol import Detector
 from trainer.detectors.registry import DETECTORS, detector_named
 
@@ -26,3 +28,7 @@ def test_the_names_are_known_without_torch() -> None:
     program = "import sys, trainer.detectors.registry; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_example_of_a_line_file_names_detectors_that_there_are() -> None:
+    assert load_line(ROOT / "docs/line.yaml", DETECTORS).products["cell"].map_detector is not None

@@ -1,0 +1,44 @@
+"""The line file picks the detectors of a product, and a wrong name is refused where it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import DEFAULT_DETECTOR, Product, load_line
+
+KNOWN = ("cobra", "robust", "daf")
+
+
+def a_line(folder: Path, detectors: str) -> Path:
+    """Write a line file whose product says ``detectors`` on line 5."""
+    file = folder / "line.yaml"
+    file.write_text(
+        f"line: cells\nproducts:\n  cell:\n    picture: {{size: 64}}\n    {detectors}\n", encoding="utf-8"
+    )
+    return file
+
+
+def test_each_product_picks_its_detector(tmp_path: Path) -> None:
+    line = load_line(a_line(tmp_path, "detector: robust"), KNOWN)
+    assert line.products["cell"].detectors == "robust"
+    assert Product().detectors == DEFAULT_DETECTOR
+
+
+def test_a_product_may_take_its_map_from_another_detector(tmp_path: Path) -> None:
+    both = load_line(a_line(tmp_path, "detector: robust\n    map_detector: daf"), KNOWN).products["cell"]
+    assert both.detectors == "robust+daf"
+    assert Product(detector="daf", map_detector="daf").detectors == "daf"
+
+
+@pytest.mark.parametrize("field", ["detector", "map_detector"])
+def test_an_unknown_detector_is_refused_with_its_line_and_the_known_names(tmp_path: Path, field: str) -> None:
+    file = a_line(tmp_path, f"{field}: viper")
+    with pytest.raises(InvalidConfiguration) as refused:
+        load_line(file, KNOWN)
+    wanted = f"{file}:5: products.cell.{field}: there is no detector 'viper'; there are cobra, daf, robust"
+    assert str(refused.value) == wanted
+
+
+def test_a_service_without_detectors_takes_any_name(tmp_path: Path) -> None:
+    assert load_line(a_line(tmp_path, "detector: viper")).products["cell"].detector == "viper"

@@ -1,0 +1,1 @@
+"""Pair: the score of one detector and the map of another, in one graph."""

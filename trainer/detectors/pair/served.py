@@ -1,0 +1,23 @@
+"""What is served: one module's score beside another one's map."""
+
+from torch import Tensor
+from typing_extensions import override
+
+from trainer.detectors.protocol import Served
+
+
+class PairServed(Served):
+    """Both see the same picture. Attacks on the score meet ``verdict`` alone, and its proof holds."""
+
+    def __init__(self, verdict: Served, mapped: Served) -> None:
+        super().__init__()
+        self.verdict, self.map = verdict, mapped
+        self.lipschitz = verdict.lipschitz
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.verdict.score_float(x)[0], self.map.score_float(x)[1]
+
+    @override
+    def score_alone(self, x: Tensor) -> Tensor:
+        return self.verdict.score_alone(x)

@@ -1,0 +1,28 @@
+"""Numbers of a profile as a person types them: ``course.epsilon=0.02``, ``switch=sum``."""
+
+import json
+from collections.abc import Sequence
+
+from steadyline.errors import InvalidConfiguration
+
+
+def overrides_of(typed: Sequence[str]) -> dict[str, float | int | str | bool]:
+    """Return name → value; a value that is no JSON number, true or false is a word.
+
+    Raises InvalidConfiguration for what is no NAME=VALUE.
+    """
+    found: dict[str, float | int | str | bool] = {}
+    for text in typed:
+        name, equals, value = text.partition("=")
+        if not name or not equals or not value:
+            raise InvalidConfiguration(f"--set {text!r}: NAME=VALUE is due, course.batch=16 for example")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> float | int | str | bool:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
