@@ -19,6 +19,7 @@ from trainer.auroc import auroc
 from trainer.corruption import CORRUPTIONS
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Progress, Served
+from trainer.localisation import localisation
 from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
 from trainer.subject import Scores, Subject, floats
 
@@ -184,11 +185,17 @@ def _whole_checks(clean: float, noise: float, robust: dict[str, dict[str, float]
 
 
 def _pixel(subject: Subject, test: TestSet, hit: dict[str, Tensor]) -> dict[str, JsonValue]:
-    """Return the pixel AUROC over the pictures whose mask is known, clean and under the longest attacks."""
+    """Return the pixel figures over the pictures whose mask is known, and the AUROC under the attacks."""
     assert test.masks is not None
     rows = torch.from_numpy(np.flatnonzero(test.located))
-    truth = test.masks[test.located].ravel()
-    found: dict[str, JsonValue] = {"auroc": _rounded(auroc(_maps(subject, subject.x[rows]), truth))}
+    masks = test.masks[test.located]
+    maps, truth = _maps(subject, subject.x[rows]), masks.ravel()
+    where = localisation(maps.reshape(masks.shape), masks)
+    found: dict[str, JsonValue] = {
+        "auroc": _rounded(auroc(maps, truth)),
+        "aupro": _rounded(where.aupro),
+        "ap": _rounded(where.ap),
+    }
     pgd: dict[str, JsonValue] = {
         name: _rounded(auroc(_maps(subject, x[rows]), truth)) for name, x in hit.items()
     }

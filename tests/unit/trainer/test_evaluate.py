@@ -75,6 +75,8 @@ def test_the_figures_have_the_agreed_names(evaluation: Evaluation) -> None:
     assert len(image["corruptions"]) == 5
     assert image["clean"] > 0.95
     assert figures["pixel"]["auroc"] > 0.7
+    assert figures["pixel"]["aupro"] > 0.5
+    assert 0 < figures["pixel"]["ap"] <= 1
 
 
 def test_an_honest_model_passes_every_check(evaluation: Evaluation) -> None:
