@@ -4,8 +4,10 @@ Each attack gets a score (B, C, S, S) → (B,) on pictures in [0, 1] and a direc
 score (a normal is to look anomalous), -1 lowers it (an anomaly is to look normal).
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -16,6 +18,8 @@ Told = Callable[[int], None]
 
 BATCH = 64  # pictures attacked together: 64 of 64 pixels fit a core's cache well enough
 _LAST_STEP = 0.05  # of epsilon: steps shrink linearly to this, so that the last ones only polish
+_AHEAD = 0.75  # APGD: of the step ahead, the rest goes on as before
+_RISES = 0.75  # APGD: a step that lets fewer iterates than this rise is too long
 
 
 class Attack(Protocol):
@@ -65,9 +69,99 @@ class Pgd:
                 return
             (gradient,) = torch.autograd.grad(value.sum(), candidate)
             size = gradient.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-12)
-            moving = self.momentum * moving + gradient / size
+            moving.mul_(self.momentum).addcdiv_(gradient, size)
             length = self.epsilon * max(_LAST_STEP, 1 - step / self.steps)
-            change = (change + length * moving.sign()).clamp(-self.epsilon, self.epsilon)
+            change.add_(moving.sign(), alpha=length).clamp_(-self.epsilon, self.epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class Apgd:
+    """PGD whose step, per picture, halves when it no longer helps (Croce and Hein, ICML 2020, algorithm 1).
+
+    The first step is twice ``epsilon``; a picture whose step halves goes on from its best iterate. The worst
+    picture over all iterates and restarts is returned.
+    """
+
+    epsilon: float
+    steps: int
+    restarts: int = 1
+    seed: int = 0
+
+    def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
+        """See Attack."""
+        random = torch.Generator().manual_seed(self.seed)
+        worst = torch.full((len(x),), -torch.inf)
+        pictures = x.clone()
+        for _ in range(self.restarts):
+            value, found = self._search(score, x, direction, random)
+            better = value > worst
+            worst = torch.where(better, value, worst)
+            pictures[better] = found[better]
+        return pictures
+
+    def _search(
+        self, score: Score, x: Tensor, direction: Tensor, random: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the best value (B,) of one start and its pictures."""
+        at = self._within(x, x + (torch.rand(x.shape, generator=random) * 2 - 1) * self.epsilon)
+        before = at
+        best, worst, gradient = at.clone(), *_rise(score, at, direction)
+        kept, value = gradient, worst
+        pace = _Pace(torch.full_like(worst, 2 * self.epsilon), worst)
+        for step in range(1, self.steps + 1):
+            length = pace.length[:, None, None, None]
+            ahead = self._within(x, at + length * gradient.sign())
+            share = 1.0 if step == 1 else _AHEAD
+            at, before = self._within(x, at + share * (ahead - at) + (1 - share) * (at - before)), at
+            found, gradient = _rise(score, at, direction)
+            pace.rises += found > value
+            value = found
+            better = (found > worst)[:, None, None, None]
+            best, kept = torch.where(better, at, best), torch.where(better, gradient, kept)
+            worst = torch.maximum(worst, found)
+            if step in _checkpoints(self.steps):
+                halved = pace.judge(step, worst)[:, None, None, None]
+                at, gradient = torch.where(halved, best, at), torch.where(halved, kept, gradient)
+        return worst, best
+
+    def _within(self, x: Tensor, candidate: Tensor) -> Tensor:
+        return candidate.clamp(x - self.epsilon, x + self.epsilon).clamp_(0, 1)
+
+
+class _Pace:
+    """The step of each picture, and whether it still helps."""
+
+    def __init__(self, length: Tensor, worst: Tensor) -> None:
+        self.length = length
+        self.rises = torch.zeros_like(length)
+        self._worst, self._since = worst, 0
+        self._halved = torch.ones_like(length, dtype=torch.bool)  # the first checkpoint judges rises alone
+
+    def judge(self, step: int, worst: Tensor) -> Tensor:
+        """Return (B,) bool: whose step is halved, for few rises or no progress since the last checkpoint."""
+        few = self.rises < _RISES * (step - self._since)
+        stuck = ~self._halved & (worst <= self._worst)
+        self._halved = few | stuck
+        self.length = torch.where(self._halved, self.length / 2, self.length)
+        self.rises, self._worst, self._since = torch.zeros_like(self.rises), worst, step
+        return self._halved
+
+
+@lru_cache(maxsize=16)
+def _checkpoints(steps: int) -> frozenset[int]:
+    """Return the steps after which the pace is judged: .22 of all, then ever closer together."""
+    shares = [0.0, 0.22]
+    while shares[-1] < 1:
+        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
+    return frozenset(math.ceil(share * steps) for share in shares[1:])
+
+
+def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how far (B,) each picture is in the attack's favour, and the gradient of that."""
+    seen = x.detach().requires_grad_(True)
+    value = score(seen) * direction
+    (gradient,) = torch.autograd.grad(value.sum(), seen)
+    return value.detach(), gradient
 
 
 @dataclass(frozen=True, slots=True)

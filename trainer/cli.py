@@ -143,6 +143,12 @@ def evaluate(
         list[int] | None, typer.Option("--pgd-steps", min=1, help="Steps of the attack; 20 and 100.")
     ] = None,
     restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of each attack.")] = 1,
+    attack_at: Annotated[
+        Literal["input", "native"], typer.Option("--attack-at", help="Whose pixels are attacked.")
+    ] = "input",
+    attacked: Annotated[
+        int | None, typer.Option("--attacked-pictures", min=1, help="Attack so many of each kind; all.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks of the figures.")] = False,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
@@ -159,10 +165,10 @@ def evaluate(
 
     steps = tuple(sorted(set(pgd_steps))) if pgd_steps else (20, 100)
     checked = 0 if quick else EvaluationSettings().checked
-    how = EvaluationSettings(steps=steps, restarts=restarts, checked=checked, seed=seed)
+    how = EvaluationSettings(steps=steps, restarts=restarts, attacked=attacked, checked=checked, seed=seed)
     with _bar() as told:
         found, card = evaluate_folder(
-            EvaluationOrder(data, model, other, how),
+            EvaluationOrder(data, model, other, how, attack_at == "native"),
             lambda step, total, message: told("evaluate", step, total),
         )
     if as_json:

@@ -1,6 +1,6 @@
 """A folder in MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,8 @@ class TestSet:
     """Test pictures of known truth. ``kinds`` names the folder of each; ``masks`` is None without ground
     truth.
 
-    ``located`` (N,) marks the pictures whose mask is known; that of a good picture is empty.
+    ``located`` (N,) marks the pictures whose mask is known; that of a good picture is empty. ``native``: the
+    same pictures as the camera took them, each (H, W, C), where attacks are to change those.
     """
 
     __test__ = False  # for pytest: this is no test
@@ -44,6 +45,7 @@ class TestSet:
     names: tuple[str, ...]
     masks: Masks | None
     located: NDArray[np.bool_]
+    native: tuple[Pictures, ...] | None = None
 
     @property
     def anomalous(self) -> NDArray[np.bool_]:
@@ -79,6 +81,12 @@ def read_test(folder: Path, how: Preparation) -> TestSet:
     )
 
 
+def with_native(test: TestSet, folder: Path, how: Preparation) -> TestSet:
+    """Return ``test``, read from ``folder``, with its pictures as the camera took them."""
+    named = zip(test.kinds, test.names, strict=True)
+    return replace(test, native=tuple(_decoded(folder / "test" / kind / name, how) for kind, name in named))
+
+
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InvalidConfiguration(f"{folder} is missing: {_LAYOUT}")
@@ -89,13 +97,18 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path, how: Preparation) -> Pictures:
+    return prepare(_decoded(path, how), how.size, how.channels)
+
+
+def _decoded(path: Path, how: Preparation) -> Pictures:
     try:
         data = path.read_bytes()
-        return prepare(decode(data, inspect(data, how.limits), how.channels), how.size, how.channels)
+        found = decode(data, inspect(data, how.limits), how.channels)
     except PoisonMessage as error:
         raise InvalidConfiguration(f"{path}: {error}") from error
     except OSError as error:
         raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
+    return found if found.ndim == 3 else found[..., None]
 
 
 def _mask(folder: Path, kind: str, path: Path, how: Preparation) -> Masks | None:

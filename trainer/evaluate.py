@@ -16,38 +16,45 @@ from torch.nn import functional
 
 from trainer.attack import BATCH, Attack, Pgd, RandomSigns
 from trainer.auroc import auroc
-from trainer.corruption import CORRUPTIONS
+from trainer.certificate import certified_auroc
+from trainer.corruption import CORRUPTIONS, Severity
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Progress, Served
 from trainer.localisation import localisation
+from trainer.native import Native
 from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
 from trainer.subject import Scores, Subject, floats
 
 DIGITS = 4
 CERTIFICATE_SLACK = 1e-4  # ties that float32 decides either way
-_SANITY_COST = 330  # picture-steps per picture that the checks take, for the progress
+_SEVERITY: Severity = 2  # of the corruptions: a bad day
+_SANITY_COST = 470  # picture-steps per picture that the checks take, for the progress
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """Sizes and steps of the attacks; how many pictures of each kind the checks take (0: no checks)."""
+    """Sizes and steps of the attacks; how many pictures of each kind are attacked (None: all of them) and how
+    many the checks take (0: no checks).
+    """
 
     epsilons: tuple[float, ...] = (2 / 255, 4 / 255)
     steps: tuple[int, ...] = (20, 100)
     restarts: int = 1
+    attacked: int | None = None
     checked: int = 48
     seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """``figures`` is the JSON; the rest is for the report: scores (N,), clean and by epsilon, and the
-    curve.
+    """``figures`` is the JSON; the rest is for the report: scores (N,), clean, and by epsilon, of the
+    ``chosen`` pictures (K,) that were attacked; and the curve.
     """
 
     figures: dict[str, JsonValue]
     anomalous: NDArray[np.bool_]
     clean: Scores
+    chosen: NDArray[np.intp]
     attacked: dict[str, Scores]
     curve: dict[float, float]
 
@@ -61,43 +68,63 @@ def evaluate(
     module: Served, test: TestSet, settings: EvaluationSettings, told: Progress, other: Served | None = None
 ) -> Evaluation:
     """Return the figures of ``module`` on ``test``; ``other``: a second model, whose attack must do less
-    harm.
+    harm. With ``test.native`` the camera's pixels are attacked, else those of the model's input.
 
     Raises ValueError when a score is not finite.
     """
     began = time.monotonic()
-    subject = Subject.of(module, test.pictures, test.anomalous)
+    served = Subject.of(module, test.pictures, test.anomalous)
+    scores = served.scores(served.x)
+    subject, index = _attacked_subject(module, test, settings)
     work = _Work(subject, settings, told)
     clean = subject.scores(subject.x)
     noise = subject.auroc(work.scores(RandomSigns(settings.epsilons[0], settings.seed), "noise"))
     robust, attacked, hit = work.pgd()
     image: dict[str, JsonValue] = {
-        "clean": _rounded(subject.auroc(clean)),
+        "clean": _rounded(served.auroc(scores)),
         "noise": _rounded(noise),
         "pgd": {name: {k: _rounded(v) for k, v in found.items()} for name, found in robust.items()},
         "corruptions": {
-            name: _rounded(subject.auroc(subject.scores(floats(corrupt(test.pictures)))))
+            name: _rounded(served.auroc(served.scores(floats(corrupt(test.pictures, _SEVERITY)))))
             for name, corrupt in CORRUPTIONS.items()
         },
     }
-    proven = certified(subject, clean, settings.epsilons)
+    proven = certified(subject, settings.epsilons)
     if proven:
         image["certified"] = {name: _rounded(value) for name, value in proven.items()}
-    figures: dict[str, JsonValue] = {"image_auroc": image}
+    figures: dict[str, JsonValue] = {"image_auroc": image, "attack": _attack_facts(subject)}
     if test.masks is not None:
-        figures["pixel"] = _pixel(subject, test, hit)
+        figures["pixel"] = _pixel(served, test, index, hit)
     checks = _whole_checks(subject.auroc(clean), noise, robust)
     if proven:
         checks.append(_certificate_kept(proven, robust))
     curve: dict[float, float] = {}
     if settings.checked:
-        sanity = Sanity(subject.part(chosen(test.anomalous, settings.checked)), settings.seed)
+        sanity = Sanity(subject.part(chosen(subject.anomalous, settings.checked)), settings.seed)
         checks += [check for check in work.each(sanity, other)]
         curve = sanity.by_size
     figures["sanity"] = [check.as_json() for check in checks]
     figures["seconds"] = round(time.monotonic() - began, 1)
     figures["forward_ms"] = forward_ms(module, test)
-    return Evaluation(figures, test.anomalous, clean, attacked, curve)
+    return Evaluation(figures, test.anomalous, scores, index, attacked, curve)
+
+
+def _attacked_subject(
+    module: Served, test: TestSet, settings: EvaluationSettings
+) -> tuple[Subject, NDArray[np.intp]]:
+    """Return the pictures that are attacked, at their native size if that is known, and which they are."""
+    count = len(test.pictures) if settings.attacked is None else settings.attacked
+    index = np.sort(chosen(test.anomalous, count))
+    if test.native is None:
+        return Subject.of(module, test.pictures, test.anomalous).part(index), index
+    native = Native([test.native[place] for place in index], test.pictures.shape[1])
+    return Subject.at_native(module, native, test.anomalous[index]), index
+
+
+def _attack_facts(subject: Subject) -> dict[str, JsonValue]:
+    defective = int(subject.anomalous.sum())
+    at = "input" if subject.native is None else "native"
+    return {"at": at, "good": len(subject.anomalous) - defective, "defective": defective}
 
 
 class _Work:
@@ -148,17 +175,13 @@ class _Work:
         return found
 
 
-def certified(subject: Subject, clean: Scores, epsilons: tuple[float, ...]) -> dict[str, float]:
-    """Return, by epsilon, the AUROC that no attack on the model's input can go below; empty when unproven.
-
-    It is the AUROC of normals raised and anomalies lowered by as much as the score can move.
-    """
-    constant = subject.module.lipschitz
-    if constant is None:
-        return {}
-    direction = subject.direction.numpy()
-    moved = {epsilon: (clean + constant * epsilon * direction).astype(np.float32) for epsilon in epsilons}
-    return {name_of(epsilon): subject.auroc(scores) for epsilon, scores in moved.items()}
+def certified(subject: Subject, epsilons: tuple[float, ...]) -> dict[str, float]:
+    """Return, by epsilon, the AUROC that no attack on the model's input can go below; empty when unproven."""
+    found = {
+        name_of(epsilon): certified_auroc(subject.module, subject.x, subject.anomalous, epsilon)
+        for epsilon in epsilons
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _certificate_kept(proven: dict[str, float], robust: dict[str, dict[str, float]]) -> Check:
@@ -184,22 +207,23 @@ def _whole_checks(clean: float, noise: float, robust: dict[str, dict[str, float]
     ]
 
 
-def _pixel(subject: Subject, test: TestSet, hit: dict[str, Tensor]) -> dict[str, JsonValue]:
-    """Return the pixel figures over the pictures whose mask is known, and the AUROC under the attacks."""
+def _pixel(
+    served: Subject, test: TestSet, index: NDArray[np.intp], hit: dict[str, Tensor]
+) -> dict[str, JsonValue]:
+    """Return the pixel figures over the pictures whose mask is known, and the AUROC under the longest attacks
+    over those of them that were attacked (``index``).
+    """
     assert test.masks is not None
     rows = torch.from_numpy(np.flatnonzero(test.located))
-    masks = test.masks[test.located]
-    maps, truth = _maps(subject, subject.x[rows]), masks.ravel()
+    maps, masks = _maps(served, served.x[rows]), test.masks[test.located]
     where = localisation(maps.reshape(masks.shape), masks)
-    found: dict[str, JsonValue] = {
-        "auroc": _rounded(auroc(maps, truth)),
-        "aupro": _rounded(where.aupro),
-        "ap": _rounded(where.ap),
-    }
+    known = test.located[index]
+    truth = test.masks[index[known]].ravel()
     pgd: dict[str, JsonValue] = {
-        name: _rounded(auroc(_maps(subject, x[rows]), truth)) for name, x in hit.items()
+        name: _rounded(auroc(_maps(served, x[torch.from_numpy(known)]), truth)) for name, x in hit.items()
     }
-    return {**found, "pgd": pgd}
+    clean = _rounded(auroc(maps, masks.ravel()))
+    return {"auroc": clean, "aupro": _rounded(where.aupro), "ap": _rounded(where.ap), "pgd": pgd}
 
 
 def _maps(subject: Subject, x: Tensor) -> NDArray[np.float32]:

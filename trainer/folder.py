@@ -11,7 +11,7 @@ from steadyline.line import GateSection, PictureSection
 from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, sha256, write_package
 from steadyline.store import Store
 from trainer.banks import Banks, Ingredients
-from trainer.dataset import Preparation, TestSet, read_test
+from trainer.dataset import Preparation, TestSet, read_test, with_native
 from trainer.detectors.protocol import Overrides, Progress, Served
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
@@ -67,12 +67,15 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOrder:
-    """What to evaluate; ``other`` is a second package whose attacks are tried on the first."""
+    """What to evaluate; ``other`` is a second package whose attacks are tried on the first; with
+    ``at_native`` attacks change the pictures before the resize.
+    """
 
     data: Path
     model: Path
     other: Path | None
     settings: EvaluationSettings
+    at_native: bool = False
 
 
 def evaluate_folder(order: EvaluationOrder, told: Progress) -> tuple[Evaluation, Card]:
@@ -83,7 +86,10 @@ def evaluate_folder(order: EvaluationOrder, told: Progress) -> tuple[Evaluation,
     """
     card, module = open_package(order.model)
     other = None if order.other is None else open_package(order.other)[1]
-    return evaluate(module, read_test_set(order.data, card), order.settings, told, other), card
+    test = read_test_set(order.data, card)
+    if order.at_native:
+        test = with_native(test, order.data, _preparation(card))
+    return evaluate(module, test, order.settings, told, other), card
 
 
 def open_package(folder: Path) -> tuple[Card, Served]:
@@ -96,7 +102,11 @@ def open_package(folder: Path) -> tuple[Card, Served]:
 
 def read_test_set(data: Path, card: Card) -> TestSet:
     """Return the folder's test pictures as the card's model takes them; raises InvalidConfiguration."""
-    return read_test(data, Preparation(card.size, "rgb" if card.channels == "rgb" else "gray"))
+    return read_test(data, _preparation(card))
+
+
+def _preparation(card: Card) -> Preparation:
+    return Preparation(card.size, "rgb" if card.channels == "rgb" else "gray")
 
 
 def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:

@@ -16,6 +16,8 @@ from steadyline.prepare import resize_weights
 from trainer.attack import Attack, Told
 from trainer.detectors.protocol import Pictures
 
+Gain = Callable[[Tensor, Tensor], Tensor]
+
 BATCH = 32  # pictures attacked together: 32 of 300 x 300 floats are 12 MB
 
 
@@ -37,6 +39,10 @@ class Native:
             places = order[start : start + BATCH]
             yield _batch([self.pictures[place] for place in places], places, self.side)
 
+    def resized(self) -> Tensor:
+        """Return the pictures as the model gets them, (N, C, S, S), but for the rounding."""
+        return attack_native(_unchanged, lambda x, places: x[:, 0, 0, 0], self)
+
 
 @dataclass(frozen=True, slots=True)
 class NativeBatch:
@@ -53,30 +59,31 @@ class NativeBatch:
         return self.down @ x @ self.across
 
 
-def attack_native(
-    attack: Attack,
-    score: Callable[[Tensor], Tensor],
-    native: Native,
-    direction: Tensor,
-    told: Told | None = None,
-) -> Tensor:
-    """Return the attacked pictures as the model gets them, (N, C, S, S); ``direction`` (N,) as for Attack."""
+def attack_native(attack: Attack, gain: Gain, native: Native, told: Told | None = None) -> Tensor:
+    """Return the attacked pictures as the model gets them, (N, C, S, S).
+
+    ``gain`` gets resized pictures (B, C, S, S) and which ones they are (B,), and returns how far each is in
+    the attack's favour.
+    """
     found: list[Tensor] = []
     places: list[Tensor] = []
     done = 0
     for batch in native.batches():
         hit = attack(
-            lambda x, batch=batch: score(batch.resized(x)),  # type: ignore[misc]
+            lambda x, batch=batch: gain(batch.resized(x), batch.places),  # type: ignore[misc]
             batch.x,
-            direction[batch.places],
+            torch.ones(len(batch.x)),
         )
         found.append(batch.resized(hit))
         places.append(batch.places)
         done += len(hit)
         if told is not None:
             told(done)
-    back = torch.argsort(torch.cat(places))
-    return torch.cat(found)[back]
+    return torch.cat(found)[torch.argsort(torch.cat(places))]
+
+
+def _unchanged(score: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor) -> Tensor:
+    return x
 
 
 def _batch(pictures: Sequence[Pictures], places: Sequence[int], side: int) -> NativeBatch:

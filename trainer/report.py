@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, select_autoescape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -45,11 +46,13 @@ def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
 def write_report(path: Path, evaluation: Evaluation, card: Card, data: Path) -> None:
     """Write the page; raises InvalidConfiguration when it cannot be written."""
     good = int((~evaluation.anomalous).sum())
+    attack: Any = evaluation.figures["attack"]
     facts = {
         "detector": f"{card.detector} ({card.profile})",
         "seed": str(card.seed),
         "trained": f"{card.trained_at:%Y-%m-%d %H:%M}",
         "data": f"{data.resolve().name}: {good} good and {len(evaluation.anomalous) - good} defective",
+        "attacked": f"{attack['good']} good and {attack['defective']} defective, at {attack['at']} size",
     }
     page = report(evaluation, f"{card.product}, version {card.version}", facts)
     try:
@@ -69,6 +72,7 @@ def show(evaluation: Evaluation, console: Console) -> None:
     """Print the figures and the checks."""
     figures: dict[str, Any] = dict(evaluation.figures)
     image = figures["image_auroc"]
+    attack = figures["attack"]
     table = Table("image AUROC", "", title=None)
     for name, label in (("clean", "clean"), ("noise", "random signs")):
         table.add_row(label, f"{image[name]:.3f}")
@@ -88,29 +92,31 @@ def show(evaluation: Evaluation, console: Console) -> None:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in row["figure"].items())
         verdict = "[green]holds[/]" if row["holds"] else "[bold red]FAILS[/]"
         console.print(f"{verdict} {row['check']}: {numbers}")
+    console.print(f"attacked: {attack['good']} good and {attack['defective']} defective, {attack['at']} size")
     console.print(f"{figures['seconds']} s; {figures['forward_ms']} ms a picture")
 
 
 def _histograms(evaluation: Evaluation) -> str:
-    rows = {"clean": evaluation.clean, **{f"PGD {k}": v for k, v in evaluation.attacked.items()}}
+    chosen = evaluation.anomalous[evaluation.chosen]
+    rows = {"clean": (evaluation.clean, evaluation.anomalous)}
+    rows |= {f"PGD {name}": (scores, chosen) for name, scores in evaluation.attacked.items()}
     figure = Figure(figsize=(7, 1.7 * len(rows)), layout="constrained")
-    everything = np.concatenate(list(rows.values()))
+    everything = np.concatenate([scores for scores, _ in rows.values()])
     low, high = np.quantile(everything, [0.002, 0.998])
     edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
     axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, (name, scores) in zip(axes, rows.items(), strict=True):
-        _histogram(axis, name, scores, (evaluation, edges))
+    for axis, (name, (scores, anomalous)) in zip(axes, rows.items(), strict=True):
+        _histogram(axis, scores, anomalous, edges)
+        axis.set_title(name, fontsize=9, loc="left")
     axes[0].legend(frameon=False, fontsize=8)
     axes[-1].set_xlabel("score (high is anomalous)")
     return _svg(figure)
 
 
-def _histogram(axis: Axes, name: str, scores: Scores, over: tuple[Evaluation, Any]) -> None:
-    evaluation, edges = over
+def _histogram(axis: Axes, scores: Scores, anomalous: NDArray[np.bool_], edges: Any) -> None:
     held = np.clip(scores, edges[0], edges[-1])
     for kind, colour, label in ((False, _NORMAL, "good"), (True, _DEFECTIVE, "defective")):
-        axis.hist(held[evaluation.anomalous == kind], edges, color=colour, alpha=0.6, label=label)
-    axis.set_title(name, fontsize=9, loc="left")
+        axis.hist(held[anomalous == kind], edges, color=colour, alpha=0.6, label=label)
     axis.set_yticks([])
 
 

@@ -62,7 +62,7 @@ class Subject:
             return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
 
     def attacked(self, attack: Attack, told: Told | None = None) -> Tensor:
-        """Return every picture attacked in its own direction, (N, C, S, S); ``told`` hears how many are done."""
+        """Return (N, C, S, S), each picture attacked in its own direction; ``told`` hears how many are."""
         direction = self.direction
         return self.driven(attack, lambda x, places: self.score(x) * direction[places], told)
 

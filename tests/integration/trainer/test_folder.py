@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from steadyline.lifecycle import EXIT_FAILED, EXIT_FATAL, EXIT_OK, EXIT_USAGE
-from steadyline.picture import encode_png
-from tests.support.parts import defective_parts, good_parts
+from tests.support.parts import a_set_of_parts
 
 SIZE = 32
 
@@ -24,21 +23,7 @@ def trainer(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A set in MVTec layout, with ground truth."""
-    root = tmp_path_factory.mktemp("parts")
-    defective, masks = defective_parts(12, seed=8)
-    kinds = {
-        "train/good": good_parts(40, seed=1),
-        "test/good": good_parts(12, seed=7),
-        "test/dark": defective,
-    }
-    kinds["ground_truth/dark"] = masks.astype("uint8")[..., None] * 255
-    for kind, pictures in kinds.items():
-        (root / kind).mkdir(parents=True)
-        for number, picture in enumerate(pictures):
-            name = f"{number:02}_mask.png" if kind.startswith("ground_truth") else f"{number:02}.png"
-            (root / kind / name).write_bytes(encode_png(picture[..., 0]))
-    return root
+    return a_set_of_parts(tmp_path_factory.mktemp("parts"), SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +59,7 @@ def test_a_package_is_evaluated_with_every_figure_that_was_promised(
         "--pgd-steps", "3", "--pgd-steps", "6",
     )  # fmt: skip
     figures: dict[str, Any] = json.loads(done.stdout)
-    assert sorted(figures) == ["forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
+    assert sorted(figures) == ["attack", "forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
     assert {size: sorted(found) for size, found in figures["image_auroc"]["pgd"].items()} == {
         "2/255": ["3", "6"],
         "4/255": ["3", "6"],

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainer.attack import Attack, Pgd, RandomSigns, Squares, attack_in_batches
+from trainer.attack import Apgd, Attack, Pgd, RandomSigns, Squares, attack_in_batches
 
 EPSILON = 4 / 255
 
@@ -18,7 +18,7 @@ def pictures(count: int = 4) -> Tensor:
 
 
 UP_AND_DOWN = torch.tensor([1.0, 1.0, -1.0, -1.0])
-ATTACKS: list[Attack] = [Pgd(EPSILON, 5), RandomSigns(EPSILON), Squares(EPSILON, 20)]
+ATTACKS: list[Attack] = [Pgd(EPSILON, 5), Apgd(EPSILON, 5), RandomSigns(EPSILON), Squares(EPSILON, 20)]
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -37,9 +37,10 @@ def test_the_same_seed_gives_the_same_attack(attack: Attack) -> None:
     )
 
 
-def test_pgd_reaches_the_corner_of_a_linear_score_in_both_directions() -> None:
+@pytest.mark.parametrize("attack", [Pgd(EPSILON, 10), Apgd(EPSILON, 10)])
+def test_pgd_reaches_the_corner_of_a_linear_score_in_both_directions(attack: Attack) -> None:
     x = pictures()
-    hit = Pgd(EPSILON, 10)(brightness, x, UP_AND_DOWN)
+    hit = attack(brightness, x, UP_AND_DOWN)
     torch.testing.assert_close(brightness(hit) - brightness(x), UP_AND_DOWN * EPSILON, rtol=1e-3, atol=1e-5)
 
 
@@ -62,6 +63,18 @@ def test_more_restarts_are_never_weaker() -> None:
     x, up = pictures(), torch.ones(4)
     once, often = (bumpy(Pgd(EPSILON, 5, restarts=count)(bumpy, x, up)) for count in (1, 4))
     assert bool((often >= once).all())
+
+
+def test_step_halving_gets_to_the_top_of_a_hill_that_the_first_step_leaps_over() -> None:
+    x = torch.full((2, 1, 16, 16), 0.5)
+    top = x + EPSILON / 7
+
+    def hill(candidate: Tensor) -> Tensor:
+        return -(candidate - top).abs().mean((1, 2, 3))
+
+    far = hill(x)
+    found = hill(Apgd(EPSILON, 60)(hill, x, torch.ones(2)))
+    assert bool((found > far / 4).all())
 
 
 def test_squares_get_most_of_the_way_without_a_gradient() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
+from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Served
@@ -65,14 +66,14 @@ def checks(evaluation: Evaluation) -> dict[str, bool]:
 
 def test_the_figures_have_the_agreed_names(evaluation: Evaluation) -> None:
     figures: Any = evaluation.figures
-    assert sorted(figures) == ["forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
+    assert sorted(figures) == ["attack", "forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
     image = figures["image_auroc"]
     assert sorted(image) == ["clean", "corruptions", "noise", "pgd"]
     assert {size: sorted(found) for size, found in image["pgd"].items()} == {
         "2/255": ["10", "5"],
         "4/255": ["10", "5"],
     }
-    assert len(image["corruptions"]) == 5
+    assert len(image["corruptions"]) == 8
     assert image["clean"] > 0.95
     assert figures["pixel"]["auroc"] > 0.7
     assert figures["pixel"]["aupro"] > 0.5
@@ -143,3 +144,16 @@ def test_the_report_is_one_page_that_needs_nothing_else(evaluation: Evaluation) 
     assert "FAILS" not in page
     assert not re.search(r'(?:src|href)="(?!#)', page)
     assert page == report(evaluation, "plates <v3>", {"data": "made-up parts"})
+
+
+def test_an_attack_through_the_resize_can_do_no_more_than_one_at_the_input() -> None:
+    made = a_test_set()
+    large = tuple(np.kron(picture[..., 0], np.ones((3, 3), np.uint8))[..., None] for picture in made.pictures)
+    test = replace(made, pictures=np.stack([prepare(picture, 32, "gray") for picture in large]))
+    settings = EvaluationSettings(epsilons=(8 / 255,), steps=(10,), attacked=12, checked=6)
+    native: Any = evaluate(Darkest(), replace(test, native=large), settings, quiet).figures
+    at_input: Any = evaluate(Darkest(), test, settings, quiet).figures
+    assert native["attack"] == {"at": "native", "good": 12, "defective": 12}
+    assert [row["check"] for row in native["sanity"] if not row["holds"]] == []
+    found, without = (figures["image_auroc"]["pgd"]["8/255"]["10"] for figures in (native, at_input))
+    assert without <= found < native["image_auroc"]["clean"]

@@ -20,13 +20,9 @@ def brightness(x: Tensor) -> Tensor:
     return x.mean((1, 2, 3))
 
 
-def unchanged(score: object, x: Tensor, direction: Tensor) -> Tensor:
-    return x
-
-
 def test_pictures_of_every_size_are_resized_as_the_line_resizes_them() -> None:
     mixed = pictures((40, 60), (16, 16), (60, 40), (33, 47))
-    found = attack_native(unchanged, brightness, Native(mixed, SIDE), torch.ones(4))
+    found = Native(mixed, SIDE).resized()
     due = np.stack([prepare(picture, SIDE, "gray") for picture in mixed]).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(found.numpy() * 255, due, atol=0.501)
 
@@ -35,7 +31,7 @@ def test_each_picture_moves_in_its_own_direction_by_no_more_than_epsilon() -> No
     mixed = pictures((40, 60), (20, 20), (60, 40), (33, 47))
     direction = torch.tensor([1.0, -1.0, 1.0, -1.0])
     native = Native(mixed, SIDE)
-    clean = attack_native(unchanged, brightness, native, direction)
-    hit = attack_native(Pgd(8 / 255, 5), brightness, native, direction)
+    clean = native.resized()
+    hit = attack_native(Pgd(8 / 255, 5), lambda x, places: brightness(x) * direction[places], native)
     assert bool(((brightness(hit) - brightness(clean)) * direction > 4 / 255).all())
     assert float((hit - clean).abs().max()) <= 8 / 255 + 1e-6
