@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from trainer.pseudo import paint, paste, warp
+from trainer.pseudo import paint, paste, synthetic, warp
 from trainer.pseudo.acceptance import Bar
 from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.transform import Transform
 
 TRANSFORMS: dict[str, Transform] = {
-    transform.name: transform for transform in (*paint.TRANSFORMS, *paste.TRANSFORMS, *warp.TRANSFORMS)
+    transform.name: transform
+    for transform in (*paint.TRANSFORMS, *paste.TRANSFORMS, *synthetic.TRANSFORMS, *warp.TRANSFORMS)
 }
 
 # The five distortions of COBRA's paper (arXiv 2501.15434), each as likely.

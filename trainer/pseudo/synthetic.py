@@ -1,0 +1,183 @@
+"""The defects that papers synthesise: a noise mask or a rectangle, filled with a texture or with a colour,
+and a piece of a normal blended in without a seam.
+
+Perlin masks and foreign textures: DRAEM (Zavrtanik et al., ICCV 2021), whose texture pictures are replaced
+by generated ones. Blending: NSA (Schlueter et al., ECCV 2022), Poisson's equation (Perez et al., 2003).
+Rectangles and plain colours: DAF (arXiv 2310.07585).
+"""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from trainer.pseudo.canvas import smooth_noise
+from trainer.pseudo.transform import (
+    Alpha,
+    Parameters,
+    Picture,
+    Transform,
+    details,
+    log_uniform,
+    new_seed,
+    one_of,
+)
+
+_OPACITY = 0.8  # at most so much of the picture is left within a defect
+_SMALLEST, _LARGEST = 0.03, 0.4  # sides of rectangles and blended pieces, as shares of the picture's
+
+
+def draw_filled(shape: str, fill: str, rng: Generator) -> Parameters:
+    """Choose where a defect lies and what fills it."""
+    place: Parameters = (
+        {"knots_y": int(one_of(rng, 2, 4, 8, 16)), "knots_x": int(one_of(rng, 2, 4, 8, 16))}
+        if shape == "perlin"
+        else _rectangle(rng)
+    )
+    return {**place, "kept": float(rng.uniform(0, _OPACITY)), "seed": new_seed(rng)}
+
+
+def filled(shape: str, fill: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
+    """Return ``picture`` with a mask of a ``shape`` mixed with a ``fill``; nothing changes outside of it."""
+    rng, size = details(of), picture.shape[0]
+    mask = perlin_mask(rng, size, of) if shape == "perlin" else _rectangle_mask(size, of)
+    look: Alpha = _texture(rng, size) if fill == "texture" else np.ones((size, size), np.float32)
+    colour = np.asarray(rng.uniform(0, 1, picture.shape[2]), np.float32)
+    layer = np.clip(look[..., None] * colour, 0, 1)
+    alpha = mask[..., None] * np.float32(1 - float(of["kept"]))
+    return np.asarray(picture * (1 - alpha) + layer * alpha, np.float32)
+
+
+def perlin_mask(rng: Generator, size: int, of: Parameters) -> Alpha:
+    """Return (S, S) of 0 and 1: where smooth noise, often stretched along an axis, is above a level."""
+    grid = rng.standard_normal((int(of["knots_y"]) + 1, int(of["knots_x"]) + 1))
+    noise = _stretched(grid, size)
+    return np.asarray(noise > np.quantile(noise, rng.uniform(0.85, 0.99)), np.float32)
+
+
+def draw_blended(rng: Generator) -> Parameters:
+    """Choose a piece of a normal, how large it becomes, and where it goes."""
+    return {
+        **_rectangle(rng),
+        "from_x": float(rng.uniform(0, 1)),
+        "from_y": float(rng.uniform(0, 1)),
+        "scale": log_uniform(rng, 0.7, 1.4),
+        "gain": one_of(rng, -1.0, 1.0, 1.0, 1.5),
+    }
+
+
+def blended(picture: Picture, donor: Picture, of: Parameters) -> Picture:
+    """Return ``picture`` with the gradients of a piece of ``donor``; its border has the picture's values."""
+    size = picture.shape[0]
+    top, left, high, wide = _corners(size, of)
+    tall, broad = (min(size, max(4, round(side * float(of["scale"])))) for side in (high, wide))
+    y, x = round(float(of["from_y"]) * (size - tall)), round(float(of["from_x"]) * (size - broad))
+    rows = np.linspace(y, y + tall - 1, high).round().astype(int)
+    columns = np.linspace(x, x + broad - 1, wide).round().astype(int)
+    piece = donor[rows][:, columns] * np.float32(of["gain"])
+    found = picture.copy()
+    window = picture[top : top + high, left : left + wide]
+    for plane in range(picture.shape[2]):
+        inside = piece[..., plane] + membrane(window[..., plane] - piece[..., plane])
+        found[top : top + high, left : left + wide, plane] = inside
+    return np.asarray(np.clip(found, 0, 1), np.float32)
+
+
+def membrane(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (H, W) with the border of ``values``, harmonic inside: Laplace's equation, solved by sines."""
+    high, wide = values.shape[0] - 2, values.shape[1] - 2
+    known = np.zeros((high, wide))
+    known[0] += values[0, 1:-1]
+    known[-1] += values[-1, 1:-1]
+    known[:, 0] += values[1:-1, 0]
+    known[:, -1] += values[1:-1, -1]
+    down, right = _sines(high), _sines(wide)
+    stiff = _stiffness(high)[:, None] + _stiffness(wide)
+    found = values.astype(np.float64)
+    found[1:-1, 1:-1] = down @ ((down @ known @ right) / stiff) @ right
+    return np.asarray(found, np.float32)
+
+
+def _sines(count: int) -> NDArray[np.float64]:
+    """The orthonormal sine transform, its own inverse."""
+    index = np.arange(1, count + 1)
+    waves: NDArray[np.float64] = np.sin(np.pi * np.outer(index, index) / (count + 1))
+    waves *= np.sqrt(2 / (count + 1))
+    return waves
+
+
+def _stiffness(count: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = 2 - 2 * np.cos(np.pi * np.arange(1, count + 1) / (count + 1))
+    return found
+
+
+def _rectangle(rng: Generator) -> Parameters:
+    return {
+        "height": log_uniform(rng, _SMALLEST, _LARGEST),
+        "width": log_uniform(rng, _SMALLEST, _LARGEST),
+        "x": float(rng.uniform(0, 1)),
+        "y": float(rng.uniform(0, 1)),
+    }
+
+
+def _corners(size: int, of: Parameters) -> tuple[int, int, int, int]:
+    """Return top, left, height and width in pixels; at least 4 a side, so that there is an inside."""
+    high, wide = (max(4, round(float(of[side]) * size)) for side in ("height", "width"))
+    return round(float(of["y"]) * (size - high)), round(float(of["x"]) * (size - wide)), high, wide
+
+
+def _rectangle_mask(size: int, of: Parameters) -> Alpha:
+    top, left, high, wide = _corners(size, of)
+    mask = np.zeros((size, size), np.float32)
+    mask[top : top + high, left : left + wide] = 1
+    return mask
+
+
+def _texture(rng: Generator, size: int) -> Alpha:
+    """Return (S, S) around .8: noise of several grains, or waves bent by noise."""
+    grains = [smooth_noise(rng, size, knots) for knots in (5, 11, max(13, size // 4), size)]
+    weights = rng.dirichlet(np.ones(len(grains)))
+    noise = sum(weight * grain for weight, grain in zip(weights, grains, strict=True))
+    if rng.random() < 0.5:
+        return np.asarray(0.8 + 0.5 * noise, np.float32)
+    y, x = np.mgrid[:size, :size] / size
+    along = x * np.cos(angle := rng.uniform(0, np.pi)) + y * np.sin(angle)
+    waves = np.sin(2 * np.pi * rng.uniform(3, size / 5) * along + 2 * noise)
+    return np.asarray(0.8 + 0.5 * waves, np.float32)
+
+
+def _stretched(grid: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Return (S, S) between the knots of ``grid``, smooth at them (the cubic of Perlin's noise)."""
+
+    def along(count: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        place = np.linspace(0, count - 1 - 1e-9, size)
+        first = place.astype(np.intp)
+        rest = place - first
+        return first, rest * rest * (3 - 2 * rest)
+
+    (top, down), (left, right) = along(grid.shape[0]), along(grid.shape[1])
+    rows = grid[top] * (1 - down)[:, None] + grid[top + 1] * down[:, None]
+    found: NDArray[np.float64] = rows[:, left] * (1 - right) + rows[:, left + 1] * right
+    return found
+
+
+TRANSFORMS = (
+    *(
+        Transform(f"{shape}-{fill}", partial(draw_filled, shape, fill), partial(filled, shape, fill))
+        for shape in ("perlin", "rectangle")
+        for fill in ("texture", "colour")
+    ),
+    Transform("blend", draw_blended, blended),
+)
+
+# What DAF's paper compares: noise masks of texture, blends, noise masks of one colour, rectangles of texture,
+# rectangles of one colour. Each is a bank's shares.
+STRATEGIES: Mapping[str, Mapping[str, float]] = {
+    "draem": {"perlin-texture": 1},
+    "nsa": {"blend": 1},
+    "texture": {"perlin-colour": 1},
+    "shape": {"rectangle-texture": 1},
+    "both": {"rectangle-colour": 1},
+}
