@@ -4,6 +4,7 @@ Names of parameters are those of the published weights, so that loading is stric
 SAME: a stride-2 convolution adds the odd pixel right and below, and other padding moves the logits.
 """
 
+import copy
 from itertools import pairwise
 from typing import TypeVar
 
@@ -113,3 +114,12 @@ def as_input(x: Tensor) -> Tensor:
     """Return (B, 3, S, S) in [-1, 1] of (B, C, S, S) in [0, 1]; gray is repeated."""
     colour = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
     return colour * 2 - 1
+
+
+def trimmed(network: Lite0, count: int) -> Lite0:
+    """Return a copy with no more than ``stages(x, count)`` needs: for models that carry it with them."""
+    copied = copy.deepcopy(network)
+    copied._blocks = copied._blocks[: copied._ends[count - 1]]
+    copied._ends = copied._ends[:count]
+    copied._conv_head = copied._bn1 = copied._fc = nn.Identity()  # type: ignore[assignment]
+    return copied

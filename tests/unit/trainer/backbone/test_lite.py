@@ -3,7 +3,7 @@
 import torch
 from PIL import Image, ImageDraw
 
-from trainer.backbone.lite import CHANNELS, STRIDES, as_input
+from trainer.backbone.lite import CHANNELS, STRIDES, as_input, trimmed
 from trainer.backbone.weights import pretrained
 
 # of ImageNet's 1000 classes
@@ -51,3 +51,11 @@ def test_fewer_stages_cost_no_more_than_they_need() -> None:
 def test_nothing_of_it_is_trained() -> None:
     assert not any(parameter.requires_grad for parameter in pretrained().parameters())
     assert not pretrained().training
+
+
+def test_trimmed_is_the_same_as_far_as_it_goes() -> None:
+    x = as_input(torch.rand(1, 1, 64, 64))
+    short = trimmed(pretrained(), 3)
+    with torch.inference_mode():
+        torch.testing.assert_close(short.stages(x, 3), pretrained().stages(x, 3))
+    assert 0 < len(short.state_dict()) < len(pretrained().state_dict()) / 2
