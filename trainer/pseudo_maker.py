@@ -21,6 +21,7 @@ def pseudo_maker(told: Tell) -> Maker:
             lambda done, total, message: told("bank", done, total),
         )
         entries = to_entries(made, [source.id for source in snapshot.sources])
-        return MadeEntries(entries, recipe.parameters(), recipe.per_normal, made.rates)
+        numbers = {**recipe.parameters(), **made.found_shares()}
+        return MadeEntries(entries, numbers, recipe.per_normal, made.rates)
 
     return make

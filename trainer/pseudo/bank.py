@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from trainer.pseudo.acceptance import NormalCells, largest_change
 from trainer.pseudo.kinds import TRANSFORMS
-from trainer.pseudo.recipe import BankRecipe
+from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
 
 Pictures = NDArray[np.uint8]  # (N, S, S, C)
@@ -17,6 +17,7 @@ Masks = NDArray[np.bool_]  # (N, S, S)
 
 # A pixel belongs to the defect when it changed by more than this: four steps of 8 bits, above JPEG's noise.
 MASK_CHANGE = 4 / 255
+_PILOT = 1  # the last number of a pilot's seeds, which no other draw has
 _HELD_OUT_OF = 5  # when nobody says which normals are held out
 
 
@@ -35,10 +36,17 @@ class PseudoAnomaly:
 
 @dataclass(frozen=True, slots=True)
 class MadeBank:
-    """``rates``: accepted draws per draw, for each transform that was drawn."""
+    """``rates``: accepted draws per draw, for each transform that was drawn, a pilot's included; ``shares``:
+    how often each was drawn, summing to 1, as the recipe says or as the pilot found it for this product.
+    """
 
     anomalies: tuple[PseudoAnomaly, ...]
     rates: dict[str, float]
+    shares: dict[str, float]
+
+    def found_shares(self) -> dict[str, float | int | str]:
+        """Return the shares as flat numbers for a manifest."""
+        return {f"found.{name}": round(share, 6) for name, share in self.shares.items()}
 
 
 def make_bank(
@@ -51,14 +59,16 @@ def make_bank(
     """Return up to ``per_normal`` pseudo-anomalies of every normal (N, S, S, C).
 
     ``held_out`` (N,) marks normals that no training sees: the check's bar comes from them, and they lend no
-    texture to the others. Each draw depends on the seed and its own two numbers only. A normal has fewer
-    when all ``tries`` of a draw were refused. ``told(done, of)`` hears of each normal. Raises ValueError
-    when either side has no normal.
+    texture to the others. Each draw depends on the seed, its own two numbers and the shares only. A normal
+    has fewer when all ``tries`` of a draw were refused. ``told(done, of)`` hears of each normal. Raises
+    ValueError when either side has no normal.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
     pictures = _as_floats(normals)
     cells = NormalCells(pictures[~aside], pictures[aside])
     drawer = _Drawer(pictures, recipe, cells, (np.flatnonzero(~aside), np.flatnonzero(aside)))
+    if recipe.adapt is not None:
+        drawer.adapt(recipe.adapt, seed)
     found: list[PseudoAnomaly] = []
     for source in range(len(normals)):
         for number in range(recipe.per_normal):
@@ -68,7 +78,7 @@ def make_bank(
                 found.append(anomaly)
         if told is not None:
             told(source + 1, len(normals))
-    return MadeBank(tuple(found), drawer.rates())
+    return MadeBank(tuple(found), drawer.rates(), drawer.shares())
 
 
 class _Drawer:
@@ -87,19 +97,44 @@ class _Drawer:
     def draw(self, source: int, number: int, donors: int, rng: Generator) -> PseudoAnomaly | None:
         """Return the first accepted try; the transform stays the same, so that shares are what they say."""
         name = self._names[int(rng.choice(len(self._names), p=self._shares))]
-        transform, normal = TRANSFORMS[name], self._normals[source]
         for _ in range(self._recipe.tries):
-            donor = int(rng.choice(self._sides[donors]))
-            parameters: Parameters = {**transform.draw(rng), "donor": donor}
-            picture = _as_stored(transform.apply(normal, self._normals[donor], parameters))
-            self._drawn[name] += 1
-            stored = _as_floats(picture)
-            share = self._accept(normal, stored)
-            if share is not None:
-                self._accepted[name] += 1
-                mask = np.abs(stored - normal).max(axis=2) > MASK_CHANGE
-                return PseudoAnomaly(source, number, name, parameters, picture, mask, share)
+            found = self._tried(name, (source, number), donors, rng)
+            if found is not None:
+                return found
         return None
+
+    def adapt(self, how: Adapt, seed: int) -> None:
+        """Fit the shares to the normals that may be trained on; when nothing at all is accepted they stay."""
+        rates = np.zeros(len(self._names))
+        for index, name in enumerate(self._names):
+            for number in range(how.draws):
+                rng = np.random.default_rng([seed, index, number, _PILOT])
+                source = int(rng.choice(self._sides[0]))
+                rates[index] += self._tried(name, (source, number), 0, rng) is not None
+        rates /= how.draws
+        fitted = self._shares * np.where(rates >= how.least, rates, 0)
+        if fitted.any():
+            self._shares = fitted / fitted.sum()
+
+    def shares(self) -> dict[str, float]:
+        """Return transform → how often it is drawn."""
+        return dict(zip(self._names, self._shares.tolist(), strict=True))
+
+    def _tried(self, name: str, of: tuple[int, int], donors: int, rng: Generator) -> PseudoAnomaly | None:
+        """Return one draw of a transform when it is accepted. ``of`` is the normal and the draw's number."""
+        source, number = of
+        transform, normal = TRANSFORMS[name], self._normals[source]
+        donor = int(rng.choice(self._sides[donors]))
+        parameters: Parameters = {**transform.draw(rng), "donor": donor}
+        picture = _as_stored(transform.apply(normal, self._normals[donor], parameters))
+        self._drawn[name] += 1
+        stored = _as_floats(picture)
+        share = self._accept(normal, stored)
+        if share is None:
+            return None
+        self._accepted[name] += 1
+        mask = np.abs(stored - normal).max(axis=2) > MASK_CHANGE
+        return PseudoAnomaly(source, number, name, parameters, picture, mask, share)
 
     def rates(self) -> dict[str, float]:
         """Return transform → accepted draws per draw."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from trainer.pseudo import paint, paste, synthetic, warp
 from trainer.pseudo.acceptance import Bar
-from trainer.pseudo.recipe import BankRecipe
+from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Transform
 
 TRANSFORMS: dict[str, Transform] = {
@@ -12,7 +12,7 @@ TRANSFORMS: dict[str, Transform] = {
     for transform in (*paint.TRANSFORMS, *paste.TRANSFORMS, *synthetic.TRANSFORMS, *warp.TRANSFORMS)
 }
 
-# The five distortions of COBRA's paper (arXiv 2501.15434), each as likely.
+# The five distortions of COBRA's paper (arXiv 2501.15434), as likely as the product's normals let them be.
 PAPER_SHARES: Mapping[str, float] = {"rotation": 1, "permute": 1, "cut-out": 1, "scar": 1, "elastic": 1}
 
 # Mostly painted local defects: a map of where can be learned from them. A whole picture turned or bent is
@@ -32,4 +32,9 @@ LOCAL_SHARES: Mapping[str, float] = {
 
 # The banks: what detectors that learn where a defect is train from, and COBRA's paper's own.
 LOCAL_BANK = BankRecipe(per_normal=16, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))
-PAPER_BANK = BankRecipe(per_normal=16, shares=PAPER_SHARES, bar=Bar(quantile=0.05, contrast=0.0))
+PAPER_BANK = BankRecipe(
+    per_normal=16,
+    shares=PAPER_SHARES,
+    bar=Bar(quantile=0.05, contrast=0.0),
+    adapt=Adapt(draws=64, least=0.05),
+)

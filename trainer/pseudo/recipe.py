@@ -7,17 +7,32 @@ from trainer.pseudo.acceptance import Bar
 
 
 @dataclass(frozen=True, slots=True)
+class Adapt:
+    """How shares are fitted to a product: after ``draws`` of each transform, shares are those of the recipe
+    times the share of draws that the check accepted; one accepted less often than ``least`` is dropped.
+    """
+
+    draws: int
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
 class BankRecipe:
-    """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale)."""
+    """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale); ``adapt`` fits
+    them to the product's normals first, as COBRA's paper does (arXiv 2501.15434).
+    """
 
     per_normal: int
     shares: Mapping[str, float]
     bar: Bar
     tries: int = 6
+    adapt: Adapt | None = None
 
     def parameters(self) -> dict[str, float | int | str]:
         """Return the recipe as flat numbers for a manifest."""
         numbers: dict[str, float | int | str] = {f"share.{name}": part for name, part in self.shares.items()}
+        if self.adapt is not None:
+            numbers |= {"adapt.draws": self.adapt.draws, "adapt.least": self.adapt.least}
         return numbers | {
             "per_normal": self.per_normal,
             "tries": self.tries,
