@@ -1,7 +1,11 @@
 """Made-up parts: a bright plate with dark bars, a little different each time; and defective ones."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
+
+from steadyline.picture import encode_png
 
 Pictures = NDArray[np.uint8]
 
@@ -28,3 +32,20 @@ def defective_parts(
         mask[y : y + 8, x : x + 8] = True
     parts[masks] = parts[masks] // 2
     return parts, masks
+
+
+def a_set_of_parts(root: Path, size: int = 32) -> Path:
+    """Write a set in MVTec layout with ground truth: 40 parts to train on; 12 good, 12 dark ones to test."""
+    defective, masks = defective_parts(12, size, seed=8)
+    kinds = {
+        "train/good": good_parts(40, size, seed=1),
+        "test/good": good_parts(12, size, seed=7),
+        "test/dark": defective,
+        "ground_truth/dark": masks.astype(np.uint8)[..., None] * 255,
+    }
+    for kind, pictures in kinds.items():
+        (root / kind).mkdir(parents=True)
+        for number, picture in enumerate(pictures):
+            name = f"{number:02}_mask.png" if kind.startswith("ground_truth") else f"{number:02}.png"
+            (root / kind / name).write_bytes(encode_png(picture[..., 0]))
+    return root

@@ -1,0 +1,1 @@
+"""Gaussian: how unusual each pixel is at its place."""
