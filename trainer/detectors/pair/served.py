@@ -21,3 +21,7 @@ class PairServed(Served):
     @override
     def score_alone(self, x: Tensor) -> Tensor:
         return self.verdict.score_alone(x)
+
+    @override
+    def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor] | None:
+        return self.verdict.score_bounds(x, epsilon)

@@ -13,6 +13,7 @@ from trainer.detectors.pair.served import PairServed
 from trainer.detectors.protocol import Served
 from trainer.export import OnnxModel, export
 from trainer.fit import FitSettings, Trained, fit, rebuild
+from trainer.subject import floats
 
 STEPS = 12
 SMALL: dict[str, float | int | str | bool] = {
@@ -55,7 +56,7 @@ def test_score_and_map_are_those_of_each_trained_alone(pair: Trained) -> None:
     score, heat = pair.module(x)
     assert_close(score, verdict(x)[0])
     assert_close(heat, mapped(x)[1])
-    assert_close(pair.module.score_alone(x.permute(0, 3, 1, 2).float() / 255), score)
+    assert_close(pair.module.score_alone(floats(PICTURES)), score)
 
 
 def test_what_is_proven_of_the_score_is_proven_of_the_pair_and_what_is_not_is_not(pair: Trained) -> None:
@@ -63,7 +64,13 @@ def test_what_is_proven_of_the_score_is_proven_of_the_pair_and_what_is_not_is_no
     assert isinstance(verdict, Served)
     assert isinstance(mapped, Served)
     assert pair.module.lipschitz == 1.0
-    assert PairServed(mapped, verdict).lipschitz is None
+    x, turned = floats(PICTURES), PairServed(mapped, verdict)
+    bounds, own = pair.module.score_bounds(x, 2 / 255), verdict.score_bounds(x, 2 / 255)
+    assert bounds is not None
+    assert own is not None
+    assert_close(bounds, own)
+    assert turned.lipschitz is None
+    assert turned.score_bounds(x, 2 / 255) is None
 
 
 def test_one_graph_answers_both_questions(pair: Trained) -> None:
