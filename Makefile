@@ -44,8 +44,8 @@ test-system: init  ## the whole product, black box
 test-packaging: init  ## import root, extras, generated documents
 	@$(BIN)/pytest tests/packaging
 
-demo: init  ## the product on real frames: DATA=folder for your own, KEEP=1 to run on
-	@$(BIN)/steadyline demo $(if $(DATA),--data $(DATA)) $(if $(KEEP),--keep)
+demo: init  ## the product on real frames: DATA=folder for your own, DETECTOR=name, KEEP=1 to run on
+	@$(BIN)/steadyline demo $(if $(DATA),--data $(DATA)) $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(KEEP),--keep)
 
 up: init  ## start Kafka, Redis and Triton in the background
 	@$(BIN)/steadyline up --detach

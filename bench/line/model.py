@@ -60,7 +60,7 @@ def train_model(product: str) -> BenchModel:
     torch.set_num_threads(1)  # on a busy machine two threads of torch wait for each other more than they work
     parts = good_parts(NORMALS + HELD_OUT)
     normals, held_out = parts[:NORMALS], parts[NORMALS:]
-    settings = FitSettings(steps=STEPS)
+    settings = FitSettings("cobra", steps=STEPS)
     bank = in_memory(make_pseudo_anomalies(normals, settings))
     trained = train(normals, bank, settings, lambda step, total, message: None)
     exported = export(trained.module, held_out)

@@ -13,6 +13,7 @@ from steadyline.demo.plan import Plan
 from steadyline.demo.run import Demonstration, prepare_folders, write_summary
 from steadyline.kafka.client import KafkaBroker
 from steadyline.lifecycle import EXIT_FAILED
+from steadyline.line import DEFAULT_DETECTOR
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.settings import KafkaSettings
 
@@ -27,11 +28,24 @@ def command(
     keep: Annotated[bool, typer.Option("--keep", help="Run on until Ctrl-C before the account.")] = False,
     fps: Annotated[float, typer.Option(min=0.1, help="Frames a second of each of the three cameras.")] = 4.0,
     steps: Annotated[int, typer.Option(min=10, help="Steps of each training.")] = 260,
+    detector: Annotated[str, typer.Option(help="Gives score and verdict.")] = DEFAULT_DETECTOR,
+    map_detector: Annotated[
+        str | None, typer.Option("--map-detector", help="Another one, that says where.")
+    ] = None,
     normals: Annotated[int, typer.Option(min=10, help="Normals of the first training.")] = 200,
 ) -> None:
     """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
     console = Console()
-    plan = Plan(home.resolve(), data=data, fps=fps, steps=steps, first_normals=normals, keep=keep)
+    plan = Plan(
+        home.resolve(),
+        data=data,
+        fps=fps,
+        first_normals=normals,
+        detector=detector,
+        map_detector=map_detector,
+        steps=steps,
+        keep=keep,
+    )
     run_demo(plan, console)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from steadyline.line import DEFAULT_DETECTOR
+
 CAMERAS = ("east-1", "east-2", "west-1")
 PRODUCT = "cell"
 SWAP_WINDOW = timedelta(seconds=5)  # frames scored this close to the swap count as "during"
@@ -17,6 +19,8 @@ class Plan:
     data: Path | None = None
     fps: float = 4.0
     first_normals: int = 200
+    detector: str = DEFAULT_DETECTOR
+    map_detector: str | None = None
     steps: int = 260  # three minutes on two cores; a plant trains longer
     line_seconds_after_swap: float = 20.0
     line_seconds_before_retrain: float = 15.0
@@ -67,6 +71,7 @@ class Plan:
             f'source: "folder:{self.stream / camera}?fps={self.fps:g}&loop=true"}}\n'
             for camera in CAMERAS
         )
+        mapped = f"    map_detector: {self.map_detector}\n" if self.map_detector else ""
         return (
             "line: demo\n"
             "topics: {prefix: demo, partitions: 4}\n"
@@ -74,7 +79,7 @@ class Plan:
             "products:\n"
             f"  {PRODUCT}:\n"
             f"    picture: {{size: {size}, channels: gray}}\n"
-            "    detector: cobra\n"
+            f"    detector: {self.detector}\n{mapped}"
             "    profile: cpu\n"
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
