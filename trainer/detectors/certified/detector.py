@@ -43,7 +43,7 @@ class Certified(Detector):
         chosen = cover(found, size, lambda done, of: progress(done, of, "places"))
         memory = found.gather(1, chosen[:, :, None].expand(-1, -1, found.shape[2]))
         own = patches_by_place(normals, profile.patch, profile.stride)
-        left_out = leave_one_out(own, memory, chosen % len(normals))
+        left_out = leave_one_out(own, memory, chosen % len(normals), profile.tolerance)
         module = _module(given.normals.shape[1], profile, (memory.shape[2], size))
         module.memory.copy_(memory.permute(2, 0, 1))
         module.usual.copy_(torch.quantile(left_out, profile.usual, dim=1))
@@ -73,7 +73,7 @@ class Certified(Detector):
 
 
 def _module(side: int, profile: Profile, shape: tuple[int, int]) -> CertifiedServed:
-    return CertifiedServed(side, profile.patch, profile.stride, shape)
+    return CertifiedServed((side, profile.patch, profile.stride), profile.tolerance, shape)
 
 
 def _numbers(profile: Profile) -> dict[str, Any]:

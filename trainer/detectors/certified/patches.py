@@ -48,17 +48,19 @@ def cover(found: Tensor, size: int, told: Callable[[int, int], None]) -> Tensor:
     return chosen
 
 
-def leave_one_out(patches: Tensor, memory: Tensor, origin: Tensor) -> Tensor:
+def leave_one_out(patches: Tensor, memory: Tensor, origin: Tensor, tolerance: float = 0.0) -> Tensor:
     """Return (L, N): how far each normal's patch (L, N, P) is from the memory (L, M, P) without its own.
 
     ``origin`` (L, M) says which normal a patch of the memory came from. A normal that alone fills a place's
-    memory is infinitely far there.
+    memory is infinitely far there. Far is the mean of what pixels differ beyond ``tolerance``.
     """
     own = torch.arange(patches.shape[1])
     rows = []
     for seen, kept, source in zip(patches, memory, origin, strict=True):
-        apart = torch.cdist(seen, kept, p=1) / seen.shape[1]
-        rows.append(apart.masked_fill(source[None] == own[:, None], torch.inf).amin(1))
+        apart = torch.zeros(len(seen), len(kept))
+        for pixel, other in zip(seen.T, kept.T, strict=True):
+            apart += ((pixel[:, None] - other).abs_() - tolerance).clamp_min_(0)
+        rows.append(apart.div_(seen.shape[1]).masked_fill_(source[None] == own[:, None], torch.inf).amin(1))
     return torch.stack(rows)
 
 

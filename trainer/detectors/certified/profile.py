@@ -12,8 +12,9 @@ from trainer.pseudo.recipe import BankRecipe
 class Profile:
     """``patch`` and ``stride`` are in pixels of the input; ``memory`` patches are kept at each place.
 
-    Normals also count flipped and under each of ``gains`` of the light. The distance that the share
-    ``usual`` of left-out normals stays under, at a place, counts as none there.
+    Normals also count flipped and under each of ``gains`` of the light. A pixel that differs by no more than
+    ``tolerance``, of [0, 1], counts as equal. The distance that the share ``usual`` of left-out normals stays
+    under, at a place, counts as none there.
     """
 
     bank: BankRecipe
@@ -21,11 +22,14 @@ class Profile:
     stride: int
     memory: int
     gains: tuple[float, ...]
+    tolerance: float
     usual: float
 
 
-_CPU = Profile(LOCAL_BANK, patch=4, stride=2, memory=128, gains=(0.93, 1.0, 1.07), usual=0.99)
-_PAPER = Profile(LOCAL_BANK, patch=4, stride=2, memory=512, gains=(0.86, 0.93, 1.0, 1.07, 1.14), usual=0.99)
+_CPU = Profile(LOCAL_BANK, patch=4, stride=2, memory=128, gains=(0.93, 1.0, 1.07), tolerance=0.02, usual=0.99)
+_PAPER = Profile(
+    LOCAL_BANK, patch=4, stride=2, memory=512, gains=(0.86, 0.93, 1.0, 1.07, 1.14), tolerance=0.02, usual=0.99
+)
 
 PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 
