@@ -1,62 +1,21 @@
 """The exactly-once loop on the in-memory twin, where every fault comes on order."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typing_extensions import override
 
-from steadyline.clock import ManualClock
-from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES, Topics, line_topics
-from steadyline.errors import BrokerUnavailable, DeadLetterStorm, Fenced, MalformedHeaders
+from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.dead_letter import ADDED, StormGuard, StormLimit, dead_letter
 from steadyline.kafka.lane import Outputs
-from steadyline.kafka.loop import Handler, LoopPolicy, StreamLoop
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.loop import StreamLoop
 from steadyline.kafka.memory_log import CommitFault
 from tests.support.handlers import Patient, Prompt
-
-TOPICS = line_topics("t", 3)
-AT_ONCE = LoopPolicy(poll=timedelta(0), commit_every=timedelta(0))
-STOP = threading.Event()
-CAMERA = ("camera", b"c1")
-
-
-class Bench:
-    """A broker in memory, its topics, and loops on it that advance only when told to."""
-
-    def __init__(self, policy: LoopPolicy = AT_ONCE) -> None:
-        self.clock = ManualClock()
-        self.broker = MemoryBroker(self.clock)
-        self.broker.create_topics(list(TOPICS))
-        self.policy = policy
-
-    def publish(self, *values: bytes, partition: int = 0) -> None:
-        publisher = self.broker.publisher("test")
-        for value in values:
-            publisher.publish(Message(TOPICS.frames.name, b"k", value, (), partition), lambda _: None)
-
-    def loop(self, handler: Handler, instance: str = "a", group: str = "g") -> StreamLoop:
-        worker = self.broker.worker(group, instance, [TOPICS.frames.name])
-        return StreamLoop(worker, handler, TOPICS.dead_letters.name, self.policy, self.clock)
-
-    def read(self, topics: Topics = TOPICS, partition: int | None = None) -> list[bytes | None]:
-        return self.values(topics.scores.name, partition)
-
-    def values(self, topic: str, partition: int | None = None) -> list[bytes | None]:
-        records = self.broker.reader("test").read(topic)
-        return [record.value for record in records if partition in (None, record.partition.number)]
-
-
-def turns(loop: StreamLoop, count: int) -> None:
-    for _ in range(count):
-        loop.turn(STOP)
+from tests.unit.kafka.bench import AT_ONCE, STOP, TOPICS, Bench, turns
 
 
 def test_results_are_written_in_the_order_of_their_records_not_of_their_ends() -> None:
@@ -151,35 +110,6 @@ def test_an_unknown_outcome_neither_loses_nor_doubles(fault: CommitFault) -> Non
     bench.publish(b"3")
     turns(loop, 2)
     assert bench.read() == [b"1", b"2", b"3"]
-
-
-def test_poison_is_dead_lettered_in_its_place_and_the_rest_goes_on() -> None:
-    bench = Bench()
-    loop = bench.loop(Prompt(TOPICS.scores.name))
-    bench.publish(b"1", b"bad", b"2")
-    turns(loop, 2)
-    assert bench.read() == [b"1", b"2"]
-    (letter,) = bench.broker.reader("test").read(TOPICS.dead_letters.name)
-    assert letter.value == b"bad"
-    assert dict(letter.headers) == {
-        "reason": b"malformed_headers",
-        "error": b"bad is bad",
-        "source-topic": b"t.frames.v1",
-        "source-partition": b"0",
-        "source-offset": b"1",
-    }
-
-
-def test_poison_found_while_working_is_dead_lettered_too() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name)
-    loop = bench.loop(handler)
-    bench.publish(b"bad", b"2")
-    loop.turn(STOP)
-    handler.finish_all()
-    loop.turn(STOP)
-    assert bench.values(TOPICS.dead_letters.name) == [b"bad"]
-    assert bench.read() == [b"2"]
 
 
 def test_an_outage_is_waited_out() -> None:
@@ -319,64 +249,6 @@ def test_stopping_in_an_outage_waits_for_its_end() -> None:
     assert bench.read() == [b"1"]
 
 
-def test_a_record_without_key_and_value_gets_a_letter_that_can_be_written() -> None:
-    record = Record(Partition("t.frames.v1", 0), 7, None, None, (), 0)
-    letter = dead_letter(record, MalformedHeaders("no headers at all"), "t.dead-letters.v1")
-    assert (letter.key, letter.value) == (None, b"")
-    keyed = dead_letter(replace(record, key=b"c"), MalformedHeaders("none"), "t.dead-letters.v1")
-    assert (keyed.key, keyed.value) == (b"c", None)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "headers"),
-    [
-        (b"c", bytes(MAX_FRAME_BYTES + 1), (CAMERA,)),
-        (b"c", b"v", (CAMERA, ("comment", bytes(MAX_FRAME_BYTES)))),
-        (b"c", b"v", (CAMERA, *(("x", b""),) * 1_000_000)),
-        (bytes(MAX_FRAME_BYTES), b"v", (CAMERA,)),
-        (None, bytes(3 * MAX_FRAME_BYTES), (CAMERA,)),
-    ],
-    ids=["value", "a header", "many headers", "key", "no key"],
-)
-def test_a_record_that_no_letter_can_hold_is_cut_and_says_so(
-    key: bytes | None, value: bytes, headers: tuple[tuple[str, bytes], ...]
-) -> None:
-    record = Record(Partition("t.frames.v1", 0), 7, key, value, headers, 0)
-    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
-    written = len(letter.key or b"") + len(letter.value or b"")
-    written += sum(len(name) + len(text) + 10 for name, text in letter.headers)
-    assert written < MAX_DEAD_LETTER_BYTES - 1024
-    assert value.startswith(letter.value or b"none")
-    assert letter.headers[0] == CAMERA
-    assert dict(letter.headers)["cut-from"] == str(len(value)).encode()
-    assert tuple(name for name, _ in letter.headers[-len(ADDED) :]) == ADDED
-
-
-def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
-    record = Record(Partition("t.frames.v1", 0), 7, b"c", bytes(MAX_FRAME_BYTES - 100), (CAMERA,), 0)
-    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
-    assert letter.value == record.value
-    assert letter.headers[: -len(ADDED)] == (CAMERA,)
-
-
-def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
-    limit = StormLimit(fraction=0.5, messages=10)
-    bench = Bench(replace(AT_ONCE, storm=limit, transaction_messages=5))
-    loop = bench.loop(Prompt(TOPICS.scores.name))
-    bench.publish(*([b"bad"] * 100))
-    with pytest.raises(DeadLetterStorm, match="malformed_headers"):
-        turns(loop, 100)
-    assert len(bench.values(TOPICS.dead_letters.name)) == 10
-
-
-def test_poison_spread_over_time_is_no_storm() -> None:
-    clock = ManualClock()
-    guard = StormGuard(StormLimit(fraction=0.5, messages=10, window=timedelta(seconds=60)), clock)
-    for _ in range(100):
-        clock.advance(timedelta(seconds=10))
-        guard.count(True, "poison")
-
-
 def test_a_bug_in_the_handler_comes_out_of_the_loop() -> None:
     class Broken(Prompt):
         @override
@@ -392,90 +264,11 @@ def test_a_bug_in_the_handler_comes_out_of_the_loop() -> None:
         turns(loop, 2)
 
 
-STEPS = st.sampled_from(
-    ["publish", "poison", "turn", "turn", "turn", "finish", "finish", "join", "join", "leave", "abort",
-     "unwritten", "written", "outage"]
-)  # fmt: skip
-
-
-class Chaos:
-    """Three instances that come, work, fail and go; everything else is drawn."""
-
-    def __init__(self) -> None:
-        self.bench = Bench(replace(AT_ONCE, high=6, low=3, transaction_messages=5))
-        self.sent: dict[int, list[bytes]] = {number: [] for number in range(3)}
-        self.members: dict[int, tuple[StreamLoop, Patient, Callable[[], None]]] = {}
-
-    def step(self, name: str, number: int, index: int) -> None:
-        match name:
-            case "publish" | "poison":
-                self.publish(number, b"bad" if name == "poison" else b"v")
-            case "join":
-                self.join(number)
-            case "leave" if number in self.members:
-                self.members.pop(number)[2]()
-            case "turn" if number in self.members:
-                self.members[number][0].turn(STOP)
-            case "finish" if number in self.members:
-                self.members[number][1].finish(index)
-            case "abort":
-                self.bench.broker.fail_commits("aborted")
-            case "unwritten":
-                self.bench.broker.fail_commits("broken_before")
-            case "written":
-                self.bench.broker.fail_commits("broken_after")
-            case "outage" if number in self.members:
-                self.bench.broker.set_away(True)
-                self.members[number][0].turn(STOP)
-                self.bench.broker.set_away(False)
-
-    def publish(self, partition: int, kind: bytes) -> None:
-        value = b"%s%d" % (kind, len(self.sent[partition]))
-        self.sent[partition].append(value)
-        self.bench.publish(value, partition=partition)
-
-    def join(self, number: int) -> None:
-        """Take the place of whoever had this instance name."""
-        handler = Patient(TOPICS.scores.name, room=4)
-        worker = self.bench.broker.worker("g", f"w{number}", [TOPICS.frames.name])
-        bench = self.bench
-        loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)
-        self.members[number] = (loop, handler, worker.close)
-
-    def drain(self) -> None:
-        if not self.members:
-            self.join(0)
-        for _ in range(60):
-            for loop, handler, _close in self.members.values():
-                loop.turn(STOP)
-                handler.finish_all()
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(STEPS, st.integers(0, 2), st.integers(0, 7)), max_size=80))
-def test_nothing_is_lost_doubled_or_reordered_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
-    chaos = Chaos()
-    for step in steps:
-        chaos.step(*step)
-    chaos.drain()
-    for partition, sent in chaos.sent.items():
-        good = [value.upper() for value in sent if value.startswith(b"v")]
-        poison = [value for value in sent if value.startswith(b"bad")]
-        assert chaos.bench.read(partition=partition) == good
-        assert chaos.bench.values(TOPICS.dead_letters.name, partition) == poison
-
-
 def test_reading_during_an_outage_says_so() -> None:
     bench = Bench()
     bench.broker.set_away(True)
     with pytest.raises(BrokerUnavailable):
         list(bench.broker.reader("test").read(TOPICS.scores.name))
-
-
-def test_the_guard_names_the_last_reason() -> None:
-    guard = StormGuard(StormLimit(messages=1), ManualClock())
-    with pytest.raises(DeadLetterStorm, match=MalformedHeaders.reason):
-        guard.count(True, MalformedHeaders.reason)
 
 
 def test_the_twin_writes_all_messages_of_a_transaction_or_none() -> None:
