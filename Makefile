@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?=
+DETECTOR ?=
 KEEP ?=
 UPGRADE ?=
 
