@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from trainer.adversarial import ranks
 from trainer.adversarial.augment import Light, flip, relight
 from trainer.detectors.protocol import PseudoBank
 
@@ -28,7 +29,17 @@ class Batch:
     def kinds(self) -> Tensor:
         """(2n,) float: 1 for pseudo-anomalies."""
         half = len(self.first) // 2
-        return torch.cat([torch.zeros(half), torch.ones(half)])
+        return (torch.arange(2 * half, device=self.first.device) >= half).float()
+
+    def own(self, device: torch.device) -> "Batch":
+        """Return this process's pairs of a batch that every process drew, on its device."""
+        layout = torch.channels_last
+        return Batch(
+            first=ranks.own(self.first).to(device, memory_format=layout),
+            second=ranks.own(self.second).to(device, memory_format=layout),
+            cells=ranks.own(self.cells).to(device),
+            picked=ranks.own(self.picked, kinds=1).to(device),
+        )
 
 
 class Pairs:
@@ -42,9 +53,14 @@ class Pairs:
         self._of = [np.flatnonzero(bank.source == source) for source in range(len(normals))]
         self._sources = np.flatnonzero([len(own) > 0 for own in self._of])
 
+    def size(self, wanted: int) -> int:
+        """Return how many pairs a batch has: at most as many as there are normals, the same per process."""
+        found = min(wanted, len(self._sources))
+        return found if found == wanted else found // ranks.world() * ranks.world()
+
     def draw(self, seed: int, step: int, size: int, picks: int) -> Batch:
-        """Return the batch of a step: ``size`` pairs, at most as many as there are normals."""
-        size = min(size, len(self._sources))
+        """Return the batch of a step: ``size`` pairs, or what ``size`` makes of it."""
+        size = self.size(size)
         rng = np.random.default_rng([seed, step])
         random = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         sources = self._turn(seed, step, size)

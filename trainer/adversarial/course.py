@@ -17,7 +17,7 @@ class Course:
 
     ``epsilon`` is the size of the training attack, reached after the fraction ``epsilon_warm_up`` of the
     run; ``average`` what the mean of the weights keeps per step (0 serves the last weights); ``mixed`` means
-    bfloat16 products where the processor has them.
+    products in half the bits where the device has them; ``device`` cuda means a GPU where there is one.
     """
 
     epsilon: float
@@ -31,6 +31,7 @@ class Course:
     warm_up: float
     average: float
     mixed: bool
+    device: Literal["cpu", "cuda"] = "cpu"
 
     def rate_at(self, step: int, steps: int) -> float:
         """Return the learning rate of a step: a linear warm-up, then half a cosine to nearly nothing."""

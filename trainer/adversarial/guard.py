@@ -53,9 +53,10 @@ class Guard:
 
     def figure(self, served: Served) -> float:
         """Return the AUROC under attack; every picture attacked in its own direction."""
+        device = next(served.parameters()).device
 
         def score(x: Tensor) -> Tensor:
-            return served.score_float(x)[0]
+            return served.score_float(x.to(device))[0].to(x.device)
 
         attack = Pgd(EPSILON, STEPS, seed=STEPS)
         found = attack_in_batches(attack, score, self._pictures, 1 - 2 * self._anomalous)

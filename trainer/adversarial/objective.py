@@ -8,9 +8,13 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from trainer.adversarial import ranks
 from trainer.adversarial.batch import Batch
 from trainer.adversarial.course import Course
 from trainer.detectors.protocol import Served
+
+# Only the sign of an attack's gradient counts; a power of two keeps it, and keeps float16 from losing it.
+_LOUD = 4096.0
 
 
 class Objective(Protocol):
@@ -44,8 +48,9 @@ def class_loss(found: Judged, batch: Batch, cells_weight: float) -> Tensor:
         return loss
     each = entropy(found.cells, batch.cells, reduction="none")
     clean = 1 - batch.cells
-    defective = (each * batch.cells).sum() / batch.cells.sum().clamp(min=1)
-    return loss + cells_weight * 0.5 * (defective + (each * clean).sum() / clean.sum().clamp(min=1))
+    counts = ranks.mean(torch.stack([batch.cells.sum(), clean.sum()])).clamp(min=1)
+    defective = (each * batch.cells).sum() / counts[0]
+    return loss + cells_weight * 0.5 * (defective + (each * clean).sum() / counts[1])
 
 
 def attacked(
@@ -55,10 +60,13 @@ def attacked(
 
     The network behind ``gain`` must be in eval mode, and have no gradient of its own.
     """
-    change = (torch.rand(x.shape, generator=random) * 2 - 1) * epsilon
+    everyone = (len(x) * ranks.world(), *x.shape[1:])
+    start = ranks.own(torch.rand(everyone, generator=random)).to(x.device)
+    change = (start * 2 - 1) * epsilon
     length = 2.5 * epsilon / course.attack_steps
     for _ in range(course.attack_steps):
         change.requires_grad_(True)
-        (gradient,) = torch.autograd.grad(gain((x + change).clamp(0, 1)), change)
+        gained = _LOUD * gain((x + change).clamp(0, 1))
+        (gradient,) = torch.autograd.grad(gained, change)
         change = (change.detach() + length * gradient.sign()).clamp(-epsilon, epsilon)
     return (x + change.detach()).clamp(0, 1)

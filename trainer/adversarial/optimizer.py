@@ -38,7 +38,7 @@ class Lars(torch.optim.Optimizer):
             gradient = gradient + decay * parameter
             length, slope = parameter.norm(), gradient.norm()
             trust = _TRUST * length / slope.clamp(min=1e-12)
-            gradient = gradient * torch.where((length > 0) & (slope > 0), trust, torch.ones(()))
+            gradient = gradient * torch.where((length > 0) & (slope > 0), trust, torch.ones_like(trust))
         state: dict[str, Any] = self.state[parameter]
         momentum = state.setdefault("momentum", torch.zeros_like(parameter))
         momentum.mul_(_MOMENTUM).add_(gradient, alpha=rate)

@@ -1,12 +1,31 @@
-"""Mixed precision: products of a training step in bfloat16, where the processor multiplies it natively.
+"""Where a training runs, and mixed precision: its products in half the bits, where the device has them.
 
-Weights, the optimizer, losses and everything that is served stay float32. A step costs half as much there
-(.37 s instead of .78 on one thread with AMX); elsewhere bfloat16 is emulated and slower, so it stays off.
+Weights, the optimizer, losses and everything that is served stay float32. bfloat16 costs half as much on a
+processor that multiplies it itself (.37 s a step instead of .78 on one thread with AMX); elsewhere it is
+emulated and slower, so it stays off. A GPU without bfloat16 takes float16, whose small gradients need the
+loss scaled up.
 """
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Literal
 
 import torch
+
+from trainer.adversarial.course import Course
+
+CPU = torch.device("cpu")
+
+
+def here(course: Course) -> Course:
+    """Return the course as this machine can run it: on a GPU or not, in mixed precision or not."""
+    device: Literal["cpu", "cuda"] = course.device if torch.cuda.is_available() else "cpu"
+    return replace(course, device=device, mixed=course.mixed and (device == "cuda" or is_native()))
+
+
+def device_of(course: Course) -> torch.device:
+    """Return the device of a course that ``here`` returned: the process's own GPU."""
+    return CPU if course.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
 
 
 def is_native() -> bool:
@@ -15,6 +34,17 @@ def is_native() -> bool:
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
-def mixed(wanted: bool) -> AbstractContextManager[object]:
+def half(device: torch.device) -> torch.dtype:
+    """Return the type of mixed products on ``device``."""
+    plain = device.type == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if plain else torch.float16
+
+
+def mixed(wanted: bool, device: torch.device = CPU) -> AbstractContextManager[object]:
     """Return the context that a training step's products run in."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=wanted)
+    return torch.autocast(device.type, half(device) if wanted else None, enabled=wanted)
+
+
+def scaler(wanted: bool = False, device: torch.device = CPU) -> torch.amp.GradScaler:
+    """Return what scales the loss up against float16's small range; it does nothing in other types."""
+    return torch.amp.GradScaler(device.type, enabled=wanted and half(device) is torch.float16)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from trainer.adversarial.precision import scaler as unscaled
 from trainer.checkpoint import Checkpoint
 
 
@@ -20,18 +21,21 @@ class State:
     network: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
     step: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     guarded: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
 
     @staticmethod
-    def start(network: nn.Module, optimizer: torch.optim.Optimizer) -> "State":
+    def start(
+        network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None = None
+    ) -> "State":
         """Return the state before the first step."""
         average = copy.deepcopy(network).eval()
         for parameter in average.parameters():
             parameter.requires_grad_(False)
-        return State(network, average, optimizer)
+        return State(network, average, optimizer, unscaled() if scaler is None else scaler)
 
     def follow(self, decay: float) -> None:
         """Move the average a little towards the network; faster at first, when the average knows nothing."""
@@ -56,7 +60,9 @@ class State:
         tensors |= _prefixed("best", self.best)
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= _prefixed(f"optimizer.{index}", values)
-        return Checkpoint(self.step, tensors, {"guarded": self.guarded, "losses": self.losses})
+        scaler: dict[str, float] = self.scaler.state_dict()
+        scaled = {f"scaler.{name}": value for name, value in scaler.items()}
+        return Checkpoint(self.step, tensors, {"guarded": self.guarded, "losses": self.losses, **scaled})
 
     def resume(self, found: Checkpoint) -> None:
         """Become the state of a checkpoint."""
@@ -70,6 +76,8 @@ class State:
             if (values := _of(f"optimizer.{index}", found.tensors))
         }
         self.optimizer.load_state_dict(whole)
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(_of_notes("scaler.", found))
         self.step = found.step
         self.guarded, self.losses = _numbers(found, "guarded"), _numbers(found, "losses")
 
@@ -90,6 +98,10 @@ def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _of(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     start = f"{prefix}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _of_notes(start: str, found: Checkpoint) -> dict[str, object]:
+    return {name.removeprefix(start): note for name, note in found.notes.items() if name.startswith(start)}
 
 
 def _numbers(found: Checkpoint, name: str) -> list[float]:

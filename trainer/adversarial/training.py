@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from trainer.adversarial import ranks
 from trainer.adversarial.augment import Light
 from trainer.adversarial.batch import Pairs
 from trainer.adversarial.course import Course
@@ -13,7 +14,7 @@ from trainer.adversarial.guard import SLACK, Guard
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.objective import Objective
 from trainer.adversarial.optimizer import make_optimizer
-from trainer.adversarial.precision import mixed
+from trainer.adversarial.precision import device_of, mixed, scaler
 from trainer.adversarial.state import State
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.protocol import FitInput, Progress, Served
@@ -34,51 +35,67 @@ class Plan:
 
 
 class Training:
-    """One training. ``run`` goes on from wherever ``state`` is."""
+    """One training. ``run`` goes on from wherever ``state`` is.
+
+    Under torchrun it is one of the processes that share it: each has its pairs of every batch, they add up
+    their gradients, and the losses are those of one process (see ``ranks``).
+    """
 
     def __init__(self, given: FitInput, plan: Plan, network: CellNetwork, objective: Objective) -> None:
         normals = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
         self._plan, self._course, self._objective = plan, plan.course, objective
-        self._network = network.to(memory_format=torch.channels_last)
-        self.state = State.start(self._network, make_optimizer(plan.course, self._network))
-        self._guard = Guard(normals, given.bank, plan.seed)
         grid = folded(network).grid(normals.shape[1], normals.shape[3])
+        ranks.share_norms(network)
+        self._device = device_of(plan.course)
+        self._network = network.to(self._device).to(memory_format=torch.channels_last)
+        scaled = scaler(plan.course.mixed, self._device)
+        self.state = State.start(self._network, make_optimizer(plan.course, self._network), scaled)
+        self._guard = Guard(normals, given.bank, plan.seed)
         self._pairs = Pairs(normals, self._guard.rest_of_bank(), grid, plan.light)
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> Served:
-        """Train to the end and return the served module; resumes from the newest checkpoint."""
+        """Train to the end and return the served module, on the CPU; resumes from the newest checkpoint.
+
+        Raises InvalidConfiguration when the processes of a shared training do not fit together.
+        """
         state, steps = self.state, self._plan.steps
         found = checkpoints.newest() if checkpoints is not None else None
         if found is not None:
             state.resume(found)
+        ranks.check_agreement(state.step, self._pairs.size(self._course.batch))
         while state.step < steps:
-            loss = self._step()
-            state.step += 1
+            loss = self.step()
             if self._guard.is_due(state.step, steps):
                 state.losses.append(loss)
                 state.keep_best(self._guard.figure(self._objective.served(state.average)), SLACK)
             progress(state.step, steps, self._message(loss))
-            if checkpoints is not None and (state.step % CHECKPOINT_EVERY == 0 or state.step == steps):
+            due = state.step % CHECKPOINT_EVERY == 0 or state.step == steps
+            if checkpoints is not None and due and ranks.rank() == 0:
                 checkpoints.write(state.checkpoint())
         state.average.load_state_dict(state.best)
-        return self._objective.served(state.average)
+        return self._objective.served(state.average).cpu()
 
-    def _step(self) -> float:
+    def step(self) -> float:
+        """Train one step; returns its loss, over all processes."""
         plan, course, state = self._plan, self._course, self.state
         rate = course.rate_at(state.step, plan.steps)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        batch = self._pairs.draw(plan.seed, state.step, course.batch, plan.picks)
+        batch = self._pairs.draw(plan.seed, state.step, course.batch, plan.picks).own(self._device)
         random = torch.Generator().manual_seed((plan.seed << 32) + state.step)
         size = course.epsilon_at(state.step, plan.steps)
-        with mixed(course.mixed):
+        with mixed(course.mixed, self._device):
             loss = self._objective.loss(self._network, batch, size, random)
         state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        ranks.average_gradients(self._network)
+        state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
-        state.optimizer.step()
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
         state.follow(course.average)
-        return float(loss.detach())
+        state.step += 1
+        return float(ranks.mean(loss.detach()))
 
     def _message(self, loss: float) -> str:
         guarded = self.state.guarded

@@ -12,9 +12,10 @@ from typing_extensions import override
 from steadyline.errors import PackageRejected
 from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.network import Shape
-from trainer.adversarial.precision import is_native
+from trainer.adversarial.precision import here
 from trainer.adversarial.training import Plan, Training
 from trainer.checkpoint import Checkpoints
+from trainer.detectors.cobra.copies import Classes
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
 from trainer.detectors.cobra.profile import Score, overridden, profile_named
@@ -37,14 +38,14 @@ class Cobra(Detector):
     def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
         check_input(given, "cobra")
         profile = overridden(profile_named(given.profile), given.overrides)
-        course = replace(profile.course, mixed=profile.course.mixed and is_native())
+        course = here(profile.course)
         profile = replace(profile, course=course)
         steps = course.steps if given.steps is None else given.steps
         recipe = training_recipe(given, "cobra", profile, steps)
         checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
         torch.manual_seed(given.seed)
         normals = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
-        network = Network(profile.shape, normals.shape[1], profile.embedding)
+        network = Network(profile.shape, normals.shape[1], profile.embedding, profile.classes)
         plan = Plan(course, profile.light, steps, given.seed, profile.rows_per_pair)
         training = Training(given, plan, network, CobraObjective(profile, normals, given.seed))
         return Fitted(training.run(checkpoints, progress), recipe, training.figures())
@@ -56,7 +57,8 @@ class Cobra(Detector):
             shape = {**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])}
             channels: Any = recipe["channels"]
             score = Score(**numbers["score"])
-            served = CobraServed(Shape(**shape), int(numbers["embedding"]), score, int(channels))
+            classes: Classes = 4 if numbers.get("classes") == 4 else 2
+            served = CobraServed(Shape(**shape), int(numbers["embedding"]), score, int(channels), classes)
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a cobra model do not fit: {error}") from error

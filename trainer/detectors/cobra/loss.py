@@ -15,18 +15,24 @@ from torch.nn import functional
 from trainer.detectors.cobra.profile import Switch
 
 
-def contrastive_loss(views: Tensor, clean: int, temperature: float, switch: Switch) -> Tensor:
-    """Return the loss, a scalar. ``views`` is (V, 2n, D), V >= 2, the first ``clean`` of them unattacked."""
+def contrastive_loss(
+    views: Tensor, clean: int, temperature: float, switch: Switch, kinds: Tensor | None = None
+) -> Tensor:
+    """Return the loss, a scalar. ``views`` is (V, 2n, D), V >= 2, the first ``clean`` of them unattacked.
+
+    ``kinds`` (2n,) numbers what SupCon takes for one class; normals and pseudo-anomalies when not given.
+    """
     rows = functional.normalize(views, dim=-1)
     if switch == "cls-only":
         return views.sum() * 0
     if switch == "mean":
         return _cancelled(rows, clean) / temperature
     count, anchors, _ = rows.shape
-    same, opposite = same_anchor(count, anchors), opposite_pairs(count, anchors, clean)
+    same = same_anchor(count, anchors).to(rows.device)
+    opposite = opposite_pairs(count, anchors, clean).to(rows.device)
     loss = _row_losses(rows.flatten(0, 1), temperature)
     if switch == "supcon":  # every row of the same kind is a positive (Khosla et al., NeurIPS 2020)
-        return _per_anchor(loss, _same_kind(count, anchors))
+        return _per_anchor(loss, _same_kind(kinds, count, anchors).to(rows.device))
     if switch == "ntxent":
         return _per_anchor(loss, same)
     opposites = (loss * opposite).sum() / len(loss)
@@ -47,8 +53,8 @@ def opposite_pairs(views: int, anchors: int, clean: int) -> Tensor:
     return paired & (view[:, None] == view) & (view < clean)
 
 
-def _same_kind(views: int, anchors: int) -> Tensor:
-    kind = (torch.arange(anchors) < anchors // 2).repeat(views)
+def _same_kind(kinds: Tensor | None, views: int, anchors: int) -> Tensor:
+    kind = (torch.arange(anchors) < anchors // 2 if kinds is None else kinds).repeat(views)
     return (kind[:, None] == kind) & ~torch.eye(len(kind), dtype=torch.bool)
 
 
@@ -64,7 +70,7 @@ def _cancelled(rows: Tensor, clean: int) -> Tensor:
 def _row_losses(rows: Tensor, temperature: float) -> Tensor:
     """Return l_ij as (R, R)."""
     similarity = rows @ rows.T / temperature
-    itself = torch.eye(len(rows), dtype=torch.bool)
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
     return torch.logsumexp(similarity.masked_fill(itself, -torch.inf), 1, keepdim=True) - similarity
 
 

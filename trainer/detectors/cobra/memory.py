@@ -7,10 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Score
-
-MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
 
 
 class Memory(nn.Module):
@@ -58,18 +55,4 @@ def coreset(units: Tensor, size: int) -> Tensor:
     for _ in range(size - 1):
         chosen.append(int(covered.argmin()))
         covered = torch.maximum(covered, units @ units[chosen[-1]])
-    return torch.tensor(chosen)
-
-
-def fill_memory(memory: Memory, network: Network, normals: Tensor, seed: int) -> None:
-    """Let ``memory`` remember a coreset of cells of ``normals`` (N, C, S, S), as they are and flipped."""
-    random = torch.Generator().manual_seed(seed)
-    found: list[Tensor] = []
-    with torch.no_grad():
-        for part in torch.split(normals, 64):
-            for seen in (part, part.flip(-1), part.flip(-2), part.flip(-1).flip(-2)):
-                cells = network.embed(network.judged(network.features(seen)))
-                found.append(cells.permute(0, 2, 3, 1).flatten(0, 2))
-    every = torch.cat(found)
-    chosen = torch.randperm(len(every), generator=random)[:MEMORY_ROWS]
-    memory.remember(every[chosen.sort().values])
+    return torch.tensor(chosen, device=units.device)

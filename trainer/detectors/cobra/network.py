@@ -3,20 +3,35 @@
 from torch import Tensor, nn
 
 from trainer.adversarial.network import CellNetwork, Shape
+from trainer.detectors.cobra.copies import Classes
 
 
 class Network(CellNetwork):
-    """``embed`` looks at each cell on its own, as ``classify`` does."""
+    """``embed`` looks at each cell on its own, as ``classify`` does; ``turn`` at all of them.
 
-    def __init__(self, shape: Shape, channels: int, embedding: int) -> None:
+    With K = 4 the classes are the products of normal or not and turned or not. The head has a logit for
+    each of the two questions: a softmax over the four whose logits are sums of the two.
+    """
+
+    def __init__(self, shape: Shape, channels: int, embedding: int, classes: Classes = 2) -> None:
         super().__init__(shape, channels)
         self.projector = nn.Sequential(
             nn.Conv2d(shape.features, shape.features, 1),
             nn.SiLU(inplace=True),
             nn.Conv2d(shape.features, embedding, 1),
         )
+        self.classes = classes
+        if classes == 4:
+            self.turning = nn.Linear(shape.features, 1)
 
     def embed(self, features: Tensor) -> Tensor:
         """Return embeddings (B, D, h, w), not normalised."""
         found: Tensor = self.projector(features)
         return found.float()
+
+    def turn(self, features: Tensor) -> Tensor:
+        """Return logits (B,) of being turned by a quarter; zeros when K = 2 and nothing is turned."""
+        if self.classes == 2:
+            return features.new_zeros(features.shape[0]).float()
+        found: Tensor = self.turning(features.mean((2, 3)))
+        return found[:, 0].float()

@@ -7,11 +7,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from trainer.adversarial import ranks
 from trainer.adversarial.batch import Batch
 from trainer.adversarial.fold import folded
 from trainer.adversarial.objective import Judged, Objective, attacked, class_loss
+from trainer.detectors.cobra.copies import picked_with_turned, with_turned
 from trainer.detectors.cobra.loss import contrastive_loss
-from trainer.detectors.cobra.memory import fill_memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Adversary, Profile
 from trainer.detectors.cobra.served import CobraServed
@@ -19,18 +20,23 @@ from trainer.detectors.cobra.served import CobraServed
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Of judged cells: logits, and embeddings (B, D, h, w)."""
+    """Of judged cells: logits, embeddings (B, D, h, w), and logits (B,) of being turned."""
 
     logits: Judged
     embeddings: Tensor
+    turned: Tensor
 
     def chunk(self, count: int) -> list["Outputs"]:
         """Split the rows into ``count`` equal parts."""
         found = self.logits
         parts = zip(
-            found.images.chunk(count), found.cells.chunk(count), self.embeddings.chunk(count), strict=True
+            found.images.chunk(count),
+            found.cells.chunk(count),
+            self.embeddings.chunk(count),
+            self.turned.chunk(count),
+            strict=True,
         )
-        return [Outputs(Judged(images, cells), embedded) for images, cells, embedded in parts]
+        return [Outputs(Judged(images, cells), embedded, turned) for images, cells, embedded, turned in parts]
 
 
 class CobraObjective(Objective):
@@ -45,15 +51,13 @@ class CobraObjective(Objective):
         assert isinstance(network, Network)
         profile, weights = self._profile, self._profile.weights
         still = folded(network)
+        batch = batch if profile.classes == 2 else _turned_too(batch)
         hit = [self._attacked(still, each, batch, (epsilon, random)) for each in profile.adversaries]
         clean = [batch.first, batch.second] if profile.clean_second_view else [batch.first]
         views = outputs(network, torch.cat([*clean, *hit])).chunk(len(clean) + len(hit))
-        loss = torch.zeros(())
+        loss = batch.first.new_zeros(())
         if weights.contrast:
-            embedded = torch.stack([rows(view, batch) for view in views])
-            loss = weights.contrast * contrastive_loss(
-                embedded, len(clean), profile.temperature, profile.switch
-            )
+            loss = weights.contrast * self._contrast(batch, views, len(clean))
         judged = [
             view
             for view, adversary in zip(views[len(clean) :], profile.adversaries, strict=True)
@@ -61,7 +65,7 @@ class CobraObjective(Objective):
         ]
         for share, part in ((weights.clean, views[: len(clean)]), (weights.attacked, judged)):
             for view in part:
-                each = class_loss(view.logits, batch, weights.cells)
+                each = self._class_loss(view, batch)
                 loss = loss + weights.classes * share / len(part) * each
         return loss
 
@@ -69,10 +73,33 @@ class CobraObjective(Objective):
     def served(self, network: nn.Module) -> CobraServed:
         assert isinstance(network, Network)
         profile = self._profile
-        module = CobraServed(profile.shape, profile.embedding, profile.score, self._normals.shape[1]).eval()
+        channels = self._normals.shape[1]
+        module = CobraServed(profile.shape, profile.embedding, profile.score, channels, profile.classes)
         module.network = folded(network)
-        fill_memory(module.memory, module.network, self._normals, self._seed)
+        module = module.eval().to(next(network.parameters()).device)
+        module.remember(self._normals, self._seed)
         return module.to(memory_format=torch.channels_last)
+
+    def _contrast(self, batch: Batch, views: list[Outputs], clean: int) -> Tensor:
+        """The contrastive loss over the rows of all processes; the mean form needs its own rows only."""
+        profile = self._profile
+        embedded = torch.stack([rows(view, batch) for view in views])
+        if profile.switch != "mean":
+            embedded = ranks.gathered(embedded)
+        kinds = None
+        if profile.classes == 4:  # one of each picture's picks after the other, turned after not turned
+            place = torch.arange(embedded.shape[1])
+            picks = max(1, len(place) // (len(batch.first) * ranks.world()))
+            kinds = 2 * (place < len(place) // 2) + place // picks % 2
+        return contrastive_loss(embedded, clean, profile.temperature, profile.switch, kinds)
+
+    def _class_loss(self, found: Outputs, batch: Batch) -> Tensor:
+        """Cross-entropy over the K classes: with K = 4, of the sum of two logits, so the sum of two."""
+        loss = class_loss(found.logits, batch, self._profile.weights.cells)
+        if self._profile.classes == 2:
+            return loss
+        truth = (torch.arange(len(found.turned), device=loss.device) % 2).float()
+        return loss + functional.binary_cross_entropy_with_logits(found.turned, truth)
 
     def _attacked(
         self, network: Network, adversary: Adversary, batch: Batch, of: tuple[float, Generator]
@@ -93,13 +120,14 @@ class CobraObjective(Objective):
     ) -> Tensor:
         x, targets = seen
         found = outputs(network, x)
-        gained = adversary.classes * class_loss(found.logits, batch, self._profile.weights.cells)
+        gained = adversary.classes * self._class_loss(found, batch)
         if targets is None:
             return gained
         similar = functional.normalize(rows(found, batch), dim=1)
         if adversary.contrast:
-            all_pairs = similar @ targets.T / self._profile.temperature
-            lost = torch.logsumexp(all_pairs, dim=1) - all_pairs.diagonal()
+            every = ranks.gathered(targets[None])[0]
+            all_pairs = similar @ every.T / self._profile.temperature
+            lost = torch.logsumexp(all_pairs, dim=1) - (similar * targets).sum(1) / self._profile.temperature
             gained = gained + adversary.contrast * lost.mean()
         opposite = (similar * targets.roll(len(targets) // 2, dims=0)).sum(1).mean()
         return gained + adversary.opposite * opposite / self._profile.temperature
@@ -107,9 +135,10 @@ class CobraObjective(Objective):
 
 def outputs(network: Network, x: Tensor) -> Outputs:
     """Return what the losses need of pictures (B, C, S, S)."""
-    judged = network.judged(network.features(x))
+    features = network.features(x)
+    judged = network.judged(features)
     cells = network.classify(judged)
-    return Outputs(Judged(network.pool(cells), cells), network.embed(judged))
+    return Outputs(Judged(network.pool(cells), cells), network.embed(judged), network.turn(features))
 
 
 def rows(found: Outputs, batch: Batch) -> Tensor:
@@ -128,3 +157,14 @@ def _targets(network: Network, adversary: Adversary, batch: Batch) -> Tensor | N
     other = batch.second if adversary.view == 1 else batch.first
     with torch.no_grad():
         return functional.normalize(rows(outputs(network, other), batch), dim=1)
+
+
+def _turned_too(batch: Batch) -> Batch:
+    """K = 4: after every picture the same turned by a quarter. Halves stay halves, pairs stay pairs."""
+    layout = torch.channels_last
+    return Batch(
+        first=with_turned(batch.first).contiguous(memory_format=layout),
+        second=with_turned(batch.second).contiguous(memory_format=layout),
+        cells=with_turned(batch.cells),
+        picked=picked_with_turned(batch.picked, batch.cells.shape[-1]),
+    )

@@ -1,13 +1,14 @@
 """Every number of a COBRA training, by profile; the code is the same."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.augment import Light
 from trainer.adversarial.course import Course, Number, with_overrides
 from trainer.adversarial.network import Shape
+from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
 from trainer.pseudo.recipe import BankRecipe
 
@@ -19,8 +20,8 @@ SWITCHES: tuple[Switch, ...] = ("mean", "sum", "ntxent", "supcon", "opposite-onl
 class Adversary:
     """One l_inf PGD adversary of the training. The weights say what it raises, on which view.
 
-    ``contrast``: the contrastive loss against the clean rows of view 1; ``opposite``: the similarity to the
-    opposite; ``classes``: the classification loss.
+    ``contrast``: the contrastive loss against the clean rows of the other view; ``opposite``: the similarity
+    to the opposite; ``classes``: the classification loss.
     """
 
     view: Literal[1, 2]
@@ -32,14 +33,17 @@ class Adversary:
 @dataclass(frozen=True, slots=True)
 class Score:
     """The served score: ``memory`` embeddings of normals in the graph, what being unlike them weighs
-    against the head's logit, how sharp the smooth maximum over them is. ``norm_power`` 1 multiplies the
-    similarity with the embedding's norm, as the paper does.
+    against the head's logit, how sharp the smooth maximum over them is. As the paper does, ``norm_power`` 1
+    multiplies the similarity with the embedding's norm, ``shifted`` looks at all K copies of the picture and
+    ``scaled`` divides the head's confidence by its mean over the normals.
     """
 
     memory: int
     weight: float
     sharpness: float
     norm_power: float
+    shifted: bool = False
+    scaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One recipe. ``embedding`` is the size of a cell's embedding."""
+    """One recipe. ``embedding`` is the size of a cell's embedding, ``classes`` is K (see ``copies``)."""
 
     bank: BankRecipe
     shape: Shape
@@ -69,7 +73,15 @@ class Profile:
     temperature: float
     rows_per_pair: int  # cells that enter the contrastive loss, per pair of a normal and its pseudo-anomaly
     course: Course
+    classes: Classes = 2
 
+
+# The paper's three: away from the picture's other view, towards its opposite, across the head's boundary.
+ADVERSARIES: Mapping[str, Adversary] = {
+    "contrast": Adversary(view=1, contrast=1.0),
+    "opposite": Adversary(view=2, opposite=1.0),
+    "classes": Adversary(view=2, classes=1.0),
+}
 
 _CPU = Profile(
     bank=LOCAL_BANK,
@@ -104,14 +116,10 @@ _PAPER = Profile(
     bank=PAPER_BANK,
     shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False),
     embedding=128,
-    score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0),
+    score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0, shifted=True, scaled=True),
     weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
     light=Light(contrast=0.4, gain=0.4, colour=0.1, offset=0.0, noise=0.0, noisy=0.0, blurred=0.0),
-    adversaries=(
-        Adversary(view=1, contrast=1.0),
-        Adversary(view=2, opposite=1.0),
-        Adversary(view=2, classes=1.0),
-    ),
+    adversaries=tuple(ADVERSARIES.values()),
     clean_second_view=True,
     switch="mean",
     temperature=0.5,
@@ -128,6 +136,7 @@ _PAPER = Profile(
         warm_up=0.1,
         average=0.0,
         mixed=True,
+        device="cuda",
     ),
 )
 
@@ -142,8 +151,25 @@ def profile_named(name: str) -> Profile:
 
 
 def overridden(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
-    """Return ``with_overrides``; raises InvalidConfiguration for a loss that there is not, too."""
-    found = with_overrides(profile, overrides)
+    """Return ``with_overrides``; ``adversaries`` is a word like ``contrast+classes``.
+
+    Raises InvalidConfiguration for a loss, an adversary or a K that there is not, too.
+    """
+    numbers = {name: value for name, value in overrides.items() if name != "adversaries"}
+    found = with_overrides(profile, numbers)
+    if "adversaries" in overrides:
+        found = replace(found, adversaries=_adversaries(str(overrides["adversaries"])))
     if found.switch not in SWITCHES:
         raise InvalidConfiguration(f"switch is {found.switch!r}; there are {', '.join(SWITCHES)}")
+    if found.classes not in CLASSES:
+        raise InvalidConfiguration(f"classes is {found.classes!r}; there are 2 and 4")
     return found
+
+
+def _adversaries(text: str) -> tuple[Adversary, ...]:
+    names = text.split("+")
+    if not set(names) <= set(ADVERSARIES):
+        raise InvalidConfiguration(
+            f"adversaries is {text!r}; there are {', '.join(ADVERSARIES)}, and sums of them with +"
+        )
+    return tuple(ADVERSARIES[name] for name in names)

@@ -1,41 +1,129 @@
 """What is served: the network, the memory and the score, in one graph."""
 
-from torch import Tensor
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
 from typing_extensions import override
 
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import Shape
+from trainer.detectors.cobra.copies import Classes, copies, signs
 from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Score
 from trainer.detectors.protocol import Served
 
+MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
+_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))
+_LEAST_CONFIDENCE = 0.1  # a head that knows nothing of the normals is not divided by nothing
+
 
 class CobraServed(Served):
     """A cell is anomalous as far as the head says so and as far as it is unlike every normal in the memory.
 
-    The score is the smooth maximum over the cells that the profile judges (all of them, or the mean one),
-    which is the paper's score with its sign turned: nearest normal similarity plus the head's confidence.
+    The score is the smooth maximum over the cells that the profile judges (all of them, or the mean one).
+    With ``shifted`` it is the mean over K copies of the picture: a distorted copy is anomalous as far as the
+    head does *not* take it for distorted, and as far as it is unlike the same copies of normals. That is the
+    paper's score with its sign turned:
+
+        S(x) = (1/K) sum_k [ max_m cos(z_k(x), z_k(x_m)) |z_k(x)| / mean_m |z_k(x_m)|
+                             + h_k(x)[k] / mean_m h_k(x_m)[k] ]
+
+    with k = 0 alone when not shifted, without the norms unless ``norm_power`` is 1, and without the division
+    of h unless ``scaled``. The map is that of the picture as it is.
     """
 
-    def __init__(self, shape: Shape, embedding: int, score: Score, channels: int) -> None:
+    confidence: Tensor
+
+    def __init__(
+        self, shape: Shape, embedding: int, score: Score, channels: int, classes: Classes = 2
+    ) -> None:
         super().__init__()
-        self.network = folded(Network(shape, channels, embedding))
+        self.network = folded(Network(shape, channels, embedding, classes))
         self.memory = Memory(score, embedding)
-        self._memory_weight = score.weight
+        count = classes if score.shifted else 1
+        self.of_copies = nn.ModuleList(Memory(score, embedding) for _ in range(count - 1))
+        self._score, self._classes = score, classes
+        if score.scaled:
+            self.register_buffer("confidence", torch.ones(count))
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.features(x)
         cells = self.cells(features)
         judged = cells if self.network.cells else self.cells(self.network.judged(features))
-        return self.network.pool(judged), cells
+        score = self.network.pool(judged)
+        if self._classes == 4:
+            score = score + self.network.turn(features) / self._scale(0)
+        if self._score.shifted:
+            seen = enumerate(copies(x, self._classes))
+            score = torch.stack([score, *(self._of_copy(k, shifted) for k, shifted in seen if k)]).mean(0)
+        return score, cells
 
     def cells(self, features: Tensor) -> Tensor:
         """Return (B, h, w): how anomalous each cell of the features (B, F, h, w) is."""
-        logits = self.network.classify(features)
-        if not self._memory_weight:
-            return logits
-        similarity: Tensor = self.memory(self.network.embed(features))
-        unlike = self._memory_weight * (1 - similarity)
-        return logits + unlike
+        logits = self.network.classify(features) / self._scale(0)
+        return logits + self._unlike(self.memory, features) if self._score.weight else logits
+
+    def resized(self, size: int) -> "CobraServed":
+        """Return the same network with empty memories of ``size`` entries, which ``remember`` fills."""
+        found = copy.deepcopy(self)
+        score = replace(self._score, memory=size)
+        dimension = self.memory.entries.shape[1]
+        found.memory = Memory(score, dimension)
+        found.of_copies = nn.ModuleList(Memory(score, dimension) for _ in self.of_copies)
+        return found
+
+    def remember(self, normals: Tensor, seed: int) -> None:
+        """Fill memories and the head's confidence from normals (N, C, S, S), as they are and flipped."""
+        with torch.no_grad():
+            for k, memory in enumerate([self.memory, *self.of_copies]):
+                found: list[Tensor] = []
+                confidence: list[Tensor] = []
+                for features in self._features_of(normals, k):
+                    judged = self.network.judged(features)
+                    found.append(self.network.embed(judged).permute(0, 2, 3, 1).flatten(0, 2))
+                    confidence.append(self._confidence(k, features))
+                assert isinstance(memory, Memory)
+                memory.remember(_some(torch.cat(found), seed))
+                if self._score.scaled:
+                    self.confidence[k] = torch.cat(confidence).mean().clamp(min=_LEAST_CONFIDENCE)
+
+    def _features_of(self, normals: Tensor, k: int) -> Iterator[Tensor]:
+        device = next(self.network.parameters()).device
+        for part in torch.split(normals, 64):
+            for axes in _FLIPS:
+                seen = part.to(device).flip(axes) if axes else part.to(device)
+                yield self.network.features(copies(seen, self._classes)[k])
+
+    def _of_copy(self, k: int, shifted: Tensor) -> Tensor:
+        """Return (B,): how unlike the k-th copies of normals the k-th copy of a picture is."""
+        features = self.network.features(shifted)
+        score = -self._confidence(k, features) / self._scale(k)
+        memory = self.of_copies[k - 1]
+        assert isinstance(memory, Memory)
+        unlike = self._unlike(memory, self.network.judged(features)).flatten(1)
+        return score + torch.logsumexp(unlike, dim=1)
+
+    def _confidence(self, k: int, features: Tensor) -> Tensor:
+        """Return (B,): the head's logit of the k-th class, h_k[k]."""
+        distorted, turned = signs(k)
+        logits = self.network.pool(self.network.classify(self.network.judged(features)))
+        found = distorted * logits
+        return found if self._classes == 2 else found + turned * self.network.turn(features)
+
+    def _unlike(self, memory: Memory, features: Tensor) -> Tensor:
+        similarity: Tensor = memory(self.network.embed(features))
+        return self._score.weight * (1 - similarity)
+
+    def _scale(self, k: int) -> Tensor | float:
+        return self.confidence[k] if self._score.scaled else 1.0
+
+
+def _some(rows: Tensor, seed: int) -> Tensor:
+    random = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(len(rows), generator=random)[:MEMORY_ROWS]
+    return rows[chosen.sort().values.to(rows.device)]

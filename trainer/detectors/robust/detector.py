@@ -13,7 +13,7 @@ from steadyline.errors import PackageRejected
 from trainer.adversarial.course import with_overrides
 from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.network import CellNetwork, Shape
-from trainer.adversarial.precision import is_native
+from trainer.adversarial.precision import here
 from trainer.adversarial.training import Plan, Training
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
@@ -38,7 +38,7 @@ class Robust(Detector):
     def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
         check_input(given, "robust")
         profile = with_overrides(profile_named(given.profile), given.overrides)
-        course = replace(profile.course, mixed=profile.course.mixed and is_native())
+        course = here(profile.course)
         profile = replace(profile, course=course)
         steps = course.steps if given.steps is None else given.steps
         recipe = training_recipe(given, "robust", profile, steps)

@@ -7,8 +7,10 @@ import torch
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from tests.support.fitting import STEPS, small_training
 from tests.support.parts import defective_parts, good_parts
+from trainer.adversarial.fold import folded
 from trainer.auroc import auroc
-from trainer.detectors.cobra.profile import SWITCHES
+from trainer.detectors.cobra.network import Network
+from trainer.detectors.cobra.profile import ADVERSARIES, PROFILES, SWITCHES
 from trainer.export import export
 from trainer.fit import FitSettings, Trained, fit, rebuild
 
@@ -74,6 +76,28 @@ def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None
     score, heat = made.module(torch.from_numpy(good_parts(2, 64, channels=3)))
     assert torch.isfinite(score).all()
     assert torch.isfinite(heat).all()
+
+
+def test_the_papers_own_recipe_trains_at_its_real_width() -> None:
+    """Nothing is smaller than in the paper but the pictures, the batch and the numbers of steps."""
+    paper = PROFILES["paper"]
+    assert (paper.shape.width, paper.shape.blocks, paper.embedding) == (64, (2, 2, 2, 2), 128)
+    assert (paper.course.optimizer, paper.course.attack_steps, paper.classes) == ("lars", 10, 2)
+    assert paper.adversaries == tuple(ADVERSARIES.values())
+    assert paper.score.shifted
+    small: dict[str, float | int | str | bool] = {
+        "course.batch": 4,
+        "course.attack_steps": 2,
+        "score.memory": 16,
+    }
+    made = fit(good_parts(9), FitSettings(profile="paper", steps=2, overrides=small), quiet)[0]
+    weights = made.module.state_dict()
+    assert sum(value.numel() for value in weights.values()) > 11_000_000
+    assert bool(torch.isfinite(made.module(torch.from_numpy(good_parts(3)))[0]).all())
+    torch.manual_seed(0)
+    start = folded(Network(paper.shape, 1, paper.embedding)).state_dict()
+    moved = {name.split(".")[0] for name in start if not torch.equal(start[name], weights[f"network.{name}"])}
+    assert moved >= {"stem", "stages", "head", "projector"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""``python -m tests.support.ranks OUT``: steps of small trainings, alone or as one of torchrun's processes.
+
+Process 0 writes the losses of each training, and a sum over its weights, to OUT as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from tests.support.parts import good_parts
+from trainer.adversarial import ranks
+from trainer.adversarial.course import with_overrides
+from trainer.adversarial.network import CellNetwork
+from trainer.adversarial.training import Plan, Training
+from trainer.detectors.cobra.network import Network
+from trainer.detectors.cobra.objective import CobraObjective
+from trainer.detectors.cobra.profile import overridden
+from trainer.detectors.cobra.profile import profile_named as cobra_profile
+from trainer.detectors.protocol import FitInput
+from trainer.detectors.robust.objective import RobustObjective
+from trainer.detectors.robust.profile import profile_named as robust_profile
+from trainer.fit import FitSettings, make_pseudo_anomalies
+from trainer.pseudo.entry import in_memory
+
+STEPS = 5
+SMALL: dict[str, float | int | str | bool] = {
+    "shape.width": 4,
+    "course.batch": 8,
+    "course.attack_steps": 2,
+    "course.mixed": False,
+}
+COBRAS: dict[str, dict[str, float | int | str | bool]] = {
+    "mean": {},
+    "sum": {"switch": "sum", "adversaries": "contrast+opposite+classes"},
+    "supcon, K = 4": {"switch": "supcon", "classes": 4, "weights.contrast": 1.0},
+}
+
+
+def trainings() -> dict[str, Training]:
+    """Return the trainings, each at its first step."""
+    normals = good_parts(24)
+    bank = in_memory(make_pseudo_anomalies(normals, FitSettings()))
+    given = FitInput(normals, bank, "cpu", seed=3)
+    x = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255
+    found: dict[str, Training] = {}
+    for name, changes in COBRAS.items():
+        profile = overridden(cobra_profile("cpu"), {**SMALL, "score.memory": 8, **changes})
+        torch.manual_seed(3)
+        network = Network(profile.shape, 1, profile.embedding, profile.classes)
+        plan = Plan(profile.course, profile.light, STEPS, 3, profile.rows_per_pair)
+        found[name] = Training(given, plan, network, CobraObjective(profile, x, 3))
+    robust = with_overrides(robust_profile("cpu"), SMALL)
+    torch.manual_seed(3)
+    plan = Plan(robust.course, robust.light, STEPS, 3)
+    found["robust"] = Training(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
+    return found
+
+
+def curves() -> dict[str, dict[str, list[float]]]:
+    """Return, by training, the losses of its steps and the sizes of its weights after them."""
+    found = {}
+    for name, training in trainings().items():
+        losses = [training.step() for _ in range(STEPS)]
+        sizes = [float(value.float().norm()) for value in training.state.network.state_dict().values()]
+        found[name] = {"losses": losses, "sizes": sizes}
+    return found
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    with ranks.joined():
+        result = {"processes": ranks.world(), "curves": curves()}
+        if ranks.rank() == 0:
+            Path(sys.argv[1]).write_text(json.dumps(result))

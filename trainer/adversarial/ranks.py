@@ -1,0 +1,164 @@
+"""The processes that share one training, as torchrun starts them, and what they add up.
+
+Every process draws the whole batch and keeps its own pairs of it; whatever a loss sums over the batch is
+summed over all processes. So the losses and the weights are those of one process, but for the order of sums.
+torch knows the processes (``torch.distributed``), and it alone reads the environment that torchrun sets.
+Each function is the identity for a process that is alone.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from typing_extensions import override
+
+from steadyline.errors import InvalidConfiguration
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Be one of the processes that torchrun started while inside; alone when it started none.
+
+    Tensors of CPUs go through gloo, those of GPUs through NCCL; each process takes the GPU of its number.
+    """
+    if not distributed.is_torchelastic_launched():
+        yield
+        return
+    backend = "gloo"
+    if torch.cuda.is_available():
+        torch.cuda.set_device(distributed.get_node_local_rank())
+        backend = "cpu:gloo,cuda:nccl"
+    distributed.init_process_group(backend)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """Return the number of this process, from 0. Process 0 alone writes checkpoints and packages."""
+    return int(distributed.get_rank()) if distributed.is_initialized() else 0
+
+
+def world() -> int:
+    """Return how many processes share the training."""
+    return int(distributed.get_world_size()) if distributed.is_initialized() else 1
+
+
+def own(rows: Tensor, kinds: int = 2) -> Tensor:
+    """Return this process's share of rows (kinds·n, …): n / world of each kind, so that pairs stay pairs."""
+    if world() == 1:
+        return rows
+    each = len(rows) // (kinds * world())
+    return rows.reshape(kinds, world(), each, *rows.shape[1:])[:, rank()].flatten(0, 1)
+
+
+def gathered(views: Tensor) -> Tensor:
+    """Return (V, 2m, D) of every process as (V, 2n, D), normals first; gradients find their way back."""
+    if world() == 1:
+        return views
+    slots = [views if place == rank() else torch.zeros_like(views) for place in range(world())]
+    count, rows, size = views.shape
+    every = summed(torch.stack(slots)).reshape(world(), count, 2, rows // 2, size)
+    return every.permute(1, 2, 0, 3, 4).flatten(1, 3)
+
+
+def summed(value: Tensor) -> Tensor:
+    """Return the sum of ``value`` over all processes, differentiable."""
+    if world() == 1:
+        return value
+    found: Tensor = _Sum.apply(value)
+    return found
+
+
+def mean(value: Tensor) -> Tensor:
+    """Return the mean of ``value`` over all processes, differentiable."""
+    return value if world() == 1 else summed(value) / world()
+
+
+def average_gradients(network: nn.Module) -> None:
+    """Replace every gradient by its mean over the processes, in one message."""
+    if world() == 1:
+        return
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= world()
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def check_agreement(step: int, pairs: int) -> None:
+    """Raise InvalidConfiguration when the processes stand at different steps, or a batch of so many pairs
+    cannot be shared evenly."""
+    if world() == 1:
+        return
+    if pairs % world():
+        raise InvalidConfiguration(
+            f"a batch of {pairs} pairs cannot be shared by {world()} processes: start a divisor of {pairs}"
+        )
+    total = int(summed(torch.tensor(step)))
+    if total != step * world():
+        raise InvalidConfiguration(
+            f"process {rank()} would go on from step {step} and others from another: every process must see "
+            "the same checkpoints, so --out has to be a folder that all of them share"
+        )
+
+
+class _Sum(torch.autograd.Function):
+    """The gradient of a sum over processes is the sum of their gradients."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.detach().contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+class RankNorm(nn.BatchNorm2d):
+    """Batch normalisation over the rows of all processes. SyncBatchNorm does the same on GPUs only."""
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or world() == 1:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        rows = input.float()
+        variance, middle = torch.var_mean(rows, (0, 2, 3), correction=0)
+        middles, squares, variances = mean(torch.stack([middle, middle * middle, variance]))
+        spread = variances + (squares - middles * middles).clamp(min=0)
+        with torch.no_grad():
+            count = world() * rows.numel() / rows.shape[1]
+            assert self.momentum is not None
+            self.running_mean.lerp_(middles, self.momentum)
+            self.running_var.lerp_(spread * count / (count - 1), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(spread + self.eps)
+        shift = self.bias - middles * scale
+        found: Tensor = rows * scale[:, None, None] + shift[:, None, None]
+        return found.to(input.dtype)
+
+
+def share_norms(network: nn.Module) -> None:
+    """Let every batch normalisation of ``network`` take its statistics over all processes."""
+    if world() == 1:
+        return
+    for module in list(network.modules()):
+        for name, child in list(module.named_children()):
+            if type(child) is nn.BatchNorm2d:
+                shared = RankNorm(child.num_features, child.eps, child.momentum)
+                shared.load_state_dict(child.state_dict())
+                setattr(module, name, shared)
