@@ -13,6 +13,7 @@ from trainer.pseudo.entry import in_memory
 
 STEPS = 50
 SETTINGS = FitSettings(
+    "cobra",
     profile="cpu",
     seed=3,
     steps=STEPS,

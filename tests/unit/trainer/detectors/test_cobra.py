@@ -71,7 +71,7 @@ def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None
         "score.memory": 8,
         "switch": switch,
     }
-    settings = FitSettings(profile=profile, steps=2, overrides=small)
+    settings = FitSettings("cobra", profile=profile, steps=2, overrides=small)
     made = fit(good_parts(10, 64, channels=3), settings, quiet)[0]
     score, heat = made.module(torch.from_numpy(good_parts(2, 64, channels=3)))
     assert torch.isfinite(score).all()
@@ -90,7 +90,7 @@ def test_the_papers_own_recipe_trains_at_its_real_width() -> None:
         "course.attack_steps": 2,
         "score.memory": 16,
     }
-    made = fit(good_parts(9), FitSettings(profile="paper", steps=2, overrides=small), quiet)[0]
+    made = fit(good_parts(9), FitSettings("cobra", profile="paper", steps=2, overrides=small), quiet)[0]
     weights = made.module.state_dict()
     assert sum(value.numel() for value in weights.values()) > 11_000_000
     assert bool(torch.isfinite(made.module(torch.from_numpy(good_parts(3)))[0]).all())
@@ -103,10 +103,10 @@ def test_the_papers_own_recipe_trains_at_its_real_width() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (FitSettings(profile="laptop"), "no profile 'laptop'"),
+        (FitSettings("cobra", profile="laptop"), "no profile 'laptop'"),
         (FitSettings(detector="viper"), "no detector 'viper'"),
-        (FitSettings(overrides={"switch": "max"}), "switch is 'max'"),
-        (FitSettings(overrides={"weights.colour": 1}), r"no number 'weights\.colour'"),
+        (FitSettings("cobra", overrides={"switch": "max"}), "switch is 'max'"),
+        (FitSettings("cobra", overrides={"weights.colour": 1}), r"no number 'weights\.colour'"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: FitSettings, message: str) -> None:
@@ -116,9 +116,9 @@ def test_settings_that_mean_nothing_are_refused(settings: FitSettings, message: 
 
 def test_pictures_that_cannot_be_halved_are_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="multiple of 32"):
-        fit(good_parts(10, 40), FitSettings(), quiet)
+        fit(good_parts(10, 40), FitSettings("cobra"), quiet)
 
 
 def test_too_few_normals_are_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="too few"):
-        fit(good_parts(4), FitSettings(), quiet)
+        fit(good_parts(4), FitSettings("cobra"), quiet)

@@ -27,7 +27,7 @@ def quiet(step: int, total: int, message: str) -> None:
 
 def tiny(size: int = 32, **changes: float | int | str | bool) -> Trained:
     named = {name.replace("__", "."): value for name, value in changes.items()}
-    settings = FitSettings(steps=2, overrides={**TINY, **named})
+    settings = FitSettings("cobra", steps=2, overrides={**TINY, **named})
     return fit(good_parts(10, size), settings, quiet)[0]
 
 
