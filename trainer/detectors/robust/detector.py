@@ -49,7 +49,7 @@ class Robust(Detector):
         training = Training(given, plan, network, RobustObjective(profile))
         trained = training.run(checkpoints, progress)
         assert isinstance(trained, RobustServed)
-        served = RobustServed(trained.network, profile.flips)
+        served = RobustServed(trained.network, profile.flips, profile.sharpness)
         return Fitted(served.eval(), recipe, training.figures())
 
     @override
@@ -58,7 +58,8 @@ class Robust(Detector):
             numbers: Any = recipe["numbers"]
             shape = Shape(**{**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])})
             channels: Any = recipe["channels"]
-            served = RobustServed(CellNetwork(shape, int(channels)), int(numbers["flips"]))
+            network = CellNetwork(shape, int(channels))
+            served = RobustServed(network, int(numbers["flips"]), float(numbers["sharpness"]))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a robust model do not fit: {error}") from error

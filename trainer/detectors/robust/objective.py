@@ -36,7 +36,7 @@ class RobustObjective(Objective):
     def served(self, network: nn.Module) -> RobustServed:
         """Unflipped: the guard compares states of one training, and flips cost it four times as much."""
         assert isinstance(network, CellNetwork)
-        return RobustServed(network, flips=1).eval().to(memory_format=torch.channels_last)
+        return RobustServed(network, 1, self._profile.sharpness).eval().to(memory_format=torch.channels_last)
 
 
 def judged(network: CellNetwork, x: Tensor) -> Judged:

@@ -23,7 +23,11 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One recipe. The served score is the mean over so many ``flips`` of the picture: 1, 2 or 4."""
+    """One recipe.
+
+    The served map is the mean over so many ``flips`` of the picture (1, 2 or 4), and the score its maximum,
+    smooth as ``sharpness`` says.
+    """
 
     bank: BankRecipe
     shape: Shape
@@ -31,6 +35,7 @@ class Profile:
     light: Light
     course: Course
     flips: Literal[1, 2, 4]
+    sharpness: float
 
 
 _LIGHT = Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2)
@@ -54,6 +59,7 @@ _CPU = Profile(
         mixed=True,
     ),
     flips=4,
+    sharpness=4.0,
 )
 
 _PAPER = Profile(
@@ -75,6 +81,7 @@ _PAPER = Profile(
         mixed=True,
     ),
     flips=4,
+    sharpness=4.0,
 )
 
 PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
