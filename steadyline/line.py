@@ -92,6 +92,12 @@ class GateSection(_Section):
 
     clean_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of clean AUROC accepted.")
     robust_drop: float = Field(0.02, ge=0, le=1, description="Largest loss of attacked AUROC accepted.")
+    floor_drop: float = Field(
+        0.35,
+        ge=0,
+        le=1,
+        description="How far the attacked AUROC may be under what the certified detector proves.",
+    )
     epsilon: Epsilon = Field(2 / 255, description="Size of the attack, l_inf.")
     steps: int = Field(20, ge=1, description="PGD steps of the gate's attack.")
 

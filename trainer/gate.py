@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from steadyline.line import GateSection
 
 CLEAN, ATTACKED, CORRUPTED = "clean_auroc", "attacked_auroc", "corrupted_auroc"
+FLOOR = "certified_floor_auroc"
 
 # Floors that hold without a live model to compare with. A model that ranks pseudo-anomalies hardly better
 # than a coin has learned nothing; an attack that raises the AUROC means that the attack, and so every
@@ -33,10 +34,23 @@ class Ruling:
     figures: dict[str, float]
 
 
-def rule(candidate: Measured, live: Measured | None, limits: GateSection) -> Ruling:
-    """Return whether ``candidate`` may go live in place of ``live`` (None: there is none yet)."""
+def rule(
+    candidate: Measured, live: Measured | None, limits: GateSection, floor: float | None = None
+) -> Ruling:
+    """Return whether ``candidate`` may go live in place of ``live`` (None: there is none yet).
+
+    ``floor`` is what the certified distance, fitted on the same normals, proves on the same frames under the
+    same epsilon (None: not known). A model that an attack brings under it is worth less than one that learned
+    nothing.
+    """
     figures = _figures(candidate, live)
-    refusal = _unsound(candidate) or (_worse(candidate, live, limits) if live is not None else None)
+    if floor is not None and math.isfinite(floor):
+        figures[FLOOR] = round(floor, 4)
+    refusal = (
+        _unsound(candidate)
+        or (_under(candidate, floor, limits) if floor is not None else None)
+        or (_worse(candidate, live, limits) if live is not None else None)
+    )
     if refusal is not None:
         return Ruling(False, refusal, figures)
     if live is None:
@@ -61,6 +75,15 @@ def _unsound(candidate: Measured) -> str | None:
             f"masked_gradients: attacked AUROC {candidate.attacked:.3f} is above clean {candidate.clean:.3f}"
         )
     return None
+
+
+def _under(candidate: Measured, floor: float, limits: GateSection) -> str | None:
+    if candidate.attacked >= floor - limits.floor_drop:
+        return None
+    return (
+        f"under_certified_floor: attacked AUROC {candidate.attacked:.3f} is under the certified {floor:.3f}, "
+        f"at most {limits.floor_drop:g} may be missing"
+    )
 
 
 def _worse(candidate: Measured, live: Measured, limits: GateSection) -> str | None:

@@ -18,8 +18,9 @@ from steadyline.telemetry.logs import get_logger
 from trainer.banks import Banks, Ingredients, KnownFrames, held_out_frames, load_snapshot
 from trainer.jobs import Figures, JobFailure, JobResult, Jobs, JobSpec
 from trainer.make import Materials, Workbench, make_package
-from trainer.measure import figures_of, measure, rebuilt
+from trainer.measure import certified_companion, figures_of, measure, measure_floor, rebuilt
 from trainer.pseudo_maker import pseudo_maker
+from trainer.snapshot import Snapshot
 
 log = get_logger(__name__)
 
@@ -72,6 +73,7 @@ def _carry_out(spec: JobSpec, at: Connections, bench: Workbench) -> JobResult:
         candidate=figures_of(card, spec.gate),
         live_version=None if spec.live is None else spec.live.version,
         live=live,
+        floor=_floor(spec, snapshot, known, bench),
         notes=notes,
     )
 
@@ -83,6 +85,13 @@ def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:
     except PackageRejected:
         return None
     return card if card.lineage.get("order") == spec.digest() else None
+
+
+def _floor(spec: JobSpec, snapshot: Snapshot, known: KnownFrames, bench: Workbench) -> float:
+    """Return what the certified distance proves: fitted on the candidate's normals, on its frames."""
+    normals = snapshot.pictures[~snapshot.held_out]
+    companion = certified_companion(normals, lambda done, of, message: bench.told("floor", done, of))
+    return measure_floor(companion, known, spec.gate)
 
 
 def _measure_live(spec: JobSpec, store: Store, known: KnownFrames, bench: Workbench) -> Figures | None:

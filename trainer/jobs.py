@@ -65,6 +65,7 @@ class JobResult(Part):
     candidate: Figures
     live_version: int | None
     live: Figures | None
+    floor: float | None = None  # certified AUROC of the certified detector on the same normals and frames
     notes: list[str]
 
 

@@ -17,7 +17,9 @@ from steadyline.package import WEIGHTS, Card
 from trainer.attack import Pgd, attack_in_batches
 from trainer.auroc import auroc
 from trainer.banks import KnownFrames
-from trainer.detectors.protocol import Pictures, Served
+from trainer.certificate import certified_auroc
+from trainer.detectors.protocol import FitInput, Pictures, Progress, PseudoBank, Served
+from trainer.detectors.registry import detector_named
 from trainer.fit import rebuild
 from trainer.jobs import Figures
 
@@ -45,6 +47,24 @@ def measure(module: Served, known: KnownFrames, gate: GateSection, told: Told) -
         attacked=auroc(_scores(module, hit), is_anomaly),
         corrupted=float(np.mean(corrupted)),
     )
+
+
+def certified_companion(normals: Pictures, progress: Progress) -> Served:
+    """Return the certified distance to normals (N, S, S, C): seconds of fitting, and nothing is learned."""
+    none = PseudoBank(
+        normals[:0], np.zeros((0, *normals.shape[1:3]), bool), np.zeros(0, np.int64), transform=()
+    )
+    return detector_named("certified").fit(FitInput(normals, none, "cpu", 0), progress, None).module
+
+
+def measure_floor(companion: Served, known: KnownFrames, gate: GateSection) -> float:
+    """Return the AUROC that no attack within the gate's epsilon can bring ``companion`` under, on the frames
+    of ``measure``.
+    """
+    pictures, is_anomaly = _chosen(known)
+    floor = certified_auroc(companion, _floats(pictures), is_anomaly, gate.epsilon)
+    assert floor is not None, "the companion proves its bounds"
+    return floor
 
 
 def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:

@@ -53,7 +53,7 @@ class Rollout:
         if known is None:
             self._state.announce(history.add(self._state.event, model, self._clock.now()))
         live = None if result.live is None else _measured(result.live)
-        ruling = rule(_measured(result.candidate), live, self._limits)
+        ruling = rule(_measured(result.candidate), live, self._limits, result.floor)
         word = "passed" if ruling.accepted else ruling.reason.split(":")[0]
         metrics.DECISIONS.add(product=product, word=word)
         log.info("gate_ruled", product=product, version=model.version, reason=ruling.reason, **ruling.figures)

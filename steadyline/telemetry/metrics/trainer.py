@@ -29,6 +29,7 @@ DECISIONS = counter(
             "robust_worse",
             "corrupted_worse",
             "clean_floor",
+            "under_certified_floor",
             "masked_gradients",
             "not_finite",
         ),

@@ -6,7 +6,7 @@ from steadyline.line import GateSection
 from trainer.gate import Measured, rule
 
 LIVE = Measured(clean=0.90, attacked=0.70, corrupted=0.85)
-LIMITS = GateSection(clean_drop=0.01, robust_drop=0.02)
+LIMITS = GateSection(clean_drop=0.01, robust_drop=0.02, floor_drop=0.05)
 
 
 def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() -> None:
@@ -38,6 +38,24 @@ def test_the_first_model_passes_on_the_floors_alone() -> None:
     assert rule(Measured(0.7, 0.2, 0.6), None, LIMITS).accepted
     assert not rule(Measured(0.59, 0.2, 0.6), None, LIMITS).accepted
     assert not rule(Measured(0.7, 0.9, 0.6), None, LIMITS).accepted
+
+
+def test_a_candidate_that_an_attack_brings_under_what_is_proven_without_learning_is_refused() -> None:
+    ruling = rule(Measured(0.9, 0.60, 0.85), None, LIMITS, floor=0.66)
+    assert not ruling.accepted
+    assert ruling.reason.startswith(
+        "under_certified_floor: attacked AUROC 0.600 is under the certified 0.660"
+    )
+    assert ruling.figures["certified_floor_auroc"] == 0.66
+    within = rule(Measured(0.9, 0.62, 0.85), None, LIMITS, floor=0.66)
+    assert within.accepted
+    assert within.figures["certified_floor_auroc"] == 0.66
+
+
+def test_a_live_model_under_the_floor_does_not_excuse_a_candidate_under_it() -> None:
+    weak = Measured(0.9, 0.5, 0.85)
+    assert rule(weak, weak, LIMITS, floor=0.6).reason.startswith("under_certified_floor")
+    assert rule(weak, weak, LIMITS).accepted
 
 
 def test_a_figure_that_is_not_finite_stays_out_of_the_event() -> None:

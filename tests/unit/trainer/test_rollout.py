@@ -123,6 +123,15 @@ def test_the_next_one_is_served_beside_it_and_the_old_one_stays_loaded(works: Wo
     assert works.repository.versions("cell") == [2, 3]
 
 
+def test_a_candidate_under_the_certified_floor_is_rejected_with_the_floor_in_the_event(works: Works) -> None:
+    weak = works.trained(1, b"0.5", Figures(clean=0.9, attacked=0.3, corrupted=0.85))
+    works.rollout.decide(weak.model_copy(update={"floor": 0.9}))
+    change = works.state.event.changes[-1]
+    assert change.after == "rejected"
+    assert change.reason.startswith("under_certified_floor: attacked AUROC 0.300")
+    assert change.figures["certified_floor_auroc"] == 0.9
+
+
 def test_a_weaker_candidate_is_rejected_and_never_reaches_the_server(works: Works) -> None:
     works.rollout.decide(works.trained(1, b"0.5"))
     loads = works.triton.loads
