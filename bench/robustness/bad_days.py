@@ -1,0 +1,47 @@
+"""Natural corruptions of the camera's own pictures, and what a plant feels of them: alarms and misses."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steadyline.prepare import prepare
+from trainer.corruption import CORRUPTIONS, SEVERITIES, Severity
+from trainer.dataset import Pictures, TestSet
+from trainer.detectors.protocol import Served
+from trainer.subject import Scores, Subject
+
+
+def corrupted(module: Served, test: TestSet, name: str, threshold: float) -> dict[str, Any]:
+    """Return, by severity, AUROC and the rates of false alarms and misses at ``threshold``.
+
+    Every test picture is corrupted at its native size, then prepared as a frame is.
+    """
+    found = {}
+    for severity in SEVERITIES:
+        subject = Subject.of(module, _prepared(test, name, severity), test.anomalous)
+        scores = subject.scores(subject.x)
+        found[str(severity)] = {
+            "auroc": round(subject.auroc(scores), 4),
+            **rates(scores, test.anomalous, threshold),
+        }
+    return found
+
+
+def rates(scores: Scores, anomalous: NDArray[np.bool_], threshold: float) -> dict[str, float]:
+    """Return the share of normals above the threshold and of anomalies not above it."""
+    alarms = scores > threshold
+    return {
+        "false_alarms": round(float(alarms[~anomalous].mean()), 4),
+        "misses": round(float((~alarms[anomalous]).mean()), 4),
+    }
+
+
+def _prepared(test: TestSet, name: str, severity: Severity) -> Pictures:
+    assert test.native is not None
+    size, depth = test.pictures.shape[1], test.pictures.shape[3]
+    rows = [
+        prepare(CORRUPTIONS[name](picture[None], severity)[0], size, "gray" if depth == 1 else "rgb")
+        for picture in test.native
+    ]
+    return np.stack(rows)

@@ -1,0 +1,204 @@
+"""Detectors to compare with: two on frozen features, and adversarial training without anything of ours.
+
+Nearest patch: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022. Gaussian of
+each place: Defard et al., "PaDiM", ICPR 2021 workshops. Both see the same frozen features (stages 3 and 5 of
+the backbone), averaged over 3 x 3 cells as the former has it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from trainer.adversarial.course import with_overrides
+from trainer.adversarial.fold import folded
+from trainer.adversarial.input import check_input, training_key, training_recipe
+from trainer.adversarial.network import CellNetwork
+from trainer.adversarial.training import Plan, Training
+from trainer.backbone.lite import CHANNELS, STRIDES, as_input
+from trainer.backbone.weights import pretrained
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.protocol import FitInput, Pictures, Progress, Served
+from trainer.detectors.robust.objective import RobustObjective
+from trainer.detectors.robust.profile import Profile, profile_named
+from trainer.fit import FitSettings, make_pseudo_anomalies
+from trainer.pseudo.entry import in_memory
+
+_STAGES = (2, 4)  # indices of stages 3 and 5
+FEATURES = sum(CHANNELS[stage] for stage in _STAGES)
+STRIDE = STRIDES[_STAGES[0]]
+BANK = 2000  # patches that are kept of all
+_SEEN = 40_000  # patches that the kept ones are chosen from
+_DIMENSIONS = 64  # of the Gaussians, drawn at random from the features
+_RIDGE = 0.01  # added to each covariance, as PaDiM does
+_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a baseline is fitted on: normals (N, S, S, C), the profile and its steps, and a seed."""
+
+    normals: Pictures
+    profile: str
+    steps: int | None
+    seed: int
+
+
+class Frozen(Served):
+    """Scores by the features of a frozen network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = pretrained()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return (B, F, h, w) of (B, C, S, S) in [0, 1]."""
+        levels = self.backbone.stages(as_input(x), _STAGES[-1] + 1)
+        near = [functional.avg_pool2d(levels[stage], 3, 1, 1) for stage in _STAGES]
+        coarse = functional.interpolate(near[1], size=near[0].shape[2:], mode="bilinear")
+        return torch.cat([near[0], coarse], dim=1)
+
+
+class NearestPatch(Frozen):
+    """The score is the largest distance of a patch to the nearest kept patch of normals, anywhere."""
+
+    bank: Tensor
+
+    def __init__(self, kept: int = BANK) -> None:
+        super().__init__()
+        self.register_buffer("bank", torch.zeros(kept, FEATURES))
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.features(x)
+        patches = found.flatten(2).transpose(1, 2)
+        squared = (patches**2).sum(2, keepdim=True) - 2 * patches @ self.bank.T + (self.bank**2).sum(1)
+        heat = squared.amin(2).clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
+        return heat.amax((1, 2)), heat
+
+
+class PlaceGaussian(Frozen):
+    """The score is the largest Mahalanobis distance of a patch to the normals' Gaussian at its place."""
+
+    mean: Tensor
+    whitening: Tensor
+    used: Tensor
+
+    def __init__(self, places: int = 1, dimensions: int = _DIMENSIONS) -> None:
+        super().__init__()
+        self.register_buffer("used", torch.zeros(dimensions, dtype=torch.long))
+        self.register_buffer("mean", torch.zeros(places, dimensions))
+        self.register_buffer("whitening", torch.zeros(places, dimensions, dimensions))
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.features(x)
+        away = found.flatten(2)[:, self.used].permute(2, 0, 1) - self.mean[:, None]
+        squared = (away @ self.whitening).pow(2).sum(2).T
+        heat = squared.clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
+        return heat.amax((1, 2)), heat
+
+
+class Classifier(Served):
+    """The logit of a whole picture being a pseudo-anomaly; the map is the same head on each cell."""
+
+    def __init__(self, network: CellNetwork) -> None:
+        super().__init__()
+        self.network = folded(network)
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.network.features(x)
+        return self.network.pool(self.network.classify(self.network.judged(features))), (
+            self.network.classify(features)
+        )
+
+
+class _WholePictures(RobustObjective):
+    @override
+    def served(self, network: nn.Module) -> Classifier:  # type: ignore[override]
+        assert isinstance(network, CellNetwork)
+        return Classifier(network).eval()
+
+
+def fit_nearest(given: Given, told: Progress, checkpoint: Path) -> Served:
+    """Return the module with a farthest-point selection of the normals' patches (Gonzalez, 1985)."""
+    module = NearestPatch().eval()
+    patches = _features(module, given.normals, told).flatten(2).transpose(1, 2).reshape(-1, FEATURES)
+    random = torch.Generator().manual_seed(given.seed)
+    seen = patches[torch.randperm(len(patches), generator=random)[:_SEEN]]
+    shadow = seen @ torch.randn(FEATURES, _DIMENSIONS, generator=random)  # distances survive (Johnson, 1984)
+    chosen, nearest = [0], torch.full((len(seen),), torch.inf)
+    while len(chosen) < min(BANK, len(seen)):
+        nearest = torch.minimum(nearest, (shadow - shadow[chosen[-1]]).pow(2).sum(1))
+        chosen.append(int(nearest.argmax()))
+    module.bank = seen[torch.tensor(chosen)].clone()
+    return module
+
+
+def fit_gaussian(given: Given, told: Progress, checkpoint: Path) -> Served:
+    """Return the module with mean and covariance of the normals at each place."""
+    module = PlaceGaussian().eval()
+    random = torch.Generator().manual_seed(given.seed)
+    used = torch.randperm(FEATURES, generator=random)[:_DIMENSIONS].sort()[0]
+    found = _features(module, given.normals, told).flatten(2)[:, used].permute(2, 0, 1)
+    mean = found.mean(1)
+    away = found - mean[:, None]
+    covariance = away.transpose(1, 2) @ away / max(1, away.shape[1] - 1) + _RIDGE * torch.eye(_DIMENSIONS)
+    # with the covariance L Lᵀ, the distance is |L⁻¹ a|: rows are multiplied by the transpose
+    inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
+    module.used, module.mean, module.whitening = used, mean, inverse.transpose(1, 2).contiguous()
+    return module
+
+
+def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
+    """Return a net that tells normals from pseudo-anomalies under PGD training, by a global head."""
+    profile = _classifier_profile(given.profile)
+    made = make_pseudo_anomalies(given.normals, FitSettings("robust", given.profile, given.seed))
+    input_ = FitInput(given.normals, in_memory(made), given.profile, given.seed, given.steps)
+    check_input(input_, "adversarial-classifier")
+    steps = profile.course.steps if given.steps is None else given.steps
+    key = training_key(input_, training_recipe(input_, "adversarial-classifier", profile, steps))
+    torch.manual_seed(given.seed)
+    network = CellNetwork(profile.shape, given.normals.shape[3])
+    plan = Plan(profile.course, profile.light, steps, given.seed)
+    return Training(input_, plan, network, _WholePictures(profile)).run(Checkpoints(checkpoint, key), told)
+
+
+Fit = Callable[[Given, Progress, Path], Served]
+FITS: Mapping[str, Fit] = {
+    "patch-nearest": fit_nearest,
+    "patch-gaussian": fit_gaussian,
+    "adversarial-classifier": fit_classifier,
+}
+
+
+def rebuilt(name: str, profile: str, channels: int, weights: Mapping[str, Tensor]) -> Served:
+    """Return a fitted baseline from its tensors; RuntimeError when they do not fit."""
+    module: Served
+    if name == "patch-nearest":
+        module = NearestPatch(len(weights["bank"]))
+    elif name == "patch-gaussian":
+        module = PlaceGaussian(*weights["mean"].shape)
+    else:
+        module = Classifier(CellNetwork(_classifier_profile(profile).shape, channels))
+    module.load_state_dict(dict(weights))
+    return module.eval()
+
+
+def _classifier_profile(name: str) -> Profile:
+    return with_overrides(profile_named(name), {"shape.cells": False, "weights.cells": 0.0})
+
+
+def _features(module: Frozen, normals: Pictures, told: Progress) -> Tensor:
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(normals), _BATCH):
+            part = torch.from_numpy(normals[start : start + _BATCH]).permute(0, 3, 1, 2).float() / 255
+            found.append(module.features(part))
+            told(min(start + _BATCH, len(normals)), len(normals), "features")
+    return torch.cat(found).clone()

@@ -1,0 +1,162 @@
+"""One cell of the matrix: everything that is measured of one model on one data set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.robustness.attacks import Attacked, attacked
+from bench.robustness.bad_days import corrupted, rates
+from bench.robustness.graph import graph_check
+from bench.robustness.kept import Kept
+from bench.robustness.located import located
+from bench.robustness.model import Model
+from bench.robustness.plan import Settings
+from trainer.attack import RandomSigns
+from trainer.corruption import CORRUPTIONS
+from trainer.dataset import TestSet
+from trainer.evaluate import CERTIFICATE_SLACK, certified, forward_ms, name_of
+from trainer.native import Native
+from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
+from trainer.subject import Scores, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """``figures`` is the JSON. For the plots: scores (N,), which were attacked, and by epsilon how."""
+
+    figures: dict[str, Any]
+    clean: Scores
+    anomalous: NDArray[np.bool_]
+    chosen: NDArray[np.intp]
+    attacked: dict[str, Attacked]
+
+
+def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: Model | None) -> Measured:
+    """Return everything of one model; ``test`` comes with its native pictures.
+
+    ``other`` is the same detector of another seed, whose attacks are tried on this one.
+    """
+    whole = Subject.of(model.module, test.pictures, test.anomalous)
+    clean = kept.scores("clean", lambda: whole.scores(whole.x))
+    index = _chosen(test.anomalous, settings.attacked)
+    subject = _subject(model, test, settings).part(index)
+    hit = {name_of(epsilon): attacked(subject, epsilon, settings, kept) for epsilon in settings.epsilons}
+    unattacked = kept.scores("unrounded", lambda: subject.scores(subject.x))
+    proven: dict[str, float] = kept.value("certified", lambda: certified(subject, settings.epsilons))
+    blind = kept.scores("noise", lambda: _noise(subject, settings))
+    checks = [
+        _not_above(subject.auroc(unattacked), hit),
+        _blind(subject.auroc(unattacked), subject.auroc(blind)),
+        _graph(model, subject, hit, kept),
+    ]
+    if proven:
+        checks.append(_certificate(proven, hit))
+    sanity = _sanity(subject, settings, kept, other)
+    checks += list(sanity.checks(None if other is None else other.module))
+    figures: dict[str, Any] = {
+        "clean": round(whole.auroc(clean), 4),
+        "noise": round(subject.auroc(blind), 4),
+        "attacked": {name: _row(found) for name, found in hit.items()},
+        "attacked_pictures": _count(subject.anomalous),
+        "pictures": _count(test.anomalous),
+        "certified": {name: round(value, 4) for name, value in proven.items()},
+        "rates": rates(clean, test.anomalous, model.threshold),
+        "corruptions": _corruptions(model, test, kept),
+        "curve": {name_of(epsilon): round(value, 4) for epsilon, value in sanity.by_size.items()},
+        "checked_pictures": settings.checked,
+        "sanity": [check.as_json() for check in checks],
+        "forward_ms": kept.value("forward", lambda: forward_ms(model.module, test)),
+        **model.facts,
+    }
+    if test.masks is not None:
+        figures["pixel"] = _located(subject, test, index, (settings, kept))
+    figures["evaluation_cpu_seconds"] = kept.cpu_seconds()
+    return Measured(figures, clean, test.anomalous, index, hit)
+
+
+def _subject(model: Model, test: TestSet, settings: Settings) -> Subject:
+    assert test.native is not None
+    if settings.at == "input":
+        found = Subject.of(model.module, test.pictures, test.anomalous)
+    else:
+        found = Subject.at_native(model.module, Native(test.native, model.size), test.anomalous)
+    return replace(found, mixed=settings.mixed)
+
+
+def _sanity(subject: Subject, settings: Settings, kept: Kept, other: Model | None) -> Sanity:
+    def remember(name: str, make: Callable[[], Scores]) -> Scores:
+        return kept.scores(f"{name} {other.digest[:8]}" if other and name == "transfer" else name, make)
+
+    part = subject.part(_chosen(subject.anomalous, settings.checked))
+    return Sanity(part, settings.seed, remember)
+
+
+def _chosen(anomalous: NDArray[np.bool_], of_each: int | None) -> NDArray[np.intp]:
+    return np.sort(chosen(anomalous, len(anomalous) if of_each is None else of_each))
+
+
+def _noise(subject: Subject, settings: Settings) -> Scores:
+    return subject.scores(subject.attacked(RandomSigns(settings.epsilons[0], settings.seed)))
+
+
+def _corruptions(model: Model, test: TestSet, kept: Kept) -> dict[str, Any]:
+    return {
+        name: kept.value(f"corruption {name}", partial(corrupted, model.module, test, name, model.threshold))
+        for name in CORRUPTIONS
+    }
+
+
+def _located(
+    subject: Subject, test: TestSet, index: NDArray[np.intp], how: tuple[Settings, Kept]
+) -> dict[str, Any]:
+    """Clean over every picture whose mask is known and that is attacked; attacked over some of each kind."""
+    assert test.masks is not None
+    settings, kept = how
+    known = np.flatnonzero(test.located[index])
+    rows = known[_chosen(subject.anomalous[known], settings.checked)]
+    return located(subject.part(rows), test.masks[index[rows]], settings.epsilons, (settings.seed, kept))
+
+
+def _row(found: Attacked) -> dict[str, Any]:
+    return {
+        "auroc": found.auroc,
+        "is_bound": found.is_bound,
+        "stages": found.stages,
+        "unsettled": found.unsettled,
+    }
+
+
+def _count(anomalous: NDArray[np.bool_]) -> dict[str, int]:
+    return {"good": int((~anomalous).sum()), "defective": int(anomalous.sum())}
+
+
+def _not_above(clean: float, hit: dict[str, Attacked]) -> Check:
+    figure = {"clean": clean, **{name: found.auroc for name, found in hit.items()}}
+    return Check("robust is not above clean", all(value <= clean + 5e-5 for value in figure.values()), figure)
+
+
+def _blind(clean: float, noise: float) -> Check:
+    holds = abs(noise - clean) <= BLIND_NOISE
+    return Check("random noise is about clean", holds, {"clean": clean, "noise": noise})
+
+
+def _graph(model: Model, subject: Subject, hit: dict[str, Attacked], kept: Kept) -> Check:
+    name, largest = list(hit.items())[-1]
+    row = kept.value(
+        f"graph {name}",
+        lambda: graph_check(model.module, model.graph, largest.pictures, subject.anomalous).as_json(),
+    )
+    return Check(row["check"], row["holds"], row["figure"])
+
+
+def _certificate(proven: dict[str, float], hit: dict[str, Attacked]) -> Check:
+    holds = all(hit[name].auroc >= floor - CERTIFICATE_SLACK for name, floor in proven.items())
+    figure = {
+        **{f"{name} proven": value for name, value in proven.items()},
+        **{f"{name} attacked": found.auroc for name, found in hit.items()},
+    }
+    return Check("no attack does more than the certificate allows", holds, figure)

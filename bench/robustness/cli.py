@@ -1,0 +1,129 @@
+"""The command line of the bench: what is run, where results lie, what is printed."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from steadyline.cli.app import run as run_application
+from steadyline.clock import SystemClock
+from steadyline.errors import InvalidConfiguration
+from steadyline.lifecycle import EXIT_FAILED
+from steadyline.settings import TelemetrySettings, read_settings
+from steadyline.telemetry.logs import configure_logs
+from trainer.config import TrainerSettings
+from trainer.progress import ProgressLines
+
+app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
+_MODELS = ("robust", "cobra", "certified", "patch-nearest", "patch-gaussian", "adversarial-classifier")
+_BFLOAT16 = "Gradients in bfloat16 (scores stay float32): on where the processor has it."
+
+
+@app.command()
+def bench(
+    data: Annotated[list[str], typer.Option("--data", help="NAME=FOLDER in MVTec layout; again for more.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of models and results; a killed run goes on.")],
+    detector: Annotated[list[str] | None, typer.Option("--detector", help="Detector or baseline.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help="Of training; 0.")] = None,
+    size: Annotated[list[str] | None, typer.Option("--size", help="DETECTOR=SIDE of its input.")] = None,
+    model: Annotated[list[str] | None, typer.Option("--model", help="NAME=PACKAGE that is there.")] = None,
+    splits: Annotated[Path | None, typer.Option("--splits", help="Of the splits; OUT/splits.")] = None,
+    profile: Annotated[str, typer.Option("--profile", help="Of training: cpu or paper.")] = "cpu",
+    fit_steps: Annotated[int | None, typer.Option("--fit-steps", min=1, help="The profile's own.")] = None,
+    channels: Annotated[Literal["gray", "rgb"], typer.Option("--channels", help="Of models.")] = "gray",
+    epsilon: Annotated[list[float] | None, typer.Option("--epsilon", help="Of 255; 2 and 4.")] = None,
+    steps: Annotated[int, typer.Option("--pgd-steps", min=1, help="Of the long attack.")] = 100,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, help="Of the long attack.")] = 2,
+    attack_at: Annotated[
+        Literal["native", "input"], typer.Option("--attack-at", help="Whose pixels.")
+    ] = "native",
+    attacked: Annotated[
+        int | None, typer.Option("--attacked-pictures", min=2, help="Of each kind, under long attacks; all.")
+    ] = None,
+    checked: Annotated[int, typer.Option("--checked", min=2, help="Of each kind, under the checks.")] = 48,
+    mixed: Annotated[bool | None, typer.Option("--bfloat16/--float32", help=_BFLOAT16)] = None,
+) -> None:
+    """Train, attack and tabulate; exit status 1 when a check of the figures fails."""
+    configure_logs("bench", read_settings(TelemetrySettings))
+    trainer = read_settings(TrainerSettings)
+    os.environ.setdefault("OMP_NUM_THREADS", str(trainer.fit_threads))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from bench.robustness.packages import Shop
+    from bench.robustness.plan import Fitting, Settings
+    from bench.robustness.run import Bench, Matrix, run
+    from trainer.adversarial.precision import is_native
+
+    wanted = tuple(detector) if detector else (() if model else _MODELS)
+    matrix = Matrix(_named(data, "--data"), wanted, tuple(seed or [0]), _named(model or [], "--model"))
+    sides = {name: int(str(side)) for name, side in _named(size or [], "--size").items()}
+    settings = Settings(
+        epsilons=tuple(sorted(value / 255 for value in epsilon or (2, 4))),
+        steps=steps,
+        restarts=restarts,
+        attacked=attacked,
+        checked=checked,
+        at=attack_at,
+        mixed=is_native() if mixed is None else mixed,
+    )
+    fitting = Fitting(profile=profile, steps=fit_steps, sizes=sides, channels=channels)
+    shop = Shop(out / "models", fitting, trainer.serving(), _lines())
+    rows = run(matrix, Bench(out, splits or out / "splits", shop, settings, _say))
+    _publish(rows, matrix.data, out)
+
+
+def _publish(rows: list[dict[str, object]], data: Mapping[str, Path], out: Path) -> None:
+    from bench.robustness.plots import draw_curves
+    from bench.robustness.run import broken
+    from bench.robustness.table import markdown, show
+
+    command = shlex.join(["python", "-m", "bench.robustness", *sys.argv[1:]])
+    (out / "results.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    (out / "table.md").write_text(markdown(rows, command), encoding="utf-8")
+    for name in data:
+        drawn = [row for row in rows if row["data"] == name and "error" not in row]
+        if drawn:
+            draw_curves(out / f"curves-{name}.png", drawn)
+    console = Console(soft_wrap=True, highlight=False)
+    show(rows, console)
+    console.print(f"tables: {out / 'table.md'}; figures: {out / 'results.json'}; plots: {out}")
+    problems = broken(rows)
+    for problem in problems:
+        console.print(f"[bold red]not to be believed[/]: {problem}")
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _named(pairs: list[str], option: str) -> dict[str, Path]:
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if not name or not value or "/" in name:
+            raise InvalidConfiguration(f"{option} {pair}: NAME=VALUE is wanted, the name without a slash")
+        found[name] = Path(value)
+    return found
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _lines() -> Callable[[str, int, int], None]:
+    lines = ProgressLines(SystemClock())
+
+    def told(phase: str, done: int, total: int) -> None:
+        line = lines.line(phase, done, total)
+        if line is not None:
+            _say(f"  {line}")
+
+    return told
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    return run_application(app, argv)

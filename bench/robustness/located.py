@@ -1,0 +1,79 @@
+"""Where a defect is, clean and attacked: the map is pushed down on the defect and up elsewhere."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from bench.robustness.kept import Kept
+from trainer.attack import BATCH, Pgd
+from trainer.auroc import auroc
+from trainer.dataset import Masks
+from trainer.evaluate import name_of
+from trainer.localisation import localisation
+from trainer.subject import Subject
+
+STEPS = 20
+
+
+def located(
+    subject: Subject, masks: Masks, epsilons: tuple[float, ...], how: tuple[int, Kept]
+) -> dict[str, Any]:
+    """Return pixel AUROC, AUPRO and average precision, clean and by epsilon; ``masks`` is (N, S, S).
+
+    ``how`` is the seed of the attack and where results are kept.
+    """
+    seed, kept = how
+    truth = torch.from_numpy(masks)
+
+    def attack(epsilon: float) -> dict[str, float]:
+        hit = subject.driven(
+            Pgd(epsilon, STEPS, seed=seed),
+            lambda x, places: map_gain(subject.module.score_float(x)[1], truth[places]),
+        )
+        return _figures(subject, hit, masks)
+
+    found: dict[str, Any] = {
+        "pictures": len(masks),
+        "clean": kept.value("map clean", lambda: _figures(subject, subject.x, masks)),
+    }
+    for epsilon in epsilons:
+        name = name_of(epsilon)
+        found[name] = kept.value(f"map PGD-{STEPS} {name}", partial(attack, epsilon))
+    return found
+
+
+def map_gain(maps: Tensor, masks: Tensor) -> Tensor:
+    """Return (B,): the mean of each map (B, h, w) off the defect minus its mean on it (masks (B, S, S))."""
+    heat = _enlarged(maps, masks.shape[1])
+    on = masks.float()
+    off = 1 - on
+    inside = (heat * on).sum((1, 2)) / on.sum((1, 2)).clamp(min=1)
+    outside = (heat * off).sum((1, 2)) / off.sum((1, 2)).clamp(min=1)
+    return outside - inside
+
+
+def maps_of(subject: Subject, x: Tensor) -> NDArray[np.float32]:
+    """Return maps (N, S, S) of pictures (N, C, S, S)."""
+    with torch.inference_mode():
+        parts = [_enlarged(subject.module.score_float(part)[1], x.shape[2]) for part in torch.split(x, BATCH)]
+    found: NDArray[np.float32] = torch.cat(parts).numpy()
+    return found
+
+
+def _figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
+    maps = maps_of(subject, x)
+    regions = localisation(maps, masks)
+    return {
+        "auroc": round(auroc(maps.ravel(), masks.ravel()), 4),
+        "aupro": round(regions.aupro, 4),
+        "ap": round(regions.ap, 4),
+    }
+
+
+def _enlarged(maps: Tensor, side: int) -> Tensor:
+    return functional.interpolate(maps[:, None], size=(side, side), mode="bilinear")[:, 0]

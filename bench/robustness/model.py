@@ -1,0 +1,58 @@
+"""Models of every kind under one roof: packages of detectors, and baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from steadyline.contracts.model_event import PRODUCT_WIDE
+from steadyline.package import MODEL
+from steadyline.picture import Channels
+from trainer.detectors.protocol import Served
+from trainer.folder import open_package
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is evaluated: the torch twin, the exported graph, the threshold calibrated on held-out normals."""
+
+    module: Served
+    graph: bytes
+    digest: str
+    size: int
+    channels: Channels
+    threshold: float
+    facts: Mapping[str, float]
+
+
+def from_package(folder: Path) -> Model:
+    """Return the model of a package; raises PackageRejected when its files do not match."""
+    card, module = open_package(folder)
+    graph = (folder / MODEL).read_bytes()
+    return Model(
+        module=prepared(module),
+        graph=graph,
+        digest=digest_of(module),
+        size=card.size,
+        channels="rgb" if card.channels == "rgb" else "gray",
+        threshold=card.calibrations[PRODUCT_WIDE].threshold,
+        facts={"training_seconds": card.figures["training_seconds"]},
+    )
+
+
+def prepared(module: Served) -> Served:
+    """Return the module as attacks want it: in eval mode, no gradient of its own, channels last."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module.eval().to(memory_format=torch.channels_last)
+
+
+def digest_of(module: Served) -> str:
+    """Return the SHA-256 of all tensors."""
+    import hashlib
+
+    total = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        total.update(name.encode() + value.contiguous().cpu().numpy().tobytes())
+    return total.hexdigest()

@@ -1,0 +1,117 @@
+"""Trains what is not there yet: packages of detectors, and baselines, each once in the folder of results."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench.robustness.baselines import FITS, Given, rebuilt
+from bench.robustness.model import Model, digest_of, from_package, prepared
+from bench.robustness.plan import Cell, Fitting
+from steadyline.clock import SystemClock
+from steadyline.line import PictureSection
+from steadyline.package import MODEL, SUMS, WEIGHTS
+from trainer.calibrate import calibration
+from trainer.detectors.protocol import Served
+from trainer.export import OnnxModel, export
+from trainer.folder import FolderOrder, fit_folder
+from trainer.make import Workbench, all_scores
+from trainer.normals import from_folder
+from trainer.serving_config import Serving
+from trainer.snapshot import Snapshot, make_snapshot
+
+Told = Callable[[str, int, int], None]
+_CARD = "baseline.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """Where models are kept, how they are trained, who hears of it."""
+
+    folder: Path
+    fitting: Fitting
+    serving: Serving
+    told: Told
+
+    def model(self, cell: Cell, data: Path) -> Model:
+        """Return a model, trained if it is not there; a killed training goes on."""
+        out = self.folder / cell.path
+        if cell.model in FITS:
+            if not (out / _CARD).exists():
+                self._fit_baseline(cell, data, out)
+            return _baseline(cell.model, out)
+        if not (out / SUMS).exists():
+            bench = Workbench(out, self.serving, self.told, SystemClock())
+            fit_folder(self._order(cell, data, out), bench)
+        return from_package(out)
+
+    def _order(self, cell: Cell, data: Path, out: Path) -> FolderOrder:
+        fitting = self.fitting
+        return FolderOrder(
+            data=data,
+            out=out,
+            product=cell.data,
+            detector=cell.model,
+            profile=fitting.profile,
+            steps=fitting.steps,
+            seed=cell.seed,
+            size=fitting.size(cell.model),
+            channels=fitting.channels,
+            false_alarm_rate=fitting.false_alarm_rate,
+        )
+
+    def _fit_baseline(self, cell: Cell, data: Path, out: Path) -> None:
+        fitting = self.fitting
+        section = PictureSection(size=fitting.size(cell.model), channels=fitting.channels)
+        snapshot = make_snapshot(from_folder(data, section))
+        out.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        given = Given(snapshot.pictures[~snapshot.held_out], fitting.profile, fitting.steps, cell.seed)
+        module = FITS[cell.model](given, lambda step, of, message: self.told("fit", step, of), out / ".work")
+        module = module.eval().to(memory_format=torch.contiguous_format)
+        seconds = time.monotonic() - began
+        self.told("export", 0, 1)
+        _write_baseline(out, module, snapshot, (fitting, seconds))
+
+
+def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fitting, float]) -> None:
+    fitting, seconds = how
+    held_out = snapshot.pictures[snapshot.held_out]
+    exported = export(module, held_out[:8])
+    (out / MODEL).write_bytes(exported.model)
+    save_file(
+        {name: value.contiguous() for name, value in module.state_dict().items()}, out / "weights.safetensors"
+    )
+    scores = all_scores(OnnxModel(exported.model), held_out)
+    card = {
+        "size": snapshot.pictures.shape[1],
+        "channels": fitting.channels,
+        "profile": fitting.profile,
+        "threshold": calibration(scores.tolist(), fitting.false_alarm_rate).threshold,
+        "training_seconds": round(seconds, 1),
+        "export_score_difference": exported.score_difference,
+    }
+    partial = out / f".{_CARD}.partial"
+    partial.write_text(json.dumps(card, indent=1), encoding="utf-8")
+    os.replace(partial, out / _CARD)
+
+
+def _baseline(name: str, out: Path) -> Model:
+    card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
+    channels = 1 if card["channels"] == "gray" else 3
+    module = rebuilt(name, card["profile"], channels, load_file(out / WEIGHTS))
+    return Model(
+        module=prepared(module),
+        graph=(out / MODEL).read_bytes(),
+        digest=digest_of(module),
+        size=card["size"],
+        channels=card["channels"],
+        threshold=card["threshold"],
+        facts={"training_seconds": card["training_seconds"]},
+    )

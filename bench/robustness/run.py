@@ -1,0 +1,131 @@
+"""The matrix: trains what is missing, measures every cell, goes on after a cell that cannot be measured."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.robustness.cell import Measured, measure
+from bench.robustness.kept import Kept, key_of
+from bench.robustness.model import Model, from_package
+from bench.robustness.packages import Shop
+from bench.robustness.plan import Cell, Settings
+from bench.robustness.plots import draw
+from bench.robustness.splits import fixed_split
+from steadyline.errors import SteadylineError
+from trainer.dataset import Preparation, TestSet, read_test, with_native
+
+Say = Callable[[str], None]
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Data sets and existing packages by name; detectors and baselines to train, each for every seed."""
+
+    data: Mapping[str, Path]
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    packages: Mapping[str, Path]
+
+    def cells(self) -> Iterator[Cell]:
+        """Yield every cell, those of one data set together."""
+        for data in self.data:
+            yield from (Cell(data, name, seed) for name in self.models for seed in self.seeds)
+            yield from (Cell(data, name, 0) for name in self.packages)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where results lie, where the splits are, how models come to be, how they are attacked."""
+
+    out: Path
+    splits: Path
+    shop: Shop
+    settings: Settings
+    say: Say
+
+
+def run(matrix: Matrix, bench: Bench) -> list[Row]:
+    """Return a row of figures for each cell, and write it; a cell without figures has an ``error``.
+
+    Raises InvalidConfiguration when a data set is not the one of its split.
+    """
+    digests = {
+        name: fixed_split(name, folder, bench.splits / f"{name}.json") for name, folder in matrix.data.items()
+    }
+    cells, rows = list(matrix.cells()), []
+    for data, folder in matrix.data.items():
+        own = [cell for cell in cells if cell.data == data]
+        models = {cell: _model(cell, folder, (matrix, bench)) for cell in own}
+        tests: dict[tuple[int, str], TestSet] = {}
+        for cell in own:
+            bench.say(f"cell {cells.index(cell) + 1}/{len(cells)}: {cell.path.as_posix()}")
+            model = models[cell]
+            if isinstance(model, str):
+                rows.append({"data": data, "model": cell.model, "seed": cell.seed, "error": model})
+                continue
+            if (model.size, model.channels) not in tests:
+                tests = {(model.size, model.channels): _test(folder, model)}
+            test = tests[model.size, model.channels]
+            rows.append(_row((cell, model), test, _other(cell, models), (bench, digests[data])))
+    return rows
+
+
+def _model(cell: Cell, folder: Path, about: tuple[Matrix, Bench]) -> Model | str:
+    """Return the model, or in words why there is none."""
+    matrix, bench = about
+    try:
+        if cell.model in matrix.packages:
+            return from_package(matrix.packages[cell.model])
+        bench.say(f"model {cell.path.as_posix()}")
+        return bench.shop.model(cell, folder)
+    except SteadylineError as error:
+        bench.say(f"no model {cell.path.as_posix()}: {error}")
+        return str(error)
+
+
+def _other(cell: Cell, models: Mapping[Cell, Model | str]) -> Model | None:
+    """Return the same detector trained with the next seed, if it is in the run."""
+    same = [other for other in models if other.model == cell.model and isinstance(models[other], Model)]
+    after = same[(same.index(cell) + 1) % len(same)]
+    found = models[after]
+    return found if after != cell and isinstance(found, Model) else None
+
+
+def _test(folder: Path, model: Model) -> TestSet:
+    how = Preparation(model.size, model.channels)
+    return with_native(read_test(folder, how), folder, how)
+
+
+def _row(which: tuple[Cell, Model], test: TestSet, other: Model | None, about: tuple[Bench, str]) -> Row:
+    (cell, model), (bench, split) = which, about
+    folder = bench.out / "cells" / cell.path
+    key = key_of(model.digest, model.threshold, split, bench.settings.as_json())
+
+    def heard(name: str, is_new: bool) -> None:
+        if is_new:
+            bench.say(f"  {name}")
+
+    measured: Measured = measure(model, test, bench.settings, Kept(folder / "kept", key, heard), other)
+    figures = {"size": model.size, "attack_at": bench.settings.at, **measured.figures}
+    row: Row = {"data": cell.data, "model": cell.model, "seed": cell.seed, **figures}
+    (folder / "figures.json").write_text(json.dumps(row, indent=1), encoding="utf-8")
+    draw(folder, measured, model.module)
+    return row
+
+
+def broken(rows: list[Row]) -> list[str]:
+    """Return, in words, every check that fails and every cell without figures."""
+    found = []
+    for row in rows:
+        name = f"{row['data']} {row['model']}-{row['seed']}"
+        if "error" in row:
+            found.append(f"{name}: {row['error']}")
+            continue
+        for check in row["sanity"]:
+            if not check["holds"]:
+                numbers = ", ".join(f"{key} {value:g}" for key, value in check["figure"].items())
+                found.append(f"{name}: {check['check']}: {numbers}")
+    return found

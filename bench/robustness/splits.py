@@ -1,0 +1,47 @@
+"""Which pictures a data set has, written once and held to later: two runs are comparable or fail."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.picture import decode, inspect
+from trainer.dataset import ENDINGS, LIMITS
+
+_FOLDERS = ("train/good", "test")
+
+
+def fixed_split(name: str, folder: Path, file: Path) -> str:
+    """Return the digest of the split: of every picture's path and pixels, however they are encoded.
+
+    Writes ``file`` when there is none. Raises InvalidConfiguration naming the pictures that differ from it.
+    """
+    found = _digests(folder)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"data": name, "pictures": found}, indent=0), encoding="utf-8")
+    held: Any = json.loads(file.read_text(encoding="utf-8"))["pictures"]
+    different = sorted(path for path in held.keys() | found.keys() if held.get(path) != found.get(path))
+    if different:
+        raise InvalidConfiguration(
+            f"{folder} is not the data set of {file}: {len(different)} pictures differ, as {different[0]}; "
+            "take another --out or --splits, or the right folder"
+        )
+    return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    paths = [path for part in _FOLDERS for path in sorted((folder / part).rglob("*"))]
+    pictures = [path for path in paths if path.suffix.lower() in ENDINGS and path.is_file()]
+    if not pictures:
+        raise InvalidConfiguration(
+            f"{folder} has no pictures in train/good and test: it must be in MVTec layout"
+        )
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in pictures}
+
+
+def _digest(path: Path) -> str:
+    data = path.read_bytes()
+    pixels = decode(data, inspect(data, LIMITS), "rgb")
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()[:16]
