@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -35,6 +35,9 @@ from trainer.config import TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines
+
+if TYPE_CHECKING:
+    from trainer.folder import FolderOrder
 
 app = typer.Typer(
     name="trainer",
@@ -110,26 +113,20 @@ def fit(
         list[str] | None, typer.Option("--set", help="NAME=VALUE: another number than the profile's.")
     ] = None,
 ) -> None:
-    """Train on the normals of a folder and write a model package; no server is needed."""
+    """Train on the normals of a folder and write a model package; no server is needed.
+
+    Started by torchrun (torchrun --nproc-per-node N -m trainer fit …), the processes share the training.
+    """
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings = read_settings(TrainerSettings)
     _limit_threads(settings.fit_threads)
-    from trainer.folder import FolderOrder, fit_folder
-    from trainer.make import Workbench
+    from trainer.folder import FolderOrder
 
     name, overrides = pair_name(detector, map_detector), overrides_of(numbers or [])
     order = FolderOrder(
         data, out, product, name, profile, steps, seed, size, channels, false_alarm_rate, overrides
     )
-    with _bar() as told:
-        bench = Workbench(out, settings.serving(), told, SystemClock())
-        card, notes = fit_folder(order, bench)
-    console = Console(soft_wrap=True, highlight=False)
-    for name, value in sorted(card.figures.items()):
-        console.print(f"{name:32} {value:.6g}")
-    for note in notes:
-        console.print(f"[yellow]note[/]: {note}")
-    console.print(f"package: {out}")
+    _carry_out_fit(order, settings)
 
 
 @app.command()
@@ -225,6 +222,26 @@ def config() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     return run_application(app, argv)
+
+
+def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
+    """Fit and tell; under torchrun process 0 does both, and the others help it train."""
+    from trainer.adversarial import ranks
+    from trainer.folder import fit_folder, help_fit
+    from trainer.make import Workbench
+
+    with ranks.joined(), _bar(shown=ranks.rank() == 0) as told:
+        bench = Workbench(order.out, settings.serving(), told, SystemClock())
+        if ranks.rank():
+            help_fit(order, bench)
+            return
+        card, notes = fit_folder(order, bench)
+    console = Console(soft_wrap=True, highlight=False)
+    for name, value in sorted(card.figures.items()):
+        console.print(f"{name:32} {value:.6g}")
+    for note in notes:
+        console.print(f"[yellow]note[/]: {note}")
+    console.print(f"package: {order.out}")
 
 
 def _limit_threads(count: int) -> None:

@@ -10,13 +10,14 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.line import GateSection, PictureSection
 from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, sha256, write_package
 from steadyline.store import Store
+from trainer.adversarial import ranks
 from trainer.banks import Banks, Ingredients
 from trainer.dataset import Preparation, TestSet, read_test, with_native
 from trainer.detectors.protocol import Overrides, Progress, Served
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
 from trainer.jobs import JobSpec
-from trainer.make import Materials, Workbench, make_package
+from trainer.make import Materials, Workbench, make_package, train_on
 from trainer.normals import from_folder
 from trainer.pseudo_maker import pseudo_maker
 from trainer.snapshot import make_snapshot
@@ -45,24 +46,40 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
     A killed fit goes on from its checkpoint when it is started again with the same order.
     Raises InvalidConfiguration when the folder, the detector or the profile is wrong.
     """
+    materials, bench = _prepared(order, bench)
+    made = make_package(materials, bench)
+    write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
+    shutil.rmtree(_work(order), ignore_errors=True)
+    return made.card, made.notes
+
+
+def help_fit(order: FolderOrder, bench: Workbench) -> None:
+    """Do this process's part of a training that torchrun shares: process 0 runs ``fit_folder`` meanwhile,
+    and alone writes. Raises InvalidConfiguration as it does."""
+    train_on(*_prepared(order, bench))
+
+
+def _prepared(order: FolderOrder, bench: Workbench) -> tuple[Materials, Workbench]:
+    """Return what the package is made from, and the bench with the order's own checkpoints."""
     pictures = PictureSection(size=order.size, channels=order.channels)
     snapshot = make_snapshot(from_folder(order.data, pictures))
     packed = snapshot.pack()
     spec = _spec(order, bench, sha256(packed))
-    work = order.out / ".work"
+    work = _work(order)
+    own = work / f"process-{ranks.rank()}"
     try:
-        work.mkdir(parents=True, exist_ok=True)
+        own.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
-    kept = Store(f"file://{work.resolve()}")
+    kept = Store(f"file://{own.resolve()}")
     banks = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock)
     manifest, entries = banks.ensure(Ingredients.of(spec), snapshot)
-    made = make_package(
-        Materials(spec, snapshot, manifest, entries), replace(bench, checkpoints=work / spec.digest()[:16])
-    )
-    write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
-    shutil.rmtree(work, ignore_errors=True)
-    return made.card, made.notes
+    materials = Materials(spec, snapshot, manifest, entries)
+    return materials, replace(bench, checkpoints=work / spec.digest()[:16])
+
+
+def _work(order: FolderOrder) -> Path:
+    return order.out / ".work"
 
 
 @dataclass(frozen=True, slots=True)

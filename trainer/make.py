@@ -74,7 +74,7 @@ def make_package(materials: Materials, bench: Workbench) -> Made:
     exported graph differs from torch.
     """
     spec, snapshot = materials.spec, materials.snapshot
-    trained = _train(materials, bench)
+    trained = train_on(materials, bench)
     known = held_out_frames(materials.entries, snapshot, spec.channels)
     bench.told("export", 0, 1)
     exported = export(trained.module, compared_pictures(trained.module, known, spec.gate.epsilon))
@@ -130,7 +130,8 @@ def probes(known: KnownFrames, normal: NDArray[np.float32], anomalous: NDArray[n
     ]
 
 
-def _train(materials: Materials, bench: Workbench) -> Trained:
+def train_on(materials: Materials, bench: Workbench) -> Trained:
+    """Train on the normals that are not held out; the same materials give the same weights."""
     spec, snapshot = materials.spec, materials.snapshot
     trained = ~snapshot.held_out
     ids = [source.id for source, kept in zip(snapshot.sources, trained, strict=True) if kept]
