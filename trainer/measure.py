@@ -117,12 +117,12 @@ def _evenly(count: int) -> NDArray[np.intp]:
 
 
 def _score(module: Served) -> Callable[[Tensor], Tensor]:
-    return lambda x: module.score_float(x)[0]
+    return lambda x: module.score_alone(x)
 
 
 def _scores(module: Served, x: Tensor) -> NDArray[np.float32]:
     with torch.inference_mode():
-        parts = [module.score_float(part)[0] for part in torch.split(x, 64)]
+        parts = [module.score_alone(part) for part in torch.split(x, 64)]
     found: NDArray[np.float32] = torch.cat(parts).numpy()
     return found
 

@@ -5,14 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
+from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.line import GateSection
 from tests.support.parts import defective_parts, good_parts
+from trainer.banks import KnownFrames
 from trainer.detectors.pair.served import PairServed
 from trainer.detectors.protocol import Served
 from trainer.export import OnnxModel, export
 from trainer.fit import FitSettings, Trained, fit, rebuild
+from trainer.measure import measure
 from trainer.subject import floats
 
 STEPS = 12
@@ -71,6 +76,22 @@ def test_what_is_proven_of_the_score_is_proven_of_the_pair_and_what_is_not_is_no
     assert_close(bounds, own)
     assert turned.lipschitz is None
     assert turned.score_bounds(x, 2 / 255) is None
+
+
+class Unasked(Served):
+    """Must not be run."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        raise AssertionError("nobody needs the map")
+
+
+def test_the_gate_measures_the_verdict_without_waiting_for_the_map(pair: Trained) -> None:
+    verdict = pair.module.verdict
+    assert isinstance(verdict, Served)
+    known = KnownFrames(PICTURES[4:], ("dark",) * 4, PICTURES[:4])
+    figures = measure(PairServed(verdict, Unasked()), known, GateSection(steps=1), lambda done, of: None)
+    assert figures == measure(verdict, known, GateSection(steps=1), lambda done, of: None)
 
 
 def test_one_graph_answers_both_questions(pair: Trained) -> None:
