@@ -56,7 +56,7 @@ class TestSet:
 def read_normals(folder: Path, how: Preparation) -> tuple[Pictures, tuple[str, ...]]:
     """Return the pictures of train/good and their names; raises InvalidConfiguration naming what is wrong."""
     files = _files(folder / "train" / GOOD)
-    return np.stack([_read(path, how) for path in files]), tuple(path.name for path in files)
+    return np.stack([read_picture(path, how) for path in files]), tuple(path.name for path in files)
 
 
 def read_test(folder: Path, how: Preparation) -> TestSet:
@@ -73,7 +73,7 @@ def read_test(folder: Path, how: Preparation) -> TestSet:
     truth = any(mask is not None for (kind, _), mask in zip(files, masks, strict=True) if kind != GOOD)
     empty = np.zeros((how.size, how.size), bool)
     return TestSet(
-        pictures=np.stack([_read(path, how) for _, path in files]),
+        pictures=np.stack([read_picture(path, how) for _, path in files]),
         kinds=tuple(kind for kind, _ in files),
         names=tuple(path.name for _, path in files),
         masks=np.stack([empty if mask is None else mask for mask in masks]) if truth else None,
@@ -96,8 +96,15 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, how: Preparation) -> Pictures:
+def read_picture(path: Path, how: Preparation) -> Pictures:
+    """Return one prepared picture (S, S, C); raises InvalidConfiguration when it cannot be read."""
     return prepare(_decoded(path, how), how.size, how.channels)
+
+
+def read_mask(path: Path, how: Preparation) -> Masks:
+    """Return (S, S) bool of a picture that is white where the defect is, resized as pictures are."""
+    grey = read_picture(path, Preparation(how.size, "gray", how.limits))[..., 0]
+    return np.asarray(grey >= _COVERED)
 
 
 def _decoded(path: Path, how: Preparation) -> Pictures:
@@ -117,6 +124,5 @@ def _mask(folder: Path, kind: str, path: Path, how: Preparation) -> Masks | None
     place = folder / "ground_truth" / kind
     for name in (f"{path.stem}_mask.png", f"{path.stem}.png"):
         if (place / name).is_file():
-            grey = _read(place / name, Preparation(how.size, "gray", how.limits))[..., 0]
-            return np.asarray(grey >= _COVERED)
+            return read_mask(place / name, how)
     return None
