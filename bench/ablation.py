@@ -1,14 +1,14 @@
-"""The loss of COBRA, switched: ``python -m bench.ablation --data FOLDER [--steps N] [--seed N]``.
+"""COBRA, switched: ``python -m bench.ablation --data FOLDER [--steps N] [--seed N] [--only NAME]``.
 
 Each row trains the same profile for the same number of steps, with the contrastive term at the weight that
-the paper gives it, and differs in the loss alone. Attacked are the served score and the memory's part of it
-alone, which is where a contrastive loss must show.
+the paper gives it, and differs in what its name says alone: the loss, K, the adversaries, the bank. Attacked
+are the served score and the memory's part of it alone, which is where a contrastive loss must show.
 """
 
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +20,14 @@ from typing_extensions import override
 
 from trainer.attack import Pgd
 from trainer.dataset import Preparation, TestSet, read_normals, read_test
-from trainer.detectors.cobra.profile import SWITCHES, Switch
+from trainer.detectors.cobra.profile import SWITCHES
 from trainer.detectors.cobra.served import CobraServed
-from trainer.detectors.protocol import Pictures, PseudoBank, Served
-from trainer.fit import FitSettings, make_pseudo_anomalies, train
+from trainer.detectors.protocol import Masks, Pictures, PseudoBank, Served
+from trainer.detectors.registry import detector_named
+from trainer.fit import FitSettings, train
+from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import in_memory
+from trainer.pseudo.recipe import Adapt
 from trainer.sanity import chosen
 from trainer.snapshot import split
 from trainer.subject import Subject
@@ -32,8 +35,24 @@ from trainer.subject import Subject
 SIZE = 64
 PGD_STEPS = 20
 EPSILONS = (2 / 255, 4 / 255)
-PAPER_WEIGHT = 1.0
 SHARPNESS = 5.0  # of the smooth maximum over cells, when the memory is judged alone
+
+Overrides = Mapping[str, str | float | bool]
+PAPER: Overrides = {"weights.contrast": 1.0}
+
+# What each row changes. ``mean`` is K = 2 with the one cheap adversary; the others are held against it.
+ROWS: Mapping[str, Overrides] = {
+    **{switch: {"switch": switch} for switch in SWITCHES},
+    "K = 2, with copies": {"score.shifted": True, "score.scaled": True},
+    "K = 4": {"classes": 4},
+    "K = 4, with copies": {"classes": 4, "score.shifted": True, "score.scaled": True},
+    "contrast adversary": {"adversaries": "contrast"},
+    "opposite adversary": {"adversaries": "opposite"},
+    "classes adversary": {"adversaries": "classes"},
+    "all three adversaries": {"adversaries": "contrast+opposite+classes"},
+    "fitted bank": {},
+}
+FITTED = Adapt(draws=32, least=0.05)
 
 
 class MemoryAlone(Served):
@@ -52,12 +71,17 @@ class MemoryAlone(Served):
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Normals that are trained on, their bank, and some test pictures of each kind."""
+    """All normals, those that no training sees, and some test pictures of each kind."""
 
     normals: Pictures
-    bank: PseudoBank
+    held_out: Masks
     test: TestSet
     index: np.ndarray[tuple[int], np.dtype[np.intp]]
+
+    @property
+    def trained(self) -> Pictures:
+        """The normals that are trained on."""
+        return self.normals[~self.held_out]
 
 
 def main(
@@ -65,43 +89,59 @@ def main(
     steps: Annotated[int, typer.Option(help="Training steps of every row.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of bank and training.")] = 0,
     pictures: Annotated[int, typer.Option(help="Test pictures of each kind.")] = 110,
-    switch: Annotated[list[str] | None, typer.Option(help="These losses only.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="These rows only.")] = None,
 ) -> None:
-    """Train and attack one model a loss; print a table row and a line of JSON for each."""
+    """Train and attack one model a row; print a table row and a line of JSON for each."""
     torch.set_num_threads(1)
-    held = _read(data, seed, pictures)
-    print("| loss | clean | 2/255 | 4/255 | memory alone: clean | 2/255 | 4/255 | CPU s |", flush=True)
+    unknown = sorted(set(only or ()) - set(ROWS))
+    if unknown:
+        raise typer.BadParameter(f"no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    held = read_data(data, pictures)
+    plain = make_known_bank(held, seed)
+    print("| row | clean | 2/255 | 4/255 | memory alone: clean | 2/255 | 4/255 | CPU s |", flush=True)
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    for name in SWITCHES:
-        if switch is None or name in switch:
-            row, seconds = _row(held, name, FitSettings(seed=seed, steps=steps))
+    for name, changes in ROWS.items():
+        if only is None or name in only:
+            bank = plain if name != "fitted bank" else make_known_bank(held, seed, FITTED)
+            settings = FitSettings("cobra", seed=seed, steps=steps, overrides={**PAPER, **changes})
+            row, seconds = _row(held, bank, settings)
             figures = [f"{value:.3f}" for part in row.values() for value in part.values()]
             print(f"| {name} | {' | '.join(figures)} | {seconds:.0f} |", flush=True)
-            print(json.dumps({"switch": name, "steps": steps, "seed": seed, **row}), flush=True)
+            print(json.dumps({"row": name, "steps": steps, "seed": seed, **row}), flush=True)
 
 
-def _read(folder: Path, seed: int, pictures: int) -> Data:
+def read_data(folder: Path, pictures: int) -> Data:
+    """Return the folder's pictures, split as ``trainer fit`` splits them; so many test pictures of each kind.
+
+    Raises InvalidConfiguration when the folder is wrong.
+    """
     how = Preparation(SIZE, "gray")
     normals = read_normals(folder, how)[0]
-    held_out = split(normals)
-    made = make_pseudo_anomalies(normals, FitSettings(seed=seed), held_out)
     test = read_test(folder, how)
-    return Data(normals[~held_out], in_memory(made, ~held_out), test, chosen(test.anomalous, pictures))
+    return Data(normals, split(normals), test, chosen(test.anomalous, pictures))
 
 
-def _row(data: Data, switch: Switch, settings: FitSettings) -> tuple[dict[str, dict[str, float]], float]:
+def make_known_bank(data: Data, seed: int, adapt: Adapt | None = None) -> PseudoBank:
+    """Return the profile's bank of the training normals; prints the shares that ``adapt`` finds."""
+    recipe = replace(detector_named("cobra").bank_recipe("cpu"), adapt=adapt)
+    made = make_bank(data.normals, recipe, seed, data.held_out)
+    if adapt is not None:
+        print(json.dumps({"rates": made.rates, "shares": made.shares}), flush=True)
+    return in_memory(made, ~data.held_out)
+
+
+def _row(data: Data, bank: PseudoBank, settings: FitSettings) -> tuple[dict[str, dict[str, float]], float]:
     began = time.process_time()
-    overrides: Mapping[str, str | float] = {"switch": switch, "weights.contrast": PAPER_WEIGHT}
-    chosen_settings = FitSettings(seed=settings.seed, steps=settings.steps, overrides=overrides)
-    trained = train(data.normals, data.bank, chosen_settings, lambda step, total, message: None)
+    trained = train(data.trained, bank, settings, lambda step, total, message: None)
     seconds = time.process_time() - began
     module = trained.module
     assert isinstance(module, CobraServed)
     scores: dict[str, Served] = {"served": module, "memory": MemoryAlone(module)}
-    return {name: _aurocs(score, data) for name, score in scores.items()}, seconds
+    return {name: aurocs(score, data) for name, score in scores.items()}, seconds
 
 
-def _aurocs(module: Served, data: Data) -> dict[str, float]:
+def aurocs(module: Served, data: Data) -> dict[str, float]:
+    """Return the image AUROC of a score on the chosen test pictures, clean and attacked."""
     subject = Subject.of(module, data.test.pictures, data.test.anomalous).part(data.index)
     found = {"clean": subject.auroc(subject.scores(subject.x))}
     for epsilon in EPSILONS:

@@ -3,8 +3,10 @@
 import torch
 from torch.nn import functional
 
+from trainer.adversarial.network import Shape
 from trainer.detectors.cobra.memory import Memory, coreset
 from trainer.detectors.cobra.profile import Score
+from trainer.detectors.cobra.served import CobraServed
 
 
 def a_memory(size: int = 8, norm_power: float = 0.0) -> Memory:
@@ -52,3 +54,24 @@ def test_fewer_embeddings_than_room_fill_it_all_the_same() -> None:
     memory = a_memory(8)
     memory.remember(torch.eye(4)[:3])
     torch.testing.assert_close(memory.entries.norm(dim=1), torch.ones(8))
+
+
+def test_a_smaller_coreset_is_the_beginning_of_a_larger_one() -> None:
+    rows = functional.normalize(torch.randn(60, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert torch.equal(coreset(rows, 16)[:8], coreset(rows, 8))
+
+
+def test_one_network_is_served_with_memories_of_any_size() -> None:
+    score = Score(memory=4, weight=1.0, sharpness=20.0, norm_power=0.0, shifted=True)
+    served = CobraServed(Shape(4, (1, 1, 1, 1), "small", cells=True), 8, score, channels=1).eval()
+    normals = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    served.remember(normals, seed=0)
+    larger = served.resized(16)
+    larger.remember(normals, seed=0)
+    assert larger.memory.entries.shape == (16, 8)
+    torch.testing.assert_close(larger.memory.entries[:4], served.memory.entries)
+    assert [len(memory.entries) for memory in larger.of_copies if isinstance(memory, Memory)] == [16]
+    similar = larger.memory(larger.network.embed(larger.network.features(normals)))
+    assert float(similar.max()) <= 1 + 1e-5
+    for name, value in served.network.state_dict().items():
+        assert torch.equal(larger.network.state_dict()[name], value)
