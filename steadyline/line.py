@@ -93,7 +93,7 @@ class GateSection(_Section):
     clean_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of clean AUROC accepted.")
     robust_drop: float = Field(0.02, ge=0, le=1, description="Largest loss of attacked AUROC accepted.")
     floor_drop: float = Field(
-        0.35,
+        0.4,
         ge=0,
         le=1,
         description="How far the attacked AUROC may be under what the certified detector proves.",
