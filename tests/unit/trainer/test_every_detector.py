@@ -45,7 +45,9 @@ Overrides = dict[str, float | int | str | bool]
 # Smaller numbers for those that would take long; the others train as they are, two steps.
 ATTACKED: Overrides = {"course.batch": 4, "course.attack_steps": 1, "shape.width": 8}
 SMALL: dict[str, Overrides] = {
+    "bgad": {"flow.couplings": 2, "flow.hidden": 16, "course.normal": 64},
     "cobra": ATTACKED,
+    "daf": {"course.batch": 2, "shape.student": 8, "shape.decoder": 8},
     "robust": ATTACKED,
     "robust+certified": {f"verdict.{name}": value for name, value in ATTACKED.items()},
 }
