@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DETECTORS: dict[str, str] = {
     "certified": "trainer.detectors.certified.detector:Certified",
     "cobra": "trainer.detectors.cobra.detector:Cobra",
+    "daf": "trainer.detectors.daf.detector:Daf",
     "robust": "trainer.detectors.robust.detector:Robust",
 }
 

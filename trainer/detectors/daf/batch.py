@@ -1,0 +1,60 @@
+"""What one step sees: normals, most of them with a synthetic defect, and the same normals without."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.adversarial.augment import Light, flip, relight
+from trainer.detectors.daf.profile import Course
+from trainer.detectors.protocol import PseudoBank
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """``clean`` and ``seen`` are (B, C, S, S): the same pictures before and after a defect was made, under
+    the same light. ``mask`` (B, S, S) is 1 on the defect, and empty for pictures that have none."""
+
+    clean: Tensor
+    seen: Tensor
+    mask: Tensor
+
+
+class Draws:
+    """Draws batches, each from the seed and its step alone, so that a resumed run goes on as it was."""
+
+    def __init__(self, normals: Tensor, bank: PseudoBank, sources: Tensor, light: Light) -> None:
+        """``normals`` is (N, C, S, S) in [0, 1]; those in ``sources`` are drawn."""
+        self._normals, self._bank, self._light = normals, bank, light
+        self._sources = sources.numpy()
+        self._of = {int(source): np.flatnonzero(bank.source == source) for source in self._sources}
+
+    def draw(self, seed: int, step: int, course: Course) -> Batch:
+        """Return the batch of a step; a normal that has no synthetic defect stays clean."""
+        rng = np.random.default_rng([seed, step])
+        sources = rng.choice(self._sources, course.batch, replace=len(self._sources) < course.batch)
+        clean = self._normals[torch.from_numpy(sources)]
+        seen, mask = clean.clone(), torch.zeros(len(clean), *clean.shape[2:])
+        for row, source in enumerate(sources):
+            own = self._of[int(source)]
+            if rng.random() >= course.clean and len(own):
+                chosen = int(rng.choice(own))
+                seen[row] = as_floats(self._bank.pictures[chosen : chosen + 1])[0]
+                mask[row] = torch.from_numpy(self._bank.masks[chosen]).float()
+        across, down = (torch.from_numpy(rng.random(len(clean)) < 0.5) for _ in range(2))
+        light = int(rng.integers(1 << 62))
+        return Batch(
+            clean=self._lit(flip(clean, across, down), light),
+            seen=self._lit(flip(seen, across, down), light),
+            mask=flip(mask[:, None], across, down)[:, 0],
+        )
+
+    def _lit(self, x: Tensor, seed: int) -> Tensor:
+        lit = relight(x, self._light, torch.Generator().manual_seed(seed))
+        return lit.contiguous(memory_format=torch.channels_last)
+
+
+def as_floats(pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
+    """Return (N, C, S, S) in [0, 1] of uint8 (N, S, S, C)."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,67 @@
+"""DAF as a detector."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from steadyline.errors import PackageRejected
+from trainer.adversarial.course import with_overrides
+from trainer.adversarial.input import check_input, training_key, training_recipe
+from trainer.adversarial.precision import is_native
+from trainer.backbone.lite import Lite0, trimmed
+from trainer.backbone.weights import pretrained
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.daf.network import Learner, Shape, Teacher
+from trainer.detectors.daf.profile import Scoring, profile_named
+from trainer.detectors.daf.served import DafServed
+from trainer.detectors.daf.training import Training
+from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.pseudo.recipe import BankRecipe
+
+
+class Daf(Detector):
+    """Discrepancy-aware framework (arXiv 2310.07585): says where; it is not made to withstand an attack.
+
+    The paper's teacher is a ResNet-18; ours is the installed EfficientNet-Lite0. Known defects are not used.
+    """
+
+    @override
+    def bank_recipe(self, profile: str) -> BankRecipe:
+        return profile_named(profile).bank
+
+    @override
+    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+        check_input(given, "daf")
+        profile = with_overrides(profile_named(given.profile), given.overrides)
+        course = profile.course
+        steps = course.steps if given.steps is None else given.steps
+        profile = replace(profile, course=replace(course, mixed=course.mixed and is_native(), steps=steps))
+        recipe = training_recipe(given, "daf", profile, steps)
+        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        shape = profile.shape
+        teacher = Teacher(trimmed(pretrained(), max(shape.stages)), shape)
+        # after the teacher: the first time it is read, a network is made and numbers are drawn for it
+        torch.manual_seed(given.seed)
+        training = Training(given, profile, (teacher, Learner(shape, given.normals.shape[3])))
+        served = training.run(checkpoints, progress)
+        return Fitted(served, recipe, training.figures())
+
+    @override
+    def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
+        try:
+            numbers: Any = recipe["numbers"]
+            shape = Shape(**{**numbers["shape"], "stages": tuple(numbers["shape"]["stages"])})
+            side: Any = recipe["size"]
+            channels: Any = recipe["channels"]
+            teacher = Teacher(trimmed(Lite0(), max(shape.stages)), shape)
+            scoring = Scoring(**numbers["scoring"])
+            served = DafServed(teacher, Learner(shape, int(channels)), scoring, int(side))
+            served.load_state_dict(dict(weights))
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            raise PackageRejected(f"recipe and weights of a daf model do not fit: {error}") from error
+        return served.eval()

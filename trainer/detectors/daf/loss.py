@@ -1,0 +1,61 @@
+"""What the training lowers: disagreement on normal cells, and the decoder's error, hard negatives first."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.detectors.daf.discrepancy import Agreement
+
+
+def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
+    """Return the sum over stages of 1 - cosine and 1 - SSIM, each a mean over normal cells alone.
+
+    ``mask`` is (B, S, S); a cell that touches a defect is left free. No normal cell gives 0.
+    """
+    total = mask.new_zeros(())
+    for stage in stages:
+        normal = 1 - covered(mask, stage.cosine.shape[2])[:, None]
+        count = normal.sum().clamp(min=1)
+        apart = (1 - stage.cosine) + (1 - stage.structure).mean(1, keepdim=True)
+        total = total + (apart * normal).sum() / count
+    return total
+
+
+def decoder_loss(heat: Tensor, auxiliary: Sequence[Tensor], mask: Tensor, negatives: int) -> Tensor:
+    """Return the balanced cross-entropy of the map's logits ``heat`` (B, h, w) and of each auxiliary head's.
+
+    The map is compared at the size of ``mask`` (B, S, S), the auxiliary logits (B, h_i, w_i) at their own.
+    """
+    total = hard_cross_entropy(enlarged(heat, mask.shape[2]), mask, negatives)
+    for found in auxiliary:
+        total = total + hard_cross_entropy(found, covered(mask, found.shape[2]), negatives)
+    return total
+
+
+def hard_cross_entropy(logits: Tensor, truth: Tensor, negatives: int) -> Tensor:
+    """Return the cross-entropy of defective pixels and of the ``negatives`` times as many hardest others.
+
+    Both are (B, h, w). Each defect weighs alike, however few its pixels: they are averaged a picture at a
+    time, or one large defect would hide ten small ones. Without a defect one pixel in a hundred counts.
+    """
+    errors = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    area = truth.sum((1, 2))
+    own = (errors * truth).sum((1, 2)) / area.clamp(min=1)
+    positive = own.sum() / (area > 0).sum().clamp(min=1)
+    others = errors[truth == 0]
+    wanted = negatives * int(area.sum()) or max(1, len(others) // 100)
+    negative = others.topk(min(wanted, len(others))).values.mean() if len(others) else errors.new_zeros(())
+    return (positive + negatives * negative) / (1 + negatives)
+
+
+def covered(mask: Tensor, side: int) -> Tensor:
+    """Return (B, side, side): 1 where a cell touches the mask (B, S, S)."""
+    return functional.adaptive_max_pool2d(mask[:, None], side)[:, 0]
+
+
+def enlarged(logits: Tensor, side: int) -> Tensor:
+    """Return (B, side, side) of (B, h, w), bilinear."""
+    return functional.interpolate(logits[:, None], size=(side, side), mode="bilinear", align_corners=False)[
+        :, 0
+    ]

@@ -1,0 +1,213 @@
+"""Teacher, student and decoder. The teacher's weights are ImageNet's and never move."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from trainer.backbone.lite import CHANNELS, STRIDES, Lite0, as_input, frozen
+from trainer.detectors.daf.discrepancy import Agreement, agreement
+
+_FLAT = 1e-3  # a channel whose spread over normals is less is as good as dead
+_RARE = -2.0  # first bias of the map's logit: few pixels are defective
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``stages`` of the teacher, counted from 1, fine to coarse; ``student`` and ``decoder`` are the channels
+    at the finest, and twice as many at each after it.
+
+    ``window`` is the side of the SSIM's window. The decoder sees the features of whom it ``decodes`` (the
+    paper's: the student's) and, with ``cue``, the discrepancy.
+    """
+
+    stages: tuple[int, ...]
+    student: int
+    decoder: int
+    window: int
+    cue: bool
+    decodes: Literal["student", "teacher"]
+
+    @property
+    def channels(self) -> list[int]:
+        """The teacher's channels at each of the stages."""
+        return [CHANNELS[stage - 1] for stage in self.stages]
+
+    @property
+    def strides(self) -> list[int]:
+        """Pixels from cell to cell at each of the stages."""
+        return [STRIDES[stage - 1] for stage in self.stages]
+
+    def widths(self, finest: int) -> list[int]:
+        """Return ``finest`` doubled from stage to stage."""
+        return [finest << place for place in range(len(self.stages))]
+
+
+class Teacher(nn.Module):
+    """The frozen network's stages, each channel less its mean over normals and in units of its spread."""
+
+    def __init__(self, network: Lite0, shape: Shape) -> None:
+        """``network`` is trimmed to the last stage of ``shape``; until ``fit`` nothing is standardised."""
+        super().__init__()
+        self._stages = shape.stages
+        self.network = frozen(network)
+        for index, channels in enumerate(shape.channels):
+            self.register_buffer(f"mean_{index}", torch.zeros(channels))
+            self.register_buffer(f"spread_{index}", torch.ones(channels))
+
+    @torch.no_grad()
+    def fit(self, normals: Tensor, batch: int) -> None:
+        """Take mean and spread of each channel from normals (N, C, S, S) in [0, 1]."""
+        parts = [self._raw(part) for part in torch.split(normals, batch)]
+        for index, stage in enumerate(zip(*parts, strict=True)):
+            values = torch.cat([part.transpose(0, 1).flatten(1) for part in stage], 1)
+            spread, mean = torch.std_mean(values, dim=1)
+            self.get_buffer(f"mean_{index}").copy_(mean)
+            self.get_buffer(f"spread_{index}").copy_(spread.clamp(min=_FLAT))
+
+    @override
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, S, S) in [0, 1]."""
+        return [
+            (found - self.get_buffer(f"mean_{index}")[:, None, None])
+            / self.get_buffer(f"spread_{index}")[:, None, None]
+            for index, found in enumerate(self._raw(x))
+        ]
+
+    def _raw(self, x: Tensor) -> list[Tensor]:
+        found = self.network.stages(as_input(x), max(self._stages))
+        return [found[stage - 1] for stage in self._stages]
+
+
+class Student(nn.Module):
+    """A small residual net whose outputs have the teacher's shapes. It starts from random weights: one that
+    starts from the teacher's agrees with it on defects, too."""
+
+    def __init__(self, shape: Shape, channels: int) -> None:
+        super().__init__()
+        before, stride = shape.student, 2
+        steps = [_convolution(channels, before, 5, 2)]
+        while stride < shape.strides[0]:
+            steps.append(_convolution(before, before, 3, 2))
+            stride *= 2
+        self.stem = nn.Sequential(*steps)
+        self.blocks, self.heads = nn.ModuleList(), nn.ModuleList()
+        rows = zip(shape.widths(shape.student), shape.channels, shape.strides, strict=True)
+        for width, wanted, own in rows:
+            self.blocks.append(_Residual(before, width, own // stride))
+            self.heads.append(nn.Conv2d(width, wanted, 1))
+            before, stride = width, own
+
+    @override
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, S, S) in [0, 1]."""
+        x, found = self.stem(x * 2 - 1), []
+        for block, head in zip(self.blocks, self.heads, strict=True):
+            x = block(x)
+            found.append(head(x))
+        return found
+
+
+class Decoder(nn.Module):
+    """From coarse to fine: each scale joins what is above it, the features and their cue.
+
+    Each scale but the finest has an auxiliary head, for the training alone.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self._cue = shape.cue
+        self.joins = nn.ModuleList()
+        above, widths = 0, shape.widths(shape.decoder)
+        for channels, width in zip(reversed(shape.channels), reversed(widths), strict=True):
+            seen = channels * (2 if shape.cue else 1) + above
+            self.joins.append(
+                nn.Sequential(_convolution(seen, width, 3, 1), _convolution(width, width, 3, 1))
+            )
+            above = width
+        self.auxiliary = nn.ModuleList(_head(width) for width in reversed(widths[1:]))
+        self.head = _head(shape.decoder)
+
+    @override
+    def forward(self, cues: Sequence[Tensor], features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Return the map's logits (B, h, w) and the auxiliary heads' (B, h_i, w_i), coarse to fine."""
+        scales: list[Tensor] = []
+        for join, cue, own in zip(self.joins, reversed(cues), reversed(features), strict=True):
+            parts = [cue.to(own.dtype), own] if self._cue else [own]
+            if scales:
+                parts.append(_enlarged(scales[-1], own.shape[2]))
+            scales.append(join(torch.cat(parts, 1)))
+        # served decoders have no auxiliary heads
+        auxiliary = [head(scale)[:, 0].float() for head, scale in zip(self.auxiliary, scales, strict=False)]
+        return self.head(scales[-1])[:, 0].float(), auxiliary
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``stages``, fine to coarse; logits of the map (B, h, w) and of the auxiliary heads, coarse to fine."""
+
+    stages: list[Agreement]
+    heat: Tensor
+    auxiliary: list[Tensor]
+
+
+class Learner(nn.Module):
+    """All that is trained: student and decoder."""
+
+    def __init__(self, shape: Shape, channels: int) -> None:
+        super().__init__()
+        self._window, self._decodes_student = shape.window, shape.decodes == "student"
+        self.student, self.decoder = Student(shape, channels), Decoder(shape)
+
+    @override
+    def forward(self, due: Sequence[Tensor], x: Tensor, teacher: Sequence[Tensor]) -> Found:
+        """Return what is found in pictures ``x`` (B, C, S, S), of which ``teacher`` has the teacher's stages.
+
+        ``due`` are those that the student is compared with: the same, or of the pictures without defects.
+        """
+        own = self.student(x)
+        stages = [agreement(wanted, got, self._window) for wanted, got in zip(due, own, strict=True)]
+        features = own if self._decodes_student else [stage.to(own[0].dtype) for stage in teacher]
+        return Found(stages, *self.decoder([stage.discrepancy for stage in stages], features))
+
+
+class _Residual(nn.Module):
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.first = _convolution(before, width, 3, stride)
+        self.second = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
+        self.skip = (
+            nn.Identity()
+            if stride == 1 and before == width
+            else nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+        )
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.silu(self.second(self.first(x)) + self.skip(x))
+
+
+def _convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, width, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(width),
+        nn.SiLU(inplace=True),
+    )
+
+
+def _enlarged(x: Tensor, side: int) -> Tensor:
+    """Return (B, C, side, side); nothing is done to what has that size."""
+    if x.shape[2] == side:
+        return x
+    return functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _head(width: int) -> nn.Conv2d:
+    head = nn.Conv2d(width, 1, 1)
+    assert head.bias is not None
+    nn.init.constant_(head.bias, _RARE)
+    return head

@@ -1,0 +1,131 @@
+"""Every number of DAF, by profile; the code is the same.
+
+``cpu-nsa`` is the profile ``cpu`` with the bank of one of the paper's synthesis strategies, and so on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from steadyline.errors import InvalidConfiguration
+from trainer.adversarial.augment import Light
+from trainer.detectors.daf.network import Shape
+from trainer.pseudo.kinds import LOCAL_BANK
+from trainer.pseudo.recipe import BankRecipe
+from trainer.pseudo.synthetic import STRATEGIES
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """``batch`` pictures a step, of which the share ``clean`` has no defect.
+
+    The rate grows during ``warm_up`` and is cut to a fifth at each of ``cuts``, all fractions of the run.
+    ``average`` is what the mean of the weights keeps per step; ``mixed`` means bfloat16 products where the
+    processor has them. ``teacher_sees`` the defect (``same``), or the picture before it was made (``clean``,
+    the paper's).
+    """
+
+    batch: int
+    clean: float
+    steps: int
+    learning_rate: float
+    weight_decay: float
+    warm_up: float
+    cuts: tuple[float, ...]
+    average: float
+    mixed: bool
+    teacher_sees: Literal["clean", "same"]
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Return the learning rate of a step."""
+        done = step / steps
+        grown = min(1.0, (step + 1) / max(1.0, steps * self.warm_up))
+        return float(self.learning_rate * grown * 0.2 ** sum(done >= cut for cut in self.cuts))
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """The map is ``discrepancy`` times the sum of the stages' mean ones, and ``decoder`` times the decoder's.
+
+    It is smoothed by a Gaussian of ``sigma`` pixels at 256; the score is the mean of its highest pixels: of
+    the ``share`` of them, at least ``fewest``.
+    """
+
+    discrepancy: float
+    decoder: float
+    sigma: float
+    share: float
+    fewest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One recipe. ``negatives``: so many of the hardest normal pixels for each defective one."""
+
+    bank: BankRecipe
+    shape: Shape
+    course: Course
+    light: Light
+    negatives: int
+    scoring: Scoring
+
+
+_SCORING = Scoring(discrepancy=1.0, decoder=3.0, sigma=4.0, share=0.001, fewest=5)
+_BANK = replace(LOCAL_BANK, per_normal=8)
+
+_CPU = Profile(
+    bank=_BANK,
+    shape=Shape(stages=(2, 3, 4), student=32, decoder=32, window=3, cue=True, decodes="student"),
+    course=Course(
+        batch=8,
+        clean=0.4,
+        steps=3000,
+        learning_rate=1e-3,
+        weight_decay=1e-5,
+        warm_up=0.04,
+        cuts=(0.58, 0.83),
+        average=0.99,
+        mixed=True,
+        teacher_sees="same",
+    ),
+    light=Light(contrast=0.1, gain=0.15, colour=0.03, offset=0.04, noise=0.015, noisy=0.3, blurred=0.1),
+    negatives=3,
+    scoring=_SCORING,
+)
+
+_PAPER = Profile(
+    bank=replace(_BANK, shares=STRATEGIES["draem"], per_normal=64),
+    shape=Shape(stages=(2, 3, 4), student=64, decoder=64, window=5, cue=True, decodes="student"),
+    course=Course(
+        batch=8,
+        clean=0.4,
+        steps=60_000,
+        learning_rate=2e-4,
+        weight_decay=1e-5,
+        warm_up=0.04,
+        cuts=(0.58, 0.83),
+        average=0.999,
+        mixed=True,
+        teacher_sees="clean",
+    ),
+    light=Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=0),
+    negatives=3,
+    scoring=_SCORING,
+)
+
+_BASES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, Profile] = {
+    **_BASES,
+    **{
+        f"{name}-{strategy}": replace(base, bank=replace(base.bank, shares=shares))
+        for name, base in _BASES.items()
+        for strategy, shares in STRATEGIES.items()
+    },
+}
+
+
+def profile_named(name: str) -> Profile:
+    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    if name not in PROFILES:
+        raise InvalidConfiguration(f"daf has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
+    return PROFILES[name]

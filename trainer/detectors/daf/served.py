@@ -1,0 +1,55 @@
+"""What is served: discrepancy plus the decoder's map, smoothed; the score is the mean of the highest."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from trainer.backbone.lite import frozen
+from trainer.detectors.daf.loss import enlarged
+from trainer.detectors.daf.network import Learner, Teacher
+from trainer.detectors.daf.profile import Scoring
+from trainer.detectors.protocol import Served
+
+_REACH = 3  # standard deviations on either side
+_SIDE = 256  # the side at which ``sigma`` is given
+
+
+class DafServed(Served):
+    """A = G(sum_i up(mean_c M_i) + w sigmoid(decoder)). Teacher and student see the same picture."""
+
+    gauss: Tensor
+
+    def __init__(self, teacher: Teacher, learner: Learner, scoring: Scoring, side: int) -> None:
+        super().__init__()
+        self.teacher, self.learner = teacher, frozen(copy.deepcopy(learner))
+        self.learner.decoder.auxiliary = nn.ModuleList()
+        self._scoring, self._side = scoring, side
+        self._count = min(side * side, max(scoring.fewest, round(scoring.share * side * side)))
+        self.register_buffer("gauss", _gauss(scoring.sigma * side / _SIDE), persistent=False)
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        stages = self.teacher(x)
+        found = self.learner(stages, x, stages)
+        apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._side) for stage in found.stages])
+        decoded = torch.sigmoid(enlarged(found.heat, self._side))
+        heat = self._smoothed(self._scoring.discrepancy * apart.sum(0) + self._scoring.decoder * decoded)
+        return heat.flatten(1).topk(self._count, 1).values.mean(1), heat
+
+    def _smoothed(self, heat: Tensor) -> Tensor:
+        reach = self.gauss.shape[0] // 2
+        padded = functional.pad(heat[:, None], (reach, reach, reach, reach), mode="replicate")
+        across = functional.conv2d(padded, self.gauss[None, None, None, :])
+        return functional.conv2d(across, self.gauss[None, None, :, None])[:, 0]
+
+
+def _gauss(sigma: float) -> Tensor:
+    """Return the weights of a Gaussian, 3 sigma to either side, of sum 1."""
+    reach = max(1, math.ceil(_REACH * sigma))
+    away = torch.arange(-reach, reach + 1).float()
+    weights = torch.exp(-0.5 * (away / sigma) ** 2)
+    return weights / weights.sum()

@@ -1,0 +1,97 @@
+"""The training itself: one step of the optimizer, the average, the judge, checkpoints."""
+
+import torch
+from torch import nn
+
+from trainer.adversarial.precision import mixed, scaler
+from trainer.adversarial.state import State
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.daf.batch import Draws, as_floats
+from trainer.detectors.daf.judge import SLACK, Judge
+from trainer.detectors.daf.loss import decoder_loss, distillation_loss
+from trainer.detectors.daf.network import Learner, Teacher
+from trainer.detectors.daf.profile import Profile
+from trainer.detectors.daf.served import DafServed
+from trainer.detectors.protocol import FitInput, Progress
+
+CHECKPOINT_EVERY = 100  # steps; about 25 s on one core
+GRADIENT_NORM = 5.0
+_BATCH = 32
+
+
+class Training:
+    """One training. ``run`` goes on from wherever ``state`` is."""
+
+    def __init__(self, given: FitInput, profile: Profile, networks: tuple[Teacher, Learner]) -> None:
+        normals = as_floats(given.normals)
+        self._given, self._profile = given, profile
+        self._side = normals.shape[3]
+        self._teacher, learner = networks
+        self._teacher.fit(normals, _BATCH)
+        self._learner = learner.to(memory_format=torch.channels_last)
+        self.state = State.start(self._learner, _optimizer(profile, self._learner), scaler())
+        self._judge = Judge(normals, given.bank, given.seed)
+        self._draws = Draws(normals, given.bank, self._judge.rest, profile.light)
+        self._steps = profile.course.steps
+
+    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> DafServed:
+        """Train to the end and return the served module; resumes from the newest checkpoint."""
+        state, steps = self.state, self._steps
+        found = checkpoints.newest() if checkpoints is not None else None
+        if found is not None:
+            state.resume(found)
+        while state.step < steps:
+            loss = self._step()
+            state.step += 1
+            if self._judge.is_due(state.step, steps):
+                state.losses.append(loss)
+                state.keep_best(self._judge.figure(self._served()), SLACK)
+            progress(state.step, steps, self._message(loss))
+            if checkpoints is not None and (state.step % CHECKPOINT_EVERY == 0 or state.step == steps):
+                checkpoints.write(state.checkpoint())
+        state.average.load_state_dict(state.best)
+        return self._served()
+
+    def _step(self) -> float:
+        course, state, profile = self._profile.course, self.state, self._profile
+        for group in state.optimizer.param_groups:
+            group["lr"] = course.rate_at(state.step, self._steps)
+        batch = self._draws.draw(self._given.seed, state.step, course)
+        with mixed(course.mixed):
+            with torch.no_grad():
+                stages = self._teacher(batch.seen)
+                due = self._teacher(batch.clean) if course.teacher_sees == "clean" else stages
+            found = self._learner(due, batch.seen, stages)
+        loss = distillation_loss(found.stages, batch.mask)
+        loss = loss + decoder_loss(found.heat, found.auxiliary, batch.mask, profile.negatives)
+        state.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._learner.parameters(), GRADIENT_NORM)
+        state.optimizer.step()
+        state.follow(course.average)
+        return float(loss.detach())
+
+    def _served(self) -> DafServed:
+        average = self.state.average
+        assert isinstance(average, Learner)
+        return DafServed(self._teacher, average, self._profile.scoring, self._side).eval()
+
+    def _message(self, loss: float) -> str:
+        judged = self.state.guarded
+        return f"loss {loss:.3f}" + (f", synthetic AP {judged[-1]:.3f}" if judged else "")
+
+    def figures(self) -> dict[str, float]:
+        """Return label-free figures of the training."""
+        return {
+            "synthetic_ap": max(self.state.guarded),
+            "synthetic_last_ap": self.state.guarded[-1],
+            "last_loss": self.state.losses[-1],
+            "steps": float(self._steps),
+        }
+
+
+def _optimizer(profile: Profile, learner: Learner) -> torch.optim.Optimizer:
+    course = profile.course
+    return torch.optim.AdamW(
+        learner.parameters(), course.learning_rate, weight_decay=course.weight_decay, fused=True
+    )
