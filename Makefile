@@ -4,10 +4,11 @@ BIN := .venv/bin
 DATA ?=
 DETECTOR ?=
 KEEP ?=
+OUT ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench clean
+.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench bench-robustness clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -62,6 +63,9 @@ docs: init  ## make docs/configuration.md, metrics.md, contracts.md, asyncapi.ya
 
 bench: init  ## measure the line on this machine
 	@$(BIN)/python -m bench.scorer
+
+bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
+	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)
 
 clean: down  ## remove what was made here, data of runs included
 	@rm -rf .venv .venv-triton .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
