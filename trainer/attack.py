@@ -52,7 +52,10 @@ class Pgd:
             for candidate, value in self._iterates(score, x, direction, random):
                 better = value > worst
                 worst = torch.where(better, value, worst)
-                pictures[better] = candidate[better]
+                if bool(better.all()):
+                    pictures = candidate  # nobody else holds it, and nothing is copied
+                elif bool(better.any()):
+                    pictures[better] = candidate[better]
         return pictures
 
     def _iterates(

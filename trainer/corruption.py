@@ -10,6 +10,7 @@ import io
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -69,11 +70,15 @@ def defocus(pictures: Pictures, severity: Severity) -> Pictures:
 
 
 def motion(pictures: Pictures, severity: Severity) -> Pictures:
-    """Moved sideways while exposed: the mean of the places it passed, a pixel apart."""
-    length = _MOTION.at(severity) * _side(pictures)
-    places = np.linspace(-length / 2, length / 2, max(3, round(length) + 1))
-    passed = [_moved(pictures.astype(np.float64), place) for place in places]
-    return _uint8(np.mean(passed, axis=0))
+    """Moved sideways while exposed: the mean over the way."""
+    length = max(2.0, _MOTION.at(severity) * _side(pictures))
+    reach = int(np.ceil(length / 2)) + 1
+    padded = np.pad(pictures.astype(np.float64), ((0, 0), (0, 0), (reach, reach), (0, 0)), mode="edge")
+    # the mean over a stretch is a difference of the running sum, which is linear between pixels
+    total = np.pad(np.cumsum(padded, axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
+    middle = np.arange(pictures.shape[2]) + reach + 0.5
+    ends = _between(total, middle + length / 2), _between(total, middle - length / 2)
+    return _uint8((ends[0] - ends[1]) / length)
 
 
 def jpeg(pictures: Pictures, severity: Severity) -> Pictures:
@@ -83,17 +88,8 @@ def jpeg(pictures: Pictures, severity: Severity) -> Pictures:
 
 def dust(pictures: Pictures, severity: Severity) -> Pictures:
     """Specks on the lens, soft-edged: the same on every picture of a call, as dust is."""
-    random, side = np.random.default_rng(0), _side(pictures)
     height, width = pictures.shape[1:3]
-    over = 4  # drawn so much larger, for a smooth edge
-    layer = Image.new("L", (width * over, height * over), 255)
-    pen = ImageDraw.Draw(layer)
-    for _ in range(int(_SPECKS.at(severity))):
-        x, y = random.uniform(0, width * over), random.uniform(0, height * over)
-        radius = max(_SPECK * side * random.uniform(0.4, 1), 0.7) * over
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), round(255 * random.uniform(*_SHADE)))
-    shade = np.asarray(layer.resize((width, height), Image.Resampling.BOX), np.float64) / 255
-    return _uint8(pictures * shade[None, :, :, None])
+    return _uint8(pictures * _shade(height, width, severity)[None, :, :, None])
 
 
 def shift(pictures: Pictures, severity: Severity) -> Pictures:
@@ -118,12 +114,29 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 def _moved(pictures: NDArray[np.float64], way: float) -> NDArray[np.float64]:
     """Return (N, H, W, C) moved right by ``way`` pixels, between pixels linearly; the edge is repeated."""
     width = pictures.shape[2]
-    at = np.clip(np.arange(width) - way, 0, width - 1)
-    low = np.floor(at).astype(np.intp)
+    return _between(pictures, np.clip(np.arange(width) - way, 0, width - 1))
+
+
+def _between(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N, H, len(at), C) of (N, H, W, C) at columns that may lie between two."""
+    low = np.minimum(np.floor(at).astype(np.intp), values.shape[2] - 2)
     share = (at - low)[None, None, :, None]
-    high = np.minimum(low + 1, width - 1)
-    moved: NDArray[np.float64] = pictures[:, :, low] * (1 - share) + pictures[:, :, high] * share
-    return moved
+    found: NDArray[np.float64] = values[:, :, low] * (1 - share) + values[:, :, low + 1] * share
+    return found
+
+
+@lru_cache(maxsize=64)
+def _shade(height: int, width: int, severity: Severity) -> NDArray[np.float64]:
+    """Return (H, W): what the dust lets through."""
+    random, side = np.random.default_rng(0), min(height, width)
+    over = 4  # drawn so much larger, for a smooth edge
+    layer = Image.new("L", (width * over, height * over), 255)
+    pen = ImageDraw.Draw(layer)
+    for _ in range(int(_SPECKS.at(severity))):
+        x, y = random.uniform(0, width * over), random.uniform(0, height * over)
+        radius = max(_SPECK * side * random.uniform(0.4, 1), 0.7) * over
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), round(255 * random.uniform(*_SHADE)))
+    return np.asarray(layer.resize((width, height), Image.Resampling.BOX), np.float64) / 255
 
 
 def _coded(picture: Image.Image, quality: int) -> Image.Image:
