@@ -76,7 +76,7 @@ def motion(pictures: Pictures, severity: Severity) -> Pictures:
     padded = np.pad(pictures.astype(np.float64), ((0, 0), (0, 0), (reach, reach), (0, 0)), mode="edge")
     # the mean over a stretch is a difference of the running sum, which is linear between pixels
     total = np.pad(np.cumsum(padded, axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
-    middle = np.arange(pictures.shape[2]) + reach + 0.5
+    middle = np.arange(pictures.shape[2], dtype=np.float64) + (reach + 0.5)
     ends = _between(total, middle + length / 2), _between(total, middle - length / 2)
     return _uint8((ends[0] - ends[1]) / length)
 

@@ -69,7 +69,11 @@ def run(matrix: Matrix, bench: Bench) -> list[Row]:
             if (model.size, model.channels) not in tests:
                 tests = {(model.size, model.channels): _test(folder, model)}
             test = tests[model.size, model.channels]
-            rows.append(_row((cell, model), test, _other(cell, models), (bench, digests[data])))
+            try:
+                rows.append(_row((cell, model), test, _other(cell, models), (bench, digests[data])))
+            except (SteadylineError, ValueError) as error:  # a score that is not finite, say
+                bench.say(f"no figures of {cell.path.as_posix()}: {error}")
+                rows.append({"data": data, "model": cell.model, "seed": cell.seed, "error": str(error)})
     return rows
 
 
