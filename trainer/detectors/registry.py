@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from trainer.detectors.protocol import Detector
 
 DETECTORS: dict[str, str] = {
+    "bgad": "trainer.detectors.bgad.detector:Bgad",
     "certified": "trainer.detectors.certified.detector:Certified",
     "cobra": "trainer.detectors.cobra.detector:Cobra",
     "daf": "trainer.detectors.daf.detector:Daf",

@@ -1,0 +1,1 @@
+"""BGAD: a normal flow on frozen features, with a boundary that known defects are pushed behind."""

@@ -1,0 +1,87 @@
+"""Known defects: which of their cells are defective, and copies of them pasted onto normal pictures."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.detectors.protocol import KnownDefects, Masks, Pictures
+
+# A cell is defective when an eighth of its pixels are, as in the adversarial detectors.
+_CELL_SHARE = 1 / 8
+_GAIN = 0.15  # a copy is this much darker or brighter than the normal it lies on, at most
+_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Pictures (K, S, S, C) of defects, each with a mask (K, S, S) that is not empty."""
+
+    pictures: Pictures
+    masks: Masks
+
+
+def locate(known: KnownDefects, heat: Tensor, region: float) -> Located:
+    """Return known defects with their masks; where there is none, or an empty one, what scores highest.
+
+    ``heat`` is (K, h, w), of a model that knows normals only; ``region`` the share of cells that is taken.
+    """
+    side = known.pictures.shape[1]
+    cells = max(1, round(region * heat[0].numel()))
+    level = heat.flatten(1).topk(cells, 1).values[:, -1, None, None]
+    highest = functional.interpolate((heat >= level)[:, None].float(), size=(side, side))[:, 0] > 0.5
+    masks = [
+        guess if mask is None or not mask.any() else mask
+        for mask, guess in zip(known.masks, highest.numpy(), strict=True)
+    ]
+    return Located(known.pictures, np.stack(masks))
+
+
+def flipped(defects: Located) -> Located:
+    """Return each defect in its four flips: (4 K, ...)."""
+    pictures = [np.flip(defects.pictures, tuple(axis - 1 for axis in axes)) for axes in _FLIPS]
+    masks = [np.flip(defects.masks, axes) for axes in _FLIPS]
+    return Located(np.concatenate(pictures), np.concatenate(masks))
+
+
+def pasted(normals: Pictures, defects: Located, count: int, seed: int) -> Located:
+    """Return ``count`` normals, each with a defect pasted somewhere, turned, and in the normal's light."""
+    rng = np.random.default_rng([seed, len(normals), count])
+    made = [
+        _paste(normals[int(rng.integers(len(normals)))], defects, int(number % len(defects.masks)), rng)
+        for number in range(count)
+    ]
+    return Located(np.stack([picture for picture, _ in made]), np.stack([mask for _, mask in made]))
+
+
+def defective_cells(masks: Masks, side: int) -> Tensor:
+    """Return (K, side²) bool: cells of which the mask covers enough, and at least the most covered one."""
+    covered = torch.from_numpy(np.ascontiguousarray(masks))[:, None].float()
+    share = functional.adaptive_avg_pool2d(covered, side).flatten(1)
+    return share >= share.amax(1, keepdim=True).clamp(max=_CELL_SHARE)
+
+
+def _paste(normal: Pictures, defects: Located, index: int, rng: Generator) -> tuple[Pictures, Masks]:
+    cut, shape = _cut(defects.pictures[index], defects.masks[index])
+    light = float(normal.mean()) / max(float(defects.pictures[index].mean()), 1.0)
+    piece = cut * (light * rng.uniform(1 - _GAIN, 1 + _GAIN))
+    turns = int(rng.integers(4))
+    piece, shape = np.rot90(piece, turns), np.rot90(shape, turns)
+    if rng.random() < 0.5:
+        piece, shape = piece[:, ::-1], shape[:, ::-1]
+    high, wide = shape.shape
+    top, left = (int(rng.integers(normal.shape[0] - length + 1)) for length in (high, wide))
+    picture, mask = normal.astype(np.float64), np.zeros(normal.shape[:2], bool)
+    mask[top : top + high, left : left + wide] = shape
+    picture[mask] = piece[shape]
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8), mask
+
+
+def _cut(picture: Pictures, mask: Masks) -> tuple[Pictures, Masks]:
+    """Return the smallest rectangle around the mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return picture[window], mask[window]

@@ -1,0 +1,93 @@
+"""BGAD as a detector."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from typing_extensions import override
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.adversarial.course import with_overrides
+from trainer.adversarial.input import check_input, training_key, training_recipe
+from trainer.backbone.lite import Lite0
+from trainer.backbone.weights import pretrained
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.bgad.flow import Flow, FlowShape
+from trainer.detectors.bgad.levels import Levels, LevelShape
+from trainer.detectors.bgad.profile import Scoring, profile_named
+from trainer.detectors.bgad.served import BgadServed
+from trainer.detectors.bgad.training import Training
+from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.known import known_digest
+from trainer.pseudo.recipe import BankRecipe
+
+
+class Bgad(Detector):
+    """Boundary-guided semi-push-pull (CVPR 2023, arXiv 2207.01463) on the installed EfficientNet-Lite0.
+
+    Without known defects it is a plain flow over normals. A known defect without a mask is taken to lie
+    where the normals' flow finds its picture most unlikely. It is not made to withstand an attack.
+    """
+
+    def __init__(self, levels: type[Levels] = Levels) -> None:
+        """``levels`` sees the pictures of trainings: another one may keep what it has seen."""
+        self._levels = levels
+
+    @override
+    def bank_recipe(self, profile: str) -> BankRecipe:
+        return profile_named(profile).bank
+
+    @override
+    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+        check_input(given, "bgad")
+        _check_known(given)
+        profile = with_overrides(profile_named(given.profile), given.overrides)
+        course = profile.course
+        if given.steps is not None:
+            pushes = max(1, round(course.pushes * given.steps / course.steps))
+            course = replace(course, steps=given.steps, pushes=pushes)
+        profile = replace(profile, course=course)
+        recipe = training_recipe(given, "bgad", profile, course.steps)
+        key = _key(given, recipe)
+        training = Training(given, profile, self._levels(pretrained(), profile.levels))
+        served = training.run(None if checkpoint is None else Checkpoints(checkpoint, key), progress)
+        return Fitted(served, recipe, training.figures())
+
+    @override
+    def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
+        try:
+            numbers: Any = recipe["numbers"]
+            size: Any = recipe["size"]
+            lists = {name: tuple(numbers["levels"][name]) for name in ("stages", "scales")}
+            shape = LevelShape(**{**numbers["levels"], **lists})
+            sides = shape.sides(int(size))
+            flows = nn.ModuleList(
+                Flow(width, side, FlowShape(**numbers["flow"]), seed=0)
+                for width, side in zip(shape.channels(), sides, strict=True)
+            )
+            served = BgadServed(Levels(Lite0(), shape), flows, sides, Scoring(**numbers["scoring"]))
+            served.load_state_dict(dict(weights))
+        except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+            raise PackageRejected(f"recipe and weights of a bgad model do not fit: {error}") from error
+        return served.eval()
+
+
+def _check_known(given: FitInput) -> None:
+    known = given.known_defects
+    if known is None:
+        return
+    if known.pictures.shape[1:] != given.normals.shape[1:] or len(known.masks) != len(known.pictures):
+        raise InvalidConfiguration(
+            f"known defects are {known.pictures.shape} with {len(known.masks)} masks; the normals are "
+            f"{given.normals.shape}"
+        )
+
+
+def _key(given: FitInput, recipe: Recipe) -> str:
+    """Name the training by its known defects, too."""
+    known = given.known_defects
+    parts = [training_key(given, recipe), "" if known is None else known_digest(known)]
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""Frozen features of a picture, one level a stage of the backbone and a scale, in the normals' own units."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from trainer.backbone.lite import CHANNELS, STRIDES, Lite0, as_input, trimmed
+
+_MEAN, _SPREAD = 0.45, 0.22  # of natural pictures in [0, 1], for which the backbone was trained
+_LEAST_SPREAD = 0.02  # a picture of one gray is not blown up to noise
+
+
+@dataclass(frozen=True, slots=True)
+class LevelShape:
+    """``stages`` of the backbone, from 1, of the picture at each of ``scales``: those of a scale together.
+
+    ``standardised``: each picture is brought to one exposure and contrast first.
+    """
+
+    stages: tuple[int, ...]
+    scales: tuple[float, ...]
+    standardised: bool
+
+    def sides(self, size: int) -> list[int]:
+        """Return the cells a side of each level of pictures of ``size`` pixels."""
+        sizes = [round(size * scale) for scale in self.scales]
+        return [-(-side // STRIDES[stage - 1]) for side in sizes for stage in self.stages]
+
+    def channels(self) -> list[int]:
+        """Return the numbers of a vector of each level."""
+        return [CHANNELS[stage - 1] for stage in self.stages] * len(self.scales)
+
+
+class Levels(nn.Module):
+    """``raw`` features, and ``forward``: the same, whitened with a shrunk covariance of the normals.
+
+    Directions in which normals hardly vary are not blown up: ``shrinkage`` times the mean variance is added
+    to each. A flow that is trained with ``noise`` of just that variance on its input keeps it so.
+    """
+
+    def __init__(self, network: Lite0, shape: LevelShape) -> None:
+        super().__init__()
+        self.network = trimmed(network, max(shape.stages))
+        self._shape = shape
+        self.channels = shape.channels()
+        for level, channels in enumerate(self.channels):
+            self.register_buffer(f"mean{level}", torch.zeros(channels))
+            self.register_buffer(f"white{level}", torch.eye(channels))
+
+    def raw(self, x: Tensor) -> list[Tensor]:
+        """Return (B, cells, channels) of each level of (B, C, S, S) in [0, 1]; means over 3 x 3 cells."""
+        seen = as_input(_standardised(x) if self._shape.standardised else x)
+        chosen = []
+        for scale in self._shape.scales:
+            stages = self.network.stages(_scaled(seen, scale), max(self._shape.stages))
+            chosen += [stages[stage - 1] for stage in self._shape.stages]
+        smooth = [functional.avg_pool2d(level, 3, 1, 1, count_include_pad=False) for level in chosen]
+        return [level.flatten(2).transpose(1, 2) for level in smooth]
+
+    def whitened(self, raw: Sequence[Tensor]) -> list[Tensor]:
+        """Return raw levels in units of the normals."""
+        return [(level - self._of("mean", i)) @ self._of("white", i) for i, level in enumerate(raw)]
+
+    @override
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.whitened(self.raw(x))
+
+    def fit(self, raw: Sequence[Tensor], shrinkage: float) -> list[Tensor]:
+        """Learn the units of normals' raw levels; returns the deviation of each level's noise (channels,)."""
+        noise = []
+        for level, found in enumerate(raw):
+            rows = found.flatten(0, 1).double()
+            mean = rows.mean(0)
+            apart = rows - mean
+            variance, directions = torch.linalg.eigh(apart.T @ apart / len(rows))
+            added = shrinkage * variance.mean()
+            spread = (variance.clamp(min=0) + added).sqrt()
+            self._of("mean", level).copy_(mean)
+            self._of("white", level).copy_(directions / spread)
+            noise.append((added.sqrt() / spread).float())
+        return noise
+
+    def _of(self, name: str, level: int) -> Tensor:
+        return self.get_buffer(f"{name}{level}")
+
+
+def _scaled(x: Tensor, scale: float) -> Tensor:
+    side = round(x.shape[3] * scale)
+    if side == x.shape[3]:
+        return x
+    return functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _standardised(x: Tensor) -> Tensor:
+    """Bring each picture of (B, C, S, S) to the mean and the spread of natural pictures."""
+    mean = x.mean((1, 2, 3), keepdim=True)
+    spread = (x - mean).square().mean((1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
+    return (x - mean) / (spread + _LEAST_SPREAD) * _SPREAD + _MEAN

@@ -1,0 +1,76 @@
+"""What is served: how unlikely each cell of a picture is under the flows of its levels."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from typing_extensions import override
+
+from trainer.detectors.bgad.flow import Flow
+from trainer.detectors.bgad.levels import Levels
+from trainer.detectors.bgad.profile import Scoring
+from trainer.detectors.protocol import Served
+
+
+class BgadServed(Served):
+    """Levels' unlikeliness in the units of the training normals, summed at the finest grid.
+
+    Nothing of a test picture enters the units, unlike in the paper's code, whose maximum is the test set's.
+    """
+
+    centre: Tensor
+    spread: Tensor
+    most: Tensor
+
+    def __init__(self, levels: Levels, flows: nn.ModuleList, sides: list[int], scoring: Scoring) -> None:
+        """``sides``: the cells a side of each level."""
+        super().__init__()
+        self.levels, self.flows = levels, flows
+        self._sides, self._scoring = sides, scoring
+        self._worst = max(1, round(scoring.share * max(sides) ** 2))
+        for name in ("centre", "spread", "most"):
+            self.register_buffer(name, torch.ones(len(sides)))
+        for level, channels in enumerate(levels.channels):
+            self.register_buffer(f"tilt{level}", torch.zeros(channels))
+
+    def learn_units(self, densities: list[Tensor]) -> None:
+        """Freeze the units from the log-densities of training normals, any shape, one tensor a level."""
+        for level, found in enumerate(densities):
+            self.centre[level] = found.mean()
+            self.spread[level] = found.std().clamp(min=1e-6)
+            self.most[level] = found.max()
+
+    def lean(self, tilts: list[Tensor]) -> None:
+        """Lower each level's log-density by x · tilt / channels; ``tilts`` are (channels,) each."""
+        for level, tilt in enumerate(tilts):
+            self.get_buffer(f"tilt{level}").copy_(tilt)
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        heat = self.heat(self.levels(x))
+        worst = heat.flatten(1).topk(self._worst, 1).values
+        return worst.mean(1), heat
+
+    def heat(self, whitened: list[Tensor]) -> Tensor:
+        """Return the map (B, h, w) of whitened levels (B, cells, channels)."""
+        finest = max(self._sides)
+        total = torch.zeros(())
+        for level, (found, side) in enumerate(zip(whitened, self._sides, strict=True)):
+            tilt = self.get_buffer(f"tilt{level}")
+            density = self._flow(level)(found) - (found * tilt).mean(-1)
+            unlikely = self._unlikely(density, level).reshape(-1, 1, side, side)
+            if side != finest:
+                unlikely = functional.interpolate(
+                    unlikely, size=(finest, finest), mode="bilinear", align_corners=False
+                )
+            total = total + unlikely[:, 0]
+        return total
+
+    def _flow(self, level: int) -> Flow:
+        flow = self.flows[level]
+        assert isinstance(flow, Flow)
+        return flow
+
+    def _unlikely(self, density: Tensor, level: int) -> Tensor:
+        if self._scoring.levels == "paper":
+            return -(density - self.most[level]).exp()
+        return (self.centre[level] - density) / self.spread[level]

@@ -1,0 +1,216 @@
+"""The training: normals first; then known defects, which are kept out again if the rest got worse."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainer.adversarial.state import State
+from trainer.auroc import auroc
+from trainer.checkpoint import Checkpoints
+from trainer.detectors.bgad import vectors
+from trainer.detectors.bgad.defects import Located, flipped, locate, pasted
+from trainer.detectors.bgad.flow import Flow
+from trainer.detectors.bgad.levels import Levels
+from trainer.detectors.bgad.loss import likelihood_loss, push_pull
+from trainer.detectors.bgad.profile import Profile
+from trainer.detectors.bgad.served import BgadServed
+from trainer.detectors.bgad.vectors import Vectors
+from trainer.detectors.protocol import FitInput, KnownDefects, Pictures, Progress
+
+CHECKPOINT_EVERY = 50  # steps; a few seconds on one core
+AT_ONCE = 1 << 14  # vectors whose densities are computed at once
+GRADIENT_NORM = 5.0
+HELD_OUT_OF = 8  # one normal in eight is never trained on: with its pseudo-anomalies it judges the push
+MOST_JUDGED = 128  # pseudo-anomalies
+# Known defects are used unless they cost more than this of the held-out AUROC: half of its standard error.
+ALLOWED_LOSS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who hears of the steps, and where they are kept."""
+
+    checkpoints: Checkpoints | None
+    progress: Progress
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """Pictures that no step sees: (N, S, S, C) of both kinds."""
+
+    pictures: Pictures
+    anomalous: NDArray[np.bool_]
+
+
+class Training:
+    """One training. ``run`` goes on from the newest checkpoint."""
+
+    def __init__(self, given: FitInput, profile: Profile, levels: Levels) -> None:
+        self._given, self._profile, self._levels = given, profile, levels
+        size = given.normals.shape[1]
+        self._sides, channels = profile.levels.sides(size), profile.levels.channels()
+        kept, self._judges = _split(given)
+        each = 4 * sum(side * side * width for side, width in zip(self._sides, channels, strict=True))
+        raw = vectors.raw_features(levels, vectors.with_mirrored(given.normals[kept], each))
+        self._noise = levels.fit(raw, profile.course.shrinkage)
+        self._normals = vectors.of_normals(levels.whitened(raw), self._noise)
+        self._trained_on = given.normals[kept]
+        flows = nn.ModuleList(
+            Flow(width, side, profile.flow, given.seed * 100 + level)
+            for level, (width, side) in enumerate(zip(channels, self._sides, strict=True))
+        )
+        optimizer = torch.optim.Adam(flows.parameters(), profile.course.learning_rate, fused=True)
+        self.state = State.start(flows, optimizer)
+
+    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> BgadServed:
+        """Train to the end and return the served module."""
+        course, state = self._profile.course, self.state
+        found = checkpoints.newest() if checkpoints is not None else None
+        if found is not None:
+            state.resume(found)
+        known = self._given.known_defects
+        last = course.steps if known is None else course.steps + course.pushes
+        told = Told(checkpoints, progress, last)
+        self._go_on(course.steps, [], told)
+        if not state.guarded:
+            state.keep_best(self._judged(self.served(state.average)), ALLOWED_LOSS)
+        if known is None:
+            return self._best([])
+        real = self._located(known)
+        if state.step < last:
+            self._go_on(last, self._defects(real), told)
+        tilts = self._tilts(real)
+        if len(state.guarded) == 1:
+            state.keep_best(self._judged(self.served(state.average, tilts)), ALLOWED_LOSS)
+        return self._best(tilts if self._used() else [])
+
+    def served(self, flows: nn.Module, tilts: Sequence[Tensor] = ()) -> BgadServed:
+        """Return the module with units learned from the normals that were trained on."""
+        assert isinstance(flows, nn.ModuleList)
+        module = BgadServed(self._levels, flows, self._sides, self._profile.scoring)
+        with torch.no_grad():
+            pairs = zip(flows, self._normals, strict=True)
+            module.learn_units([_density(flow, kept) for flow, kept in pairs])
+            module.lean(list(tilts))
+        return module.eval()
+
+    def figures(self) -> dict[str, float]:
+        """Return label-free figures; ``known_defects_used`` is 0 when they were left out again."""
+        guarded = self.state.guarded
+        known = self._given.known_defects
+        figures = {"guard_auroc": guarded[0], "last_loss": self.state.losses[-1]}
+        if len(guarded) == 1:
+            return {**figures, "known_defects": 0.0}
+        return {
+            **figures,
+            "known_defects": float(0 if known is None else len(known.pictures)),
+            "known_defects_used": float(self._used()),
+            "guard_auroc_with_known": guarded[1],
+        }
+
+    def _used(self) -> bool:
+        """Whether known defects cost the held-out pictures no more than is allowed."""
+        plain, known = self.state.guarded
+        return known >= plain - ALLOWED_LOSS
+
+    def _best(self, tilts: list[Tensor]) -> BgadServed:
+        self.state.average.load_state_dict(self.state.best)
+        return self.served(self.state.average, tilts)
+
+    def _go_on(self, until: int, defects: list[list[Vectors]], told: Told) -> None:
+        """Train up to the step ``until``; ``defects`` are real ones and copies, each level by level."""
+        state = self.state
+        while state.step < until:
+            loss = self._step(defects)
+            state.step += 1
+            if state.step == until:
+                state.losses.append(loss)
+            told.progress(state.step, told.steps, f"loss {loss:.3f}")
+            if told.checkpoints is not None and (state.step % CHECKPOINT_EVERY == 0 or state.step == until):
+                told.checkpoints.write(state.checkpoint())
+
+    def _step(self, defects: list[list[Vectors]]) -> float:
+        course, state = self._profile.course, self.state
+        self._set_rate()
+        random = torch.Generator().manual_seed((self._given.seed << 32) + state.step)
+        loss = torch.zeros(())
+        for level, flow in enumerate(state.network.children()):
+            normal = flow(*self._normals[level].draw(course.normal, random))
+            loss = loss + likelihood_loss(normal)
+            if defects:
+                drawn = [part[level].draw(course.anomalous // len(defects), random) for part in defects]
+                values, places = (torch.cat(part) for part in zip(*drawn, strict=True))
+                boundary = self._profile.boundary
+                loss = loss + boundary.weight * push_pull(normal, flow(values, places), boundary)
+        state.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+        state.optimizer.step()
+        state.follow(course.average)
+        return float(loss.detach())
+
+    def _set_rate(self) -> None:
+        """Half a cosine over the normals' steps, and another over the pushes."""
+        course, step = self._profile.course, self.state.step
+        done = step / course.steps if step < course.steps else (step - course.steps) / course.pushes
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = course.learning_rate * 0.5 * (1 + np.cos(np.pi * done)) + 1e-6
+
+    def _located(self, known: KnownDefects) -> Located:
+        """Where there is no mask, the place comes from the flows that know normals only."""
+        plain = self.served(_with(self.state.average, self.state.best))
+        with torch.no_grad():
+            heat = plain.heat(self._levels.whitened(vectors.raw_features(self._levels, known.pictures)))
+        return locate(known, heat, self._profile.known.region)
+
+    def _defects(self, real: Located) -> list[list[Vectors]]:
+        """Return the vectors of the real defects, in all flips, and those of their copies."""
+        how = self._profile.known
+        count = min(how.copies * len(real.masks), how.most_copies)
+        parts = (flipped(real), pasted(self._trained_on, real, count, self._given.seed))
+        return [vectors.of_defects(self._levels, part, self._sides, self._noise) for part in parts]
+
+    def _tilts(self, real: Located) -> list[Tensor]:
+        """Return each level's mean vector over the defects, shrunk towards none the fewer there are.
+
+        In whitened features that is Fisher's discriminant, and its product with a vector the log-ratio of two
+        Gaussians with one covariance.
+        """
+        how, count = self._profile.known, len(real.masks)
+        strength = how.tilt * count / (count + how.prior)
+        return [strength * mean for mean in vectors.mean_defect(self._levels, real, self._sides)]
+
+    def _judged(self, module: BgadServed) -> float:
+        with torch.inference_mode():
+            scores = [module.score_float(x)[0] for x in vectors.batches(self._judges.pictures)]
+        return auroc(torch.cat(scores).numpy(), self._judges.anomalous)
+
+
+def _split(given: FitInput) -> tuple[NDArray[np.bool_], Judges]:
+    """Return which normals (N,) are trained on, and the others with their pseudo-anomalies."""
+    rng = np.random.default_rng([given.seed, len(given.normals)])
+    sources = np.unique(given.bank.source)
+    aside = rng.permutation(sources)[: max(1, len(given.normals) // HELD_OUT_OF)]
+    kept = ~np.isin(np.arange(len(given.normals)), aside)
+    pseudo = rng.permutation(np.flatnonzero(np.isin(given.bank.source, aside)))[:MOST_JUDGED]
+    pictures = np.concatenate([given.normals[~kept], given.bank.pictures[pseudo]])
+    return kept, Judges(pictures, np.arange(len(pictures)) >= int((~kept).sum()))
+
+
+def _density(flow: nn.Module, of: Vectors) -> Tensor:
+    """In parts: a level of all normals at once would need a gigabyte between two layers."""
+    parts = zip(torch.split(of.values, AT_ONCE), torch.split(of.places, AT_ONCE), strict=True)
+    return torch.cat([flow(values, places) for values, places in parts])
+
+
+def _with(module: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    """Return a copy of ``module`` with other weights."""
+    copied = copy.deepcopy(module)
+    copied.load_state_dict(weights)
+    return copied

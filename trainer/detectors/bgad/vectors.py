@@ -1,0 +1,85 @@
+"""Feature vectors of pictures, computed once and kept, and the draws of a step from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.detectors.bgad.defects import Located, defective_cells
+from trainer.detectors.bgad.levels import Levels
+from trainer.detectors.protocol import Pictures
+
+AT_ONCE = 16  # pictures: at 224 pixels their activations take 150 MB
+MOST_BYTES = 1 << 30  # of kept features; beyond it pictures are left out, evenly
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Whitened vectors (V, channels) of one level, the cell each lies in (V,), and their input noise."""
+
+    values: Tensor
+    places: Tensor
+    noise: Tensor
+
+    def draw(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return ``count`` noisy vectors and their places, or as many as there are when that is less.
+
+        All drawn from ``random``; with replacement, so that a few are drawn as fast as many.
+        """
+        rows = torch.randint(len(self.values), (min(count, len(self.values)),), generator=random)
+        found = self.values[rows]
+        return found + self.noise * torch.randn(found.shape, generator=random), self.places[rows]
+
+
+def raw_features(levels: Levels, pictures: Pictures) -> list[Tensor]:
+    """Return (N, cells, channels) of each level of (N, S, S, C) uint8."""
+    parts = []
+    with torch.inference_mode():
+        for x in batches(pictures):
+            parts.append(levels.raw(x))
+    return [torch.cat(level).clone() for level in zip(*parts, strict=True)]
+
+
+def batches(pictures: Pictures) -> Iterator[Tensor]:
+    """Yield (B, C, S, S) in [0, 1]."""
+    for start in range(0, len(pictures), AT_ONCE):
+        part = np.ascontiguousarray(pictures[start : start + AT_ONCE])
+        yield torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255
+
+
+def with_mirrored(pictures: Pictures, bytes_each: int) -> Pictures:
+    """Return pictures and their mirror images, no more than their features may take."""
+    both = np.concatenate([pictures, pictures[:, :, ::-1]])
+    most = max(1, MOST_BYTES // bytes_each)
+    chosen = np.linspace(0, len(both) - 1, min(len(both), most)).round().astype(np.intp)
+    return both.take(chosen, axis=0)
+
+
+def of_normals(whitened: list[Tensor], noise: list[Tensor]) -> list[Vectors]:
+    """Return all vectors of normals' levels (N, cells, channels)."""
+    return [
+        Vectors(level.flatten(0, 1), torch.arange(level.shape[1]).repeat(len(level)), deviation)
+        for level, deviation in zip(whitened, noise, strict=True)
+    ]
+
+
+def of_defects(levels: Levels, defects: Located, sides: list[int], noise: list[Tensor]) -> list[Vectors]:
+    """Return the vectors of the defective cells."""
+    whitened = levels.whitened(raw_features(levels, defects.pictures))
+    found = []
+    for level, side, deviation in zip(whitened, sides, noise, strict=True):
+        chosen = defective_cells(defects.masks, side)
+        found.append(Vectors(level[chosen], chosen.nonzero()[:, 1], deviation))
+    return found
+
+
+def mean_defect(levels: Levels, defects: Located, sides: list[int]) -> list[Tensor]:
+    """Return each level's mean vector (channels,) over the defects, of each the mean over its cells."""
+    whitened = levels.whitened(raw_features(levels, defects.pictures))
+    found = []
+    for level, side in zip(whitened, sides, strict=True):
+        chosen = defective_cells(defects.masks, side)[:, :, None].float()
+        found.append(((level * chosen).sum(1) / chosen.sum(1)).mean(0))
+    return found
