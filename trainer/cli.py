@@ -112,6 +112,10 @@ def fit(
     numbers: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: another number than the profile's.")
     ] = None,
+    known_defects: Annotated[
+        Path | None,
+        typer.Option("--known-defects", help="A folder of defects, masks in its folder masks; bgad uses it."),
+    ] = None,
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed.
 
@@ -124,7 +128,18 @@ def fit(
 
     name, overrides = pair_name(detector, map_detector), overrides_of(numbers or [])
     order = FolderOrder(
-        data, out, product, name, profile, steps, seed, size, channels, false_alarm_rate, overrides
+        data=data,
+        out=out,
+        product=product,
+        detector=name,
+        profile=profile,
+        steps=steps,
+        seed=seed,
+        size=size,
+        channels=channels,
+        false_alarm_rate=false_alarm_rate,
+        overrides=overrides,
+        known_defects=known_defects,
     )
     _carry_out_fit(order, settings)
 

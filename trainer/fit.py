@@ -11,6 +11,7 @@ from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.line import DEFAULT_DETECTOR
 from trainer.detectors.protocol import (
     FitInput,
+    KnownDefects,
     Masks,
     Overrides,
     Pictures,
@@ -26,13 +27,15 @@ from trainer.pseudo.entry import in_memory
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What to train. ``steps`` scales a profile's budget down or up; ``overrides`` change single numbers."""
+    """What to train. ``steps`` scales a profile's budget down or up; ``overrides`` change single numbers;
+    ``known_defects`` are of the normals' size, for detectors that use them."""
 
     detector: str = DEFAULT_DETECTOR
     profile: str = "cpu"
     seed: int = 0
     steps: int | None = None
     overrides: Overrides = field(default_factory=dict)
+    known_defects: KnownDefects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def train(
         profile=settings.profile,
         seed=settings.seed,
         steps=settings.steps,
+        known_defects=settings.known_defects,
         overrides=settings.overrides,
     )
     fitted = detector_named(settings.detector).fit(given, progress, checkpoint)

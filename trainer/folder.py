@@ -13,10 +13,11 @@ from steadyline.store import Store
 from trainer.adversarial import ranks
 from trainer.banks import Banks, Ingredients
 from trainer.dataset import Preparation, TestSet, read_test, with_native
-from trainer.detectors.protocol import Overrides, Progress, Served
+from trainer.detectors.protocol import KnownDefects, Overrides, Progress, Served
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
 from trainer.jobs import JobSpec
+from trainer.known import read_known_defects
 from trainer.make import Materials, Workbench, make_package, train_on
 from trainer.normals import from_folder
 from trainer.pseudo_maker import pseudo_maker
@@ -25,7 +26,7 @@ from trainer.snapshot import make_snapshot
 
 @dataclass(frozen=True, slots=True)
 class FolderOrder:
-    """What to train on a folder."""
+    """What to train on a folder; ``known_defects`` is another one, see ``trainer.known``."""
 
     data: Path
     out: Path
@@ -38,6 +39,7 @@ class FolderOrder:
     channels: Literal["gray", "rgb"]
     false_alarm_rate: float
     overrides: Overrides = field(default_factory=dict)
+    known_defects: Path | None = None
 
 
 def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, ...]]:
@@ -50,7 +52,9 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
     made = make_package(materials, bench)
     write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
     shutil.rmtree(_work(order), ignore_errors=True)
-    return made.card, made.notes
+    unused = order.known_defects is not None and "known_defects" not in made.card.figures
+    note = (f"{order.detector} makes no use of known defects; bgad does",) if unused else ()
+    return made.card, (*made.notes, *note)
 
 
 def help_fit(order: FolderOrder, bench: Workbench) -> None:
@@ -74,8 +78,14 @@ def _prepared(order: FolderOrder, bench: Workbench) -> tuple[Materials, Workbenc
     kept = Store(f"file://{own.resolve()}")
     banks = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock)
     manifest, entries = banks.ensure(Ingredients.of(spec), snapshot)
-    materials = Materials(spec, snapshot, manifest, entries)
+    materials = Materials(spec, snapshot, manifest, entries, _known(order))
     return materials, replace(bench, checkpoints=work / spec.digest()[:16])
+
+
+def _known(order: FolderOrder) -> KnownDefects | None:
+    if order.known_defects is None:
+        return None
+    return read_known_defects(order.known_defects, Preparation(order.size, order.channels))
 
 
 def _work(order: FolderOrder) -> Path:

@@ -16,10 +16,11 @@ from steadyline.picture import encode_png
 from trainer.banks import KnownFrames, held_out_frames
 from trainer.calibrate import Calibrated, calibrate
 from trainer.child import Tell
-from trainer.detectors.protocol import Served
+from trainer.detectors.protocol import KnownDefects, Served
 from trainer.export import Exported, OnnxModel, Pictures, export
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs import JobSpec
+from trainer.known import known_digest
 from trainer.lineage import code_digest
 from trainer.measure import attacked, measure, named_figures
 from trainer.pseudo.entry import from_entries
@@ -44,6 +45,7 @@ class Materials:
     snapshot: Snapshot
     manifest: BankManifest
     entries: Sequence[BankEntry]
+    known_defects: KnownDefects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,9 @@ def train_on(materials: Materials, bench: Workbench) -> Trained:
     return train(
         snapshot.pictures[trained],
         from_entries(materials.entries, index, spec.channels),
-        FitSettings(spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides),
+        FitSettings(
+            spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides, materials.known_defects
+        ),
         lambda step, total, message: bench.told("fit", step, total),
         bench.checkpoints,
     )
@@ -175,8 +179,13 @@ def _card(
             "profile": spec.profile,
             "order": spec.digest(),
             "why": spec.why,
+            **_known_lineage(materials.known_defects),
         },
     )
+
+
+def _known_lineage(known: KnownDefects | None) -> dict[str, str]:
+    return {} if known is None else {"known_defects": known_digest(known)}
 
 
 def _by_camera(snapshot: Snapshot, scores: NDArray[np.float32]) -> dict[str, list[float]]:
