@@ -57,7 +57,7 @@ def _scores(series: Mapping[str, tuple[Scores, NDArray[np.bool_]]]) -> Figure:
             axis.hist(held[kinds == kind], list(edges), color=colour, alpha=0.6, label=label)
         axis.set_title(name, fontsize=9, loc="left")
         axis.set_yticks([])
-    axes[0].legend(frameon=False, fontsize=8)
+    axes[0].legend(frameon=False, fontsize=8, loc="upper right")
     axes[-1].set_xlabel("score (high is anomalous)")
     return figure
 
