@@ -70,9 +70,9 @@ def markdown(rows: Sequence[Row], command: str) -> str:
 def show(rows: Sequence[Row], console: Console) -> None:
     """Print the first table, and every check of every cell."""
     head, lines = headline(rows)
-    table = Table(*head)
-    for line in lines:
-        table.add_row(*line)
+    table = Table("", *(f"{line[0]} {line[1]}" for line in lines))  # turned: it has more columns than lines
+    for index, name in enumerate(head[2:], 2):
+        table.add_row(name, *(line[index] for line in lines))
     console.print(table)
     for row in rows:
         for check in row.get("sanity", ()):
