@@ -25,7 +25,7 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.places import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
-DEFAULT_DETECTOR = "cobra"
+DEFAULT_DETECTOR = "robust"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
 

@@ -88,7 +88,7 @@ class Demonstration:
             stack.callback(observer.close)
             seen = observer.seen
             self._start("trainer", STEADYLINE_HEALTH_PORT=str(self._trainer_port))
-            self._wait("training v1", seen, lambda: live_version(seen) is not None, plan.training_deadline)
+            self._wait("training v1", seen, lambda: first_is_live(seen), plan.training_deadline)
             scorer = self._start("scorer", STEADYLINE_HEALTH_PORT=str(scorer_port))
             producers = self._start("producers")
             self._wait("first scores", seen, lambda: len(seen.scores) > 0, timedelta(minutes=1))
@@ -181,6 +181,16 @@ def live_version(seen: Observed) -> int | None:
     """Return the version in service, as the last model event has it."""
     with seen.lock:
         return seen.model.live_version if seen.model is not None else None
+
+
+def first_is_live(seen: Observed) -> bool:
+    """True once a version is live; raises DemoFailed when the gate refused the first one."""
+    with seen.lock:
+        event = seen.model
+    refused = [] if event is None else [change for change in event.changes if change.after == "rejected"]
+    if refused:
+        raise DemoFailed(f"the first model was refused: {refused[-1].reason}; train longer with --steps")
+    return live_version(seen) is not None
 
 
 def is_decided(seen: Observed) -> bool:

@@ -41,7 +41,7 @@ COBRAS: dict[str, dict[str, float | int | str | bool]] = {
 def trainings() -> dict[str, Training]:
     """Return the trainings, each at its first step."""
     normals = good_parts(24)
-    bank = in_memory(make_pseudo_anomalies(normals, FitSettings()))
+    bank = in_memory(make_pseudo_anomalies(normals, FitSettings("cobra")))
     given = FitInput(normals, bank, "cpu", seed=3)
     x = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255
     found: dict[str, Training] = {}

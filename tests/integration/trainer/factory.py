@@ -102,6 +102,7 @@ class Factory:
             f"store: file://{self.home / 'store'}\n"
             f"products:\n"
             f"  {self.product}:\n"
+            f"    detector: cobra\n"
             f"    picture: {{size: {SIZE}, channels: gray}}\n"
             f"    normals: {self.home / 'normals'}\n"
             f"    steps: {orders.steps}\n"

@@ -196,14 +196,13 @@ def test_a_small_mask_marks_the_cell_that_it_covers_most() -> None:
     assert cells[1].nonzero().flatten().tolist() == list(range(8))
 
 
+@pytest.fixture
+def levels() -> Levels:
+    return Levels(pretrained(), LevelShape(stages=(4, 5), scales=(1.0, 0.5), standardised=True))
+
+
 class TestLevels:
     """Features in the normals' own units."""
-
-    shape = LevelShape(stages=(4, 5), scales=(1.0, 0.5), standardised=True)
-
-    @pytest.fixture(scope="class")
-    def levels(self) -> Levels:
-        return Levels(pretrained(), self.shape)
 
     def test_normals_have_unit_variance_once_their_noise_is_added(self, levels: Levels) -> None:
         raw = raw_features(levels, good_parts(32, SIDE))
