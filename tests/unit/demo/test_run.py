@@ -12,7 +12,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def an_event(live: int | None, after: str) -> ModelEvent:
-    change = Change(at=NOON, version=1, before="candidate", after=after, reason="clean_floor: 0.5")  # type: ignore[arg-type]
+    change = Change(at=NOON, version=1, before="candidate", after=after, reason="clean_floor: 0.5")
     return ModelEvent(product="cell", at=NOON, live_version=live, models=[], changes=[change])
 
 

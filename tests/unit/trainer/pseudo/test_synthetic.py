@@ -7,7 +7,7 @@ from tests.support.parts import good_parts
 from trainer.pseudo.kinds import TRANSFORMS
 from trainer.pseudo.synthetic import STRATEGIES, membrane
 from trainer.pseudo.synthetic import TRANSFORMS as SYNTHETIC
-from trainer.pseudo.transform import Picture
+from trainer.pseudo.transform import Parameters, Picture
 
 
 def floats(seed: int, size: int = 64) -> Picture:
@@ -37,7 +37,7 @@ def test_a_straight_slope_stays_one() -> None:
 def test_a_blended_piece_has_the_border_of_the_picture_it_is_blended_into() -> None:
     picture = floats(0)
     place = {"height": 0.25, "width": 0.25, "x": 0.5, "y": 0.5}
-    of = {**place, "from_x": 0.1, "from_y": 0.9, "scale": 1.0, "gain": 1.5}
+    of: Parameters = {**place, "from_x": 0.1, "from_y": 0.9, "scale": 1.0, "gain": 1.5}
     found = TRANSFORMS["blend"].apply(picture, floats(5), of)
     changed = np.abs(found - picture)[..., 0] > 1e-6
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
@@ -48,7 +48,7 @@ def test_a_blended_piece_has_the_border_of_the_picture_it_is_blended_into() -> N
 @pytest.mark.parametrize("fill", ["texture", "colour"])
 def test_a_rectangle_changes_nothing_outside_of_it_and_all_within(fill: str) -> None:
     picture = np.full((64, 64, 1), 0.5, np.float32)
-    of = {"height": 0.25, "width": 0.125, "x": 0, "y": 1, "kept": 0.2, "seed": 3}
+    of: Parameters = {"height": 0.25, "width": 0.125, "x": 0, "y": 1, "kept": 0.2, "seed": 3}
     changed = TRANSFORMS[f"rectangle-{fill}"].apply(picture, picture, of)[..., 0] != 0.5
     assert changed[48:, :8].mean() > 0.95
     assert not changed[:48].any()
@@ -57,7 +57,7 @@ def test_a_rectangle_changes_nothing_outside_of_it_and_all_within(fill: str) -> 
 
 def test_a_colour_is_one_level_and_a_texture_is_not() -> None:
     picture = np.full((64, 64, 1), 0.5, np.float32)
-    of = {"knots_y": 4, "knots_x": 8, "kept": 0.0, "seed": 7}
+    of: Parameters = {"knots_y": 4, "knots_x": 8, "kept": 0.0, "seed": 7}
     spread = {}
     for fill in ("colour", "texture"):
         found = TRANSFORMS[f"perlin-{fill}"].apply(picture, picture, of)
