@@ -138,7 +138,7 @@ def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_
     again.until_training()
     change = trained.wait_change(spec.version, "live")
     assert change.reason.startswith("passed: clean 0.")
-    assert {name.split("_")[0] for name in change.figures} == {"candidate", "live"}
+    assert {name.split("_")[0] for name in change.figures} == {"candidate", "certified", "live"}
     assert trained.live().lineage["why"] == "8 new normals"
     assert trained.live().lineage["data"] == spec.snapshot_digest
     eventually(lambda: jobs.spec() is None, 30, "the order is closed")
