@@ -14,15 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from trainer.adversarial.course import with_overrides
 from trainer.adversarial.fold import folded
-from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
 from trainer.backbone.lite import CHANNELS, STRIDES, as_input
 from trainer.backbone.weights import pretrained
-from trainer.checkpoint import Checkpoints
+from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import FitInput, Pictures, Progress, Served
+from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import Profile, profile_named
 from trainer.fit import FitSettings, make_pseudo_anomalies
@@ -162,11 +161,13 @@ def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
     input_ = FitInput(given.normals, in_memory(made), given.profile, given.seed, given.steps)
     check_input(input_, "adversarial-classifier")
     steps = profile.course.steps if given.steps is None else given.steps
-    key = training_key(input_, training_recipe(input_, "adversarial-classifier", profile, steps))
+    recipe = training_recipe(input_, "adversarial-classifier", profile, steps)
     torch.manual_seed(given.seed)
     network = CellNetwork(profile.shape, given.normals.shape[3])
     plan = Plan(profile.course, profile.light, steps, given.seed)
-    return Training(input_, plan, network, _WholePictures(profile)).run(Checkpoints(checkpoint, key), told)
+    return Training(input_, plan, network, _WholePictures(profile)).run(
+        checkpoints_of(checkpoint, input_, recipe), told
+    )
 
 
 Fit = Callable[[Given, Progress, Path], Served]

@@ -11,13 +11,13 @@ import torch
 
 from tests.support.parts import good_parts
 from trainer.adversarial import ranks
-from trainer.adversarial.course import with_overrides
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
 from trainer.detectors.cobra.profile import overridden
 from trainer.detectors.cobra.profile import profile_named as cobra_profile
+from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import FitInput
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import profile_named as robust_profile

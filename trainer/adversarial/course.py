@@ -1,14 +1,8 @@
 """The numbers of a training under attack that do not depend on what is learned, and how they change in it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar
-
-from steadyline.errors import InvalidConfiguration
-
-Number = float | int | str | bool
-Profile = TypeVar("Profile")
+from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +40,3 @@ class Course:
         if not self.epsilon_warm_up:
             return self.epsilon
         return self.epsilon * min(1.0, step / (steps * self.epsilon_warm_up))
-
-
-def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
-    """Return a profile with single numbers changed: ``{"switch": "sum", "course.steps": 100}``.
-
-    Raises InvalidConfiguration for a name that the profile does not have.
-    """
-    for path, value in overrides.items():
-        profile = _replaced(profile, path, path, value)
-    return profile
-
-
-def _replaced(part: Any, path: str, whole: str, value: Number) -> Any:
-    name, _, rest = path.partition(".")
-    if not is_dataclass(part) or name not in {field.name for field in fields(part)}:
-        raise InvalidConfiguration(f"the profile has no number {whole!r}")
-    inner = _replaced(getattr(part, name), rest, whole, value) if rest else value
-    return replace(part, **{name: inner})  # type: ignore[type-var]

@@ -1,6 +1,5 @@
 """BGAD as a detector."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +9,16 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from trainer.adversarial.course import with_overrides
-from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.backbone.lite import Lite0
 from trainer.backbone.weights import pretrained
-from trainer.checkpoint import Checkpoints
 from trainer.detectors.bgad.flow import Flow, FlowShape
 from trainer.detectors.bgad.levels import Levels, LevelShape
 from trainer.detectors.bgad.profile import Scoring, profile_named
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.training import Training
+from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
-from trainer.known import known_digest
+from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 
 
@@ -51,9 +48,8 @@ class Bgad(Detector):
             course = replace(course, steps=given.steps, pushes=pushes)
         profile = replace(profile, course=course)
         recipe = training_recipe(given, "bgad", profile, course.steps)
-        key = _key(given, recipe)
         training = Training(given, profile, self._levels(pretrained(), profile.levels))
-        served = training.run(None if checkpoint is None else Checkpoints(checkpoint, key), progress)
+        served = training.run(checkpoints_of(checkpoint, given, recipe), progress)
         return Fitted(served, recipe, training.figures())
 
     @override
@@ -84,10 +80,3 @@ def _check_known(given: FitInput) -> None:
             f"known defects are {known.pictures.shape} with {len(known.masks)} masks; the normals are "
             f"{given.normals.shape}"
         )
-
-
-def _key(given: FitInput, recipe: Recipe) -> str:
-    """Name the training by its known defects, too."""
-    known = given.known_defects
-    parts = [training_key(given, recipe), "" if known is None else known_digest(known)]
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from steadyline.errors import InvalidConfiguration
 from trainer.detectors.bgad.flow import FlowShape
 from trainer.detectors.bgad.levels import LevelShape
 from trainer.detectors.bgad.loss import Boundary
+from trainer.detectors.profiles import named
 from trainer.pseudo.acceptance import Bar
 from trainer.pseudo.kinds import LOCAL_SHARES
 from trainer.pseudo.recipe import BankRecipe
@@ -118,6 +118,4 @@ PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 
 def profile_named(name: str) -> Profile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
-    if name not in PROFILES:
-        raise InvalidConfiguration(f"bgad has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
-    return PROFILES[name]
+    return named(PROFILES, name, "bgad")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from steadyline.errors import InvalidConfiguration
+from trainer.detectors.profiles import named
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 
@@ -36,7 +36,4 @@ PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 
 def profile_named(name: str) -> Profile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
-    if name not in PROFILES:
-        known = ", ".join(sorted(PROFILES))
-        raise InvalidConfiguration(f"certified has no profile {name!r}; there are {known}")
-    return PROFILES[name]
+    return named(PROFILES, name, "certified")

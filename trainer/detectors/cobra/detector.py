@@ -10,17 +10,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
-from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.network import Shape
 from trainer.adversarial.precision import here
 from trainer.adversarial.training import Plan, Training
-from trainer.checkpoint import Checkpoints
 from trainer.detectors.cobra.copies import Classes
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
 from trainer.detectors.cobra.profile import Score, overridden, profile_named
 from trainer.detectors.cobra.served import CobraServed
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 
 
@@ -42,7 +41,7 @@ class Cobra(Detector):
         profile = replace(profile, course=course)
         steps = course.steps if given.steps is None else given.steps
         recipe = training_recipe(given, "cobra", profile, steps)
-        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        checkpoints = checkpoints_of(checkpoint, given, recipe)
         torch.manual_seed(given.seed)
         normals = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
         network = Network(profile.shape, normals.shape[1], profile.embedding, profile.classes)

@@ -6,9 +6,10 @@ from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.augment import Light
-from trainer.adversarial.course import Course, Number, with_overrides
+from trainer.adversarial.course import Course
 from trainer.adversarial.network import Shape
 from trainer.detectors.cobra.copies import CLASSES, Classes
+from trainer.detectors.profiles import Number, named, with_overrides
 from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
 from trainer.pseudo.recipe import BankRecipe
 
@@ -145,9 +146,7 @@ PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 
 def profile_named(name: str) -> Profile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
-    if name not in PROFILES:
-        raise InvalidConfiguration(f"cobra has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
-    return PROFILES[name]
+    return named(PROFILES, name, "cobra")
 
 
 def overridden(profile: Profile, overrides: Mapping[str, Number]) -> Profile:

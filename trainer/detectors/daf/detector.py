@@ -10,17 +10,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
-from trainer.adversarial.course import with_overrides
-from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.precision import is_native
 from trainer.backbone.lite import Lite0, trimmed
 from trainer.backbone.weights import pretrained
-from trainer.checkpoint import Checkpoints
 from trainer.detectors.daf.network import Learner, Shape, Teacher
 from trainer.detectors.daf.profile import Scoring, profile_named
 from trainer.detectors.daf.served import DafServed
 from trainer.detectors.daf.training import Training
+from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 
 
@@ -42,7 +41,7 @@ class Daf(Detector):
         steps = course.steps if given.steps is None else given.steps
         profile = replace(profile, course=replace(course, mixed=course.mixed and is_native(), steps=steps))
         recipe = training_recipe(given, "daf", profile, steps)
-        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        checkpoints = checkpoints_of(checkpoint, given, recipe)
         shape = profile.shape
         teacher = Teacher(trimmed(pretrained(), max(shape.stages)), shape)
         # after the teacher: the first time it is read, a network is made and numbers are drawn for it

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.augment import Light
 from trainer.detectors.daf.network import Shape
+from trainer.detectors.profiles import named
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.synthetic import STRATEGIES
@@ -126,6 +126,4 @@ PROFILES: Mapping[str, Profile] = {
 
 def profile_named(name: str) -> Profile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
-    if name not in PROFILES:
-        raise InvalidConfiguration(f"daf has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
-    return PROFILES[name]
+    return named(PROFILES, name, "daf")

@@ -10,13 +10,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
-from trainer.adversarial.course import with_overrides
-from trainer.adversarial.input import check_input, training_key, training_recipe
 from trainer.adversarial.network import CellNetwork, Shape
 from trainer.adversarial.precision import here
 from trainer.adversarial.training import Plan, Training
-from trainer.checkpoint import Checkpoints
+from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import profile_named
 from trainer.detectors.robust.served import RobustServed
@@ -42,7 +41,7 @@ class Robust(Detector):
         profile = replace(profile, course=course)
         steps = course.steps if given.steps is None else given.steps
         recipe = training_recipe(given, "robust", profile, steps)
-        checkpoints = None if checkpoint is None else Checkpoints(checkpoint, training_key(given, recipe))
+        checkpoints = checkpoints_of(checkpoint, given, recipe)
         torch.manual_seed(given.seed)
         network = CellNetwork(profile.shape, given.normals.shape[3])
         plan = Plan(course, profile.light, steps, given.seed)

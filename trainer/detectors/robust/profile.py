@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.augment import Light
 from trainer.adversarial.course import Course
 from trainer.adversarial.network import Shape
+from trainer.detectors.profiles import named
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 
@@ -89,6 +89,4 @@ PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 
 def profile_named(name: str) -> Profile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
-    if name not in PROFILES:
-        raise InvalidConfiguration(f"robust has no profile {name!r}; there are {', '.join(sorted(PROFILES))}")
-    return PROFILES[name]
+    return named(PROFILES, name, "robust")

@@ -1,14 +1,17 @@
-"""What a training under attack needs of its input, and the name that all of it gives the training."""
+"""What a training needs of its input, what makes its model again, and the name that all of it gives."""
 
 import hashlib
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from steadyline.errors import InvalidConfiguration
+from trainer.checkpoint import Checkpoints
 from trainer.detectors.protocol import FitInput, Recipe
+from trainer.known import known_digest
 
 FEWEST_NORMALS = 8
 SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part
@@ -28,12 +31,9 @@ def check_input(given: FitInput, detector: str) -> None:
         raise InvalidConfiguration("the bank has no pseudo-anomaly of these normals")
 
 
-def training_key(given: FitInput, recipe: Recipe) -> str:
-    """Name a training by all that its weights depend on."""
-    total = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-    for array in (given.normals, given.bank.pictures, given.bank.masks, given.bank.source):
-        total.update(np.ascontiguousarray(array).tobytes())
-    return total.hexdigest()
+def checkpoints_of(folder: Path | None, given: FitInput, recipe: Recipe) -> Checkpoints | None:
+    """Return where a training keeps its checkpoints, named by all that its weights depend on."""
+    return None if folder is None else Checkpoints(folder, _key(given, recipe))
 
 
 def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) -> Recipe:
@@ -47,3 +47,12 @@ def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) ->
         "channels": given.normals.shape[3],
         "numbers": json.loads(json.dumps({**asdict(profile), "bank": profile.bank.parameters()})),
     }
+
+
+def _key(given: FitInput, recipe: Recipe) -> str:
+    total = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    for array in (given.normals, given.bank.pictures, given.bank.masks, given.bank.source):
+        total.update(np.ascontiguousarray(array).tobytes())
+    if given.known_defects is not None:
+        total.update(known_digest(given.known_defects).encode())
+    return total.hexdigest()
