@@ -5,9 +5,10 @@ score (a normal is to look anomalous), -1 lowers it (an anomaly is to look norma
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -30,6 +31,20 @@ class Attack(Protocol):
         ...
 
 
+def _worst(x: Tensor, found: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return, of candidates (B, C, S, S) and how far each is in the attack's favour (B,), the worst ones."""
+    worst = torch.full((len(x),), -torch.inf)
+    pictures = x.clone()
+    for candidate, value in found:
+        better = value > worst
+        worst = torch.where(better, value, worst)
+        if bool(better.all()):
+            pictures = candidate  # nobody else holds it, and nothing is copied
+        elif bool(better.any()):
+            pictures[better] = candidate[better]
+    return pictures
+
+
 @dataclass(frozen=True, slots=True)
 class Pgd:
     """l_inf projected gradient descent with momentum (Madry et al. 2018; Dong et al. 2018), random start.
@@ -46,17 +61,8 @@ class Pgd:
     def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
         """See Attack."""
         random = torch.Generator().manual_seed(self.seed)
-        worst = torch.full((len(x),), -torch.inf)
-        pictures = x.clone()
-        for _ in range(self.restarts):
-            for candidate, value in self._iterates(score, x, direction, random):
-                better = value > worst
-                worst = torch.where(better, value, worst)
-                if bool(better.all()):
-                    pictures = candidate  # nobody else holds it, and nothing is copied
-                elif bool(better.any()):
-                    pictures[better] = candidate[better]
-        return pictures
+        starts = (self._iterates(score, x, direction, random) for _ in range(self.restarts))
+        return _worst(x, chain.from_iterable(starts))
 
     def _iterates(
         self, score: Score, x: Tensor, direction: Tensor, random: torch.Generator
@@ -93,19 +99,12 @@ class Apgd:
     def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
         """See Attack."""
         random = torch.Generator().manual_seed(self.seed)
-        worst = torch.full((len(x),), -torch.inf)
-        pictures = x.clone()
-        for _ in range(self.restarts):
-            value, found = self._search(score, x, direction, random)
-            better = value > worst
-            worst = torch.where(better, value, worst)
-            pictures[better] = found[better]
-        return pictures
+        return _worst(x, (self._search(score, x, direction, random) for _ in range(self.restarts)))
 
     def _search(
         self, score: Score, x: Tensor, direction: Tensor, random: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the best value (B,) of one start and its pictures."""
+        """Return the worst pictures of one start and how far they are in the attack's favour (B,)."""
         at = self._within(x, x + (torch.rand(x.shape, generator=random) * 2 - 1) * self.epsilon)
         before = at
         best, worst, gradient = at.clone(), *_rise(score, at, direction)
@@ -125,7 +124,7 @@ class Apgd:
             if step in _checkpoints(self.steps):
                 halved = pace.judge(step, worst)[:, None, None, None]
                 at, gradient = torch.where(halved, best, at), torch.where(halved, kept, gradient)
-        return worst, best
+        return best, worst
 
     def _within(self, x: Tensor, candidate: Tensor) -> Tensor:
         return candidate.clamp(x - self.epsilon, x + self.epsilon).clamp_(0, 1)

@@ -23,6 +23,10 @@ class Light:
     blurred: float
 
 
+# What lamps and sensors of one line differ by.
+LINE_LIGHT = Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2)
+
+
 def flip(batch: Tensor, across: Tensor, upside_down: Tensor) -> Tensor:
     """Return (B, C, H, W) with the pictures marked in the two (B,) bool tensors flipped."""
     batch = torch.where(across[:, None, None, None], batch.flip(-1), batch)

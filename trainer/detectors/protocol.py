@@ -1,5 +1,6 @@
 """What a detector is given, what it returns, and how it says how far it is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ class ServedModule(Protocol):
         ...
 
 
-class Served(nn.Module):
+class Served(nn.Module, ABC):
     """Base of served modules: the cast and the layout; all else is on the path that attacks see.
 
     ``lipschitz`` is how far the score moves at most, proven, when each pixel of [0, 1] moves by at most 1;
@@ -84,9 +85,9 @@ class Served(nn.Module):
         """See ServedModule."""
         return self.score_float(picture.permute(0, 3, 1, 2).float() / 255)
 
+    @abstractmethod
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """See ServedModule."""
-        raise NotImplementedError
 
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor] | None:
         """Return the least and the greatest score (B,), proven, under any change of ``x`` (B, C, S, S) by at

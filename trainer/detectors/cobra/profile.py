@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
-from trainer.adversarial.augment import Light
-from trainer.adversarial.course import Course
+from trainer.adversarial.augment import LINE_LIGHT, Light
+from trainer.adversarial.course import CPU_COURSE, Course
 from trainer.adversarial.network import Shape
 from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.detectors.profiles import Number, named, with_overrides
@@ -90,25 +90,13 @@ _CPU = Profile(
     embedding=32,
     score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
     weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
-    light=Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2),
+    light=LINE_LIGHT,
     adversaries=(Adversary(view=2, classes=1.0, opposite=0.1),),
     clean_second_view=False,
     switch="mean",
     temperature=0.5,
     rows_per_pair=4,
-    course=Course(
-        epsilon=6 / 255,
-        attack_steps=4,
-        epsilon_warm_up=0.3,
-        batch=32,
-        steps=1000,
-        optimizer="adamw",
-        learning_rate=2e-3,
-        weight_decay=1e-3,
-        warm_up=0.1,
-        average=0.995,
-        mixed=True,
-    ),
+    course=CPU_COURSE,
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
