@@ -63,9 +63,9 @@ def test_another_thread_names_the_service_too(capsys: Capture) -> None:
 
 def test_a_library_logs_in_the_same_form(capsys: Capture) -> None:
     start()
-    logging.getLogger("some.library").warning("slow by %d ms", 7, extra={"host": "b"})
+    logging.getLogger("some.library").warning("slow by %d ms", 7, extra={"shard": "b"})
     (line,) = lines(capsys)
-    assert (line["event"], line["level"], line["host"]) == ("slow by 7 ms", "warning", "b")
+    assert (line["event"], line["level"], line["shard"]) == ("slow by 7 ms", "warning", "b")
 
 
 def test_the_retries_of_a_client_library_are_kept_out(capsys: Capture) -> None:
