@@ -2,7 +2,10 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from typing_extensions import override
+
+from trainer.detectors.protocol import Served
 
 
 class BrightSpot(nn.Module):
@@ -18,3 +21,21 @@ class BrightSpot(nn.Module):
         grey = picture.permute(0, 3, 1, 2).float().mean(1, keepdim=True) / 255
         heat = self.gain * nn.functional.avg_pool2d(grey, 4)[:, 0]
         return heat.amax((1, 2)), heat
+
+
+class Darkest(Served):
+    """Scores the darkest 8 x 8 block: right on these parts, and as robust as a mean can be."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        heat = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
+        return torch.logsumexp(40 * heat.flatten(1), 1) / 40, heat
+
+
+class Masked(Darkest):
+    """The same in steps of 1/64: the gradient is zero everywhere, so PGD sees nothing."""
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        score, heat = super().score_float(x)
+        return (score * 64).round() / 64 + 0 * score, heat

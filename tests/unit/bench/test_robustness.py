@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import override
 
 from bench.robustness.attacks import attacked, unsettled_rows
@@ -27,6 +26,7 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.picture import encode_png
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
+from tests.support.torch_models import Darkest, Masked
 from trainer.attack import Pgd
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Served
@@ -35,24 +35,6 @@ from trainer.subject import Subject
 
 SETTINGS = Settings(first_steps=3, steps=6, restarts=1, attacked=8, checked=6)
 COUNT = 10
-
-
-class Darkest(Served):
-    """Scores the darkest 8 x 8 block: right on these parts, and as robust as a mean can be."""
-
-    @override
-    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
-        return torch.logsumexp(40 * heat.flatten(1), 1) / 40, heat
-
-
-class Masked(Darkest):
-    """The same in steps of 1/64: the gradient is zero everywhere, so PGD sees nothing."""
-
-    @override
-    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        score, heat = super().score_float(x)
-        return (score * 64).round() / 64 + 0 * score, heat
 
 
 def a_test_set() -> TestSet:

@@ -8,35 +8,16 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import override
 
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
+from tests.support.torch_models import Darkest, Masked
 from trainer.dataset import TestSet
-from trainer.detectors.protocol import Served
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.report import report
 
 SETTINGS = EvaluationSettings(steps=(5, 10), checked=12)
-
-
-class Darkest(Served):
-    """Scores the darkest 8 x 8 block: right on these parts, and as robust as a mean can be."""
-
-    @override
-    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
-        return torch.logsumexp(40 * heat.flatten(1), 1) / 40, heat
-
-
-class Masked(Darkest):
-    """The same in steps of 1/64: the gradient is zero everywhere, so PGD sees nothing."""
-
-    @override
-    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        score, heat = super().score_float(x)
-        return (score * 64).round() / 64 + 0 * score, heat
 
 
 def a_test_set() -> TestSet:
