@@ -57,7 +57,7 @@ def bench(
     from bench.robustness.packages import Shop
     from bench.robustness.plan import Fitting, Settings
     from bench.robustness.run import Bench, Matrix, run
-    from trainer.adversarial.precision import is_native
+    from trainer.learning.precision import is_native
 
     wanted = tuple(detector) if detector else (() if model else _MODELS)
     matrix = Matrix(_named(data, "--data"), wanted, tuple(seed or [0]), _named(model or [], "--model"))

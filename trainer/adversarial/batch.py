@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from trainer.adversarial import ranks
-from trainer.adversarial.augment import Light, flip, relight
 from trainer.detectors.protocol import PseudoBank
+from trainer.learning.augment import Light, flip, relight
 
 # A cell is defective when at least an eighth of its pixels changed: two of the sixteen at stride 4.
 CELL_SHARE = 1 / 8

@@ -1,8 +1,12 @@
 """The numbers of a training under attack that do not depend on what is learned, and how they change in it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import torch
+
+from trainer.learning.precision import CPU, is_native
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,17 @@ class Course:
         if not self.epsilon_warm_up:
             return self.epsilon
         return self.epsilon * min(1.0, step / (steps * self.epsilon_warm_up))
+
+
+def here(course: Course) -> Course:
+    """Return the course as this machine can run it: on a GPU or not, in mixed precision or not."""
+    device: Literal["cpu", "cuda"] = course.device if torch.cuda.is_available() else "cpu"
+    return replace(course, device=device, mixed=course.mixed and (device == "cuda" or is_native()))
+
+
+def device_of(course: Course) -> torch.device:
+    """Return the device of a course that ``here`` returned: the process's own GPU."""
+    return CPU if course.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
 
 
 # Minutes on two cores: a narrow net's course, and that of every detector that is trained there under attack.

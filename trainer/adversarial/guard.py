@@ -13,6 +13,7 @@ from torch import Tensor
 from trainer.attack import Pgd, attack_in_batches
 from trainer.auroc import auroc
 from trainer.detectors.protocol import PseudoBank, Served
+from trainer.learning.state import is_judged
 
 EPSILON = 4 / 255
 STEPS = 10
@@ -46,10 +47,7 @@ class Guard:
 
     def is_due(self, step: int, steps: int) -> bool:
         """True after the steps at which the guard looks, the last one included."""
-        if step == steps:
-            return True
-        every, first = max(1, round(steps * EVERY)), round(steps * FIRST)
-        return step >= first and (step - first) % every == 0
+        return is_judged(step, steps, FIRST, EVERY)
 
     def figure(self, served: Served) -> float:
         """Return the AUROC under attack; every picture attacked in its own direction."""

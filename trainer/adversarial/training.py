@@ -3,24 +3,22 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from trainer.adversarial import ranks
-from trainer.adversarial.augment import Light
 from trainer.adversarial.batch import Pairs
-from trainer.adversarial.course import Course
+from trainer.adversarial.course import Course, device_of
 from trainer.adversarial.fold import folded
 from trainer.adversarial.guard import SLACK, Guard
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.objective import Objective
 from trainer.adversarial.optimizer import make_optimizer
-from trainer.adversarial.precision import device_of, mixed, scaler
-from trainer.adversarial.state import State
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.protocol import FitInput, Progress, Served
+from trainer.learning.augment import Light
+from trainer.learning.precision import mixed, scaler
+from trainer.learning.state import State
 
 CHECKPOINT_EVERY = 40  # steps; about 20 s on one core, of which writing 7 MB is a hundredth
-GRADIENT_NORM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,7 @@ class Training:
         size = course.epsilon_at(state.step, plan.steps)
         with mixed(course.mixed, self._device):
             loss = self._objective.loss(self._network, batch, size, random)
-        state.optimizer.zero_grad()
-        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        ranks.average_gradients(self._network)
-        state.scaler.unscale_(state.optimizer)
-        nn.utils.clip_grad_norm_(self._network.parameters(), GRADIENT_NORM)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
+        state.descend(loss, ranks.average_gradients)
         state.follow(course.average)
         state.step += 1
         return float(ranks.mean(loss.detach()))

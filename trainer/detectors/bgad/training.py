@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.adversarial.state import State
 from trainer.auroc import auroc
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.bgad import vectors
@@ -21,10 +20,10 @@ from trainer.detectors.bgad.profile import Profile
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.vectors import Vectors
 from trainer.detectors.protocol import FitInput, KnownDefects, Pictures, Progress
+from trainer.learning.state import State
 
 CHECKPOINT_EVERY = 50  # steps; a few seconds on one core
 AT_ONCE = 1 << 14  # vectors whose densities are computed at once
-GRADIENT_NORM = 5.0
 HELD_OUT_OF = 8  # one normal in eight is never trained on: with its pseudo-anomalies it judges the push
 MOST_JUDGED = 128  # pseudo-anomalies
 # Known defects are used unless they cost more than this of the held-out AUROC: half of its standard error.
@@ -148,10 +147,7 @@ class Training:
                 values, places = (torch.cat(part) for part in zip(*drawn, strict=True))
                 boundary = self._profile.boundary
                 loss = loss + boundary.weight * push_pull(normal, flow(values, places), boundary)
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
-        state.optimizer.step()
+        state.descend(loss)
         state.follow(course.average)
         return float(loss.detach())
 

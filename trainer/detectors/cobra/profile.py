@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
-from trainer.adversarial.augment import LINE_LIGHT, Light
 from trainer.adversarial.course import CPU_COURSE, Course
 from trainer.adversarial.network import Shape
 from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.detectors.profiles import Number, named, with_overrides
+from trainer.learning.augment import LINE_LIGHT, Light
 from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
 from trainer.pseudo.recipe import BankRecipe
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.adversarial.augment import Light, flip, relight
 from trainer.detectors.daf.profile import Course
 from trainer.detectors.protocol import PseudoBank
+from trainer.learning.augment import Light, flip, relight
 
 
 @dataclass(frozen=True, slots=True)

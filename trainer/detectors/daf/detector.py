@@ -10,7 +10,6 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
-from trainer.adversarial.precision import is_native
 from trainer.backbone.lite import Lite0, trimmed
 from trainer.backbone.weights import pretrained
 from trainer.detectors.daf.network import Learner, Shape, Teacher
@@ -20,6 +19,7 @@ from trainer.detectors.daf.training import Training
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
+from trainer.learning.precision import is_native
 from trainer.pseudo.recipe import BankRecipe
 
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from trainer.detectors.daf.batch import as_floats
 from trainer.detectors.protocol import PseudoBank, Served
+from trainer.learning.state import is_judged
 from trainer.localisation import average_precision
 
 NORMALS, OF = 48, 10  # at most so many are held back, and at most one in ten
@@ -31,10 +32,7 @@ class Judge:
 
     def is_due(self, step: int, steps: int) -> bool:
         """True after the steps at which the judge looks, the last one included."""
-        if step == steps:
-            return True
-        every, first = max(1, round(steps * EVERY)), round(steps * FIRST)
-        return step >= first and (step - first) % every == 0
+        return is_judged(step, steps, FIRST, EVERY)
 
     def figure(self, served: Served) -> float:
         """Return the average precision of the map's pixels."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainer.adversarial.augment import Light
 from trainer.detectors.daf.network import Shape
 from trainer.detectors.profiles import named
+from trainer.learning.augment import Light
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.synthetic import STRATEGIES

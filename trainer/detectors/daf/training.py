@@ -1,10 +1,7 @@
 """The training itself: one step of the optimizer, the average, the judge, checkpoints."""
 
 import torch
-from torch import nn
 
-from trainer.adversarial.precision import mixed, scaler
-from trainer.adversarial.state import State
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.daf.batch import Draws, as_floats
 from trainer.detectors.daf.judge import SLACK, Judge
@@ -13,9 +10,10 @@ from trainer.detectors.daf.network import Learner, Teacher
 from trainer.detectors.daf.profile import Profile
 from trainer.detectors.daf.served import DafServed
 from trainer.detectors.protocol import FitInput, Progress
+from trainer.learning.precision import mixed, scaler
+from trainer.learning.state import State
 
 CHECKPOINT_EVERY = 100  # steps; about 25 s on one core
-GRADIENT_NORM = 5.0
 _BATCH = 32
 
 
@@ -64,10 +62,7 @@ class Training:
             found = self._learner(due, batch.seen, stages)
         loss = distillation_loss(found.stages, batch.mask)
         loss = loss + decoder_loss(found.heat, found.auxiliary, batch.mask, profile.negatives)
-        state.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._learner.parameters(), GRADIENT_NORM)
-        state.optimizer.step()
+        state.descend(loss)
         state.follow(course.average)
         return float(loss.detach())
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
+from trainer.adversarial.course import here
 from trainer.adversarial.network import CellNetwork, Shape
-from trainer.adversarial.precision import here
 from trainer.adversarial.training import Plan, Training
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainer.adversarial.augment import LINE_LIGHT, Light
 from trainer.adversarial.course import CPU_COURSE, Course
 from trainer.adversarial.network import Shape
 from trainer.detectors.profiles import named
+from trainer.learning.augment import LINE_LIGHT, Light
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 

@@ -12,9 +12,9 @@ from torch import nn
 
 from tests.support.ranks import STEPS, curves
 from trainer.adversarial import ranks
-from trainer.adversarial.course import Course
-from trainer.adversarial.precision import CPU, device_of, here, mixed, scaler
+from trainer.adversarial.course import Course, device_of, here
 from trainer.detectors.cobra.profile import PROFILES
+from trainer.learning.precision import CPU, mixed, scaler
 
 # Summing in another order moves float32 by 1e-7; the sign of an attack's gradient may turn where it is
 # nearly zero, which moves a loss by up to 1e-4 within five steps.

@@ -1,14 +1,16 @@
 """The state of a training between two steps, and its way into a checkpoint and back."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from trainer.adversarial.precision import scaler as unscaled
 from trainer.checkpoint import Checkpoint
+from trainer.learning.precision import scaler as unscaled
+
+GRADIENT_NORM = 5.0
 
 
 @dataclass(slots=True)
@@ -36,6 +38,17 @@ class State:
         for parameter in average.parameters():
             parameter.requires_grad_(False)
         return State(network, average, optimizer, unscaled() if scaler is None else scaler)
+
+    def descend(self, loss: Tensor, share: Callable[[nn.Module], None] | None = None) -> None:
+        """Move the network down the loss's gradient, whose norm is cut; ``share`` changes it before that."""
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if share is not None:
+            share(self.network)
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
 
     def follow(self, decay: float) -> None:
         """Move the average a little towards the network; faster at first, when the average knows nothing."""
@@ -80,6 +93,14 @@ class State:
             self.scaler.load_state_dict(_of_notes("scaler.", found))
         self.step = found.step
         self.guarded, self.losses = _numbers(found, "guarded"), _numbers(found, "losses")
+
+
+def is_judged(step: int, steps: int, first: float, every: float) -> bool:
+    """True after the last step, and after each share ``every`` of the run from the share ``first`` on."""
+    if step == steps:
+        return True
+    start = round(steps * first)
+    return step >= start and (step - start) % max(1, round(steps * every)) == 0
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from trainer.adversarial.augment import flip, relight
 from trainer.detectors.cobra.profile import PROFILES
+from trainer.learning.augment import flip, relight
 
 LIGHT = PROFILES["cpu"].light
 

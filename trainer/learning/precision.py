@@ -1,4 +1,4 @@
-"""Where a training runs, and mixed precision: its products in half the bits, where the device has them.
+"""Mixed precision: a training's products in half the bits, where the device has them.
 
 Weights, the optimizer, losses and everything that is served stay float32. bfloat16 costs half as much on a
 processor that multiplies it itself (.37 s a step instead of .78 on one thread with AMX); elsewhere it is
@@ -7,25 +7,10 @@ loss scaled up.
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Literal
 
 import torch
 
-from trainer.adversarial.course import Course
-
 CPU = torch.device("cpu")
-
-
-def here(course: Course) -> Course:
-    """Return the course as this machine can run it: on a GPU or not, in mixed precision or not."""
-    device: Literal["cpu", "cuda"] = course.device if torch.cuda.is_available() else "cpu"
-    return replace(course, device=device, mixed=course.mixed and (device == "cuda" or is_native()))
-
-
-def device_of(course: Course) -> torch.device:
-    """Return the device of a course that ``here`` returned: the process's own GPU."""
-    return CPU if course.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
 
 
 def is_native() -> bool:
