@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from steadyline.line import GateSection
 from steadyline.package import WEIGHTS, Card
-from trainer.attack import Pgd, attack_in_batches
-from trainer.auroc import auroc
+from trainer.attack import Pgd
 from trainer.banks import KnownFrames
 from trainer.certificate import certified_auroc
 from trainer.detectors.protocol import FitInput, Pictures, Progress, PseudoBank, Served
 from trainer.detectors.registry import detector_named
 from trainer.fit import rebuild
 from trainer.jobs import Figures
+from trainer.subject import Subject
 
 # Of each kind. The standard error of an AUROC from 96 of each is about .03, but both models are measured on
 # the same frames, and the error of what is compared, their difference, is a good deal smaller.
@@ -33,19 +32,16 @@ Told = Callable[[int, int], None]
 
 def measure(module: Served, known: KnownFrames, gate: GateSection, told: Told) -> Figures:
     """Return the figures of ``module``; the same module and frames give the same figures."""
-    pictures, is_anomaly = _chosen(known)
-    x = _floats(pictures)
+    subject = Subject.of(module, *_chosen(known))
 
     def heard(done: int) -> None:
-        told(done, len(x))
+        told(done, len(subject.x))
 
-    attack = Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED)
-    hit = attack_in_batches(attack, _score(module), x, _direction(is_anomaly), told=heard)
-    corrupted = [auroc(_scores(module, x.mul(0.6).add(0.2)), is_anomaly)]
+    hit = subject.attacked(Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED), heard)
     return Figures(
-        clean=auroc(_scores(module, x), is_anomaly),
-        attacked=auroc(_scores(module, hit), is_anomaly),
-        corrupted=float(np.mean(corrupted)),
+        clean=subject.auroc(subject.scores(subject.x)),
+        attacked=subject.auroc(subject.scores(hit)),
+        corrupted=subject.auroc(subject.scores(subject.x.mul(0.6).add(0.2))),
     )
 
 
@@ -61,16 +57,15 @@ def measure_floor(companion: Served, known: KnownFrames, gate: GateSection) -> f
     """Return the AUROC that no attack within the gate's epsilon can bring ``companion`` under, on the frames
     of ``measure``.
     """
-    pictures, is_anomaly = _chosen(known)
-    floor = certified_auroc(companion, _floats(pictures), is_anomaly, gate.epsilon)
+    subject = Subject.of(companion, *_chosen(known))
+    floor = certified_auroc(companion, subject.x, subject.anomalous, gate.epsilon)
     assert floor is not None, "the companion proves its bounds"
     return floor
 
 
 def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:
     """Return pictures (N, S, S, C) attacked in the model's disfavour, rounded to what a camera can send."""
-    attack = Pgd(epsilon, steps=5, seed=ATTACK_SEED)
-    hit = attack_in_batches(attack, _score(module), _floats(pictures), _direction(is_anomaly))
+    hit = Subject.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
     rounded: Pictures = (hit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return rounded
 
@@ -114,22 +109,3 @@ def _chosen(known: KnownFrames) -> tuple[Pictures, NDArray[np.bool_]]:
 
 def _evenly(count: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(np.intp))
-
-
-def _score(module: Served) -> Callable[[Tensor], Tensor]:
-    return lambda x: module.score_alone(x)
-
-
-def _scores(module: Served, x: Tensor) -> NDArray[np.float32]:
-    with torch.inference_mode():
-        parts = [module.score_alone(part) for part in torch.split(x, 64)]
-    found: NDArray[np.float32] = torch.cat(parts).numpy()
-    return found
-
-
-def _floats(pictures: Pictures) -> Tensor:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-
-
-def _direction(is_anomaly: NDArray[np.bool_]) -> Tensor:
-    return torch.from_numpy(np.where(is_anomaly, -1.0, 1.0)).float()
