@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from trainer.adversarial.batch import Variation
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
@@ -164,7 +165,7 @@ def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
     recipe = training_recipe(input_, "adversarial-classifier", profile, steps)
     torch.manual_seed(given.seed)
     network = CellNetwork(profile.shape, given.normals.shape[3])
-    plan = Plan(profile.course, profile.light, steps, given.seed)
+    plan = Plan(profile.course, Variation(profile.light, profile.shift), steps, given.seed)
     return Training(input_, plan, network, _WholePictures(profile)).run(
         checkpoints_of(checkpoint, input_, recipe), told
     )

@@ -11,6 +11,7 @@ import torch
 
 from tests.support.parts import good_parts
 from trainer.adversarial import ranks
+from trainer.adversarial.batch import Variation
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
 from trainer.detectors.cobra.network import Network
@@ -49,11 +50,11 @@ def trainings() -> dict[str, Training]:
         profile = overridden(cobra_profile("cpu"), {**SMALL, "score.memory": 8, **changes})
         torch.manual_seed(3)
         network = Network(profile.shape, 1, profile.embedding, profile.classes)
-        plan = Plan(profile.course, profile.light, STEPS, 3, profile.rows_per_pair)
+        plan = Plan(profile.course, Variation(profile.light), STEPS, 3, profile.rows_per_pair)
         found[name] = Training(given, plan, network, CobraObjective(profile, x, 3))
     robust = with_overrides(robust_profile("cpu"), SMALL)
     torch.manual_seed(3)
-    plan = Plan(robust.course, robust.light, STEPS, 3)
+    plan = Plan(robust.course, Variation(robust.light, robust.shift), STEPS, 3)
     found["robust"] = Training(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
     return found
 

@@ -9,10 +9,22 @@ from torch.nn import functional
 
 from trainer.adversarial import ranks
 from trainer.detectors.protocol import PseudoBank
-from trainer.learning.augment import Light, flip, relight
+from trainer.learning.augment import Light, flip, move, relight
 
 # A cell is defective when at least an eighth of its pixels changed: two of the sixteen at stride 4.
 CELL_SHARE = 1 / 8
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """What differs between pairs of pictures, besides flips: the light, and the place of the part.
+
+    Half of the pairs lie in their place, the others up to ``shift`` (a fraction of the side) away in both
+    directions.
+    """
+
+    light: Light
+    shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,10 @@ class Batch:
 class Pairs:
     """Draws batches, each from the seed and its step alone, so that a resumed run goes on as it was."""
 
-    def __init__(self, normals: Tensor, bank: PseudoBank, grid: int, light: Light) -> None:
+    def __init__(self, normals: Tensor, bank: PseudoBank, grid: int, variation: Variation) -> None:
         """``normals`` is (N, C, S, S) in [0, 1]; ``grid`` the number of cells along a side."""
-        self._normals, self._light = normals, light
-        self._pictures = torch.from_numpy(bank.pictures)
-        self._cells = _cells(torch.from_numpy(bank.masks), grid)
+        self._normals, self._variation, self._grid = normals, variation, grid
+        self._pictures, self._masks = torch.from_numpy(bank.pictures), torch.from_numpy(bank.masks)
         self._of = [np.flatnonzero(bank.source == source) for source in range(len(normals))]
         self._sources = np.flatnonzero([len(own) > 0 for own in self._of])
 
@@ -67,15 +78,20 @@ class Pairs:
         chosen = torch.from_numpy(np.array([rng.choice(self._of[source]) for source in sources]))
         pseudo = self._pictures[chosen].permute(0, 3, 1, 2).float() / 255
         pairs = torch.cat([self._normals[torch.from_numpy(sources)], pseudo])
-        defects = self._cells[chosen]
+        masks = self._masks[chosen][:, None].float()
+        masks = torch.cat([torch.zeros_like(masks), masks])
         across, down = (torch.rand(size, generator=random) < 0.5 for _ in range(2))
         across, down = across.repeat(2), down.repeat(2)
-        cells = flip(torch.cat([torch.zeros_like(defects), defects])[:, None], across, down)[:, 0]
-        pairs = flip(pairs, across, down)
+        pairs, masks = flip(pairs, across, down), flip(masks, across, down)
+        if self._variation.shift:
+            way = _ways(size, self._variation.shift, random).repeat(2, 1)
+            pairs, masks = move(pairs, way), move(masks, way)
+        cells = functional.adaptive_avg_pool2d(masks, self._grid)[:, 0]
+        light = self._variation.light
         layout = torch.channels_last
         return Batch(
-            first=relight(pairs, self._light, random).contiguous(memory_format=layout),
-            second=relight(pairs, self._light, random).contiguous(memory_format=layout),
+            first=relight(pairs, light, random).contiguous(memory_format=layout),
+            second=relight(pairs, light, random).contiguous(memory_format=layout),
             cells=(cells >= CELL_SHARE).float(),
             picked=_picked(cells[size:], picks, random),
         )
@@ -88,9 +104,10 @@ class Pairs:
         return order[place * size : (place + 1) * size].astype(np.int64)
 
 
-def _cells(masks: Tensor, grid: int) -> Tensor:
-    """(M, S, S) bool → (M, grid, grid): the share of each cell's pixels that changed."""
-    return functional.adaptive_avg_pool2d(masks[:, None].float(), grid)[:, 0]
+def _ways(count: int, shift: float, random: Generator) -> Tensor:
+    """Return (count, 2): how far each picture is moved, half of them not at all."""
+    way = (torch.rand((count, 2), generator=random) * 2 - 1) * shift
+    return way * (torch.rand((count, 1), generator=random) < 0.5)
 
 
 def _picked(shares: Tensor, picks: int, random: Generator) -> Tensor:

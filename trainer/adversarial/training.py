@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from trainer.adversarial import ranks
-from trainer.adversarial.batch import Pairs
+from trainer.adversarial.batch import Pairs, Variation
 from trainer.adversarial.course import Course, device_of
 from trainer.adversarial.fold import folded
 from trainer.adversarial.guard import SLACK, Guard
@@ -14,7 +14,6 @@ from trainer.adversarial.objective import Objective
 from trainer.adversarial.optimizer import make_optimizer
 from trainer.checkpoint import Checkpoints
 from trainer.detectors.protocol import FitInput, Progress, Served
-from trainer.learning.augment import Light
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
 
@@ -26,7 +25,7 @@ class Plan:
     """How it is trained, and for how long. ``picks`` cells of a pair are drawn where the defect is."""
 
     course: Course
-    light: Light
+    variation: Variation
     steps: int
     seed: int
     picks: int = 1
@@ -49,7 +48,7 @@ class Training:
         scaled = scaler(plan.course.mixed, self._device)
         self.state = State.start(self._network, make_optimizer(plan.course, self._network), scaled)
         self._guard = Guard(normals, given.bank, plan.seed)
-        self._pairs = Pairs(normals, self._guard.rest_of_bank(), grid, plan.light)
+        self._pairs = Pairs(normals, self._guard.rest_of_bank(), grid, plan.variation)
 
     def run(self, checkpoints: Checkpoints | None, progress: Progress) -> Served:
         """Train to the end and return the served module, on the CPU; resumes from the newest checkpoint.

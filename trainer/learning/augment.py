@@ -1,4 +1,4 @@
-"""Light augmentations: what may differ between two pictures of one good part."""
+"""Augmentations: what may differ between two pictures of one good part, its place and its light."""
 
 from dataclasses import dataclass
 
@@ -31,6 +31,18 @@ def flip(batch: Tensor, across: Tensor, upside_down: Tensor) -> Tensor:
     """Return (B, C, H, W) with the pictures marked in the two (B,) bool tensors flipped."""
     batch = torch.where(across[:, None, None, None], batch.flip(-1), batch)
     return torch.where(upside_down[:, None, None, None], batch.flip(-2), batch)
+
+
+def move(batch: Tensor, way: Tensor) -> Tensor:
+    """Return (B, C, H, W) moved right and down by ``way`` (B, 2), fractions of the side.
+
+    Between pixels linearly; what comes in repeats the edge. Values keep their range.
+    """
+    turn = torch.eye(2).expand(len(way), 2, 2)
+    grid = functional.affine_grid(
+        torch.cat([turn, -2 * way[:, :, None]], 2), list(batch.shape), align_corners=False
+    )
+    return functional.grid_sample(batch, grid, padding_mode="border", align_corners=False)
 
 
 def relight(batch: Tensor, light: Light, random: Generator) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
+from trainer.adversarial.batch import Variation
 from trainer.adversarial.course import here
 from trainer.adversarial.network import Shape
 from trainer.adversarial.training import Plan, Training
@@ -45,7 +46,7 @@ class Cobra(Detector):
         torch.manual_seed(given.seed)
         normals = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
         network = Network(profile.shape, normals.shape[1], profile.embedding, profile.classes)
-        plan = Plan(course, profile.light, steps, given.seed, profile.rows_per_pair)
+        plan = Plan(course, Variation(profile.light), steps, given.seed, profile.rows_per_pair)
         training = Training(given, plan, network, CobraObjective(profile, normals, given.seed))
         return Fitted(training.run(checkpoints, progress), recipe, training.figures())
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import PackageRejected
+from trainer.adversarial.batch import Variation
 from trainer.adversarial.course import here
 from trainer.adversarial.network import CellNetwork, Shape
 from trainer.adversarial.training import Plan, Training
@@ -44,7 +45,7 @@ class Robust(Detector):
         checkpoints = checkpoints_of(checkpoint, given, recipe)
         torch.manual_seed(given.seed)
         network = CellNetwork(profile.shape, given.normals.shape[3])
-        plan = Plan(course, profile.light, steps, given.seed)
+        plan = Plan(course, Variation(profile.light, profile.shift), steps, given.seed)
         training = Training(given, plan, network, RobustObjective(profile))
         trained = training.run(checkpoints, progress)
         assert isinstance(trained, RobustServed)

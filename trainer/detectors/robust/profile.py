@@ -26,13 +26,14 @@ class Profile:
     """One recipe.
 
     The served map is the mean over so many ``flips`` of the picture (1, 2 or 4), and the score its maximum,
-    smooth as ``sharpness`` says.
+    smooth as ``sharpness`` says. In training half of the pictures lie up to ``shift`` of their side askew.
     """
 
     bank: BankRecipe
     shape: Shape
     weights: Weights
     light: Light
+    shift: float
     course: Course
     flips: Literal[1, 2, 4]
     sharpness: float
@@ -43,6 +44,7 @@ _CPU = Profile(
     shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
     weights=Weights(cells=1.0, clean=0.3, attacked=0.7),
     light=LINE_LIGHT,
+    shift=0.03,
     course=replace(CPU_COURSE, steps=1200),
     flips=4,
     sharpness=4.0,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from trainer.detectors.cobra.profile import PROFILES
-from trainer.learning.augment import flip, relight
+from trainer.learning.augment import flip, move, relight
 
 LIGHT = PROFILES["cpu"].light
 
@@ -41,3 +41,24 @@ def test_only_the_marked_pictures_are_flipped() -> None:
     found = flip(batch(), marked, ~marked)
     torch.testing.assert_close(found[0], batch()[0].flip(-1))
     torch.testing.assert_close(found[1:], batch()[1:].flip(-2))
+
+
+def test_a_picture_moved_by_whole_pixels_is_the_same_elsewhere() -> None:
+    before = batch(3)
+    after = move(before, torch.tensor([[2 / 16, -1 / 16]]).repeat(6, 1))
+    assert torch.allclose(after[:, :, :-1, 2:], before[:, :, 1:, :-2], atol=1e-6)
+
+
+def test_what_comes_in_repeats_the_edge() -> None:
+    before = batch()
+    after = move(before, torch.tensor([[3 / 16, 0.0]]).repeat(6, 1))
+    assert torch.allclose(after[..., :3], before[..., :1].expand(-1, -1, -1, 3), atol=1e-6)
+
+
+def test_each_picture_moves_its_own_way() -> None:
+    ways = torch.zeros(6, 2)
+    ways[1] = torch.tensor([0.5, 0.0]) / 16
+    before, after = batch(), move(batch(), ways)
+    assert torch.allclose(after[0], before[0], atol=1e-6)
+    halves = (before[1, :, :, :-1] + before[1, :, :, 1:]) / 2
+    assert torch.allclose(after[1, :, :, 1:], halves, atol=1e-6)
