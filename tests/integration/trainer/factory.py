@@ -38,6 +38,8 @@ STRICT = "{clean_drop: 0.01, robust_drop: 0.02, floor_drop: 1, steps: 2}"
 class Orders:
     """What the line file says of training. With 50 steps a net has learned something, with 10 nothing."""
 
+    detector: str = "cobra"
+    map_detector: str = ""
     steps: int = 50
     gate: str = LENIENT
     watch: str = "1h"
@@ -96,13 +98,15 @@ class Factory:
     def orders_are(self, orders: Orders) -> None:
         """Write the line file; trainers that run already have read the old one."""
         self.orders = orders
+        own_map = f"    map_detector: {orders.map_detector}\n" if orders.map_detector else ""
         self.line_file.write_text(
             f"line: test\n"
             f"topics: {{prefix: {self.product}, partitions: 1}}\n"
             f"store: file://{self.home / 'store'}\n"
             f"products:\n"
             f"  {self.product}:\n"
-            f"    detector: cobra\n"
+            f"    detector: {orders.detector}\n"
+            f"{own_map}"
             f"    picture: {{size: {SIZE}, channels: gray}}\n"
             f"    normals: {self.home / 'normals'}\n"
             f"    steps: {orders.steps}\n"
