@@ -60,7 +60,7 @@ def run_demo(plan: Plan, console: Console) -> None:
         settings = KafkaSettings(bootstrap_servers=stack.addresses.kafka_bootstrap)
         broker = KafkaBroker(settings, "demo")
         try:
-            demonstration = Demonstration(plan, broker, environment, console)
+            demonstration = Demonstration(plan, broker, environment, console, stack.check)
             outcome = demonstration.run(split, SIZE)
             console.print("evaluating both versions on the held-out frames")
             summary = summarise(plan, outcome, environment)

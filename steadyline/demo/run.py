@@ -66,10 +66,21 @@ def prepare_folders(plan: Plan, dataset: Path) -> Split:
 
 
 class Demonstration:
-    """Runs the services against a started stack; ``environment`` carries the addresses."""
+    """Runs the services against a started stack; ``environment`` carries the addresses.
 
-    def __init__(self, plan: Plan, broker: Broker, environment: dict[str, str], console: Console) -> None:
+    ``check_servers`` raises when a server has ended.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        broker: Broker,
+        environment: dict[str, str],
+        console: Console,
+        check_servers: Callable[[], None],
+    ) -> None:
         self._plan, self._broker, self._environment, self._console = plan, broker, environment, console
+        self._check_servers = check_servers
         self._services: list[Service] = []
         self._last_log = 0.0
         self._trainer_port = 0
@@ -132,11 +143,13 @@ class Demonstration:
             self._console.print("ending")
 
     def _wait(self, phase: str, seen: Observed, done: Callable[[], bool], within: timedelta) -> None:
-        """Show the line until ``done``; DemoFailed after ``within``, ServiceDied when a service is gone."""
+        """Show the line until ``done``; DemoFailed after ``within``, ServiceDied when a service is gone, and
+        what ``check_servers`` raises when a server is."""
         end = time.monotonic() + within.total_seconds()
         with ExitStack() as stack:
             live = stack.enter_context(Live(console=self._console)) if self._console.is_terminal else None
             while not done():
+                self._check_servers()
                 for service in self._services:
                     if phase != "draining" or service.name != "producers":
                         service.check()

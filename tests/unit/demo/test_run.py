@@ -1,12 +1,18 @@
-"""The demonstration waits for a first model, and not for one that was refused."""
+"""The demonstration waits for a first model, and not for one that was refused, nor for a dead server."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from steadyline.contracts.model_event import Change, ModelEvent
 from steadyline.demo.observe import Observed
-from steadyline.demo.run import DemoFailed, first_is_live
+from steadyline.demo.plan import Plan
+from steadyline.demo.run import DemoFailed, Demonstration, first_is_live
+from steadyline.demo.split import Split
+from steadyline.kafka.memory import MemoryBroker
+from steadyline.servers.process import ServerFailed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -24,3 +30,14 @@ def test_it_waits_until_a_version_is_live() -> None:
 def test_a_refused_first_model_ends_it_and_says_why() -> None:
     with pytest.raises(DemoFailed, match=r"refused: clean_floor: .* train longer"):
         first_is_live(Observed(model=an_event(None, "rejected")))
+
+
+def test_a_server_that_has_ended_ends_it_and_its_services_at_once(tmp_path: Path) -> None:
+    def check() -> None:
+        raise ServerFailed("triton ended with status -6")
+
+    plan = Plan(home=tmp_path)
+    demonstration = Demonstration(plan, MemoryBroker(), {}, Console(quiet=True), check)
+    with pytest.raises(ServerFailed, match="triton ended"):
+        demonstration.run(Split([], [], [], {}), 32)
+    assert (plan.logs / "trainer.log").exists()
