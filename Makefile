@@ -8,7 +8,7 @@ OUT ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench bench-robustness clean
+.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench bench-robustness bench-anomalib clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -67,5 +67,8 @@ bench: init  ## measure the line on this machine
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)
 
+bench-anomalib: init  ## make .venv-anomalib, in which bench.robustness also knows Anomalib's models
+	@$(BIN)/python -m tools.anomalib
+
 clean: down  ## remove what was made here, data of runs included
-	@rm -rf .venv .venv-triton .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-triton .venv-anomalib .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,6 +23,10 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "triton": ("requirements/triton.in",),
     "triton-server": ("--no-deps", "requirements/triton-server.in"),
     "dev": ("--all-extras", "--group", "dev", "pyproject.toml"),
+    "anomalib": (
+        *("-c", "requirements/dev.lock"),  # the usual environment and Anomalib, so after "dev"
+        *("--all-extras", "--group", "dev", "pyproject.toml", "requirements/anomalib.in"),
+    ),
 }
 
 

@@ -38,6 +38,14 @@ def make_product(folder: Path) -> None:
     run([python_of(folder), "-c", "import steadyline, kafka, torch"], "a first import of torch")
 
 
+def make_anomalib(folder: Path) -> None:
+    """What the product has and Anomalib: nothing of it is shipped, the bench of robustness alone uses it."""
+    prepare(folder)
+    uv(folder, "sync", "--require-hashes", str(REQUIREMENTS / "anomalib.lock"))
+    uv(folder, "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+    run([python_of(folder), "-c", "import steadyline, anomalib.models"], "a first import of Anomalib")
+
+
 def make_triton(folder: Path) -> None:
     """tritonserver from its wheel, with an old numpy: numpy 2 silently corrupts tensors in its stub."""
     prepare(folder)
