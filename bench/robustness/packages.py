@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.robustness.baselines import FITS, Given, rebuilt
+from bench.robustness.anomalib import PREFIX, adapter_named
+from bench.robustness.baselines import FITS, Fit, Given, rebuilt
 from bench.robustness.model import Model, digest_of, from_package, prepared
 from bench.robustness.plan import Cell, Fitting
 from steadyline.clock import SystemClock
@@ -42,7 +43,7 @@ class Shop:
     def model(self, cell: Cell, data: Path) -> Model:
         """Return a model, trained if it is not there; a killed training goes on."""
         out = self.folder / cell.path
-        if cell.model in FITS:
+        if cell.model in FITS or cell.model.startswith(PREFIX):
             if not (out / _CARD).exists():
                 self._fit_baseline(cell, data, out)
             return _baseline(cell.model, out)
@@ -67,17 +68,24 @@ class Shop:
         )
 
     def _fit_baseline(self, cell: Cell, data: Path, out: Path) -> None:
-        fitting = self.fitting
+        fit, fitting = _fit_of(cell.model), self.fitting
         section = PictureSection(size=fitting.size(cell.model), channels=fitting.channels)
         snapshot = make_snapshot(from_folder(data, section))
         out.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         given = Given(snapshot.pictures[~snapshot.held_out], fitting.profile, fitting.steps, cell.seed)
-        module = FITS[cell.model](given, lambda step, of, message: self.told("fit", step, of), out / ".work")
+        module = fit(given, lambda step, of, message: self.told("fit", step, of), out / ".work")
         module = module.eval().to(memory_format=torch.contiguous_format)
         seconds = time.monotonic() - began
         self.told("export", 0, 1)
         _write_baseline(out, module, snapshot, (fitting, seconds))
+
+
+def _fit_of(name: str) -> Fit:
+    if name in FITS:
+        return FITS[name]
+    adapter = adapter_named(name)
+    return lambda given, told, work: adapter.fit(given, told)
 
 
 def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fitting, float]) -> None:
@@ -105,7 +113,12 @@ def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fi
 def _baseline(name: str, out: Path) -> Model:
     card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
     channels = 1 if card["channels"] == "gray" else 3
-    module = rebuilt(name, card["profile"], channels, load_file(out / WEIGHTS))
+    weights = load_file(out / WEIGHTS)
+    module = (
+        rebuilt(name, card["profile"], channels, weights)
+        if name in FITS
+        else adapter_named(name).rebuilt(weights)
+    )
     return Model(
         module=prepared(module),
         graph=(out / MODEL).read_bytes(),

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.robustness.anomalib import NAMES
 from steadyline.picture import Channels
 
-SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, "patch-nearest": 224, "patch-gaussian": 224}
+_FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # features of a frozen network
+SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, **dict.fromkeys(_FROZEN, 224)}
 DEFAULT_SIZE = 64
 
 

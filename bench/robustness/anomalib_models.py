@@ -1,0 +1,173 @@
+"""PatchCore and student-teacher feature matching as Anomalib has them: it trains them and it scores.
+
+Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022; Wang et al.,
+"Student-Teacher Feature Pyramid Matching for Anomaly Detection", BMVC 2021. Ours is here what lies between:
+arrays become Anomalib's batches, weights that are installed take the place of those it would download, and
+gradients reach the picture, which an attack needs and Anomalib does not.
+"""
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+import torch
+from anomalib.data import ImageBatch
+from anomalib.engine import Engine
+from anomalib.models import Patchcore, Stfpm
+from anomalib.models.components import AnomalibModule
+from anomalib.pre_processing import PreProcessor
+from lightning.pytorch import Callback, seed_everything
+from timm.models import register_model
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
+from torchvision.transforms.v2 import Normalize
+from typing_extensions import override
+
+from bench.robustness.anomalib import NAMES, Adapter
+from bench.robustness.baselines import Given
+from steadyline.errors import InvalidConfiguration
+from trainer.backbone.weights import pretrained as published
+from trainer.detectors.protocol import Pictures, Progress, Served
+
+_BACKBONE = "packaged_lite0"
+_STAGES = ("blocks.1", "blocks.2", "blocks.4")  # strides 4, 8 and 16, as layer1 to layer3 of a ResNet
+_SAMPLED = {
+    "cpu": 0.01,
+    "paper": 0.1,
+}  # of all patches: two variants of Roth et al., Anomalib's is the latter
+_STEPS = {"cpu": 300, "paper": 3000}
+_BATCH = 16
+
+
+@register_model  # type: ignore[untyped-decorator]
+def packaged_lite0(pretrained: bool = False, **how: Any) -> nn.Module:
+    """Return timm's ``tf_efficientnet_lite0``; its published weights come from the installed package."""
+    how["pretrained_cfg"] = {"state_dict": _weights()}
+    made: nn.Module = timm.models.efficientnet.tf_efficientnet_lite0(pretrained=pretrained, **how)
+    return made
+
+
+def _weights() -> dict[str, Tensor]:
+    """Return the package's tensors under timm's names: both list the same layers in the same order."""
+    names = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    return dict(zip(names, published().state_dict().values(), strict=True))
+
+
+class Differentiable(nn.Module):
+    """A frozen feature extractor of Anomalib, which forgets gradients, made to pass them to a picture."""
+
+    def __init__(self, extractor: nn.Module) -> None:
+        super().__init__()
+        self.extractor = extractor
+
+    @override
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the same features (B, F, h, w) by layer as the extractor."""
+        with torch.set_grad_enabled(x.requires_grad):
+            features: dict[str, Tensor] = self.extractor(x)
+        return features
+
+
+class Scores(Served):
+    """Score and map of a model of Anomalib, before its post-processing, which scales them by a threshold."""
+
+    def __init__(self, made: AnomalibModule, frozen: str) -> None:
+        super().__init__()
+        self.pre_processor, self.model = made.pre_processor, made.model
+        extractor = getattr(self.model, frozen)
+        extractor.requires_grad = True  # it computes under no_grad otherwise
+        setattr(self.model, frozen, Differentiable(extractor))
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.model(self.pre_processor(x.expand(-1, 3, -1, -1)))
+        return found.pred_score.flatten(), found.anomaly_map[:, 0]
+
+
+class PatchCoreAdapter:
+    """PatchCore: a memory of patches of normals."""
+
+    def fit(self, given: Given, told: Progress) -> Served:
+        """See Adapter."""
+        seed_everything(given.seed, verbose=False)
+        made, batches = self._made(_of(given.profile, _SAMPLED)), _loader(given.normals, None)
+        _train(made, batches, {"max_epochs": 1}, _Heard(told, len(batches)))
+        return Scores(made, "feature_extractor").eval()
+
+    def rebuilt(self, weights: Mapping[str, Tensor]) -> Served:
+        """See Adapter."""
+        return _loaded(Scores(self._made(), "feature_extractor"), weights)
+
+    def _made(self, sampled: float = 1.0) -> AnomalibModule:
+        return Patchcore(_BACKBONE, _STAGES[1:], coreset_sampling_ratio=sampled, **_plain())
+
+
+class StfpmAdapter:
+    """Student-teacher feature pyramid matching, by Anomalib's optimiser and loss."""
+
+    def fit(self, given: Given, told: Progress) -> Served:
+        """See Adapter."""
+        seed_everything(given.seed, verbose=False)
+        made, steps = self._made(), given.steps or int(_of(given.profile, _STEPS))
+        _train(made, _loader(given.normals, steps), {"max_steps": steps}, _Heard(told, steps))
+        return Scores(made, "teacher_model").eval()
+
+    def rebuilt(self, weights: Mapping[str, Tensor]) -> Served:
+        """See Adapter."""
+        return _loaded(Scores(self._made(), "teacher_model"), weights)
+
+    def _made(self) -> AnomalibModule:
+        return Stfpm(_BACKBONE, _STAGES, **_plain())
+
+
+ADAPTERS: Mapping[str, Adapter] = dict(zip(NAMES, (PatchCoreAdapter(), StfpmAdapter()), strict=True))
+
+
+def _of(profile: str, numbers: Mapping[str, float]) -> float:
+    if profile not in numbers:
+        raise InvalidConfiguration(f"there is no profile {profile!r}; there are {', '.join(sorted(numbers))}")
+    return numbers[profile]
+
+
+def _plain() -> dict[str, Any]:
+    """Return Anomalib's parts around a model: the backbone's scaling, and none that look at a test set."""
+    scaling = PreProcessor(Normalize([0.5] * 3, [0.5] * 3))
+    return {"pre_processor": scaling, "post_processor": False, "evaluator": False, "visualizer": False}
+
+
+def _loader(normals: Pictures, steps: int | None) -> DataLoader[tuple[Tensor, ...]]:
+    """Return batches of Anomalib: each picture once, or as many drawn at random as ``steps`` batches take."""
+    x = TensorDataset(torch.from_numpy(normals).permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1) / 255)
+    drawn = None if steps is None else RandomSampler(x, replacement=True, num_samples=steps * _BATCH)
+    return DataLoader(x, _BATCH, sampler=drawn, collate_fn=_batch)
+
+
+def _batch(rows: list[tuple[Tensor, ...]]) -> ImageBatch:
+    return ImageBatch(image=torch.stack([picture for (picture,) in rows]))
+
+
+def _train(
+    made: AnomalibModule, batches: DataLoader[tuple[Tensor, ...]], length: dict[str, int], heard: "_Heard"
+) -> None:
+    for talkative in ("lightning.pytorch", "timm"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        how = {"accelerator": "cpu", "devices": 1, "barebones": True, "default_root_dir": folder}
+        Engine(callbacks=[heard], **how, **length).fit(made, batches)
+
+
+def _loaded(module: Scores, weights: Mapping[str, Tensor]) -> Served:
+    module.load_state_dict(dict(weights))
+    return module.eval()
+
+
+class _Heard(Callback):  # type: ignore[misc]
+    def __init__(self, told: Progress, total: int) -> None:
+        self._told, self._total, self._done = told, total, 0
+
+    @override
+    def on_train_batch_end(self, *_: Any) -> None:
+        self._done += 1
+        self._told(min(self._done, self._total), self._total, "batches")
