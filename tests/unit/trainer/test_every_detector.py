@@ -95,6 +95,8 @@ def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figur
 ) -> None:
     card, made, gate = packaged.card, packaged.made, GateSection(steps=1)
     assert card.detector == card.recipe["detector"]
+    assert card.figures["export_score_difference"] < 1e-4
+    assert card.figures["export_map_difference"] < 1e-4
     again = rebuilt(card, packaged.files)
     pictures = torch.from_numpy(np.concatenate([made.known.normals[:4], made.known.anomalies[:4]]))
     for one, other in zip(again(pictures), made.module(pictures), strict=True):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from tests.support.parts import defective_parts, good_parts
@@ -13,10 +14,13 @@ from trainer.auroc import auroc
 from trainer.backbone.weights import pretrained
 from trainer.detectors.bgad.defects import Located, defective_cells, flipped, locate, pasted
 from trainer.detectors.bgad.detector import Bgad
+from trainer.detectors.bgad.flow import Flow, FlowShape
 from trainer.detectors.bgad.levels import Levels, LevelShape
+from trainer.detectors.bgad.profile import profile_named
+from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.vectors import batches, raw_features
 from trainer.detectors.protocol import FitInput, Fitted, KnownDefects, Overrides, PseudoBank
-from trainer.export import OnnxModel, export
+from trainer.export import export
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 
@@ -130,10 +134,16 @@ def test_a_training_killed_while_it_pushes_goes_on_to_the_same_weights(
         assert torch.equal(tensor, expected.module.state_dict()[name]), name
 
 
-def test_the_exported_graph_answers_as_torch_does(taught: Fitted) -> None:
-    exported = export(taught.module, defective_parts(4, SIDE)[0])
-    assert (exported.map_height, exported.map_width) == (4, 4)
-    assert np.isfinite(OnnxModel(exported.model)(good_parts(3, SIDE, seed=4))[0]).all()
+def test_the_exported_graph_leans_and_joins_its_levels_as_torch_does() -> None:
+    """One stage of the backbone is enough: whole ones are exported with every detector."""
+    shape, random = LevelShape(stages=(1,), scales=(1.0, 0.8), standardised=True), torch.Generator()
+    sides = shape.sides(SIDE)
+    flows = nn.ModuleList(Flow(16, side, FlowShape(couplings=1, hidden=4), seed=0) for side in sides)
+    served = BgadServed(Levels(pretrained(), shape), flows, sides, profile_named("cpu").scoring)
+    served.lean([torch.randn(16, generator=random.manual_seed(level)) for level in range(2)])
+    exported = export(served, defective_parts(4, SIDE)[0])
+    assert (exported.map_height, exported.map_width) == (32, 32)
+    assert max(exported.score_difference, exported.map_difference) < 1e-4
 
 
 def test_the_recipe_and_the_weights_rebuild_it(taught: Fitted) -> None:

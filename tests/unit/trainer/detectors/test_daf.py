@@ -63,12 +63,11 @@ def test_teacher_and_score_pass_gradients_to_the_pixels_and_none_to_weights(trai
     assert not any(parameter.requires_grad for parameter in trained.module.parameters())
 
 
-def test_the_recipe_and_the_weights_rebuild_it_and_the_graph_agrees(trained: Trained) -> None:
+def test_the_recipe_and_the_weights_rebuild_it(trained: Trained) -> None:
     again = rebuild(trained.recipe, trained.weights())
     assert isinstance(again, DafServed)
     pictures = np.concatenate([good_parts(6), defective_parts(6)[0]])
     torch.testing.assert_close(again(torch.from_numpy(pictures)), trained.module(torch.from_numpy(pictures)))
-    assert export(again, pictures).map_difference < 1e-4
     with pytest.raises(PackageRejected, match="daf model do not fit"):
         rebuild({**trained.recipe, "channels": 3}, trained.weights())
 
@@ -83,7 +82,7 @@ def test_a_dead_channel_gives_numbers_in_torch_and_in_the_graph(trained: Trained
         dead.teacher.get_buffer("mean_1").zero_()
         dead.teacher.get_buffer("spread_1").fill_(1e12)
     exported = export(dead, np.concatenate([good_parts(4), defective_parts(4)[0]]))
-    assert exported.score_difference < 1e-4
+    assert max(exported.score_difference, exported.map_difference) < 1e-4
 
 
 def test_a_killed_training_goes_on_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

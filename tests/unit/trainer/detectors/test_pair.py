@@ -15,12 +15,11 @@ from tests.support.parts import defective_parts, good_parts
 from trainer.banks import KnownFrames
 from trainer.detectors.pair.served import PairServed
 from trainer.detectors.protocol import Served
-from trainer.export import OnnxModel, export
 from trainer.fit import FitSettings, Trained, fit, rebuild
 from trainer.measure import measure
 from trainer.subject import floats
 
-STEPS = 12
+STEPS = 4
 SMALL: dict[str, float | int | str | bool] = {
     "course.batch": 4,
     "course.attack_steps": 1,
@@ -92,14 +91,6 @@ def test_the_gate_measures_the_verdict_without_waiting_for_the_map(pair: Trained
     known = KnownFrames(PICTURES[4:], ("dark",) * 4, PICTURES[:4])
     figures = measure(PairServed(verdict, Unasked()), known, GateSection(steps=1), lambda done, of: None)
     assert figures == measure(verdict, known, GateSection(steps=1), lambda done, of: None)
-
-
-def test_one_graph_answers_both_questions(pair: Trained) -> None:
-    exported = export(pair.module, PICTURES)
-    score, heat = OnnxModel(exported.model)(PICTURES)
-    expected = pair.module(torch.from_numpy(PICTURES))
-    np.testing.assert_allclose(score, expected[0].numpy(), atol=1e-5)
-    np.testing.assert_allclose(heat, expected[1].numpy(), atol=1e-4)
 
 
 def test_recipe_and_weights_hold_both_and_nothing_else(pair: Trained) -> None:

@@ -9,7 +9,6 @@ from tests.support.parts import defective_parts, good_parts
 from trainer.attack import Pgd
 from trainer.auroc import auroc
 from trainer.detectors.robust.served import RobustServed
-from trainer.export import export
 from trainer.fit import FitSettings, Trained, fit, rebuild
 from trainer.subject import Subject
 
@@ -53,11 +52,10 @@ def test_flipped_pictures_have_the_same_score_and_a_flipped_map(trained: Trained
     torch.testing.assert_close(heat, flipped.flip(-1))
 
 
-def test_the_recipe_and_the_weights_rebuild_it_and_the_graph_agrees(trained: Trained) -> None:
+def test_the_recipe_and_the_weights_rebuild_it(trained: Trained) -> None:
     again = rebuild(trained.recipe, trained.weights())
     assert isinstance(again, RobustServed)
     pictures = np.concatenate([good_parts(6), defective_parts(6)[0]])
     torch.testing.assert_close(again(torch.from_numpy(pictures)), trained.module(torch.from_numpy(pictures)))
-    assert export(again, pictures).score_difference < 1e-4
     with pytest.raises(PackageRejected, match="robust model do not fit"):
         rebuild({**trained.recipe, "channels": 3}, trained.weights())
