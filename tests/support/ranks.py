@@ -1,6 +1,7 @@
 """``python -m tests.support.ranks OUT``: steps of small trainings, alone or as one of torchrun's processes.
 
-Process 0 writes the losses of each training, and a sum over its weights, to OUT as JSON.
+Process 0 writes to OUT, as JSON, the losses of each training, a sum over its weights, and what was said of a
+batch of 7 pairs.
 """
 
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from steadyline.errors import InvalidConfiguration
 from tests.support.parts import good_parts
 from trainer.adversarial import ranks
 from trainer.adversarial.batch import Variation
@@ -25,7 +27,7 @@ from trainer.detectors.robust.profile import profile_named as robust_profile
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 
-STEPS = 5
+STEPS = 4
 SMALL: dict[str, float | int | str | bool] = {
     "shape.width": 4,
     "course.batch": 8,
@@ -39,12 +41,25 @@ COBRAS: dict[str, dict[str, float | int | str | bool]] = {
 }
 
 
-def trainings() -> dict[str, Training]:
-    """Return the trainings, each at its first step."""
+def an_input() -> FitInput:
+    """Return parts and their pseudo-anomalies."""
     normals = good_parts(24)
     bank = in_memory(make_pseudo_anomalies(normals, FitSettings("cobra")))
-    given = FitInput(normals, bank, "cpu", seed=3)
-    x = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255
+    return FitInput(normals, bank, "cpu", seed=3)
+
+
+def a_robust_training(given: FitInput, **changes: int) -> Training:
+    """Return a training of the detector ``robust`` with ``changes`` to its course."""
+    changed = {f"course.{name}": value for name, value in changes.items()}
+    robust = with_overrides(robust_profile("cpu"), {**SMALL, **changed})
+    torch.manual_seed(3)
+    plan = Plan(robust.course, Variation(robust.light, robust.shift), STEPS, 3)
+    return Training(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
+
+
+def trainings(given: FitInput) -> dict[str, Training]:
+    """Return the trainings, each at its first step."""
+    x = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
     found: dict[str, Training] = {}
     for name, changes in COBRAS.items():
         profile = overridden(cobra_profile("cpu"), {**SMALL, "score.memory": 8, **changes})
@@ -52,26 +67,33 @@ def trainings() -> dict[str, Training]:
         network = Network(profile.shape, 1, profile.embedding, profile.classes)
         plan = Plan(profile.course, Variation(profile.light), STEPS, 3, profile.rows_per_pair)
         found[name] = Training(given, plan, network, CobraObjective(profile, x, 3))
-    robust = with_overrides(robust_profile("cpu"), SMALL)
-    torch.manual_seed(3)
-    plan = Plan(robust.course, Variation(robust.light, robust.shift), STEPS, 3)
-    found["robust"] = Training(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
+    found["robust"] = a_robust_training(given)
     return found
 
 
-def curves() -> dict[str, dict[str, list[float]]]:
+def curves(given: FitInput) -> dict[str, dict[str, list[float]]]:
     """Return, by training, the losses of its steps and the sizes of its weights after them."""
     found = {}
-    for name, training in trainings().items():
+    for name, training in trainings(given).items():
         losses = [training.step() for _ in range(STEPS)]
         sizes = [float(value.float().norm()) for value in training.state.network.state_dict().values()]
         found[name] = {"losses": losses, "sizes": sizes}
     return found
 
 
+def refusal(given: FitInput) -> str:
+    """Return what is said of a batch of 7 pairs; empty when it is trained on."""
+    try:
+        a_robust_training(given, batch=7).run(None, lambda step, total, message: None)
+    except InvalidConfiguration as error:
+        return str(error)
+    return ""
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with ranks.joined():
-        result = {"processes": ranks.world(), "curves": curves()}
+        parts = an_input()
+        result = {"processes": ranks.world(), "curves": curves(parts), "refusal": refusal(parts)}
         if ranks.rank() == 0:
             Path(sys.argv[1]).write_text(json.dumps(result))

@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.ranks import STEPS, curves
+from tests.support.ranks import STEPS, an_input, curves
 from trainer.adversarial import ranks
 from trainer.adversarial.course import Course, device_of, here
 from trainer.detectors.cobra.profile import PROFILES
 from trainer.learning.precision import CPU, mixed, scaler
 
 # Summing in another order moves float32 by 1e-7; the sign of an attack's gradient may turn where it is
-# nearly zero, which moves a loss by up to 1e-4 within five steps.
+# nearly zero, which moves a loss by up to 1e-4 within a few steps.
 RELATIVE = 1e-3
 
 
@@ -40,12 +40,16 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_two_processes_have_the_loss_curve_and_the_weights_of_one(shared: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     assert shared["processes"] == 2
-    alone = curves()
+    alone = curves(an_input())
     assert set(shared["curves"]) == set(alone)
     for name, curve in alone.items():
         assert len(set(curve["losses"])) == STEPS
         assert shared["curves"][name]["losses"] == pytest.approx(curve["losses"], rel=RELATIVE), name
         assert shared["curves"][name]["sizes"] == pytest.approx(curve["sizes"], rel=5e-3, abs=1e-4), name
+
+
+def test_a_batch_that_the_processes_cannot_share_evenly_is_refused(shared: dict[str, Any]) -> None:
+    assert shared["refusal"].startswith("a batch of 7 pairs cannot be shared by 2 processes")
 
 
 def test_a_process_alone_keeps_everything_as_it_is() -> None:
