@@ -3,6 +3,7 @@ killed.
 """
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,6 +20,12 @@ SETTINGS = FitSettings(
     steps=STEPS,
     overrides={"course.batch": 8, "course.attack_steps": 2, "shape.width": 8},
 )
+
+
+@cache
+def uninterrupted() -> Trained:
+    """Return the training that nothing stops; once a process, for all tests that read it."""
+    return small_training(None)
 
 
 def small_training(checkpoints: Path | None) -> Trained:

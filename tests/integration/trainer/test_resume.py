@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load
 
 from tests.support.eventually import eventually
-from tests.support.fitting import small_training
+from tests.support.fitting import uninterrupted
 
 
 def test_a_training_killed_with_kill_9_resumes_to_the_very_same_weights(
@@ -25,7 +25,7 @@ def test_a_training_killed_with_kill_9_resumes_to_the_very_same_weights(
     assert first.wait() == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
     subprocess.run(command, env=environment, check=True)
-    resumed, uninterrupted = load((tmp_path / "out").read_bytes()), load(small_training(None).weights())
-    assert resumed.keys() == uninterrupted.keys()
-    for name, tensor in uninterrupted.items():
+    resumed, expected = load((tmp_path / "out").read_bytes()), load(uninterrupted().weights())
+    assert resumed.keys() == expected.keys()
+    for name, tensor in expected.items():
         assert torch.equal(resumed[name], tensor), name
