@@ -7,6 +7,7 @@ gradients reach the picture, which an attack needs and Anomalib does not.
 """
 
 import logging
+import math
 import tempfile
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from anomalib.data import ImageBatch
 from anomalib.engine import Engine
 from anomalib.models import Patchcore, Stfpm
 from anomalib.models.components import AnomalibModule
+from anomalib.models.image.patchcore import torch_model as patchcore
 from anomalib.pre_processing import PreProcessor
 from lightning.pytorch import Callback, seed_everything
 from timm.models import register_model
@@ -39,6 +41,12 @@ _SAMPLED = {
 }  # of all patches: two variants of Roth et al., Anomalib's is the latter
 _STEPS = {"cpu": 300, "paper": 3000}
 _BATCH = 16
+
+for _talkative in ("lightning", "lightning.fabric", "lightning.pytorch", "timm"):
+    logging.getLogger(_talkative).setLevel(logging.ERROR)
+
+# A graph with a free batch cannot branch on how many patches there are: no chunks, the same distances.
+patchcore.DEFAULT_CHUNK_SIZE = math.inf
 
 
 @register_model  # type: ignore[untyped-decorator]
@@ -151,8 +159,6 @@ def _batch(rows: list[tuple[Tensor, ...]]) -> ImageBatch:
 def _train(
     made: AnomalibModule, batches: DataLoader[tuple[Tensor, ...]], length: dict[str, int], heard: "_Heard"
 ) -> None:
-    for talkative in ("lightning.pytorch", "timm"):
-        logging.getLogger(talkative).setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         how = {"accelerator": "cpu", "devices": 1, "barebones": True, "default_root_dir": folder}
         Engine(callbacks=[heard], **how, **length).fit(made, batches)
