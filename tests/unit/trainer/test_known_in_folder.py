@@ -26,20 +26,21 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
         data=tmp_path / "parts",
         out=tmp_path / "model",
         product="plate",
-        detector="certified",
+        detector="cobra",
         profile="cpu",
-        steps=None,
+        steps=2,
         seed=0,
         size=32,
         channels="gray",
         false_alarm_rate=0.1,
+        overrides={"course.batch": 4, "course.attack_steps": 1, "shape.width": 4},
         known_defects=marked,
     )
     bench = Workbench(tmp_path, Serving(), lambda phase, done, of: None, SystemClock())
     card, notes = fit_folder(order, bench)
     read = read_known_defects(marked, Preparation(32, "gray"))
     assert card.lineage["known_defects"] == known_digest(read)
-    assert "certified makes no use of known defects; bgad does" in notes
+    assert "cobra makes no use of known defects; bgad does" in notes
 
 
 def test_they_reach_a_detector_that_uses_them() -> None:
