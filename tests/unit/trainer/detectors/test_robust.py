@@ -26,7 +26,7 @@ def quiet(step: int, total: int, message: str) -> None:
 @pytest.fixture(scope="module")
 def trained() -> Trained:
     torch.set_num_threads(1)
-    settings = FitSettings("robust", seed=3, steps=100, overrides=SMALL)
+    settings = FitSettings("robust", seed=3, steps=60, overrides=SMALL)
     return fit(good_parts(24), settings, quiet)[0]
 
 
