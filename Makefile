@@ -8,10 +8,10 @@ OUT ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging demo up down doctor docs bench bench-robustness bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging test-with-servers test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 init:  ## set everything up; seconds when it is done already
 	@$(PYTHON) -m tools.setup
@@ -28,10 +28,16 @@ format: init  ## ruff: mend what it can
 types: init  ## mypy --strict
 	@$(BIN)/mypy
 
-test: lint types  ## what CI runs: lint, types, then every test tier
-	@$(BIN)/pytest tests/unit tests/contract tests/integration tests/system tests/packaging
+test: lint types  ## what CI runs: lint, types, then every test tier, on two cores side by side
+	@$(MAKE) --no-print-directory -j2 test-without-servers test-with-servers
 
-test-unit: init  ## pure and in-memory tests, seconds
+test-without-servers: init  ## the tiers unit and packaging
+	@$(BIN)/pytest tests/unit tests/packaging
+
+test-with-servers: init  ## the tiers contract, integration and system
+	@$(BIN)/pytest tests/contract tests/integration tests/system
+
+test-unit: init  ## pure and in-memory tests, no server
 	@$(BIN)/pytest tests/unit
 
 test-contract: init  ## one suite a seam, on the in-memory twin and on the real server
