@@ -44,8 +44,8 @@ _CPU = Profile(
     shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
     weights=Weights(cells=1.0, clean=0.3, attacked=0.7),
     light=LINE_LIGHT,
-    shift=0.03,
-    course=replace(CPU_COURSE, steps=1200),
+    shift=0.045,
+    course=replace(CPU_COURSE, steps=2400),
     flips=4,
     sharpness=4.0,
 )
