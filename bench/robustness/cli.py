@@ -18,10 +18,12 @@ from steadyline.lifecycle import EXIT_FAILED
 from steadyline.settings import TelemetrySettings, read_settings
 from steadyline.telemetry.logs import configure_logs
 from trainer.config import TrainerSettings
+from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
 _MODELS = ("robust", "cobra", "certified", "patch-nearest", "patch-gaussian", "adversarial-classifier")
+_SET = "DETECTOR:NAME=VALUE: another number than its profile's, as fit --set takes it."
 _BFLOAT16 = "Gradients in bfloat16 (scores stay float32): on where the processor has it."
 
 
@@ -32,6 +34,7 @@ def bench(
     detector: Annotated[list[str] | None, typer.Option("--detector", help="Detector or baseline.")] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help="Of training; 0.")] = None,
     size: Annotated[list[str] | None, typer.Option("--size", help="DETECTOR=SIDE of its input.")] = None,
+    numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help="NAME=PACKAGE that is there.")] = None,
     splits: Annotated[Path | None, typer.Option("--splits", help="Of the splits; OUT/splits.")] = None,
     profile: Annotated[str, typer.Option("--profile", help="Of training: cpu or paper.")] = "cpu",
@@ -71,7 +74,13 @@ def bench(
         at=attack_at,
         mixed=is_native() if mixed is None else mixed,
     )
-    fitting = Fitting(profile=profile, steps=fit_steps, sizes=sides, channels=channels)
+    fitting = Fitting(
+        profile=profile,
+        steps=fit_steps,
+        sizes=sides,
+        channels=channels,
+        overrides=_by_detector(numbers or []),
+    )
     shop = Shop(out / "models", fitting, trainer.serving(), _lines())
     rows = run(matrix, Bench(out, splits or out / "splits", shop, settings, _say))
     _publish(rows, matrix.data, out)
@@ -107,6 +116,16 @@ def _named(pairs: list[str], option: str) -> dict[str, Path]:
             raise InvalidConfiguration(f"{option} {pair}: NAME=VALUE is wanted, the name without a slash")
         found[name] = Path(value)
     return found
+
+
+def _by_detector(typed: list[str]) -> dict[str, dict[str, float | int | str | bool]]:
+    found: dict[str, list[str]] = {}
+    for text in typed:
+        detector, colon, number = text.partition(":")
+        if not detector or not colon:
+            raise InvalidConfiguration(f"--set {text}: DETECTOR:NAME=VALUE is wanted")
+        found.setdefault(detector, []).append(number)
+    return {detector: overrides_of(own) for detector, own in found.items()}
 
 
 def _say(text: str) -> None:

@@ -65,6 +65,7 @@ class Shop:
             size=fitting.size(cell.model),
             channels=fitting.channels,
             false_alarm_rate=fitting.false_alarm_rate,
+            overrides=fitting.overrides.get(cell.model, {}),
         )
 
     def _fit_baseline(self, cell: Cell, data: Path, out: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.robustness.anomalib import NAMES
 from steadyline.picture import Channels
+from trainer.detectors.protocol import Overrides
 
 _FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # features of a frozen network
 SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, **dict.fromkeys(_FROZEN, 224)}
@@ -36,13 +37,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """How models are trained: profile, steps (None: the profile's), input sizes other than the usual ones."""
+    """How models are trained: profile, steps (None: the profile's), input sizes other than the usual ones.
+
+    ``overrides`` are other numbers than the profile's, by detector.
+    """
 
     profile: str = "cpu"
     steps: int | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     channels: Channels = "gray"
     false_alarm_rate: float = 0.01
+    overrides: Mapping[str, Overrides] = field(default_factory=dict)
 
     def size(self, name: str) -> int:
         """Return the side of the input of a detector or baseline, pixels."""
