@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +19,6 @@ from steadyline.lifecycle import EXIT_FAILED
 from steadyline.settings import TelemetrySettings, read_settings
 from steadyline.telemetry.logs import configure_logs
 from trainer.config import TrainerSettings
-from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
@@ -58,13 +58,12 @@ def bench(
     os.environ.setdefault("OMP_NUM_THREADS", str(trainer.fit_threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from bench.robustness.packages import Shop
-    from bench.robustness.plan import Fitting, Settings
+    from bench.robustness.plan import Fitting, Settings, overrides_by_detector
     from bench.robustness.run import Bench, Matrix, run
     from trainer.learning.precision import is_native
 
     wanted = tuple(detector) if detector else (() if model else _MODELS)
     matrix = Matrix(_named(data, "--data"), wanted, tuple(seed or [0]), _named(model or [], "--model"))
-    sides = {name: int(str(side)) for name, side in _named(size or [], "--size").items()}
     settings = Settings(
         epsilons=tuple(sorted(value / 255 for value in epsilon or (2, 4))),
         steps=steps,
@@ -74,13 +73,8 @@ def bench(
         at=attack_at,
         mixed=is_native() if mixed is None else mixed,
     )
-    fitting = Fitting(
-        profile=profile,
-        steps=fit_steps,
-        sizes=sides,
-        channels=channels,
-        overrides=_by_detector(numbers or []),
-    )
+    fitting = Fitting(profile, fit_steps, _sides(size or []), channels)
+    fitting = replace(fitting, overrides=overrides_by_detector(numbers or []))
     shop = Shop(out / "models", fitting, trainer.serving(), _lines())
     rows = run(matrix, Bench(out, splits or out / "splits", shop, settings, _say))
     _publish(rows, matrix.data, out)
@@ -118,14 +112,8 @@ def _named(pairs: list[str], option: str) -> dict[str, Path]:
     return found
 
 
-def _by_detector(typed: list[str]) -> dict[str, dict[str, float | int | str | bool]]:
-    found: dict[str, list[str]] = {}
-    for text in typed:
-        detector, colon, number = text.partition(":")
-        if not detector or not colon:
-            raise InvalidConfiguration(f"--set {text}: DETECTOR:NAME=VALUE is wanted")
-        found.setdefault(detector, []).append(number)
-    return {detector: overrides_of(own) for detector, own in found.items()}
+def _sides(pairs: list[str]) -> dict[str, int]:
+    return {name: int(str(side)) for name, side in _named(pairs, "--size").items()}
 
 
 def _say(text: str) -> None:

@@ -1,13 +1,15 @@
 """What is run: data sets, models, attacks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.robustness.anomalib import NAMES
+from steadyline.errors import InvalidConfiguration
 from steadyline.picture import Channels
 from trainer.detectors.protocol import Overrides
+from trainer.overrides import overrides_of
 
 _FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # features of a frozen network
 SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, **dict.fromkeys(_FROZEN, 224)}
@@ -66,3 +68,14 @@ class Cell:
     def path(self) -> Path:
         """Where it lies, below the folder of all results."""
         return Path(self.data) / f"{self.model}-{self.seed}"
+
+
+def overrides_by_detector(typed: Sequence[str]) -> dict[str, Overrides]:
+    """Return the numbers that are typed as DETECTOR:NAME=VALUE; InvalidConfiguration for anything else."""
+    found: dict[str, list[str]] = {}
+    for text in typed:
+        detector, colon, number = text.partition(":")
+        if not detector or not colon:
+            raise InvalidConfiguration(f"--set {text}: DETECTOR:NAME=VALUE is wanted")
+        found.setdefault(detector, []).append(number)
+    return {detector: overrides_of(own) for detector, own in found.items()}

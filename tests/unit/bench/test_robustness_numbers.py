@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.robustness.cli import main
 from bench.robustness.packages import Shop
-from bench.robustness.plan import Cell, Fitting
-from steadyline.lifecycle import EXIT_USAGE
+from bench.robustness.plan import Cell, Fitting, overrides_by_detector
+from steadyline.errors import InvalidConfiguration
 from steadyline.package import CARD
 from tests.support.parts import a_set_of_parts
 from trainer.serving_config import Serving
@@ -29,9 +28,15 @@ def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothe
     assert '"batch":4' in card.replace(" ", "")
 
 
+def test_numbers_are_sorted_by_their_detector() -> None:
+    typed = ["robust:course.batch=8", "daf:shape.cue=false", "robust:course.epsilon=0.02"]
+    assert overrides_by_detector(typed) == {
+        "robust": {"course.batch": 8, "course.epsilon": 0.02},
+        "daf": {"shape.cue": False},
+    }
+
+
 @pytest.mark.parametrize("typed", ["course.batch=4", "robust:course.batch", ":course.batch=4"])
-def test_a_number_without_its_detector_is_refused(
-    typed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["--data", f"x={tmp_path}", "--out", str(tmp_path), "--set", typed]) == EXIT_USAGE
-    assert "NAME=VALUE" in capsys.readouterr().err
+def test_a_number_without_its_detector_is_refused(typed: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="NAME=VALUE"):
+        overrides_by_detector([typed])
