@@ -39,7 +39,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 @pytest.mark.servers
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(960)
 def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Path, tmp_path: Path) -> None:
     home = tmp_path / "demo"
     command = [sys.executable, "-P", "-m", "steadyline", "demo", "--data", str(dataset), "--home", str(home)]
@@ -47,7 +47,7 @@ def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Pa
         [*command, "--steps", "100", "--normals", "40"],
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
