@@ -63,7 +63,7 @@ def test_another_thread_names_the_service_too(capsys: Capture) -> None:
 
 def test_a_library_logs_in_the_same_form(capsys: Capture) -> None:
     start()
-    logging.getLogger("some.library").warning("slow by %d ms", 7, extra={"shard": "b"})
+    logging.getLogger("botocore").warning("slow by %d ms", 7, extra={"shard": "b"})
     (line,) = lines(capsys)
     assert (line["event"], line["level"], line["shard"]) == ("slow by 7 ms", "warning", "b")
 
