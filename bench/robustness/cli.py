@@ -5,7 +5,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,8 +72,8 @@ def bench(
         at=attack_at,
         mixed=is_native() if mixed is None else mixed,
     )
-    fitting = Fitting(profile, fit_steps, _sides(size or []), channels)
-    fitting = replace(fitting, overrides=overrides_by_detector(numbers or []))
+    overrides = overrides_by_detector(numbers or [])
+    fitting = Fitting(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
     shop = Shop(out / "models", fitting, trainer.serving(), _lines())
     rows = run(matrix, Bench(out, splits or out / "splits", shop, settings, _say))
     _publish(rows, matrix.data, out)
