@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from trainer.attack import BATCH, Attack, Pgd, RandomSigns
 from trainer.auroc import auroc
+from trainer.by_kind import by_kind
 from trainer.certificate import certified_auroc
 from trainer.corruption import CORRUPTIONS, Severity
 from trainer.dataset import TestSet
 from trainer.detectors.protocol import Progress, Served
-from trainer.localisation import localisation
+from trainer.localisation import Maps, localisation
 from trainer.native import Native
 from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
 from trainer.subject import Scores, Subject, floats
@@ -93,8 +94,10 @@ def evaluate(
     if proven:
         image["certified"] = {name: _rounded(value) for name, value in proven.items()}
     figures: dict[str, JsonValue] = {"image_auroc": image, "attack": _attack_facts(subject)}
-    if test.masks is not None:
-        figures["pixel"] = _pixel(served, test, index, hit)
+    maps = None if test.masks is None else _located_maps(served, test)
+    if maps is not None:
+        figures["pixel"] = _pixel(served, test, maps, (index, hit))
+    figures["kinds"] = {kind: dict(own) for kind, own in by_kind(test, scores, maps).items()}
     checks = _whole_checks(subject.auroc(clean), noise, robust)
     if proven:
         checks.append(_certificate_kept(proven, robust))
@@ -208,22 +211,29 @@ def _whole_checks(clean: float, noise: float, robust: dict[str, dict[str, float]
 
 
 def _pixel(
-    served: Subject, test: TestSet, index: NDArray[np.intp], hit: dict[str, Tensor]
+    served: Subject, test: TestSet, maps: Maps, attacked: tuple[NDArray[np.intp], dict[str, Tensor]]
 ) -> dict[str, JsonValue]:
     """Return the pixel figures over the pictures whose mask is known, and the AUROC under the longest attacks
-    over those of them that were attacked (``index``).
+    over those of them that were ``attacked``: which they are, and what became of them by epsilon.
     """
     assert test.masks is not None
-    rows = torch.from_numpy(np.flatnonzero(test.located))
-    maps, masks = _maps(served, served.x[rows]), test.masks[test.located]
-    where = localisation(maps.reshape(masks.shape), masks)
+    masks = test.masks[test.located]
+    where = localisation(maps, masks)
+    index, hit = attacked
     known = test.located[index]
     truth = test.masks[index[known]].ravel()
     pgd: dict[str, JsonValue] = {
         name: _rounded(auroc(_maps(served, x[torch.from_numpy(known)]), truth)) for name, x in hit.items()
     }
-    clean = _rounded(auroc(maps, masks.ravel()))
+    clean = _rounded(auroc(maps.ravel(), masks.ravel()))
     return {"auroc": clean, "aupro": _rounded(where.aupro), "ap": _rounded(where.ap), "pgd": pgd}
+
+
+def _located_maps(served: Subject, test: TestSet) -> Maps:
+    rows = torch.from_numpy(np.flatnonzero(test.located))
+    side = test.pictures.shape[1]
+    maps: Maps = _maps(served, served.x[rows]).reshape(-1, side, side)
+    return maps
 
 
 def _maps(subject: Subject, x: Tensor) -> NDArray[np.float32]:

@@ -35,6 +35,7 @@ def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
         facts=facts,
         image=figures["image_auroc"],
         pixel=figures.get("pixel"),
+        kinds=figures["kinds"],
         sanity=figures["sanity"],
         seconds=figures["seconds"],
         forward_ms=figures["forward_ms"],
@@ -88,12 +89,23 @@ def show(evaluation: Evaluation, console: Console) -> None:
         for size, value in figures["pixel"]["pgd"].items():
             table.add_row(f"pixel, PGD {size}", f"{value:.3f}")
     console.print(table)
+    console.print(_kinds(figures["kinds"]))
     for row in figures["sanity"]:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in row["figure"].items())
         verdict = "[green]holds[/]" if row["holds"] else "[bold red]FAILS[/]"
         console.print(f"{verdict} {row['check']}: {numbers}")
     console.print(f"attacked: {attack['good']} good and {attack['defective']} defective, {attack['at']} size")
     console.print(f"{figures['seconds']} s; {figures['forward_ms']} ms a picture")
+
+
+def _kinds(kinds: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table("kind of defect", "pictures", "image AUROC", "pixel AUROC", "AUPRO")
+    for kind, own in kinds.items():
+        figures = (own.get(name) for name in ("image_auroc", "pixel_auroc", "aupro"))
+        table.add_row(
+            kind, str(own["pictures"]), *("-" if value is None else f"{value:.3f}" for value in figures)
+        )
+    return table
 
 
 def _histograms(evaluation: Evaluation) -> str:

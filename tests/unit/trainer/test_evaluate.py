@@ -1,5 +1,6 @@
 """An evaluation says how good a model is, and notices when its own figures cannot be true."""
 
+import io
 import re
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 from typing_extensions import override
 
@@ -15,7 +17,7 @@ from tests.support.parts import defective_parts, good_parts
 from tests.support.torch_models import Darkest, Masked
 from trainer.dataset import TestSet
 from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
-from trainer.report import report
+from trainer.report import report, show
 
 SETTINGS = EvaluationSettings(steps=(5, 10), checked=12)
 
@@ -47,7 +49,15 @@ def checks(evaluation: Evaluation) -> dict[str, bool]:
 
 def test_the_figures_have_the_agreed_names(evaluation: Evaluation) -> None:
     figures: Any = evaluation.figures
-    assert sorted(figures) == ["attack", "forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
+    assert sorted(figures) == [
+        "attack",
+        "forward_ms",
+        "image_auroc",
+        "kinds",
+        "pixel",
+        "sanity",
+        "seconds",
+    ]
     image = figures["image_auroc"]
     assert sorted(image) == ["clean", "corruptions", "noise", "pgd"]
     assert {size: sorted(found) for size, found in image["pgd"].items()} == {
@@ -123,8 +133,15 @@ def test_the_report_is_one_page_that_needs_nothing_else(evaluation: Evaluation) 
     assert "plates &lt;v3&gt;" in page
     assert page.count("<svg") == 2
     assert "FAILS" not in page
+    assert re.search(r"<th>scratch</th><td class=\"n\">16</td>", page)
     assert not re.search(r'(?:src|href)="(?!#)', page)
     assert page == report(evaluation, "plates <v3>", {"data": "made-up parts"})
+
+
+def test_the_terminal_tells_the_kinds_of_defects_apart(evaluation: Evaluation) -> None:
+    console = Console(record=True, width=100, file=io.StringIO())
+    show(evaluation, console)
+    assert re.search(r"scratch\W+16(\W+\d\.\d{3}){3}", console.export_text())
 
 
 def test_an_attack_through_the_resize_can_do_no_more_than_one_at_the_input() -> None:
