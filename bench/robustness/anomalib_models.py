@@ -10,6 +10,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -27,8 +28,8 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from torchvision.transforms.v2 import Normalize
 from typing_extensions import override
 
-from bench.robustness.anomalib import NAMES, Adapter
-from bench.robustness.baselines import Given
+from bench.robustness.anomalib import NAMES
+from bench.robustness.baseline import Baseline, Fitted, Given
 from steadyline.errors import InvalidConfiguration
 from trainer.backbone.weights import pretrained as published
 from trainer.detectors.protocol import Pictures, Progress, Served
@@ -94,43 +95,38 @@ class Scores(Served):
         return found.pred_score.flatten(), found.anomaly_map[:, 0]
 
 
-class PatchCoreAdapter:
-    """PatchCore: a memory of patches of normals."""
-
-    def fit(self, given: Given, told: Progress) -> Served:
-        """See Adapter."""
-        seed_everything(given.seed, verbose=False)
-        made, batches = self._made(_of(given.profile, _SAMPLED)), _loader(given.normals, None)
-        _train(made, batches, {"max_epochs": 1}, _Heard(told, len(batches)))
-        return Scores(made, "feature_extractor").eval()
-
-    def rebuilt(self, weights: Mapping[str, Tensor]) -> Served:
-        """See Adapter."""
-        return _loaded(Scores(self._made(), "feature_extractor"), weights)
-
-    def _made(self, sampled: float = 1.0) -> AnomalibModule:
-        return Patchcore(_BACKBONE, _STAGES[1:], coreset_sampling_ratio=sampled, **_plain())
+def _fit_patchcore(given: Given, told: Progress, work: Path) -> Served:
+    seed_everything(given.seed, verbose=False)
+    made, batches = _patchcore(_of(given.profile, _SAMPLED)), _loader(given.normals, None)
+    _train(made, batches, {"max_epochs": 1}, _Heard(told, len(batches)))
+    return Scores(made, "feature_extractor").eval()
 
 
-class StfpmAdapter:
-    """Student-teacher feature pyramid matching, by Anomalib's optimiser and loss."""
-
-    def fit(self, given: Given, told: Progress) -> Served:
-        """See Adapter."""
-        seed_everything(given.seed, verbose=False)
-        made, steps = self._made(), given.steps or int(_of(given.profile, _STEPS))
-        _train(made, _loader(given.normals, steps), {"max_steps": steps}, _Heard(told, steps))
-        return Scores(made, "teacher_model").eval()
-
-    def rebuilt(self, weights: Mapping[str, Tensor]) -> Served:
-        """See Adapter."""
-        return _loaded(Scores(self._made(), "teacher_model"), weights)
-
-    def _made(self) -> AnomalibModule:
-        return Stfpm(_BACKBONE, _STAGES, **_plain())
+def _fit_stfpm(given: Given, told: Progress, work: Path) -> Served:
+    seed_everything(given.seed, verbose=False)
+    made, steps = _stfpm(), given.steps or int(_of(given.profile, _STEPS))
+    _train(made, _loader(given.normals, steps), {"max_steps": steps}, _Heard(told, steps))
+    return Scores(made, "teacher_model").eval()
 
 
-ADAPTERS: Mapping[str, Adapter] = dict(zip(NAMES, (PatchCoreAdapter(), StfpmAdapter()), strict=True))
+def _patchcore(sampled: float = 1.0) -> AnomalibModule:
+    return Patchcore(_BACKBONE, _STAGES[1:], coreset_sampling_ratio=sampled, **_plain())
+
+
+def _stfpm() -> AnomalibModule:
+    return Stfpm(_BACKBONE, _STAGES, **_plain())
+
+
+def _loaded(module: Scores, fitted: Fitted) -> Served:
+    module.load_state_dict(dict(fitted.weights))
+    return module.eval()
+
+
+PATCHCORE = Baseline(
+    _fit_patchcore, lambda fitted: _loaded(Scores(_patchcore(), "feature_extractor"), fitted)
+)
+STFPM = Baseline(_fit_stfpm, lambda fitted: _loaded(Scores(_stfpm(), "teacher_model"), fitted))
+MODELS: Mapping[str, Baseline] = dict(zip(NAMES, (PATCHCORE, STFPM), strict=True))
 
 
 def _of(profile: str, numbers: Mapping[str, float]) -> float:
@@ -162,11 +158,6 @@ def _train(
     with tempfile.TemporaryDirectory() as folder:
         how = {"accelerator": "cpu", "devices": 1, "barebones": True, "default_root_dir": folder}
         Engine(callbacks=[heard], **how, **length).fit(made, batches)
-
-
-def _loaded(module: Scores, weights: Mapping[str, Tensor]) -> Served:
-    module.load_state_dict(dict(weights))
-    return module.eval()
 
 
 class _Heard(Callback):  # type: ignore[misc]

@@ -5,8 +5,7 @@ each place: Defard et al., "PaDiM", ICPR 2021 workshops. Both see the same froze
 the backbone), averaged over 3 x 3 cells as the former has it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from bench.robustness.baseline import Baseline, Fitted, Given
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
@@ -36,16 +36,6 @@ _SEEN = 40_000  # patches that the kept ones are chosen from
 _DIMENSIONS = 64  # of the Gaussians, drawn at random from the features
 _RIDGE = 0.01  # added to each covariance, as PaDiM does
 _BATCH = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a baseline is fitted on: normals (N, S, S, C), the profile and its steps, and a seed."""
-
-    normals: Pictures
-    profile: str
-    steps: int | None
-    seed: int
 
 
 class Frozen(Served):
@@ -171,25 +161,29 @@ def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
     )
 
 
-Fit = Callable[[Given, Progress, Path], Served]
-FITS: Mapping[str, Fit] = {
-    "patch-nearest": fit_nearest,
-    "patch-gaussian": fit_gaussian,
-    "adversarial-classifier": fit_classifier,
-}
+def _nearest(fitted: Fitted) -> Served:
+    return _filled(NearestPatch(len(fitted.weights["bank"])), fitted)
 
 
-def rebuilt(name: str, profile: str, channels: int, weights: Mapping[str, Tensor]) -> Served:
-    """Return a fitted baseline from its tensors; RuntimeError when they do not fit."""
-    module: Served
-    if name == "patch-nearest":
-        module = NearestPatch(len(weights["bank"]))
-    elif name == "patch-gaussian":
-        module = PlaceGaussian(*weights["mean"].shape)
-    else:
-        module = Classifier(CellNetwork(_classifier_profile(profile).shape, channels))
-    module.load_state_dict(dict(weights))
+def _gaussian(fitted: Fitted) -> Served:
+    return _filled(PlaceGaussian(*fitted.weights["mean"].shape), fitted)
+
+
+def _classifier(fitted: Fitted) -> Served:
+    shape = _classifier_profile(fitted.profile).shape
+    return _filled(Classifier(CellNetwork(shape, fitted.channels)), fitted)
+
+
+def _filled(module: Served, fitted: Fitted) -> Served:
+    module.load_state_dict(dict(fitted.weights))
     return module.eval()
+
+
+BASELINES: Mapping[str, Baseline] = {
+    "patch-nearest": Baseline(fit_nearest, _nearest),
+    "patch-gaussian": Baseline(fit_gaussian, _gaussian),
+    "adversarial-classifier": Baseline(fit_classifier, _classifier),
+}
 
 
 def _classifier_profile(name: str) -> Profile:

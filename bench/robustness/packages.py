@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.robustness.anomalib import PREFIX, adapter_named
-from bench.robustness.baselines import FITS, Fit, Given, rebuilt
+from bench.robustness.anomalib import PREFIX, model_named
+from bench.robustness.baseline import Baseline, Fitted, Given
+from bench.robustness.baselines import BASELINES
 from bench.robustness.model import Model, digest_of, from_package, prepared
 from bench.robustness.plan import Cell, Fitting
 from steadyline.clock import SystemClock
@@ -43,10 +44,10 @@ class Shop:
     def model(self, cell: Cell, data: Path) -> Model:
         """Return a model, trained if it is not there; a killed training goes on."""
         out = self.folder / cell.path
-        if cell.model in FITS or cell.model.startswith(PREFIX):
+        if baseline := _baseline_named(cell.model):
             if not (out / _CARD).exists():
-                self._fit_baseline(cell, data, out)
-            return _baseline(cell.model, out)
+                self._fit_baseline(baseline, self._order(cell, data, out))
+            return _kept_baseline(baseline, out)
         if not (out / SUMS).exists():
             bench = Workbench(out, self.serving, self.told, SystemClock())
             fit_folder(self._order(cell, data, out), bench)
@@ -68,29 +69,27 @@ class Shop:
             overrides=fitting.overrides.get(cell.model, {}),
         )
 
-    def _fit_baseline(self, cell: Cell, data: Path, out: Path) -> None:
-        fit, fitting = _fit_of(cell.model), self.fitting
-        section = PictureSection(size=fitting.size(cell.model), channels=fitting.channels)
-        snapshot = make_snapshot(from_folder(data, section))
-        out.mkdir(parents=True, exist_ok=True)
+    def _fit_baseline(self, baseline: Baseline, order: FolderOrder) -> None:
+        section = PictureSection(size=order.size, channels=order.channels)
+        snapshot = make_snapshot(from_folder(order.data, section))
+        order.out.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        given = Given(snapshot.pictures[~snapshot.held_out], fitting.profile, fitting.steps, cell.seed)
-        module = fit(given, lambda step, of, message: self.told("fit", step, of), out / ".work")
+        given = Given(snapshot.pictures[~snapshot.held_out], order.profile, order.steps, order.seed)
+        module = baseline.fit(
+            given, lambda step, of, message: self.told("fit", step, of), order.out / ".work"
+        )
         module = module.eval().to(memory_format=torch.contiguous_format)
         seconds = time.monotonic() - began
         self.told("export", 0, 1)
-        _write_baseline(out, module, snapshot, (fitting, seconds))
+        _write_baseline(order, module, snapshot, seconds)
 
 
-def _fit_of(name: str) -> Fit:
-    if name in FITS:
-        return FITS[name]
-    adapter = adapter_named(name)
-    return lambda given, told, work: adapter.fit(given, told)
+def _baseline_named(name: str) -> Baseline | None:
+    return model_named(name) if name.startswith(PREFIX) else BASELINES.get(name)
 
 
-def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fitting, float]) -> None:
-    fitting, seconds = how
+def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seconds: float) -> None:
+    out = order.out
     held_out = snapshot.pictures[snapshot.held_out]
     exported = export(module, held_out[:8])
     (out / MODEL).write_bytes(exported.model)
@@ -100,9 +99,9 @@ def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fi
     scores = all_scores(OnnxModel(exported.model), held_out)
     card = {
         "size": snapshot.pictures.shape[1],
-        "channels": fitting.channels,
-        "profile": fitting.profile,
-        "threshold": calibration(scores.tolist(), fitting.false_alarm_rate).threshold,
+        "channels": order.channels,
+        "profile": order.profile,
+        "threshold": calibration(scores.tolist(), order.false_alarm_rate).threshold,
         "training_seconds": round(seconds, 1),
         "export_score_difference": exported.score_difference,
     }
@@ -111,15 +110,10 @@ def _write_baseline(out: Path, module: Served, snapshot: Snapshot, how: tuple[Fi
     os.replace(partial, out / _CARD)
 
 
-def _baseline(name: str, out: Path) -> Model:
+def _kept_baseline(baseline: Baseline, out: Path) -> Model:
     card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
     channels = 1 if card["channels"] == "gray" else 3
-    weights = load_file(out / WEIGHTS)
-    module = (
-        rebuilt(name, card["profile"], channels, weights)
-        if name in FITS
-        else adapter_named(name).rebuilt(weights)
-    )
+    module = baseline.rebuilt(Fitted(card["profile"], channels, load_file(out / WEIGHTS)))
     return Model(
         module=prepared(module),
         graph=(out / MODEL).read_bytes(),

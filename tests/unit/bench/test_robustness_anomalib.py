@@ -12,7 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bench.robustness.anomalib import NAMES, adapter_named
+from bench.robustness.anomalib import NAMES, model_named
 from bench.robustness.model import Model
 from bench.robustness.packages import Shop
 from bench.robustness.plan import Cell, Fitting
@@ -80,7 +80,7 @@ def as_input(pictures: NDArray[np.uint8]) -> torch.Tensor:
 
 def test_a_model_that_the_bench_does_not_have_is_answered_with_those_it_has() -> None:
     with pytest.raises(InvalidConfiguration, match=r"no anomalib-efficientad.*anomalib-patchcore"):
-        adapter_named("anomalib-efficientad")
+        model_named("anomalib-efficientad")
 
 
 @pytest.mark.skipif(HAS_ANOMALIB, reason="Anomalib is here")
@@ -116,7 +116,7 @@ class TestWithAnomalib:
         assert bool((raised > before).all())
 
     def test_the_backbone_is_the_published_network(self, test: TestSet) -> None:
-        adapter_named(NAMES[0])  # registers it with timm
+        model_named(NAMES[0])  # registers it with timm
         import timm
 
         network = timm.create_model("packaged_lite0", pretrained=True, features_only=True, exportable=True)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from bench.robustness.baselines import BANK, FITS, Given, NearestPatch, PlaceGaussian
+from bench.robustness.baseline import Given
+from bench.robustness.baselines import BANK, BASELINES, NearestPatch, PlaceGaussian
 from bench.robustness.packages import Shop
 from bench.robustness.plan import Cell, Fitting
 from steadyline.picture import encode_png
@@ -39,7 +40,7 @@ def scores(module: Served, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.ui
     return found
 
 
-@pytest.mark.parametrize("name", sorted(FITS))
+@pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: Path, tmp_path: Path) -> None:
     fitting = Fitting(steps=STEPS, sizes={name: SIZE})
     shop = Shop(tmp_path, fitting, Serving(), told)
@@ -62,7 +63,7 @@ def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: 
 def test_a_nearest_patch_is_at_no_distance_from_a_kept_picture() -> None:
     normals = good_parts(6, SIZE)
     given = Given(normals, "cpu", None, 0)
-    module = FITS["patch-nearest"](given, lambda step, total, message: None, Path())
+    module = BASELINES["patch-nearest"].fit(given, lambda step, total, message: None, Path())
     assert isinstance(module, NearestPatch)
     assert len(module.bank) == 6 * 16 <= BANK  # few patches are all kept
     defective = defective_parts(6, SIZE)[0]
@@ -71,7 +72,9 @@ def test_a_nearest_patch_is_at_no_distance_from_a_kept_picture() -> None:
 
 def test_the_gaussian_distance_is_mahalanobis() -> None:
     normals = good_parts(30, SIZE)
-    module = FITS["patch-gaussian"](Given(normals, "cpu", None, 0), lambda step, total, message: None, Path())
+    module = BASELINES["patch-gaussian"].fit(
+        Given(normals, "cpu", None, 0), lambda step, total, message: None, Path()
+    )
     assert isinstance(module, PlaceGaussian)
     x = torch.from_numpy(defective_parts(1, SIZE)[0]).permute(0, 3, 1, 2).float() / 255
     seen = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255

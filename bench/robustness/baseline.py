@@ -1,0 +1,40 @@
+"""What a model that is compared with has to be able to: being fitted, and being rebuilt from its tensors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from trainer.detectors.protocol import Pictures, Progress, Served
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a baseline is fitted on: normals (N, S, S, C), the profile and its steps, and a seed."""
+
+    normals: Pictures
+    profile: str
+    steps: int | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is kept of a fitted one: its tensors, the profile and the number of channels of its input."""
+
+    profile: str
+    channels: int
+    weights: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """A model that is compared with.
+
+    ``fit`` may keep checkpoints in the folder that it is given; ``rebuilt`` raises RuntimeError when the
+    tensors do not fit.
+    """
+
+    fit: Callable[[Given, Progress, Path], Served]
+    rebuilt: Callable[[Fitted], Served]
