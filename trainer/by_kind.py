@@ -15,7 +15,8 @@ def by_kind(test: TestSet, scores: Scores, maps: Maps | None) -> dict[str, KindF
     """Return, by kind of defect, how many ``pictures`` it has and its figures with the good ones.
 
     ``scores`` (N,) are of all pictures, ``maps`` (L, S, S) of the located ones. Pixel figures are there for
-    the kinds that have masks.
+    the kinds that have masks; with how many ``defective_pixels``, because a kind of large defects rules the
+    figures of all kinds together.
     """
     kinds = np.array(test.kinds)
     found: dict[str, KindFigures] = {}
@@ -35,4 +36,9 @@ def _pixel(test: TestSet, maps: Maps, chosen: NDArray[np.bool_]) -> KindFigures:
     if not masks.any():
         return {}
     where = localisation(own, masks)
-    return {"pixel_auroc": auroc(own.ravel(), masks.ravel()), "aupro": where.aupro, "ap": where.ap}
+    return {
+        "defective_pixels": int(masks.sum()),
+        "pixel_auroc": auroc(own.ravel(), masks.ravel()),
+        "aupro": where.aupro,
+        "ap": where.ap,
+    }

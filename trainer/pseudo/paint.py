@@ -16,11 +16,13 @@ _UNEVEN = 0.35  # of the masks get a smooth gain, so that contrast varies within
 
 
 def draw_painted(shape: str, rng: Generator) -> Parameters:
-    """Choose a shape and how it is painted; contrast is relative, log-uniform from .1 to 1."""
+    """Choose a shape and how it is painted, unless the shape says how; contrast is relative, log-uniform from
+    .1 to 1.
+    """
     look = _LOOKS[int(rng.choice(len(_LOOKS), p=_LOOK_SHARES))]
     return {
-        **SHAPES[shape][0](rng),
         "look": look,
+        **SHAPES[shape][0](rng),
         "contrast": log_uniform(rng, 0.1, 1.0),
         "level": float(rng.uniform(0, 1)),
         "shift": float(rng.uniform(0, 1)),

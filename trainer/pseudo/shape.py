@@ -1,4 +1,4 @@
-"""Where a painted defect lies: polygons, branching cracks, streaks, dots and blobs, as anti-aliased masks."""
+"""Where a painted defect lies: polygons, cracks, streaks, dots, blobs and margins, as anti-aliased masks."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ from trainer.pseudo.transform import Alpha, Parameters, details, log_uniform, ne
 Shape = Callable[[int, Parameters], Alpha]
 DrawShape = Callable[[Generator], Parameters]
 
+_EDGE_STEPS = 33  # of the edge of a margin
 _AT_BORDER = 0.45  # of polygons: parts break off at the border
 
 
@@ -137,10 +138,40 @@ def blob(size: int, of: Parameters) -> Alpha:
     return np.asarray(np.clip((noise - level) / edge, 0, 1), np.float32)
 
 
+def draw_margin(rng: Generator) -> Parameters:
+    """Choose an edge across the part and what lies beyond it: a grinding or a coating that ends.
+
+    It is painted brighter more often than other shapes are: the gloss changes there, and nothing is missing.
+    """
+    return {
+        "angle": float(rng.integers(4) * np.pi / 2 + rng.standard_normal() * 0.15),
+        "depth": float(rng.uniform(0.05, 0.6)),
+        "bend": one_of(rng, 0, 0.003, 0.01),
+        "softness": one_of(rng, 0, 0.7, 2, 5),
+        "look": ("darken", "lighten", "gain", "gain", "foreign")[int(rng.integers(5))],
+        "seed": new_seed(rng),
+    }
+
+
+def margin(size: int, of: Parameters) -> Alpha:
+    """Return the mask from a border up to the edge, which wanders by ``bend`` of the side a step."""
+    rng, canvas = details(of), Canvas(size)
+    along = np.linspace(-1, 1, _EDGE_STEPS)
+    wander = np.cumsum(rng.standard_normal(_EDGE_STEPS)) * float(of["bend"])
+    across = float(of["depth"]) - 0.5 + wander - wander.mean()
+    along, across = np.append(along, [1, -1]), np.append(across, [-1, -1])
+    angle = float(of["angle"])
+    xs = (along * np.cos(angle) - across * np.sin(angle) + 0.5) * canvas.side
+    ys = (along * np.sin(angle) + across * np.cos(angle) + 0.5) * canvas.side
+    canvas.draw.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=255)
+    return canvas.alpha(float(of["softness"]))
+
+
 SHAPES: dict[str, tuple[DrawShape, Shape]] = {
     "polygon": (draw_polygon, polygon),
     "crack": (draw_crack, crack),
     "streak": (draw_streak, streak),
     "dots": (draw_dots, dots),
     "blob": (draw_blob, blob),
+    "margin": (draw_margin, margin),
 }

@@ -42,6 +42,7 @@ def test_pixels_of_other_kinds_do_not_count() -> None:
     assert by_kind(test, scores, own)["stain"] == {
         "pictures": 1,
         "image_auroc": 1.0,
+        "defective_pixels": 9,
         "pixel_auroc": round(auroc(own[kept].ravel(), test.masks[kept].ravel()), 4),
         "aupro": round(where.aupro, 4),
         "ap": round(where.ap, 4),

@@ -71,7 +71,8 @@ class Profile:
 
 
 _SCORING = Scoring(discrepancy=1.0, decoder=3.0, sigma=4.0, share=0.001, fewest=5)
-_BANK = replace(LOCAL_BANK, per_normal=8)
+# Margins are large, and a decoder can learn to mark the whole of them.
+_BANK = replace(LOCAL_BANK, per_normal=8, shares={**LOCAL_BANK.shares, "margin": 0.2})
 
 _CPU = Profile(
     bank=_BANK,

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from tests.support.parts import good_parts
+from trainer.localisation import components
 from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES, TRANSFORMS
+from trainer.pseudo.shape import draw_margin, margin
 from trainer.pseudo.transform import Picture
 
 
@@ -56,6 +58,32 @@ def test_a_local_defect_leaves_most_of_the_picture_as_it_was(name: str) -> None:
         for _ in range(40)
     ]
     assert 0.0 < np.mean(shares) < 0.35
+
+
+@pytest.mark.parametrize("quarter", range(4))
+def test_a_margin_covers_one_side_of_its_edge_and_nothing_else(quarter: int) -> None:
+    straight = {"depth": 0.25, "bend": 0.0, "softness": 0.0, "seed": 1}
+    found = margin(64, {**straight, "angle": quarter * np.pi / 2})
+    wanted = np.zeros((64, 64), bool)
+    wanted[:16] = True
+    np.testing.assert_array_equal(found > 0.5, np.rot90(wanted, -quarter))
+
+
+def test_an_edge_wanders_but_a_margin_stays_in_one_piece() -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        mask = margin(64, draw_margin(rng)) > 0.5
+        assert 0.01 < mask.mean() < 0.75
+        assert components(mask).max() == 1
+
+
+def test_how_a_margin_is_painted_is_its_own_choice() -> None:
+    rng = np.random.default_rng(4)
+    looks = [TRANSFORMS["margin"].draw(rng)["look"] for _ in range(200)]
+    assert 0.25 < looks.count("gain") / 200 < 0.55
+    assert "level" not in looks
+    stains = [TRANSFORMS["polygon"].draw(rng)["look"] for _ in range(200)]
+    assert stains.count("darken") > 80
 
 
 def test_a_permutation_keeps_every_pixel() -> None:
