@@ -2,6 +2,7 @@
 
 Known defects are taken from one half of the defective test pictures, and never tested on; the other half is
 held back. With several kinds of defects, each kind in turn has none among the known: it is the unseen one.
+Where nothing is known, seen and unseen are of the same pictures, so that columns can be compared.
 Masks are used where there are. A line of JSON a fit says how many seconds of the processor it took.
 """
 
@@ -30,6 +31,7 @@ from trainer.detectors.protocol import FitInput, Fitted, KnownDefects, Overrides
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 from trainer.snapshot import split
+from trainer.subject import Scores
 
 _SPLIT = 2026  # the seed of the halves, which do not change with --seed
 COLUMNS = ("seen", "unseen", "all", "chosen_on", "held_back")
@@ -136,7 +138,8 @@ def _row(data: Data, bank: PseudoBank, row: Row, overrides: Overrides) -> dict[s
         overrides=overrides,
     )
     fitted = Bgad(KeptLevels).fit(given, lambda step, total, message: None, None)
-    return {**_aurocs(data, row, chosen, fitted), **{k: round(v, 4) for k, v in fitted.figures.items()}}
+    scores = _scores(data.test, fitted)
+    return {**aurocs(data, row, chosen, scores), **{k: round(v, 4) for k, v in fitted.figures.items()}}
 
 
 def _known(data: Data, row: Row) -> NDArray[np.intp]:
@@ -166,10 +169,15 @@ def _as_known(test: TestSet, chosen: NDArray[np.intp]) -> KnownDefects:
     return KnownDefects(test.pictures[chosen], tuple(found))
 
 
-def _aurocs(data: Data, row: Row, chosen: NDArray[np.intp], fitted: Fitted) -> dict[str, float]:
+def _scores(test: TestSet, fitted: Fitted) -> Scores:
     with torch.inference_mode():
-        parts = [fitted.module.score_float(x)[0] for x in batches(data.test.pictures)]
-    scores, kinds = torch.cat(parts).numpy(), np.array(data.test.kinds)
+        found = torch.cat([fitted.module.score_float(x)[0] for x in batches(test.pictures)])
+    return np.asarray(found.numpy(), np.float32)
+
+
+def aurocs(data: Data, row: Row, chosen: NDArray[np.intp], scores: Scores) -> dict[str, float]:
+    """Return the AUROC of each group of pictures; the ``chosen``, which are known, are in none of them."""
+    kinds = np.array(data.test.kinds)
     tested, good = ~np.isin(np.arange(len(kinds)), chosen), kinds == GOOD
     groups = {
         "all": tested,
@@ -180,9 +188,23 @@ def _aurocs(data: Data, row: Row, chosen: NDArray[np.intp], fitted: Fitted) -> d
         groups |= {"seen": tested & (kinds != row.unseen), "unseen": good | (kinds == row.unseen)}
     elif row.known:
         groups["seen"] = tested
-    return {
-        name: round(auroc(scores[group], data.test.anomalous[group]), 4) for name, group in groups.items()
-    }
+    found = {name: auroc(scores[group], data.test.anomalous[group]) for name, group in groups.items()}
+    if not row.known:
+        found |= _every_kind_left_out(scores, kinds)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _every_kind_left_out(scores: Scores, kinds: NDArray[np.str_]) -> dict[str, float]:
+    """Return what seen and unseen are to be compared with, where nothing is known: means over the kinds."""
+    names = sorted(set(kinds) - {GOOD})
+    if len(names) < 2:
+        return {}
+    left_out = [(kinds != name, (kinds == GOOD) | (kinds == name)) for name in names]
+    seen, unseen = (
+        [auroc(scores[group], kinds[group] != GOOD) for group in groups]
+        for groups in zip(*left_out, strict=True)
+    )
+    return {"seen": float(np.mean(seen)), "unseen": float(np.mean(unseen))}
 
 
 def _mean(values: list[float]) -> str:
