@@ -20,7 +20,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class Stored:
     """What is kept of a fitted one: its tensors, the profile and the number of channels of its input."""
 
     profile: str
@@ -37,4 +37,4 @@ class Baseline:
     """
 
     fit: Callable[[Given, Progress, Path], Served]
-    rebuilt: Callable[[Fitted], Served]
+    rebuilt: Callable[[Stored], Served]

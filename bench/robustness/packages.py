@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.robustness.anomalib import PREFIX, model_named
-from bench.robustness.baseline import Baseline, Fitted, Given
+from bench.robustness.baseline import Baseline, Given, Stored
 from bench.robustness.baselines import BASELINES
 from bench.robustness.model import Model, digest_of, from_package, prepared
 from bench.robustness.plan import Cell, Fitting
@@ -113,7 +113,7 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
 def _kept_baseline(baseline: Baseline, out: Path) -> Model:
     card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
     channels = 1 if card["channels"] == "gray" else 3
-    module = baseline.rebuilt(Fitted(card["profile"], channels, load_file(out / WEIGHTS)))
+    module = baseline.rebuilt(Stored(card["profile"], channels, load_file(out / WEIGHTS)))
     return Model(
         module=prepared(module),
         graph=(out / MODEL).read_bytes(),
