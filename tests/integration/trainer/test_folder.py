@@ -59,7 +59,8 @@ def test_a_package_is_evaluated_with_every_figure_that_was_promised(
         "--pgd-steps", "3", "--pgd-steps", "6",
     )  # fmt: skip
     figures: dict[str, Any] = json.loads(done.stdout)
-    assert sorted(figures) == ["attack", "forward_ms", "image_auroc", "pixel", "sanity", "seconds"]
+    assert sorted(figures) == ["attack", "forward_ms", "image_auroc", "kinds", "pixel", "sanity", "seconds"]
+    assert all(own["pictures"] and own["aupro"] for own in figures["kinds"].values())
     assert {size: sorted(found) for size, found in figures["image_auroc"]["pgd"].items()} == {
         "2/255": ["3", "6"],
         "4/255": ["3", "6"],
@@ -75,6 +76,7 @@ def test_the_figures_are_shown_as_a_table_without_json(data: Path, package: Path
     done = trainer("evaluate", "--data", str(data), "--model", str(package), "--quick", "--pgd-steps", "2")
     assert done.returncode == EXIT_OK, done.stderr
     assert "PGD-2 4/255" in done.stdout
+    assert "kind of defect" in done.stdout
     assert "holds" in done.stdout
 
 
