@@ -184,27 +184,25 @@ def aurocs(data: Data, row: Row, chosen: NDArray[np.intp], scores: Scores) -> di
         "chosen_on": tested & ~data.held_back,
         "held_back": data.held_back,
     }
-    if row.unseen:
-        groups |= {"seen": tested & (kinds != row.unseen), "unseen": good | (kinds == row.unseen)}
-    elif row.known:
+    if row.known and not row.unseen:
         groups["seen"] = tested
     found = {name: auroc(scores[group], data.test.anomalous[group]) for name, group in groups.items()}
-    if not row.known:
-        found |= _every_kind_left_out(scores, kinds)
+    sides = [
+        (auroc(scores[seen], kinds[seen] != GOOD), auroc(scores[unseen], kinds[unseen] != GOOD))
+        for kind in _left_out(row, kinds)
+        for seen, unseen in [(tested & (kinds != kind), good | (kinds == kind))]
+    ]
+    if sides:
+        found |= dict(zip(("seen", "unseen"), np.mean(sides, axis=0).tolist(), strict=True))
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _every_kind_left_out(scores: Scores, kinds: NDArray[np.str_]) -> dict[str, float]:
-    """Return what seen and unseen are to be compared with, where nothing is known: means over the kinds."""
-    names = sorted(set(kinds) - {GOOD})
-    if len(names) < 2:
-        return {}
-    left_out = [(kinds != name, (kinds == GOOD) | (kinds == name)) for name in names]
-    seen, unseen = (
-        [auroc(scores[group], kinds[group] != GOOD) for group in groups]
-        for groups in zip(*left_out, strict=True)
-    )
-    return {"seen": float(np.mean(seen)), "unseen": float(np.mean(unseen))}
+def _left_out(row: Row, kinds: NDArray[np.str_]) -> list[str]:
+    """Return the kinds that are unseen: one, or each in turn where nothing is known, which is the mean's."""
+    names = sorted(set(kinds.tolist()) - {GOOD})
+    if row.unseen:
+        return [row.unseen]
+    return names if not row.known and len(names) > 1 else []
 
 
 def _mean(values: list[float]) -> str:
