@@ -29,7 +29,7 @@ from torchvision.transforms.v2 import Normalize
 from typing_extensions import override
 
 from bench.robustness.anomalib import NAMES
-from bench.robustness.baseline import Baseline, Given, Stored
+from bench.robustness.baseline import Baseline, Given, filled
 from steadyline.errors import InvalidConfiguration
 from trainer.backbone.weights import pretrained as published
 from trainer.detectors.protocol import Pictures, Progress, Served
@@ -117,15 +117,8 @@ def _stfpm() -> AnomalibModule:
     return Stfpm(_BACKBONE, _STAGES, **_plain())
 
 
-def _loaded(module: Scores, stored: Stored) -> Served:
-    module.load_state_dict(dict(stored.weights))
-    return module.eval()
-
-
-PATCHCORE = Baseline(
-    _fit_patchcore, lambda stored: _loaded(Scores(_patchcore(), "feature_extractor"), stored)
-)
-STFPM = Baseline(_fit_stfpm, lambda stored: _loaded(Scores(_stfpm(), "teacher_model"), stored))
+PATCHCORE = Baseline(_fit_patchcore, lambda stored: filled(Scores(_patchcore(), "feature_extractor"), stored))
+STFPM = Baseline(_fit_stfpm, lambda stored: filled(Scores(_stfpm(), "teacher_model"), stored))
 MODELS: Mapping[str, Baseline] = dict(zip(NAMES, (PATCHCORE, STFPM), strict=True))
 
 

@@ -38,3 +38,9 @@ class Baseline:
 
     fit: Callable[[Given, Progress, Path], Served]
     rebuilt: Callable[[Stored], Served]
+
+
+def filled(module: Served, stored: Stored) -> Served:
+    """Return the module with the tensors; RuntimeError when they do not fit."""
+    module.load_state_dict(dict(stored.weights))
+    return module.eval()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from bench.robustness.baseline import Baseline, Given, Stored
+from bench.robustness.baseline import Baseline, Given, Stored, filled
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
@@ -162,21 +162,16 @@ def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
 
 
 def _nearest(stored: Stored) -> Served:
-    return _filled(NearestPatch(len(stored.weights["bank"])), stored)
+    return filled(NearestPatch(len(stored.weights["bank"])), stored)
 
 
 def _gaussian(stored: Stored) -> Served:
-    return _filled(PlaceGaussian(*stored.weights["mean"].shape), stored)
+    return filled(PlaceGaussian(*stored.weights["mean"].shape), stored)
 
 
 def _classifier(stored: Stored) -> Served:
     shape = _classifier_profile(stored.profile).shape
-    return _filled(Classifier(CellNetwork(shape, stored.channels)), stored)
-
-
-def _filled(module: Served, stored: Stored) -> Served:
-    module.load_state_dict(dict(stored.weights))
-    return module.eval()
+    return filled(Classifier(CellNetwork(shape, stored.channels)), stored)
 
 
 BASELINES: Mapping[str, Baseline] = {

@@ -93,9 +93,7 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
     held_out = snapshot.pictures[snapshot.held_out]
     exported = export(module, held_out[:8])
     (out / MODEL).write_bytes(exported.model)
-    save_file(
-        {name: value.contiguous() for name, value in module.state_dict().items()}, out / "weights.safetensors"
-    )
+    save_file({name: value.contiguous() for name, value in module.state_dict().items()}, out / WEIGHTS)
     scores = all_scores(OnnxModel(exported.model), held_out)
     card = {
         "size": snapshot.pictures.shape[1],
