@@ -43,6 +43,12 @@ class OnnxModel:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Side (H = W) and channels of its pictures."""
+        _batch, side, _side, channels = self._session.get_inputs()[0].shape
+        return side, channels
+
     def __call__(self, pictures: Pictures) -> tuple[Floats, Floats]:
         """Return scores (B,) and maps (B, h, w) of pictures (B, H, W, C)."""
         score, heat = self._session.run(["score", "map"], {"picture": pictures})

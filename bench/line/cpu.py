@@ -1,4 +1,4 @@
-"""CPU time of processes, as the kernel counts it."""
+"""CPU time and memory of processes, as the kernel counts them."""
 
 import os
 from pathlib import Path
@@ -28,3 +28,16 @@ def process_seconds(pid: int) -> float:
         return 0.0
     fields = text.rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_bytes(session: int) -> int:
+    """Return the memory of all living processes of a session; what several share is counted once."""
+    return sum(_proportional_bytes(pid) for pid in session_members(session))
+
+
+def _proportional_bytes(pid: int) -> int:
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(row.split()[1]) for row in rows if row.startswith("Pss:"))

@@ -5,9 +5,18 @@ from collections import deque
 from concurrent.futures import Future
 
 from steadyline.inference import Inference, Inferred, ModelRef, Pixels
+from steadyline.servers import Addresses
+from steadyline.settings import TritonSettings
+from steadyline.triton import TritonClient
 
 BATCH = 8
 IN_FLIGHT = 2  # as the scorer
+
+
+def triton_client(found: Addresses) -> TritonClient:
+    """Return a client that may load models."""
+    values = {"url": found.triton_grpc, "admin_key": found.triton_admin_key}
+    return TritonClient(TritonSettings.model_validate(values))
 
 
 def drive(triton: Inference, ref: ModelRef, pictures: Pixels, seconds: float) -> tuple[int, float]:

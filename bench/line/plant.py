@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.line.cpu import cpu_seconds
+from bench.line.direct import triton_client
 from bench.line.model import BenchModel, live_event
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.score import Score
@@ -17,8 +18,7 @@ from steadyline.kafka.broker import Message
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
 from steadyline.servers import LocalStack
-from steadyline.settings import KafkaSettings, TritonSettings
-from steadyline.triton import TritonClient
+from steadyline.settings import KafkaSettings
 from trainer.promote import Promoter
 from trainer.repository import ModelRepository
 
@@ -37,15 +37,9 @@ class Ground:
     stack: LocalStack
     model: BenchModel
 
-    def triton(self) -> TritonClient:
-        """Return a client that may load models."""
-        found = self.stack.addresses
-        values = {"url": found.triton_grpc, "admin_key": found.triton_admin_key}
-        return TritonClient(TritonSettings.model_validate(values))
-
     def serve(self, version: int, beside: int | None = None) -> None:
         """Load a version beside the live one and probe it, as the trainer does."""
-        triton = self.triton()
+        triton = triton_client(self.stack.addresses)
         repository = ModelRepository(Path(self.stack.addresses.triton_repository))
         promoter = Promoter(repository, triton, LOAD_WITHIN)
         promoter.put_beside(PRODUCT, self.model.version(version), self.model.files, beside)

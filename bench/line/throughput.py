@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from bench.line.account import Account, Used
-from bench.line.direct import BATCH, drive
+from bench.line.direct import BATCH, drive, triton_client
 from bench.line.pictures import prepared
 from bench.line.plant import PRODUCT, BenchLine, Ground
 from bench.line.report import Section
@@ -47,7 +47,7 @@ def measure(
 def direct_round(ground: Ground, pictures: Sequence[bytes], seconds: float) -> Round:
     """Ask Triton for frames that are decoded and prepared already."""
     decoded, ref = prepared(pictures), ModelRef(PRODUCT, 1)
-    triton = ground.triton()
+    triton = triton_client(ground.stack.addresses)
     drive(triton, ref, decoded, 0.3)
     account = Account(ground)
     answered, took = drive(triton, ref, decoded, seconds)
