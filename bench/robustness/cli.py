@@ -18,10 +18,12 @@ from steadyline.lifecycle import EXIT_FAILED
 from steadyline.settings import TelemetrySettings, read_settings
 from steadyline.telemetry.logs import configure_logs
 from trainer.config import TrainerSettings
+from trainer.detectors.registry import DETECTORS
 from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
-_MODELS = ("robust", "cobra", "certified", "patch-nearest", "patch-gaussian", "adversarial-classifier")
+_MODELS = (*DETECTORS, "patch-nearest", "patch-gaussian", "adversarial-classifier")
+_DETECTOR = "Detector or baseline; without one, all of them but Anomalib's."
 _SET = "DETECTOR:NAME=VALUE: another number than its profile's, as fit --set takes it."
 _BFLOAT16 = "Gradients in bfloat16 (scores stay float32): on where the processor has it."
 
@@ -30,7 +32,7 @@ _BFLOAT16 = "Gradients in bfloat16 (scores stay float32): on where the processor
 def bench(
     data: Annotated[list[str], typer.Option("--data", help="NAME=FOLDER in MVTec layout; again for more.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of models and results; a killed run goes on.")],
-    detector: Annotated[list[str] | None, typer.Option("--detector", help="Detector or baseline.")] = None,
+    detector: Annotated[list[str] | None, typer.Option("--detector", help=_DETECTOR)] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help="Of training; 0.")] = None,
     size: Annotated[list[str] | None, typer.Option("--size", help="DETECTOR=SIDE of its input.")] = None,
     numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
