@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from trainer.pseudo.acceptance import NormalCells, largest_change
 from trainer.pseudo.kinds import TRANSFORMS
+from trainer.pseudo.mask import changed
 from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
 
 Pictures = NDArray[np.uint8]  # (N, S, S, C)
 Masks = NDArray[np.bool_]  # (N, S, S)
 
-# A pixel belongs to the defect when it changed by more than this: four steps of 8 bits, above JPEG's noise.
-MASK_CHANGE = 4 / 255
 _PILOT = 1  # the last number of a pilot's seeds, which no other draw has
 _HELD_OUT_OF = 5  # when nobody says which normals are held out
 
@@ -133,7 +132,7 @@ class _Drawer:
         if share is None:
             return None
         self._accepted[name] += 1
-        mask = np.abs(stored - normal).max(axis=2) > MASK_CHANGE
+        mask = changed(normal, stored, self._recipe.closing)
         return PseudoAnomaly(source, number, name, parameters, picture, mask, share)
 
     def rates(self) -> dict[str, float]:

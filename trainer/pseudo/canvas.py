@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from trainer.pseudo.transform import Alpha
+from trainer.pseudo.transform import Alpha, Picture
 
 DRAWN_SIDE = 256  # shapes are drawn at about this size, whatever the picture's
 
@@ -45,3 +45,15 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Alpha:
     """Return (S, S) Gaussian noise of ``cells`` x ``cells`` knots, interpolated."""
     knots = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
     return np.asarray(knots.resize((size, size), Image.Resampling.BICUBIC), np.float32)
+
+
+def blurred(picture: Picture, share: float) -> Picture:
+    """Return (S, S, C) in [0, 1] blurred by a Gaussian of ``share`` of the side, in steps of 8 bits."""
+    radius = share * picture.shape[0]
+    planes = [
+        Image.fromarray(np.rint(picture[..., channel] * 255).astype(np.uint8)).filter(
+            ImageFilter.GaussianBlur(radius)
+        )
+        for channel in range(picture.shape[2])
+    ]
+    return np.stack([np.asarray(plane, np.float32) / 255 for plane in planes], axis=2)

@@ -1,17 +1,20 @@
-"""What a painted defect looks like: darker, brighter, of one level, or of foreign texture, under a shape."""
+"""What a painted defect looks like under its shape: darker, brighter, of one level, of foreign texture, of
+coarser or finer grain, or another part's surface.
+"""
 
 from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from trainer.pseudo.canvas import smooth_noise
+from trainer.pseudo.canvas import blurred, smooth_noise
 from trainer.pseudo.shape import SHAPES
 from trainer.pseudo.transform import Alpha, Parameters, Picture, Transform, details, log_uniform
 
 # Most defects of emissive or reflecting parts are darker than the part.
 _LOOKS = ("darken", "lighten", "gain", "level", "foreign")
 _LOOK_SHARES = (0.55, 0.10, 0.10, 0.15, 0.10)
+_GRAIN = 0.05  # of the side: what is finer than this is grain, what is coarser is light
 _UNEVEN = 0.35  # of the masks get a smooth gain, so that contrast varies within the defect
 
 
@@ -52,9 +55,22 @@ def _look(picture: Picture, donor: Picture, alpha: Alpha, of: Parameters) -> Pic
             return picture * (1 + alpha * contrast)
         case "level":
             return picture + alpha * contrast * (float(of["level"]) - picture)
+        case "grain":
+            light = blurred(picture, _GRAIN)
+            grain, gloss = float(of["grain"]), float(of["gloss"])
+            change: Picture = grain * (picture - light) + gloss * light
+            return picture + alpha * change
+        case "surface":
+            other, own = _shifted(donor, of), float(of["own_light"])
+            relit: Picture = other + own * (blurred(picture, _GRAIN) - blurred(other, _GRAIN))
+            return picture + alpha * (relit - picture)
         case _:
-            shift = round(float(of["shift"]) * donor.shape[0])
-            return picture + alpha * contrast * (np.roll(donor, shift, int(of["shift_axis"])) - picture)
+            return picture + alpha * contrast * (_shifted(donor, of) - picture)
+
+
+def _shifted(donor: Picture, of: Parameters) -> Picture:
+    shift = round(float(of["shift"]) * donor.shape[0])
+    return np.asarray(np.roll(donor, shift, int(of["shift_axis"])), np.float32)
 
 
 TRANSFORMS = tuple(

@@ -19,7 +19,8 @@ class Adapt:
 @dataclass(frozen=True, slots=True)
 class BankRecipe:
     """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale); ``adapt`` fits
-    them to the product's normals first, as COBRA's paper does (arXiv 2501.15434).
+    them to the product's normals first, as COBRA's paper does (arXiv 2501.15434). ``closing``: gaps of a mask
+    of up to so much of the side are closed.
     """
 
     per_normal: int
@@ -27,6 +28,7 @@ class BankRecipe:
     bar: Bar
     tries: int = 6
     adapt: Adapt | None = None
+    closing: float = 0.0
 
     def parameters(self) -> dict[str, float | int | str]:
         """Return the recipe as flat numbers for a manifest."""
@@ -38,4 +40,5 @@ class BankRecipe:
             "tries": self.tries,
             "quantile": self.bar.quantile,
             "contrast": round(self.bar.contrast, 6),
+            "closing": self.closing,
         }

@@ -141,14 +141,17 @@ def blob(size: int, of: Parameters) -> Alpha:
 def draw_margin(rng: Generator) -> Parameters:
     """Choose an edge across the part and what lies beyond it: a grinding or a coating that ends.
 
-    It is painted brighter more often than other shapes are: the gloss changes there, and nothing is missing.
+    Nothing is missing there: the gloss differs, or the grain, or it is another part's surface.
     """
     return {
-        "angle": float(rng.integers(4) * np.pi / 2 + rng.standard_normal() * 0.15),
+        "angle": float(rng.integers(4) * np.pi / 2 + rng.standard_normal() * 0.2),
         "depth": float(rng.uniform(0.05, 0.6)),
         "bend": one_of(rng, 0, 0.003, 0.01),
         "softness": one_of(rng, 0, 0.7, 2, 5),
-        "look": ("darken", "lighten", "gain", "gain", "foreign")[int(rng.integers(5))],
+        "look": ("darken", "lighten", "gain", "grain", "grain", "surface")[int(rng.integers(6))],
+        "grain": float(rng.uniform(-0.8, 2.5)),
+        "gloss": float(rng.uniform(-0.1, 0.2)),
+        "own_light": float(rng.uniform(0, 1)),
         "seed": new_seed(rng),
     }
 

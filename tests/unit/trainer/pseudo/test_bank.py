@@ -7,9 +7,10 @@ import pytest
 
 from tests.support.parts import good_parts
 from trainer.pseudo.acceptance import Bar
-from trainer.pseudo.bank import MASK_CHANGE, make_bank
+from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import from_entries, in_memory, to_entries
 from trainer.pseudo.kinds import LOCAL_BANK, LOCAL_SHARES, PAPER_BANK
+from trainer.pseudo.mask import MASK_CHANGE
 from trainer.pseudo.recipe import Adapt, BankRecipe
 
 RECIPE = BankRecipe(per_normal=3, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))

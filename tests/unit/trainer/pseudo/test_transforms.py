@@ -80,10 +80,36 @@ def test_an_edge_wanders_but_a_margin_stays_in_one_piece() -> None:
 def test_how_a_margin_is_painted_is_its_own_choice() -> None:
     rng = np.random.default_rng(4)
     looks = [TRANSFORMS["margin"].draw(rng)["look"] for _ in range(200)]
-    assert 0.25 < looks.count("gain") / 200 < 0.55
+    assert 0.2 < looks.count("grain") / 200 < 0.5
+    assert 0.08 < looks.count("surface") / 200 < 0.3
     assert "level" not in looks
     stains = [TRANSFORMS["polygon"].draw(rng)["look"] for _ in range(200)]
     assert stains.count("darken") > 80
+
+
+def half_margin(**how: float | str) -> dict[str, float | int | str]:
+    whole = {"angle": 0.0, "depth": 0.5, "bend": 0.0, "softness": 0.0, "seed": 1, "uneven": 0}
+    return {**whole, "contrast": 1.0, "shift": 0.0, "shift_axis": 0, **how}
+
+
+def test_a_coarser_grain_spreads_the_detail_and_keeps_the_light() -> None:
+    picture = np.random.default_rng(0).uniform(0.4, 0.6, (64, 64, 1)).astype(np.float32)
+    found = TRANSFORMS["margin"].apply(picture, picture, half_margin(look="grain", grain=1.0, gloss=0.0))
+    np.testing.assert_array_equal(found[34:], picture[34:])
+    assert found[:30].std() == pytest.approx(2 * picture[:30].std(), rel=0.1)
+    assert found[:30].mean() == pytest.approx(picture[:30].mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("own_light", [0.0, 1.0])
+def test_another_surface_comes_with_its_light_or_takes_on_the_parts(own_light: float) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(0.2, 0.3, (64, 64, 1)).astype(np.float32)
+    donor = rng.uniform(0.6, 0.8, (64, 64, 1)).astype(np.float32)
+    found = TRANSFORMS["margin"].apply(picture, donor, half_margin(look="surface", own_light=own_light))
+    np.testing.assert_array_equal(found[34:], picture[34:])
+    wanted = picture if own_light else donor
+    assert found[:30].mean() == pytest.approx(wanted[:30].mean(), abs=0.02)
+    assert found[:30].std() > 1.5 * picture[:30].std()
 
 
 def test_a_permutation_keeps_every_pixel() -> None:
