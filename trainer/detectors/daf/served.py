@@ -13,13 +13,17 @@ from trainer.detectors.daf.loss import enlarged
 from trainer.detectors.daf.network import Learner, Teacher
 from trainer.detectors.daf.profile import Scoring
 from trainer.detectors.protocol import Served
+from trainer.flips import over_flips
 
 _REACH = 3  # standard deviations on either side
 _SIDE = 256  # the side at which ``sigma`` is given
 
 
 class DafServed(Served):
-    """A = G(sum_i up(mean_c M_i) + w sigmoid(decoder)). Teacher and student see the same picture."""
+    """A = G(sum_i up(mean_c M_i) + w sigmoid(decoder)), the mean over flips of the picture.
+
+    Teacher and student see the same picture.
+    """
 
     gauss: Tensor
 
@@ -33,12 +37,15 @@ class DafServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        heat = self._smoothed(over_flips(self._heat, x, self._scoring.flips))
+        return heat.flatten(1).topk(self._count, 1).values.mean(1), heat
+
+    def _heat(self, x: Tensor) -> Tensor:
         stages = self.teacher(x)
         found = self.learner(stages, x, stages)
         apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._side) for stage in found.stages])
         decoded = torch.sigmoid(enlarged(found.heat, self._side))
-        heat = self._smoothed(self._scoring.discrepancy * apart.sum(0) + self._scoring.decoder * decoded)
-        return heat.flatten(1).topk(self._count, 1).values.mean(1), heat
+        return self._scoring.discrepancy * apart.sum(0) + self._scoring.decoder * decoded
 
     def _smoothed(self, heat: Tensor) -> Tensor:
         reach = self.gauss.shape[0] // 2

@@ -7,8 +7,7 @@ from typing_extensions import override
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
 from trainer.detectors.protocol import Served
-
-_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))
+from trainer.flips import over_flips
 
 
 class RobustServed(Served):
@@ -21,13 +20,11 @@ class RobustServed(Served):
     def __init__(self, network: CellNetwork, flips: int, sharpness: float) -> None:
         super().__init__()
         self.network = folded(network)
-        self._flips, self._sharpness = _FLIPS[:flips], sharpness
+        self._flips, self._sharpness = flips, sharpness
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        maps = []
-        for axes in self._flips:
-            cells = self.network.classify(self.network.features(x.flip(axes) if axes else x))
-            maps.append(cells.flip(axes) if axes else cells)
-        heat = torch.stack(maps).mean(0)
+        heat = over_flips(
+            lambda flipped: self.network.classify(self.network.features(flipped)), x, self._flips
+        )
         return torch.logsumexp(self._sharpness * heat.flatten(1), 1) / self._sharpness, heat
