@@ -16,6 +16,7 @@ from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
 from trainer.dataset import Preparation, TestSet, read_test, with_native
 
+FIGURES = "figures.json"  # of one cell
 Say = Callable[[str], None]
 Row = dict[str, Any]
 
@@ -115,7 +116,7 @@ def _row(which: tuple[Cell, Model], test: TestSet, other: Model | None, about: t
     measured: Measured = measure(model, test, bench.settings, Kept(folder / "kept", key, heard), other)
     figures = {"size": model.size, "attack_at": bench.settings.at, **measured.figures}
     row: Row = {"data": cell.data, "model": cell.model, "seed": cell.seed, **figures}
-    (folder / "figures.json").write_text(json.dumps(row, indent=1), encoding="utf-8")
+    (folder / FIGURES).write_text(json.dumps(row, indent=1), encoding="utf-8")
     draw(folder, measured, model.module)
     return row
 

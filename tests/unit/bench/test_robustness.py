@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import typer
 from torch import Tensor
 from typing_extensions import override
 
 from bench.robustness.attacks import attacked, unsettled_rows
 from bench.robustness.bad_days import rates
 from bench.robustness.cell import Measured, measure
+from bench.robustness.collect import collect
 from bench.robustness.kept import Kept
 from bench.robustness.located import located, map_gain
 from bench.robustness.model import Model, digest_of
@@ -23,6 +25,7 @@ from bench.robustness.run import broken
 from bench.robustness.splits import fixed_split
 from bench.robustness.table import headline, markdown
 from steadyline.errors import InvalidConfiguration
+from steadyline.lifecycle import EXIT_FAILED
 from steadyline.picture import encode_png
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
@@ -200,6 +203,30 @@ def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[P
     assert "failed: too few normals" in page
     assert "Every check of the figures holds." in page
     json.dumps(rows)
+
+
+def test_cells_of_several_runs_come_into_one_table(
+    honest: tuple[Path, Measured], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = {"size": 32, "attack_at": "native", **honest[1].figures, "sanity": []}
+    for out, seed in (("first", 0), ("second", 1)):
+        cell = tmp_path / out / "cells" / "parts" / f"darkest-{seed}"
+        cell.mkdir(parents=True)
+        row = {"data": "parts", "model": "darkest", "seed": seed, **whole}
+        (cell / "figures.json").write_text(json.dumps(row))
+
+    collect([tmp_path / "second", tmp_path / "first"])
+    assert "| parts | darkest | 0, 1 |" in capsys.readouterr().out
+
+    failing = {**row, "sanity": [{"check": "it holds", "holds": False, "figure": {"share": 0.5}}]}
+    (cell / "figures.json").write_text(json.dumps(failing))
+    with pytest.raises(typer.Exit) as end:
+        collect([tmp_path / "second"])
+    assert end.value.exit_code == EXIT_FAILED
+    assert "not to be believed: parts darkest-1: it holds" in capsys.readouterr().err
+
+    with pytest.raises(InvalidConfiguration, match="no figures"):
+        collect([tmp_path / "third"])
 
 
 def test_plots_are_drawn(honest: tuple[Path, Measured], tmp_path: Path) -> None:

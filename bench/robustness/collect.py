@@ -1,0 +1,51 @@
+"""One table of several runs' cells: ``python -m bench.robustness.collect OUT [OUT ...]``.
+
+A run's own table has what its command line named. Every cell keeps its figures below ``OUT/cells``: those of
+other detectors, environments and days are put together here.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench.robustness.run import FIGURES, Row, broken
+from bench.robustness.table import markdown
+from steadyline.cli.app import run
+from steadyline.errors import InvalidConfiguration
+from steadyline.lifecycle import EXIT_FAILED
+
+app = typer.Typer(name="bench.robustness.collect", pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
+def collect(
+    outs: Annotated[list[Path], typer.Argument(help="What bench.robustness was given as --out.")],
+) -> None:
+    """Print the table in markdown; exit status 1 when a check of some figures fails."""
+    rows = sorted((row for out in outs for row in cells(out)), key=_place)
+    print(markdown(rows, "python -m bench.robustness.collect " + " ".join(map(str, outs))), end="")
+    problems = broken(rows)
+    for problem in problems:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]not to be believed[/]: {problem}")
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def cells(out: Path) -> list[Row]:
+    """Return the figures of every cell of a run; raises InvalidConfiguration without any."""
+    files = sorted((out / "cells").glob(f"*/*/{FIGURES}"))
+    if not files:
+        raise InvalidConfiguration(f"{out} has no figures below cells/: run bench.robustness --out {out}")
+    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _place(row: Row) -> tuple[str, str, int]:
+    return row["data"], row["model"], row["seed"]
+
+
+if __name__ == "__main__":
+    sys.exit(run(app, None))
