@@ -2,8 +2,9 @@
 
 The paper claims that with the discrepancy before its eyes the decoder depends less on what the synthetic
 defects look like: the gap between the best and the worst strategy is smaller with the cue. Each row trains
-the profile ``cpu`` for the same number of steps on the bank of one strategy. Without the cue the map is the
-decoder's alone, as in the detectors that the paper compares with.
+the profile ``cpu`` for the same number of steps on the bank of one strategy. With the cue discrepancy and
+decoder are summed with the paper's weights; without it the map is the decoder's alone, as in the detectors
+that the paper compares with.
 """
 
 import json
@@ -27,8 +28,9 @@ from trainer.pseudo.synthetic import STRATEGIES
 from trainer.snapshot import split
 
 _BATCH = 32
+_PAPER: Mapping[str, float | int | str | bool] = {"scoring.discrepancy": 1.0, "scoring.decoder": 3.0}
 _WITHOUT: Mapping[str, float | int | str | bool] = {"shape.cue": False, "scoring.discrepancy": 0.0}
-_ROWS: Mapping[str, Mapping[str, float | int | str | bool]] = {"with the cue": {}, "without": _WITHOUT}
+_ROWS: Mapping[str, Mapping[str, float | int | str | bool]] = {"with the cue": _PAPER, "without": _WITHOUT}
 
 Figures = dict[str, float]
 

@@ -123,7 +123,7 @@ _BASES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
 PROFILES: Mapping[str, Profile] = {
     **_BASES,
     **{
-        f"{name}-{strategy}": replace(base, bank=replace(base.bank, shares=shares))
+        f"{name}-{strategy}": replace(base, bank=replace(base.bank, shares=shares, closing=0.0))
         for name, base in _BASES.items()
         for strategy, shares in STRATEGIES.items()
     },
