@@ -72,8 +72,8 @@ class Profile:
     scoring: Scoring
 
 
-# The paper's weights are 1 and 3. Ours lean on the decoder, which has seen margins: the discrepancy says little
-# of what lies within a large defect.
+# The paper's weights are 1 and 3. Ours lean on the decoder, which has seen margins: the discrepancy says
+# little of what lies within a large defect.
 _SCORING = Scoring(discrepancy=1.0, decoder=30.0, flips=1, sigma=4.0, share=0.001, fewest=5)
 _PAPER_SCORING = replace(_SCORING, decoder=3.0)
 # Margins are large, and a decoder can learn to mark the whole of them.
