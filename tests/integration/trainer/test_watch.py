@@ -14,7 +14,7 @@ from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import InferenceUnavailable
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
-from steadyline.servers.procfs import session_members
+from steadyline.servers.procfs import session_members, start_time
 from tests.integration.trainer.factory import Factory, Orders
 from tests.support.eventually import eventually
 
@@ -69,17 +69,18 @@ def test_a_model_that_went_blind_in_service_is_told_by_an_event_and_a_metric_and
     eventually(lambda: trainer.metric("trainer_watch_sees_info") == 1, 10)
 
 
-def model_process(triton: LocalStack, product: str) -> int:
-    """Return the process that runs the product's model for Triton."""
+def newest_model_process(triton: LocalStack) -> int:
+    """Return the process of the model that Triton loaded last: by its start, because ids begin again."""
     members = session_members(triton.triton.pid)
-    return max(pid for pid in members if "stub" in Path(f"/proc/{pid}/cmdline").read_text())
+    stubs = [pid for pid in members if "stub" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return max(stubs, key=lambda pid: start_time(pid) or 0)
 
 
 def test_a_model_whose_process_died_under_triton_is_loaded_again(
     watched: Factory, breakable: LocalStack
 ) -> None:
     live = watched.live()
-    os.kill(model_process(breakable, watched.product), signal.SIGKILL)
+    os.kill(newest_model_process(breakable), signal.SIGKILL)
 
     def answers() -> bool:
         try:
