@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.detectors.protocol import KnownDefects, Masks, Pictures
+from trainer.flips import FLIPS
 
 # A cell is defective when an eighth of its pixels are, as in the adversarial detectors.
 _CELL_SHARE = 1 / 8
 _GAIN = 0.15  # a copy is this much darker or brighter than the normal it lies on, at most
-_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def locate(known: KnownDefects, heat: Tensor, region: float) -> Located:
 
 def flipped(defects: Located) -> Located:
     """Return each defect in its four flips: (4 K, ...)."""
-    pictures = [np.flip(defects.pictures, tuple(axis - 1 for axis in axes)) for axes in _FLIPS]
-    masks = [np.flip(defects.masks, axes) for axes in _FLIPS]
+    pictures = [np.flip(defects.pictures, tuple(axis - 1 for axis in axes)) for axes in FLIPS]
+    masks = [np.flip(defects.masks, axes) for axes in FLIPS]
     return Located(np.concatenate(pictures), np.concatenate(masks))
 
 

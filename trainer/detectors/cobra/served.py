@@ -15,9 +15,9 @@ from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Score
 from trainer.detectors.protocol import Served
+from trainer.flips import FLIPS
 
 MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
-_FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))
 _LEAST_CONFIDENCE = 0.1  # a head that knows nothing of the normals is not divided by nothing
 
 
@@ -95,7 +95,7 @@ class CobraServed(Served):
     def _features_of(self, normals: Tensor, k: int) -> Iterator[Tensor]:
         device = next(self.network.parameters()).device
         for part in torch.split(normals, 64):
-            for axes in _FLIPS:
+            for axes in FLIPS:
                 seen = part.to(device).flip(axes) if axes else part.to(device)
                 yield self.network.features(copies(seen, self._classes)[k])
 
