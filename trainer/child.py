@@ -22,8 +22,9 @@ PHASES = {
     "fit": (0.1, 0.85),
     "export": (0.85, 0.87),
     "calibrate": (0.87, 0.9),
-    "measure": (0.9, 0.97),
-    "floor": (0.97, 1.0),
+    "measure": (0.9, 0.94),
+    "measure_live": (0.94, 0.98),
+    "floor": (0.98, 1.0),
 }
 
 Tell = Callable[[str, int, int], None]  # phase, done, of
@@ -31,7 +32,7 @@ Tell = Callable[[str, int, int], None]  # phase, done, of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the child does: ``phase`` is bank, fit, export, calibrate, measure or floor."""
+    """What the child does: ``phase`` is one of PHASES."""
 
     phase: str
     done: int

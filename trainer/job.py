@@ -103,4 +103,6 @@ def _measure_live(spec: JobSpec, store: Store, known: KnownFrames, bench: Workbe
     if (card.size, card.channels) != (spec.size, spec.channels):
         log.warning("live_model_sees_other_frames", product=spec.product, version=card.version)
         return None
-    return measure(rebuilt(card, files), known, spec.gate, lambda done, of: bench.told("measure", done, of))
+    return measure(
+        rebuilt(card, files), known, spec.gate, lambda done, of: bench.told("measure_live", done, of)
+    )
