@@ -12,7 +12,7 @@ from bench.robustness.attacks import Attacked, attacked
 from bench.robustness.bad_days import corrupted, rates
 from bench.robustness.graph import graph_check
 from bench.robustness.kept import Kept
-from bench.robustness.located import located
+from bench.robustness.located import located, pixel_figures
 from bench.robustness.model import Model
 from bench.robustness.plan import Settings
 from trainer.attack import RandomSigns
@@ -73,7 +73,10 @@ def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: 
         **model.facts,
     }
     if test.masks is not None:
-        figures["pixel"] = _located(subject, test, index, (settings, kept))
+        figures["pixel"] = {
+            "clean": kept.value("map of all", lambda: _all_located(whole, test)),
+            **_located(subject, test, index, (settings, kept)),
+        }
     figures["evaluation_cpu_seconds"] = kept.cpu_seconds()
     return Measured(figures, clean, test.anomalous, index, hit)
 
@@ -110,10 +113,18 @@ def _corruptions(model: Model, test: TestSet, kept: Kept) -> dict[str, Any]:
     }
 
 
+def _all_located(whole: Subject, test: TestSet) -> dict[str, float]:
+    """Every picture whose mask is known, as in ``evaluate``."""
+    assert test.masks is not None
+    known = np.flatnonzero(test.located)
+    part = whole.part(known)
+    return pixel_figures(part, part.x, test.masks[known])
+
+
 def _located(
     subject: Subject, test: TestSet, index: NDArray[np.intp], how: tuple[Settings, Kept]
 ) -> dict[str, Any]:
-    """Clean over every picture whose mask is known and that is attacked; attacked over some of each kind."""
+    """Some of each kind of the attacked pictures whose mask is known, before and after."""
     assert test.masks is not None
     settings, kept = how
     known = np.flatnonzero(test.located[index])

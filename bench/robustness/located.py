@@ -23,7 +23,7 @@ STEPS = 20
 def located(
     subject: Subject, masks: Masks, epsilons: tuple[float, ...], how: tuple[int, Kept]
 ) -> dict[str, Any]:
-    """Return pixel AUROC, AUPRO and average precision, clean and by epsilon; ``masks`` is (N, S, S).
+    """Return pixel AUROC, AUPRO and average precision, unattacked and by epsilon; ``masks`` is (N, S, S).
 
     ``how`` is the seed of the attack and where results are kept.
     """
@@ -35,11 +35,11 @@ def located(
             Pgd(epsilon, STEPS, seed=seed),
             lambda x, places: map_gain(subject.module.score_float(x)[1], truth[places]),
         )
-        return _figures(subject, hit, masks)
+        return pixel_figures(subject, hit, masks)
 
     found: dict[str, Any] = {
         "pictures": len(masks),
-        "clean": kept.value("map clean", lambda: _figures(subject, subject.x, masks)),
+        "unattacked": kept.value("map unattacked", lambda: pixel_figures(subject, subject.x, masks)),
     }
     for epsilon in epsilons:
         name = name_of(epsilon)
@@ -65,7 +65,8 @@ def maps_of(subject: Subject, x: Tensor) -> NDArray[np.float32]:
     return found
 
 
-def _figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
+def pixel_figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
+    """Return pixel AUROC, AUPRO and average precision of pictures (N, C, S, S) with masks (N, S, S)."""
     maps = maps_of(subject, x)
     regions = localisation(maps, masks)
     return {

@@ -17,7 +17,7 @@ from bench.robustness.bad_days import rates
 from bench.robustness.cell import Measured, measure
 from bench.robustness.collect import collect
 from bench.robustness.kept import Kept
-from bench.robustness.located import located, map_gain
+from bench.robustness.located import located, map_gain, pixel_figures
 from bench.robustness.model import Model, digest_of
 from bench.robustness.plan import Settings
 from bench.robustness.plots import draw, draw_curves
@@ -81,7 +81,12 @@ def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, Meas
     assert figures["attacked_pictures"] == {"good": 8, "defective": 8}
     assert sorted(figures["corruptions"]["dust"]["3"]) == ["auroc", "false_alarms", "misses"]
     assert list(figures["curve"])[-1] == "64/255"
-    assert figures["pixel"]["4/255"]["auroc"] < figures["pixel"]["clean"]["auroc"]
+    assert figures["pixel"]["4/255"]["auroc"] < figures["pixel"]["unattacked"]["auroc"]
+    assert figures["pixel"]["pictures"] == 12, "of the attack on the map: those of the checks"
+    test = a_test_set()
+    assert test.masks is not None
+    whole = Subject.of(Darkest(), test.pictures, test.anomalous)
+    assert figures["pixel"]["clean"] == pixel_figures(whole, whole.x, test.masks), "of all pictures"
 
 
 def test_a_masked_model_is_caught_and_fails_the_report(tmp_path: Path) -> None:
@@ -167,7 +172,7 @@ def test_an_attack_on_the_map_lowers_where_it_points(tmp_path: Path) -> None:
     assert test.masks is not None
     subject = Subject.of(Darkest(), test.pictures, test.anomalous)
     found = located(subject, test.masks, (8 / 255,), (0, kept_in(tmp_path)))
-    assert found["8/255"]["auroc"] < found["clean"]["auroc"]
+    assert found["8/255"]["auroc"] < found["unattacked"]["auroc"]
 
 
 def test_alarms_and_misses_are_counted_at_the_threshold() -> None:
