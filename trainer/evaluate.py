@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor
-from torch.nn import functional
 
-from trainer.attack import BATCH, Attack, Pgd, RandomSigns
+from trainer.attack import Attack, Pgd, RandomSigns
 from trainer.auroc import auroc
 from trainer.by_kind import by_kind
 from trainer.certificate import certified_auroc
@@ -221,30 +220,16 @@ def _pixel(
     where = localisation(maps, masks)
     index, hit = attacked
     known = test.located[index]
-    truth = test.masks[index[known]].ravel()
+    truth, rows = test.masks[index[known]].ravel(), torch.from_numpy(known)
     pgd: dict[str, JsonValue] = {
-        name: _rounded(auroc(_maps(served, x[torch.from_numpy(known)]), truth)) for name, x in hit.items()
+        name: _rounded(auroc(served.maps(x[rows]).ravel(), truth)) for name, x in hit.items()
     }
     clean = _rounded(auroc(maps.ravel(), masks.ravel()))
     return {"auroc": clean, "aupro": _rounded(where.aupro), "ap": _rounded(where.ap), "pgd": pgd}
 
 
 def _located_maps(served: Subject, test: TestSet) -> Maps:
-    rows = torch.from_numpy(np.flatnonzero(test.located))
-    side = test.pictures.shape[1]
-    maps: Maps = _maps(served, served.x[rows]).reshape(-1, side, side)
-    return maps
-
-
-def _maps(subject: Subject, x: Tensor) -> NDArray[np.float32]:
-    """Return the maps of (N, C, S, S), resized to S x S, as one row of pixels."""
-    found = []
-    with torch.inference_mode():
-        for part in torch.split(x, BATCH):
-            maps = subject.module.score_float(part)[1][:, None]
-            found.append(functional.interpolate(maps, size=x.shape[2:], mode="bilinear").flatten())
-    rows: NDArray[np.float32] = torch.cat(found).numpy()
-    return rows
+    return served.maps(served.x[torch.from_numpy(np.flatnonzero(test.located))])
 
 
 def forward_ms(module: Served, test: TestSet, batch: int = 8, rounds: int = 15) -> float:

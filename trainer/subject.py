@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from trainer.attack import BATCH, Attack, Told
 from trainer.auroc import auroc
 from trainer.dataset import Pictures
 from trainer.detectors.protocol import Served
+from trainer.localisation import Maps
 from trainer.native import Gain, Native, attack_native
 
 Scores = NDArray[np.float32]
@@ -60,6 +62,16 @@ class Subject:
         """Return (N,) of any number of pictures."""
         with torch.inference_mode():
             return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
+
+    def maps(self, x: Tensor) -> Maps:
+        """Return (N, S, S) of any number of pictures (N, C, S, S), enlarged to their side."""
+        found = []
+        with torch.inference_mode():
+            for part in torch.split(x, BATCH):
+                heat = self.module.score_float(part)[1][:, None]
+                found.append(functional.interpolate(heat, size=x.shape[2:], mode="bilinear")[:, 0])
+        maps: Maps = torch.cat(found).numpy()
+        return maps
 
     def attacked(self, attack: Attack, told: Told | None = None) -> Tensor:
         """Return (N, C, S, S), each picture attacked in its own direction; ``told`` hears how many are."""

@@ -3,14 +3,12 @@
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from bench.robustness.kept import Kept
-from trainer.attack import BATCH, Pgd
+from trainer.attack import Pgd
 from trainer.auroc import auroc
 from trainer.dataset import Masks
 from trainer.evaluate import name_of
@@ -57,17 +55,9 @@ def map_gain(maps: Tensor, masks: Tensor) -> Tensor:
     return outside - inside
 
 
-def maps_of(subject: Subject, x: Tensor) -> NDArray[np.float32]:
-    """Return maps (N, S, S) of pictures (N, C, S, S)."""
-    with torch.inference_mode():
-        parts = [_enlarged(subject.module.score_float(part)[1], x.shape[2]) for part in torch.split(x, BATCH)]
-    found: NDArray[np.float32] = torch.cat(parts).numpy()
-    return found
-
-
 def pixel_figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
     """Return pixel AUROC, AUPRO and average precision of pictures (N, C, S, S) with masks (N, S, S)."""
-    maps = maps_of(subject, x)
+    maps = subject.maps(x)
     regions = localisation(maps, masks)
     return {
         "auroc": round(auroc(maps.ravel(), masks.ravel()), 4),
