@@ -32,7 +32,7 @@ Tell = Callable[[str, int, int], None]  # phase, done, of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the child does: ``phase`` is one of PHASES."""
+    """What the child does: ``phase`` is one of PHASES, or "start"."""
 
     phase: str
     done: int
