@@ -93,7 +93,7 @@ def measure(module: Served, test: TestSet) -> Figures:
     where = localisation(maps[test.located], masks)
     figures = {
         "image_auroc": auroc(scores, test.anomalous),
-        "pixel_auroc": auroc(maps[test.located], masks),
+        "pixel_auroc": where.auroc,
         "aupro": where.aupro,
         "pixel_ap": where.ap,
     }

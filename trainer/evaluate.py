@@ -217,15 +217,13 @@ def _pixel(
     """
     assert test.masks is not None
     masks = test.masks[test.located]
-    where = localisation(maps, masks)
     index, hit = attacked
     known = test.located[index]
     truth, rows = test.masks[index[known]].ravel(), torch.from_numpy(known)
     pgd: dict[str, JsonValue] = {
         name: _rounded(auroc(served.maps(x[rows]).ravel(), truth)) for name, x in hit.items()
     }
-    clean = _rounded(auroc(maps.ravel(), masks.ravel()))
-    return {"auroc": clean, "aupro": _rounded(where.aupro), "ap": _rounded(where.ap), "pgd": pgd}
+    return {**localisation(maps, masks).rounded(), "pgd": pgd}
 
 
 def _located_maps(served: Subject, test: TestSet) -> Maps:

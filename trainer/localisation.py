@@ -1,10 +1,10 @@
-"""How well maps say where: average precision of pixels, and the overlap of regions (PRO) under its curve.
+"""How well maps say where: AUROC and average precision of pixels, and regions' overlap (PRO) under its curve.
 
-Both need the rank of each defective pixel among the normal ones and nothing else, so that one sorted copy of
+All need the rank of each defective pixel among the normal ones and nothing else, so that one sorted copy of
 the normal pixels is all the memory they take beside the maps.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +17,21 @@ FALSE_POSITIVES = 0.3  # the curve's end (Bergmann et al., IJCV 2021)
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """``aupro``: mean overlap of regions over false-positive rates to .3; ``ap``: of pixels."""
+    """``auroc`` and ``ap``: of pixels; ``aupro``: mean overlap of regions over false-positive rates to .3."""
 
+    auroc: float
     aupro: float
     ap: float
 
+    def rounded(self) -> dict[str, float]:
+        """Return the figures by their names, to four digits."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
 
 def localisation(maps: Maps, masks: Masks) -> Localisation:
-    """Return both figures; raises ValueError when a kind of pixel is missing or a map is not finite."""
+    """Return the figures; raises ValueError when a kind of pixel is missing or a map is not finite."""
     pixels = _Pixels(maps, masks)
-    return Localisation(pixels.aupro(masks, FALSE_POSITIVES), pixels.average_precision())
+    return Localisation(pixels.auroc(), pixels.aupro(masks, FALSE_POSITIVES), pixels.average_precision())
 
 
 def average_precision(maps: Maps, masks: Masks) -> float:
@@ -55,6 +60,10 @@ class _Pixels:
             )
         if not (np.isfinite(self._defective).all() and np.isfinite(self._normal[[0, -1]]).all()):
             raise ValueError("a map has NaN or infinity")
+
+    def auroc(self) -> float:
+        higher = self._above(self._defective) + self._at_least(self._defective)
+        return float(1 - np.mean(higher) / (2 * len(self._normal)))  # ties count half
 
     def average_precision(self) -> float:
         own = np.sort(self._defective)

@@ -9,7 +9,6 @@ from torch.nn import functional
 
 from bench.robustness.kept import Kept
 from trainer.attack import Pgd
-from trainer.auroc import auroc
 from trainer.dataset import Masks
 from trainer.evaluate import name_of
 from trainer.localisation import localisation
@@ -57,13 +56,7 @@ def map_gain(maps: Tensor, masks: Tensor) -> Tensor:
 
 def pixel_figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
     """Return pixel AUROC, AUPRO and average precision of pictures (N, C, S, S) with masks (N, S, S)."""
-    maps = subject.maps(x)
-    regions = localisation(maps, masks)
-    return {
-        "auroc": round(auroc(maps.ravel(), masks.ravel()), 4),
-        "aupro": round(regions.aupro, 4),
-        "ap": round(regions.ap, 4),
-    }
+    return localisation(subject.maps(x), masks).rounded()
 
 
 def _enlarged(maps: Tensor, side: int) -> Tensor:

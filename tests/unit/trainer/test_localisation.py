@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from trainer.auroc import auroc
 from trainer.localisation import aupro, average_precision, components, localisation
 
 Maps = NDArray[np.float32]
@@ -49,10 +50,11 @@ def test_an_empty_mask_has_no_component() -> None:
     assert components(np.zeros((3, 4), bool)).max() == 0
 
 
-def test_a_perfect_map_has_both_figures_at_one_and_a_reversed_one_has_no_overlap() -> None:
+def test_a_perfect_map_has_all_figures_at_one_and_a_reversed_one_has_no_overlap() -> None:
     mask = drawn(["#...", "....", "..##"])[None]
     found = localisation(mask.astype(np.float32), mask)
-    assert (found.aupro, found.ap) == (1.0, 1.0)
+    assert found.rounded() == {"auroc": 1.0, "aupro": 1.0, "ap": 1.0}
+    assert localisation(-mask.astype(np.float32), mask).auroc == 0.0
     assert aupro(-mask.astype(np.float32), mask) == 0.0
 
 
@@ -91,6 +93,14 @@ def test_the_area_is_that_of_the_curve_drawn_by_thresholds(levels: int) -> None:
     maps = np.rint(levels * (rng.random((3, 12, 12)) + 0.4 * masks)).astype(np.float32)
     for limit in (0.05, 0.3, 1.0):
         assert aupro(maps, masks, limit) == pytest.approx(curve(maps, masks, limit), abs=1e-6)
+
+
+@pytest.mark.parametrize("levels", [1, 4, 1000])
+def test_the_auroc_of_pixels_is_that_by_ranks_ties_and_all(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    masks = rng.random((3, 12, 12)) < 0.15
+    maps = np.rint(levels * (rng.random((3, 12, 12)) + 0.4 * masks)).astype(np.float32)
+    assert localisation(maps, masks).auroc == pytest.approx(auroc(maps, masks), abs=1e-12)
 
 
 def test_what_cannot_be_measured_is_said() -> None:
