@@ -6,23 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.prepare import prepare
+from trainer.auroc import auroc
 from trainer.corruption import CORRUPTIONS, SEVERITIES, Severity
 from trainer.dataset import Pictures, TestSet
-from trainer.detectors.protocol import Served
-from trainer.subject import Scores, Subject
+from trainer.export import OnnxModel
+from trainer.make import all_scores
+from trainer.subject import Scores
 
 
-def corrupted(module: Served, test: TestSet, name: str, threshold: float) -> dict[str, Any]:
+def corrupted(graph: OnnxModel, test: TestSet, name: str, threshold: float) -> dict[str, Any]:
     """Return, by severity, AUROC and the rates of false alarms and misses at ``threshold``.
 
     Every test picture is corrupted at its native size, then prepared as a frame is.
     """
     found = {}
     for severity in SEVERITIES:
-        subject = Subject.of(module, _prepared(test, name, severity), test.anomalous)
-        scores = subject.scores(subject.x)
+        scores = all_scores(graph, _prepared(test, name, severity))
         found[str(severity)] = {
-            "auroc": round(subject.auroc(scores), 4),
+            "auroc": round(auroc(scores, test.anomalous), 4),
             **rates(scores, test.anomalous, threshold),
         }
     return found

@@ -1,4 +1,9 @@
-"""One cell of the matrix: everything that is measured of one model on one data set."""
+"""One cell of the matrix: everything that is measured of one model on one data set.
+
+What needs no gradient (clean and corrupted pictures) is scored by the exported graph, as it is served: torch
+needs several times as long for frozen features. Attacks go through the torch twin, which is checked
+against the graph.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +24,8 @@ from trainer.attack import RandomSigns
 from trainer.corruption import CORRUPTIONS
 from trainer.dataset import TestSet
 from trainer.evaluate import CERTIFICATE_SLACK, certified, forward_ms, name_of
+from trainer.export import OnnxModel
+from trainer.make import all_scores
 from trainer.native import Native
 from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
 from trainer.subject import Scores, Subject
@@ -41,7 +48,8 @@ def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: 
     ``other`` is the same detector of another seed, whose attacks are tried on this one.
     """
     whole = Subject.of(model.module, test.pictures, test.anomalous)
-    clean = kept.scores("clean", lambda: whole.scores(whole.x))
+    graph = OnnxModel(model.graph)
+    clean = kept.scores("clean", lambda: all_scores(graph, test.pictures))
     index = _chosen(test.anomalous, settings.attacked)
     subject = _subject(model, test, settings).part(index)
     hit = {name_of(epsilon): attacked(subject, epsilon, settings, kept) for epsilon in settings.epsilons}
@@ -65,7 +73,7 @@ def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: 
         "pictures": _count(test.anomalous),
         "certified": {name: round(value, 4) for name, value in proven.items()},
         "rates": rates(clean, test.anomalous, model.threshold),
-        "corruptions": _corruptions(model, test, kept),
+        "corruptions": _corruptions(graph, test, model.threshold, kept),
         "curve": {name_of(epsilon): round(value, 4) for epsilon, value in sanity.by_size.items()},
         "checked_pictures": settings.checked,
         "sanity": [check.as_json() for check in checks],
@@ -106,9 +114,9 @@ def _noise(subject: Subject, settings: Settings) -> Scores:
     return subject.scores(subject.attacked(RandomSigns(settings.epsilons[0], settings.seed)))
 
 
-def _corruptions(model: Model, test: TestSet, kept: Kept) -> dict[str, Any]:
+def _corruptions(graph: OnnxModel, test: TestSet, threshold: float, kept: Kept) -> dict[str, Any]:
     return {
-        name: kept.value(f"corruption {name}", partial(corrupted, model.module, test, name, model.threshold))
+        name: kept.value(f"corruption {name}", partial(corrupted, graph, test, name, threshold))
         for name in CORRUPTIONS
     }
 
