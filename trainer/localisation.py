@@ -1,13 +1,15 @@
 """How well maps say where: AUROC and average precision of pixels, and regions' overlap (PRO) under its curve.
 
-All need the rank of each defective pixel among the normal ones and nothing else, so that one sorted copy of
-the normal pixels is all the memory they take beside the maps.
+The last two need the rank of each defective pixel among the normal ones and nothing else, so that one sorted
+copy of the normal pixels is all the memory they take beside the maps.
 """
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainer.auroc import auroc
 
 Maps = NDArray[np.float32]  # (N, H, W)
 Masks = NDArray[np.bool_]  # (N, H, W)
@@ -31,7 +33,8 @@ class Localisation:
 def localisation(maps: Maps, masks: Masks) -> Localisation:
     """Return the figures; raises ValueError when a kind of pixel is missing or a map is not finite."""
     pixels = _Pixels(maps, masks)
-    return Localisation(pixels.auroc(), pixels.aupro(masks, FALSE_POSITIVES), pixels.average_precision())
+    overlap = pixels.aupro(masks, FALSE_POSITIVES)
+    return Localisation(auroc(maps.ravel(), masks.ravel()), overlap, pixels.average_precision())
 
 
 def average_precision(maps: Maps, masks: Masks) -> float:
@@ -60,10 +63,6 @@ class _Pixels:
             )
         if not (np.isfinite(self._defective).all() and np.isfinite(self._normal[[0, -1]]).all()):
             raise ValueError("a map has NaN or infinity")
-
-    def auroc(self) -> float:
-        higher = self._above(self._defective) + self._at_least(self._defective)
-        return float(1 - np.mean(higher) / (2 * len(self._normal)))  # ties count half
 
     def average_precision(self) -> float:
         own = np.sort(self._defective)
