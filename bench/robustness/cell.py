@@ -1,8 +1,8 @@
 """One cell of the matrix: everything that is measured of one model on one data set.
 
-What needs no gradient (clean and corrupted pictures) is scored by the exported graph, as it is served: torch
-needs several times as long for frozen features. Attacks go through the torch twin, which is checked
-against the graph.
+What needs no gradient (clean and corrupted pictures) is scored by the exported graph, which is what is served
+and for frozen features the faster one: ``ms`` of the table, beside what ``bench.serving`` prints. Attacks go
+through the torch twin, which is checked against the graph.
 """
 
 from collections.abc import Callable
