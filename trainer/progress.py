@@ -12,14 +12,18 @@ class ProgressLines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._began: dict[str, tuple[float, int]] = {}  # phase → when it was first heard of, how far it was
+        self._began: dict[str, tuple[float, int]] = {}  # phase → when it began here, how far it was
+        self._done: dict[str, int] = {}  # phase → how far it is
         self._said = -EVERY_SECONDS
 
     def line(self, phase: str, done: int, total: int) -> str | None:
-        """Return the line to print now; None most of the time."""
+        """Return the line to print now; None most of the time. A phase that goes back has begun anew."""
         now = self._clock.monotonic()
-        is_new = phase not in self._began
-        began, first = self._began.setdefault(phase, (now, done))
+        is_new = done < self._done.get(phase, total + 1)
+        self._done[phase] = done
+        if is_new:
+            self._began[phase] = (now, done)
+        began, first = self._began[phase]
         ends = done == total and total > 1
         if now - self._said < EVERY_SECONDS and not ends and not is_new:
             return None

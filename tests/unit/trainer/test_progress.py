@@ -33,3 +33,14 @@ def test_a_new_phase_is_announced_at_once() -> None:
     assert lines.line("bank", 1, 10) == "bank 1/10"
     assert lines.line("fit", 1, 10) == "fit 1/10"
     assert lines.line("fit", 2, 10) is None
+
+
+def test_a_phase_of_the_next_model_reckons_with_its_own_time() -> None:
+    clock = ManualClock()
+    lines = ProgressLines(clock)
+    for done in (1, 100):
+        lines.line("fit", done, 100)
+        clock.advance(timedelta(hours=1))
+    assert lines.line("fit", 1, 100) == "fit 1/100"
+    clock.advance(timedelta(seconds=10))
+    assert lines.line("fit", 11, 100) == "fit 11/100, 0:01:29 left"
