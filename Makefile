@@ -8,7 +8,7 @@ OUT ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-contract test-integration test-system test-packaging test-with-servers test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-with-servers test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -31,14 +31,17 @@ types: init  ## mypy --strict
 test: lint types  ## what CI runs: lint, types, then every test tier, on two cores side by side
 	@$(MAKE) --no-print-directory -j2 test-without-servers test-with-servers
 
-test-without-servers: init  ## the tiers unit and packaging
-	@$(BIN)/pytest tests/unit tests/packaging
+test-without-servers: init  ## the tiers unit, training and packaging
+	@$(BIN)/pytest tests/unit tests/training tests/packaging
 
 test-with-servers: init  ## the tiers contract, integration and system
 	@$(BIN)/pytest tests/contract tests/integration tests/system
 
 test-unit: init  ## pure and in-memory tests, no server
 	@$(BIN)/pytest tests/unit
+
+test-training: init  ## what trains nets or starts torchrun, no server
+	@$(BIN)/pytest tests/training
 
 test-contract: init  ## one suite a seam, on the in-memory twin and on the real server
 	@$(BIN)/pytest tests/contract
@@ -68,7 +71,7 @@ docs: init  ## make docs/configuration.md, metrics.md, contracts.md, asyncapi.ya
 	@$(BIN)/python -m tools.docs
 
 bench: init  ## measure the line on this machine
-	@$(BIN)/python -m bench.scorer
+	@$(BIN)/python -m bench.line
 
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)

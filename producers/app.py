@@ -2,33 +2,32 @@
 
 import fcntl
 import os
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from producers.address import parse_source
-from producers.announce import Announcer
-from producers.backoff import Backoff
-from producers.buffer import Buffer, BufferLimits, MemoryBuffer
+from producers.accounting.epoch_folder import left_behind
+from producers.accounting.ledger import Ledger
 from producers.camera import Camera, CameraParts
+from producers.camera_state.inspection import Inspection
+from producers.camera_state.quality import QualityLimits
+from producers.camera_state.state import Rate
 from producers.capturer import Capturer, CaptureRules
-from producers.condition import Rate
 from producers.config import ProducersSettings
+from producers.delivery.buffer import Buffer, BufferLimits, MemoryBuffer
+from producers.delivery.connection import Link
+from producers.delivery.published import SharedSearch
+from producers.delivery.recovery import Recovery
+from producers.delivery.sender import Sender, Window
+from producers.delivery.spool import Spool
+from producers.delivery.status_publisher import Announcer
 from producers.encoding import Encoding
-from producers.epoch_folder import left_behind
-from producers.inspection import Inspection
-from producers.ledger import Ledger
-from producers.link import Link
-from producers.quality import QualityLimits
-from producers.recover import Recovery
-from producers.sender import Sender, Window
 from producers.service import Producers
-from producers.sources import Wanted, open_source
-from producers.spool import Spool
-from producers.tail import SharedSearch
+from producers.sources.address import parse_source
+from producers.sources.open import Wanted, open_source
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
 from steadyline.errors import InvalidConfiguration
@@ -148,7 +147,7 @@ def _parts(around: Surroundings, section: CameraSection, folder: Path, shared: S
         link=shared.link,
         announcer=shared.announcer,
         rate=Rate(source.expected_fps),
-        backoff=_backoff(settings),
+        backoff=Backoff.of_seconds(settings.reconnect_seconds, settings.reconnect_longest_seconds),
         inspection=inspection,
         recovery=recovery,
     )
@@ -180,12 +179,4 @@ def _quality_limits(settings: ProducersSettings) -> QualityLimits:
         settings.frozen_below,
         settings.blurred_below,
         settings.quality_checks,
-    )
-
-
-def _backoff(settings: ProducersSettings) -> Backoff:
-    return Backoff(
-        timedelta(seconds=settings.reconnect_seconds),
-        timedelta(seconds=settings.reconnect_longest_seconds),
-        random.Random(),
     )

@@ -5,20 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from producers.announce import Announcer
-from producers.backoff import Backoff
-from producers.buffer import Buffer
+from producers import metrics
+from producers.accounting.ledger import Book, Ledger
+from producers.camera_state.inspection import Inspection
+from producers.camera_state.state import Condition, Rate, judge
 from producers.capturer import Capturer
-from producers.condition import Condition, Rate, judge
-from producers.inspection import Inspection
-from producers.ledger import Book, Ledger
-from producers.link import Link
-from producers.recover import Recovery
-from producers.sender import Sender
+from producers.delivery.buffer import Buffer
+from producers.delivery.connection import Link
+from producers.delivery.recovery import Recovery
+from producers.delivery.sender import Sender
+from producers.delivery.status_publisher import Announcer
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
 from steadyline.telemetry.logs import get_logger
-from steadyline.telemetry.metrics import producers as metrics
 
 _AWAY = timedelta(seconds=1)
 _BLOCKED_SECONDS = 2.0  # a camera that was held up a moment ago still is: no flapping

@@ -4,17 +4,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from producers.backoff import Backoff
-from producers.buffer import Buffer
-from producers.capture import CameraLost, Capture, Source
+from producers import metrics
+from producers.accounting.ledger import Ledger
+from producers.delivery.buffer import Buffer
 from producers.encoding import Encoding, encoded_picture
-from producers.ledger import Ledger
+from producers.sources.source import CameraLost, Capture, Source
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.errors import PoisonMessage
 from steadyline.picture import PictureLimits
 from steadyline.telemetry.logs import get_logger
-from steadyline.telemetry.metrics import producers as metrics
 from steadyline.telemetry.tracing import span
 
 Watch = Callable[[Capture], None]

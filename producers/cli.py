@@ -9,11 +9,11 @@ from rich.console import Console
 
 from producers.app import Surroundings, build
 from producers.config import ProducersSettings
-from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import stop_on_signals
 from steadyline.line import load_line
+from steadyline.service import run as run_application
+from steadyline.service import stop_on_signals
 from steadyline.settings import KafkaSettings, TelemetrySettings, read_settings
 from steadyline.telemetry import telemetry
 

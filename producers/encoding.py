@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from producers.capture import Capture, Encoded
+from producers.sources.source import Capture, Encoded
 from steadyline.contracts.frame import ContentType
 from steadyline.errors import InvalidConfiguration, PictureTooLarge, PictureTooManyPixels, PoisonMessage
 from steadyline.picture import PictureLimits, Pixels, encode_jpeg, encode_png, inspect

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from producers.camera import Camera
-from producers.link import Link
+from producers.delivery.connection import Link
 from steadyline.clock import Clock
 from steadyline.telemetry.health import Health
 from steadyline.telemetry.logs import get_logger

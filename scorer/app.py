@@ -5,21 +5,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from scorer.backoff import Backoff
 from scorer.batching import Batcher, BatchPolicy, Ways
 from scorer.config import ScorerSettings
-from scorer.finishing import Addressed, Finisher
 from scorer.handler import Pools, Room, Scoring
-from scorer.intake import Preparer
-from scorer.keeper import Keeper, KeeperPolicy
 from scorer.lag import LagMeter
+from scorer.model_slot import Slots, empty_slots
+from scorer.model_updater import Keeper, KeeperPolicy
+from scorer.postprocess import Addressed, Finisher
+from scorer.preprocess import Preparer
 from scorer.service import Scorer
-from scorer.slot import Slots, empty_slots
 from scorer.verify import verify_store, verify_topics, verify_triton
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.inference import Inference
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.dead_letter import StormLimit
+from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.line import Line
 from steadyline.settings import TritonSettings
@@ -86,7 +86,7 @@ def make_handler(
     line, settings, clock = around.line, around.settings, around.clock
     samples = {name: product.evidence_sample for name, product in line.products.items()}
     addressed = Addressed(line.line, line.kafka_topics().scores.name, samples)
-    backoff = Backoff(settings.retry_seconds, settings.retry_longest_seconds)
+    backoff = Backoff.of_seconds(settings.retry_seconds, settings.retry_longest_seconds)
     finisher = Finisher(addressed, store, backoff, clock)
     room = Room(settings.in_hand_frames, settings.in_hand_bytes)
     handler = Scoring(line, Preparer(line, slots, clock), finisher, pools, room)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scorer.backoff import Backoff
-from scorer.slot import InUse, ModelSlot
-from scorer.work import Work
+from scorer import metrics
+from scorer.frame_task import Work
+from scorer.model_slot import InUse, ModelSlot
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import ContractBroken, InferenceUnavailable
 from steadyline.inference import Inference, Inferred
 from steadyline.kafka.broker import Partition
 from steadyline.telemetry.logs import get_logger
-from steadyline.telemetry.metrics import scorer as metrics
 from steadyline.telemetry.tracing import ActiveSpan, start_span
 
 log = get_logger(__name__)
@@ -66,7 +66,7 @@ class Batcher:
         self._lock = threading.Lock()
         self._ready: deque[Work] = deque()
         self._in_flight = 0
-        self._backoff = Backoff(policy.retry_seconds, policy.retry_longest_seconds)
+        self._backoff = Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds)
         self._not_before = float("-inf")
         self._counted_held = float("-inf")
 
@@ -163,7 +163,7 @@ class Batcher:
             if current is not None and current.ref != model.ref:
                 self._not_before = now
             elif now >= self._not_before:
-                self._not_before = now + self._backoff.next_seconds()
+                self._not_before = now + self._backoff.next().total_seconds()
         if is_first:
             log.warning("inference_held", product=model.ref.name, reason=error.reason, error=str(error))
 

@@ -9,12 +9,12 @@ from rich.console import Console
 
 from scorer.app import Surroundings, build
 from scorer.config import ScorerSettings
-from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
 from steadyline.errors import SteadylineError
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_BUG, stop_on_signals
 from steadyline.line import load_line
+from steadyline.service import EXIT_BUG, stop_on_signals
+from steadyline.service import run as run_application
 from steadyline.settings import KafkaSettings, TelemetrySettings, TritonSettings, read_settings
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import get_logger

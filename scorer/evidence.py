@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from scorer import metrics
 from steadyline.contracts.score import Verdict
+from steadyline.digest import sha256
 from steadyline.inference import Floats
 from steadyline.kafka.broker import Record
-from steadyline.package import sha256
 from steadyline.picture import PictureInfo
 from steadyline.store import Store
-from steadyline.telemetry.metrics import scorer as metrics
 
 MAP_MIN, MAP_MAX = "steadyline:map-min", "steadyline:map-max"
 

@@ -6,14 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from scorer import metrics
 from scorer.batching import Answered, Batcher, Ways
-from scorer.finishing import Finisher
-from scorer.intake import Preparer, read_frame
-from scorer.work import Outputs, Work
+from scorer.frame_task import Outputs, Work
+from scorer.postprocess import Finisher
+from scorer.preprocess import Preparer, read_frame
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Partition, Record
 from steadyline.line import Line
-from steadyline.telemetry.metrics import scorer as metrics
 from steadyline.telemetry.tracing import start_span
 
 

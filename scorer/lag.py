@@ -3,10 +3,10 @@
 import threading
 from datetime import timedelta
 
+from scorer import metrics
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Partition
-from steadyline.telemetry.metrics import scorer as metrics
 
 
 def measure_lag(broker: Broker, group: str, topic: str) -> dict[Partition, int]:

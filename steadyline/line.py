@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from steadyline.contracts.frame import NAME
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import InvalidConfiguration
-from steadyline.places import Location, parse_yaml
+from steadyline.yaml_lines import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
 DEFAULT_DETECTOR = "robust"

@@ -1,6 +1,5 @@
 """Model packages in the store: four files, each with its SHA-256; nothing that does not match is loaded."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 
@@ -8,6 +7,7 @@ from pydantic import JsonValue, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
+from steadyline.digest import sha256
 from steadyline.errors import PackageRejected
 from steadyline.store import NotInStore, Store
 
@@ -54,11 +54,6 @@ class Card(Part):
             lineage=self.lineage,
             figures=self.figures,
         )
-
-
-def sha256(data: bytes) -> str:
-    """Return the SHA-256 of ``data`` in hex."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def package_key(product: str, version: int) -> str:

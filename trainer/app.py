@@ -18,21 +18,21 @@ from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import Health
 from steadyline.triton import TritonClient
-from trainer.announce import PATIENCE, Announcer
-from trainer.banks import KnownBanks
-from trainer.child import Rebuilding
-from trainer.claims import Claims
 from trainer.config import TrainerSettings
-from trainer.desk import Desk, Duties
-from trainer.intake import Inbox, Intake
-from trainer.normals import collect, folder_files
-from trainer.promote import Promoter
-from trainer.repository import ModelRepository
-from trainer.rollout import Rollout
-from trainer.serve import Trainer
-from trainer.state import ProductState
-from trainer.trainings import Trainings, Workplace
-from trainer.watcher import Eyes, Watcher
+from trainer.control.controller import Desk, Duties
+from trainer.control.inbox import Inbox, Intake
+from trainer.control.training_supervisor import Trainings, Workplace
+from trainer.data.banks import KnownBanks
+from trainer.data.normals import collect, folder_files
+from trainer.lifecycle.event_log import PATIENCE, Announcer
+from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.repository import ModelRepository
+from trainer.lifecycle.rollout import Rollout
+from trainer.monitor.bank_rebuild import Rebuilding
+from trainer.monitor.monitor import Eyes, Watcher
+from trainer.service import Trainer
 
 
 @dataclass(frozen=True, slots=True)

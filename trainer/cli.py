@@ -16,10 +16,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
-from steadyline.lifecycle import EXIT_FAILED, EXIT_FATAL, stop_on_signals
 from steadyline.line import DEFAULT_DETECTOR, load_line, pair_name
+from steadyline.service import EXIT_FAILED, EXIT_FATAL, stop_on_signals
+from steadyline.service import run as run_application
 from steadyline.settings import (
     KafkaSettings,
     RedisSettings,
@@ -30,11 +30,12 @@ from steadyline.settings import (
 )
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import configure_logs
-from trainer import child
 from trainer.config import TrainerSettings
+from trainer.control import training_process
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
-from trainer.progress import ProgressLines
+from trainer.progress import Progress as ChildProgress
+from trainer.progress import ProgressLines, Tell
 
 if TYPE_CHECKING:
     from trainer.folder import FolderOrder
@@ -84,11 +85,11 @@ def job(
     work: Annotated[Path, typer.Option("--work", help="Folder of checkpoints.")],
 ) -> None:
     """Carry out the open training of a product; started by ``run``, ends with it."""
-    child.exit_with_parent()
+    training_process.exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
     _limit_threads(settings.fit_threads)
-    from trainer.child_app import carry_out
+    from trainer.jobs.worker import carry_out
 
     if not carry_out(load_line(line), product, work, (settings, redis), _tell_parent):
         raise typer.Exit(EXIT_FATAL)
@@ -171,9 +172,9 @@ def evaluate(
     """Measure a package on a folder: clean, corrupted and attacked; exit status 1 when a check fails."""
     configure_logs("trainer", read_settings(TelemetrySettings))
     _limit_threads(read_settings(TrainerSettings).fit_threads)
-    from trainer.evaluate import EvaluationSettings
+    from trainer.evaluation.evaluate import EvaluationSettings
+    from trainer.evaluation.report import is_believable, show, write_report
     from trainer.folder import EvaluationOrder, evaluate_folder
-    from trainer.report import is_believable, show, write_report
 
     steps = tuple(sorted(set(pgd_steps))) if pgd_steps else (20, 100)
     checked = 0 if quick else EvaluationSettings().checked
@@ -202,10 +203,10 @@ def rebuild(
 ) -> None:
     """Make the banks in Redis again from the store and the seed, byte for byte."""
     if is_child:
-        child.exit_with_parent()
+        training_process.exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     config, redis = load_line(line), read_settings(RedisSettings)
-    from trainer.child_app import rebuild_bank
+    from trainer.jobs.worker import rebuild_bank
 
     for name in product or list(config.products):
         with _bar(shown=not is_child) as told:
@@ -243,7 +244,7 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     """Fit and tell; under torchrun process 0 does both, and the others help it train."""
     from trainer.adversarial import ranks
     from trainer.folder import fit_folder, help_fit
-    from trainer.make import Workbench
+    from trainer.jobs.build import Workbench
 
     with ranks.joined(), _bar(shown=ranks.rank() == 0) as told:
         bench = Workbench(order.out, settings.serving(), told, SystemClock())
@@ -270,11 +271,11 @@ def _limit_threads(count: int) -> None:
 
 
 def _tell_parent(phase: str, done: int, total: int) -> None:
-    print(child.Progress(phase, done, total).line(), flush=True)
+    print(ChildProgress(phase, done, total).line(), flush=True)
 
 
 @contextmanager
-def _bar(shown: bool = True) -> Iterator[child.Tell]:
+def _bar(shown: bool = True) -> Iterator[Tell]:
     """Show a progress bar a phase, with the time left; where nobody watches, a line now and then."""
     columns = (
         TextColumn("{task.description:>10}"),

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from steadyline.settings import Settings
-from trainer.serving_config import Serving
+from trainer.triton_config import Serving
 
 
 class TrainerSettings(Settings):

@@ -9,17 +9,8 @@ from safetensors.torch import load, save
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.line import DEFAULT_DETECTOR
-from trainer.detectors.protocol import (
-    FitInput,
-    KnownDefects,
-    Masks,
-    Overrides,
-    Pictures,
-    Progress,
-    PseudoBank,
-    Recipe,
-    Served,
-)
+from trainer.arrays import KnownDefects, Masks, Pictures, PseudoBank
+from trainer.detector_protocol import FitInput, Overrides, Progress, Recipe, Served
 from trainer.detectors.registry import detector_named
 from trainer.pseudo.bank import MadeBank, make_bank
 from trainer.pseudo.entry import in_memory

@@ -6,27 +6,29 @@ from pathlib import Path
 from typing import Literal
 
 from steadyline.bank.memory import MemoryBank
+from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import GateSection, PictureSection
-from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, sha256, write_package
+from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, write_package
 from steadyline.store import Store
 from trainer.adversarial import ranks
-from trainer.banks import Banks, Ingredients
-from trainer.dataset import Preparation, TestSet, read_test, with_native
-from trainer.detectors.protocol import KnownDefects, Overrides, Progress, Served
-from trainer.evaluate import Evaluation, EvaluationSettings, evaluate
+from trainer.arrays import KnownDefects
+from trainer.data.banks import Banks
+from trainer.data.known_defects import read_known_defects
+from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
+from trainer.data.normals import from_folder
+from trainer.data.snapshot import make_snapshot
+from trainer.detector_protocol import Overrides, Progress, Served
+from trainer.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
-from trainer.jobs import JobSpec
-from trainer.known import read_known_defects
-from trainer.make import Materials, Workbench, make_package, train_on
-from trainer.normals import from_folder
-from trainer.pseudo_maker import pseudo_maker
-from trainer.snapshot import make_snapshot
+from trainer.jobs.bank_maker import pseudo_maker
+from trainer.jobs.build import Materials, Workbench, make_package, train_on
+from trainer.jobs.spec import JobSpec
 
 
 @dataclass(frozen=True, slots=True)
 class FolderOrder:
-    """What to train on a folder; ``known_defects`` is another one, see ``trainer.known``."""
+    """What to train on a folder; ``known_defects`` is another one, see ``trainer.data.known_defects``."""
 
     data: Path
     out: Path
@@ -77,7 +79,7 @@ def _prepared(order: FolderOrder, bench: Workbench) -> tuple[Materials, Workbenc
         raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
     kept = Store(f"file://{own.resolve()}")
     banks = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock)
-    manifest, entries = banks.ensure(Ingredients.of(spec), snapshot)
+    manifest, entries = banks.ensure(spec.ingredients(), snapshot)
     materials = Materials(spec, snapshot, manifest, entries, _known(order))
     return materials, replace(bench, checkpoints=work / spec.digest()[:16])
 

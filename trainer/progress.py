@@ -1,10 +1,54 @@
-"""Progress as plain lines, for logs and pipes: one a phase and one every ten seconds, with the time left."""
+"""How far a training is: as the child tells it, and as plain lines for logs, with the time left."""
 
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from steadyline.clock import Clock
 
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 10.0  # one line a phase, and one so often
+
+# Where in a whole training each phase lies, by the time it takes; a bank that is there already takes none.
+PHASES = {
+    "bank": (0.0, 0.1),
+    "fit": (0.1, 0.85),
+    "export": (0.85, 0.87),
+    "calibrate": (0.87, 0.9),
+    "measure": (0.9, 0.94),
+    "measure_live": (0.94, 0.98),
+    "floor": (0.98, 1.0),
+}
+
+Tell = Callable[[str, int, int], None]  # phase, done, of
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the child does: ``phase`` is one of PHASES, or "start"."""
+
+    phase: str
+    done: int
+    total: int
+
+    @property
+    def ratio(self) -> float:
+        """How far the training is, 0 to 1."""
+        begins, ends = PHASES.get(self.phase, (0.0, 0.0))
+        return begins + (ends - begins) * (self.done / self.total if self.total else 0.0)
+
+    def line(self) -> str:
+        """Return the line that the child writes to its standard output."""
+        return json.dumps([self.phase, self.done, self.total])
+
+    @staticmethod
+    def parse(line: str) -> "Progress | None":
+        """Return the progress of a line; None when it is something else."""
+        try:
+            phase, done, total = json.loads(line)
+            return Progress(str(phase), int(done), int(total))
+        except (ValueError, TypeError):
+            return None
 
 
 class ProgressLines:

@@ -1,1 +1,1 @@
-"""The pieces of ``python -m bench.scorer``: one line, one question a file."""
+"""The pieces of ``python -m bench.line``: one line, one question a file."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-import scorer.finishing
-import scorer.intake
+import scorer.postprocess
+import scorer.preprocess
 from bench.line.threads import thread_clocks
 from scorer.batching import Batcher
 from scorer.handler import Scoring
@@ -18,12 +18,12 @@ from steadyline.kafka.worker import KafkaWorker
 PLACES: tuple[tuple[Any, str, str], ...] = (
     (KafkaWorker, "poll", "fetch"),
     (Scoring, "submit", "headers, hand out"),
-    (scorer.intake, "inspect", "inspect, decode"),
-    (scorer.intake, "decode", "inspect, decode"),
-    (scorer.intake, "prepare", "prepare"),
+    (scorer.preprocess, "inspect", "inspect, decode"),
+    (scorer.preprocess, "decode", "inspect, decode"),
+    (scorer.preprocess, "prepare", "prepare"),
     (Batcher, "_send", "inference client"),
     (Batcher, "_done", "inference client"),
-    (scorer.finishing, "keep_evidence", "evidence"),
+    (scorer.postprocess, "keep_evidence", "evidence"),
     (KafkaWorker, "commit", "commit"),
 )
 

@@ -12,14 +12,14 @@ from bench.line.pictures import MODEL_SIDE, good_parts
 from steadyline.contracts.model_event import PRODUCT_WIDE, Change, Model, ModelEvent, Package
 from steadyline.inference import Pixels
 from steadyline.package import CONFIG, MODEL
-from trainer.banks import KnownFrames
-from trainer.calibrate import calibrate
-from trainer.export import OnnxModel, export
+from trainer.data.banks import KnownFrames
 from trainer.fit import FitSettings, make_pseudo_anomalies, train
-from trainer.lineage import code_digest
-from trainer.make import all_scores, probes
+from trainer.jobs.build import all_scores, probes
+from trainer.jobs.calibrate import calibrate
+from trainer.jobs.export import OnnxModel, export
+from trainer.jobs.lineage import code_digest
 from trainer.pseudo.entry import in_memory
-from trainer.serving_config import Served, Serving, config_pbtxt
+from trainer.triton_config import Served, Serving, config_pbtxt
 
 NORMALS, HELD_OUT, STEPS = 12, 40, 2
 FALSE_ALARM_RATE = 0.05

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from producers.address import SyntheticOptions
-from producers.synthetic import render
+from producers.sources.address import SyntheticOptions
+from producers.sources.synthetic import render
 from steadyline.inference import Pixels
 from steadyline.picture import PictureLimits, decode, encode_jpeg, inspect
 from steadyline.prepare import prepare

@@ -19,8 +19,8 @@ from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
 from steadyline.servers import LocalStack
 from steadyline.settings import KafkaSettings
-from trainer.promote import Promoter
-from trainer.repository import ModelRepository
+from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.repository import ModelRepository
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "part"

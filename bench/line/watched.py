@@ -11,7 +11,7 @@ import typer
 from bench.line.meter import Meter
 from bench.line.sampler import Sampler
 from scorer.cli import main as run_scorer
-from scorer.finishing import Finisher
+from scorer.postprocess import Finisher
 
 
 class Watch(Protocol):

@@ -31,8 +31,9 @@ from typing_extensions import override
 from bench.robustness.anomalib import NAMES
 from bench.robustness.baseline import Baseline, Given, filled
 from steadyline.errors import InvalidConfiguration
+from trainer.arrays import Pictures
 from trainer.backbone.weights import pretrained as published
-from trainer.detectors.protocol import Pictures, Progress, Served
+from trainer.detector_protocol import Progress, Served
 
 _BACKBONE = "packaged_lite0"
 _STAGES = ("blocks.1", "blocks.2", "blocks.4")  # strides 4, 8 and 16, as layer1 to layer3 of a ResNet

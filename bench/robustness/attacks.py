@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from bench.robustness.kept import Kept
 from bench.robustness.plan import Settings
-from trainer.attack import Attack, Pgd
-from trainer.evaluate import name_of
-from trainer.sanity import NOTHING_LEFT
-from trainer.subject import Scores, Subject
+from trainer.evaluation.attacks import Attack, Pgd
+from trainer.evaluation.evaluate import name_of
+from trainer.evaluation.sanity import NOTHING_LEFT
+from trainer.evaluation.subject import Scores, Subject
 
 Rows = NDArray[np.intp]
 

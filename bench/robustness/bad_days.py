@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.prepare import prepare
-from trainer.auroc import auroc
-from trainer.corruption import CORRUPTIONS, SEVERITIES, Severity
-from trainer.dataset import Pictures, TestSet
-from trainer.export import OnnxModel
-from trainer.make import all_scores
-from trainer.subject import Scores
+from trainer.arrays import Pictures
+from trainer.data.mvtec import TestSet
+from trainer.evaluation.auroc import auroc
+from trainer.evaluation.corruption import CORRUPTIONS, SEVERITIES, Severity
+from trainer.evaluation.subject import Scores
+from trainer.jobs.build import all_scores
+from trainer.jobs.export import OnnxModel
 
 
 def corrupted(graph: OnnxModel, test: TestSet, name: str, threshold: float) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from trainer.detectors.protocol import Pictures, Progress, Served
+from trainer.arrays import Pictures
+from trainer.detector_protocol import Progress, Served
 
 
 @dataclass(frozen=True, slots=True)

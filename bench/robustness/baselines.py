@@ -18,10 +18,11 @@ from trainer.adversarial.batch import Variation
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
+from trainer.arrays import Pictures
 from trainer.backbone.lite import CHANNELS, STRIDES, as_input
 from trainer.backbone.weights import pretrained
+from trainer.detector_protocol import FitInput, Progress, Served
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.protocol import FitInput, Pictures, Progress, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import Profile, profile_named

@@ -1,8 +1,8 @@
 """One cell of the matrix: everything that is measured of one model on one data set.
 
 What needs no gradient (clean and corrupted pictures) is scored by the exported graph, which is what is served
-and for frozen features the faster one: ``ms`` of the table, beside what ``bench.serving`` prints. Attacks go
-through the torch twin, which is checked against the graph.
+and for frozen features the faster one: ``ms`` of the table, beside what ``bench.line.serving`` prints.
+Attacks go through the torch twin, which is checked against the graph.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ from bench.robustness.kept import Kept
 from bench.robustness.located import located, pixel_figures
 from bench.robustness.model import Model
 from bench.robustness.plan import Settings
-from trainer.attack import RandomSigns
-from trainer.corruption import CORRUPTIONS
-from trainer.dataset import TestSet
-from trainer.evaluate import CERTIFICATE_SLACK, certified, forward_ms, name_of
-from trainer.export import OnnxModel
-from trainer.make import all_scores
-from trainer.native import Native
-from trainer.sanity import BLIND_NOISE, Check, Sanity, chosen
-from trainer.subject import Scores, Subject
+from trainer.data.mvtec import TestSet
+from trainer.evaluation.attacks import RandomSigns
+from trainer.evaluation.corruption import CORRUPTIONS
+from trainer.evaluation.evaluate import CERTIFICATE_SLACK, certified, forward_ms, name_of
+from trainer.evaluation.native import Native
+from trainer.evaluation.sanity import BLIND_NOISE, Check, Sanity, chosen
+from trainer.evaluation.subject import Scores, Subject
+from trainer.jobs.build import all_scores
+from trainer.jobs.export import OnnxModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from steadyline.cli.app import run as run_application
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
-from steadyline.lifecycle import EXIT_FAILED
+from steadyline.service import EXIT_FAILED
+from steadyline.service import run as run_application
 from steadyline.settings import TelemetrySettings, read_settings
 from steadyline.telemetry.logs import configure_logs
 from trainer.config import TrainerSettings

@@ -14,9 +14,8 @@ from rich.console import Console
 
 from bench.robustness.run import FIGURES, Row, broken
 from bench.robustness.table import markdown
-from steadyline.cli.app import run
 from steadyline.errors import InvalidConfiguration
-from steadyline.lifecycle import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, run
 
 app = typer.Typer(name="bench.robustness.collect", pretty_exceptions_enable=False, add_completion=False)
 

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainer.attack import BATCH
-from trainer.auroc import auroc
-from trainer.detectors.protocol import Served
-from trainer.export import LARGEST_DIFFERENCE, OnnxModel
-from trainer.sanity import Check
+from trainer.detector_protocol import Served
+from trainer.evaluation.attacks import BATCH
+from trainer.evaluation.auroc import auroc
+from trainer.evaluation.sanity import Check
+from trainer.jobs.export import LARGEST_DIFFERENCE, OnnxModel
 
 
 def graph_check(

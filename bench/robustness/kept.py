@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.subject import Scores
+from trainer.evaluation.subject import Scores
 
 
 def key_of(*parts: Any) -> str:

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.robustness.kept import Kept
-from trainer.attack import Pgd
-from trainer.dataset import Masks
-from trainer.evaluate import name_of
-from trainer.localisation import localisation
-from trainer.subject import Subject
+from trainer.arrays import Masks
+from trainer.evaluation.attacks import Pgd
+from trainer.evaluation.evaluate import name_of
+from trainer.evaluation.localisation import localisation
+from trainer.evaluation.subject import Subject
 
 STEPS = 20
 

@@ -9,7 +9,7 @@ import torch
 from steadyline.contracts.model_event import PRODUCT_WIDE
 from steadyline.package import MODEL
 from steadyline.picture import Channels
-from trainer.detectors.protocol import Served
+from trainer.detector_protocol import Served
 from trainer.folder import open_package
 
 

@@ -19,14 +19,14 @@ from bench.robustness.plan import Cell, Fitting
 from steadyline.clock import SystemClock
 from steadyline.line import PictureSection
 from steadyline.package import MODEL, SUMS, WEIGHTS
-from trainer.calibrate import calibration
-from trainer.detectors.protocol import Served
-from trainer.export import OnnxModel, export
+from trainer.data.normals import from_folder
+from trainer.data.snapshot import Snapshot, make_snapshot
+from trainer.detector_protocol import Served
 from trainer.folder import FolderOrder, fit_folder
-from trainer.make import Workbench, all_scores
-from trainer.normals import from_folder
-from trainer.serving_config import Serving
-from trainer.snapshot import Snapshot, make_snapshot
+from trainer.jobs.build import Workbench, all_scores
+from trainer.jobs.calibrate import calibration
+from trainer.jobs.export import OnnxModel, export
+from trainer.triton_config import Serving
 
 Told = Callable[[str, int, int], None]
 _CARD = "baseline.json"

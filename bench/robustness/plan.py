@@ -8,7 +8,7 @@ from typing import Any, Literal
 from bench.robustness.anomalib import NAMES
 from steadyline.errors import InvalidConfiguration
 from steadyline.picture import Channels
-from trainer.detectors.protocol import Overrides
+from trainer.detector_protocol import Overrides
 from trainer.overrides import overrides_of
 
 _FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # features of a frozen network

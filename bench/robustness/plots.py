@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.robustness.cell import Measured
-from trainer.detectors.protocol import Served
-from trainer.subject import Scores
+from trainer.detector_protocol import Served
+from trainer.evaluation.subject import Scores
 
 _NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: told apart by every eye and in print
 _BINS = 40

@@ -14,7 +14,7 @@ from bench.robustness.plan import Cell, Settings
 from bench.robustness.plots import draw
 from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
-from trainer.dataset import Preparation, TestSet, read_test, with_native
+from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 
 FIGURES = "figures.json"  # of one cell
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.picture import decode, inspect
-from trainer.dataset import ENDINGS, LIMITS
+from trainer.data.mvtec import ENDINGS, LIMITS
 
 _FOLDERS = ("train/good", "test")
 

@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 
 import typer
-from rich.console import Console
 
-from steadyline.errors import Fatal, InvalidConfiguration, Transient
-from steadyline.lifecycle import EXIT_FATAL, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from steadyline.service import run
 
 # verb -> module; each module has ``app`` (a typer.Typer), mounted as a group, or ``command``, a function.
 VERBS = ("up", "demo", "doctor", "topics", "dataset", "models", "bank", "dlq", "audit", "trace")
@@ -45,28 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit status."""
     _mount(sys.argv[1:] if argv is None else argv)
     return run(app, argv)
-
-
-def run(application: typer.Typer, argv: Sequence[str] | None) -> int:
-    """Run a typer application; a verb ends otherwise than well by ``raise typer.Exit(status)``.
-
-    Errors of ours become one line on stderr and a named exit status.
-    """
-    console = Console(stderr=True)
-    try:
-        application(args=None if argv is None else list(argv))
-    except SystemExit as exit_:
-        return exit_.code if isinstance(exit_.code, int) else EXIT_OK
-    except InvalidConfiguration as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
-        return EXIT_USAGE
-    except Transient as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
-        return EXIT_UNAVAILABLE
-    except Fatal as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
-        return EXIT_FATAL
-    return EXIT_OK
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from steadyline.audit.gather import Scope, gather
-from steadyline.audit.report import Audit
 from steadyline.cli.since import moment
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import Line, load_line
+from steadyline.ops.audit.gather import Scope, gather
+from steadyline.ops.audit.report import Audit
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings, read_settings
 
 NAMED = 20

@@ -13,8 +13,8 @@ from rich.table import Table
 from steadyline.bank.entry import BankManifest
 from steadyline.bank.redis import RedisBank
 from steadyline.errors import InvalidConfiguration
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import load_line
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import RedisSettings, read_settings
 
 app = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)

@@ -12,9 +12,9 @@ from steadyline.demo.finish import is_intact, show, summarise
 from steadyline.demo.plan import Plan
 from steadyline.demo.run import Demonstration, prepare_folders, write_summary
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import DEFAULT_DETECTOR
 from steadyline.servers import LocalStack, StackPaths
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings
 
 SIZE = 64

@@ -14,14 +14,23 @@ from rich.text import Text
 
 from steadyline.cli.since import moment
 from steadyline.contracts.topics import Topics
-from steadyline.dead_letters import Letter, Place
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import load_line
-from steadyline.plain import plain
-from steadyline.replays import CLIENT, Choice, Found, Replay, Sent, find, read_whole, send_back
+from steadyline.ops.dead_letters.letter import Letter, Place
+from steadyline.ops.dead_letters.replay import (
+    CLIENT,
+    Choice,
+    Found,
+    Replay,
+    Sent,
+    find,
+    read_whole,
+    send_back,
+)
+from steadyline.ops.terminal import plain
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings, read_settings
 
 app = typer.Typer(help="Dead letters: look at what was refused, and replay it.", no_args_is_help=True)

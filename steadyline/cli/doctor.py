@@ -10,9 +10,9 @@ from steadyline.bank.redis import RedisBank
 from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.clock import SystemClock
-from steadyline.doctor.examine import Surroundings, examine
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
+from steadyline.ops.doctor.examine import Surroundings, examine
 from steadyline.triton import TritonClient
 
 

@@ -6,8 +6,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from steadyline.doctor.finding import Report
-from steadyline.lifecycle import EXIT_FAILED
+from steadyline.ops.doctor.finding import Report
+from steadyline.service import EXIT_FAILED
 
 _MARKS = {"ok": "[green]ok     [/]", "failed": "[bold red]failed [/]", "skipped": "[yellow]skipped[/]"}
 

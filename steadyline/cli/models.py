@@ -19,9 +19,9 @@ from steadyline.contracts.model_event import Change, Model, ModelEvent
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import Line, load_line
-from steadyline.models import Sent, await_answer, newest_events, send
+from steadyline.ops.model_commands import Sent, await_answer, newest_events, send
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings, read_settings
 
 app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)

@@ -11,11 +11,11 @@ from rich.console import Console
 from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.contracts.topics import Topics
-from steadyline.doctor.finding import Report
-from steadyline.doctor.topics import look_at_topics
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
+from steadyline.ops.doctor.finding import Report
+from steadyline.ops.doctor.topics import look_at_topics
 
 app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
 

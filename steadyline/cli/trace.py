@@ -10,12 +10,12 @@ from rich.console import Console
 from steadyline.contracts.frame import FrameId
 from steadyline.errors import InvalidConfiguration, MalformedHeaders
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_FAILED
 from steadyline.line import load_line
+from steadyline.ops.trace.follow import follow
+from steadyline.ops.trace.report import as_json as to_json
+from steadyline.ops.trace.report import show
+from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings, read_settings
-from steadyline.trace.follow import follow
-from steadyline.trace.report import as_json as to_json
-from steadyline.trace.report import show
 
 
 def command(

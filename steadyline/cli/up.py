@@ -16,9 +16,9 @@ from rich.table import Table
 
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.clock import SystemClock
-from steadyline.lifecycle import EXIT_FAILED, stop_on_signals
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
 from steadyline.servers.state import Running, end, environment_file, read_state, remove_state, write_state
+from steadyline.service import EXIT_FAILED, stop_on_signals
 
 LOOK_AFTER = timedelta(seconds=1)
 START_SECONDS = 240.0

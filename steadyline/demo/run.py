@@ -22,7 +22,7 @@ from steadyline.demo.table import live_table, one_line
 from steadyline.errors import Fatal
 from steadyline.kafka.broker import Broker
 from steadyline.line import Line, load_line
-from steadyline.models import send
+from steadyline.ops.model_commands import send
 from steadyline.servers.ports import free_ports
 
 TICK_SECONDS = 0.5

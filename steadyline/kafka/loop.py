@@ -9,6 +9,7 @@ from typing import Protocol
 
 from steadyline.clock import Clock
 from steadyline.errors import Backpressure, BrokerUnavailable, PoisonMessage
+from steadyline.kafka import metrics
 from steadyline.kafka.broker import (
     Message,
     Partition,
@@ -17,10 +18,10 @@ from steadyline.kafka.broker import (
     TransactionBroken,
     Worker,
 )
-from steadyline.kafka.dead_letter import StormGuard, StormLimit, dead_letter
+from steadyline.kafka.dead_letter import dead_letter
+from steadyline.kafka.dlq_limit import StormGuard, StormLimit
 from steadyline.kafka.lane import Entry, Lane, Outputs
 from steadyline.telemetry.logs import get_logger
-from steadyline.telemetry.metrics import core as metrics
 
 log = get_logger(__name__)
 

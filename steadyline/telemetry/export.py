@@ -11,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, generate_latest
 
 from steadyline.settings import TelemetrySettings
-from steadyline.telemetry.metrics.instrument import Backend, Instrument, all_instruments
+from steadyline.telemetry.instrument import Backend, Instrument, all_instruments
 
 EXPORT_SECONDS = 5  # one attempt, its retries included; and the last push
 

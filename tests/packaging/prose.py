@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from steadyline.cli.app import VERBS
 from steadyline.settings import variable_names
-from steadyline.telemetry.metrics.instrument import all_instruments
+from steadyline.telemetry.instrument import all_instruments
 from tests.packaging.rules import PACKAGES, ROOT, sources
 from tools.docs.code_search import environment_options
 from tools.docs.configuration import all_settings

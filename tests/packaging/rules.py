@@ -16,18 +16,18 @@ MOST_PARAMETERS = 5
 
 # library -> the files that may import it; its errors do not get out of them
 VENDORS = {
-    "av": ("producers/stream.py",),
+    "av": ("producers/sources/stream.py",),
     "botocore": ("steadyline/store.py",),
     "fsspec": ("steadyline/store.py",),
     "kafka": ("steadyline/kafka/*.py",),
-    "onnx": ("trainer/export.py",),
+    "onnx": ("trainer/jobs/export.py",),
     "opentelemetry": ("steadyline/telemetry/export.py", "steadyline/telemetry/tracing.py"),
     "prometheus_client": ("steadyline/telemetry/export.py",),
     "redis": ("steadyline/bank/redis.py",),
     "s3fs": (),
     "structlog": ("steadyline/telemetry/logs.py",),
     "tritonclient": ("steadyline/triton.py",),
-    "yaml": ("steadyline/places.py",),
+    "yaml": ("steadyline/yaml_lines.py",),
 }
 
 # Who reads the environment: command lines and settings; the demo hands its own on to its children.
@@ -46,11 +46,11 @@ CATCH_ALL = (
     "producers/camera.py",
     "producers/capturer.py",
     "scorer/service.py",
-    "scorer/work.py",
+    "scorer/frame_task.py",
     "steadyline/kafka/transaction.py",
     "steadyline/servers/triton_backend/model.py",
     "steadyline/triton.py",
-    "trainer/serve.py",
+    "trainer/service.py",
 )
 
 

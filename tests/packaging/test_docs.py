@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, Field
 
-from producers.address import parse_source
+from producers.sources.address import parse_source
 from steadyline.contracts.catalogue import KINDS, Kind
 from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.topics import line_topics
@@ -20,7 +20,7 @@ from steadyline.errors import PoisonMessage
 from steadyline.line import Line, load_line
 from steadyline.settings import Settings, TelemetrySettings, variable_names
 from steadyline.telemetry.export import start_metrics
-from steadyline.telemetry.metrics.instrument import Counter, Gauge, Histogram, Instrument, all_instruments
+from steadyline.telemetry.instrument import Counter, Gauge, Histogram, Instrument, all_instruments
 from tests.contract.topics.golden import Golden, goldens
 from tests.packaging.rules import ROOT, sources
 from tests.support.messages import camera_statuses, model_commands, model_events, scores

@@ -32,7 +32,7 @@ def test_services_know_only_themselves_and_the_core_and_the_core_knows_no_servic
     [
         ("scorer/x.py", "import trainer.package"),
         ("scorer/x.py", "def f():\n    from producers import sender"),
-        ("steadyline/x.py", "from scorer.work import score"),
+        ("steadyline/x.py", "from scorer.frame_task import score"),
         ("trainer/x.py", "from tests.support import eventually"),
     ],
 )

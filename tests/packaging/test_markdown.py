@@ -33,7 +33,7 @@ GOOD = """
 [a](metrics.md#scorer) [b](https://example.org/nothing) `make demo DATA=folder KEEP=1` `make test`
 `steadyline models promote cell 3 --why X` `steadyline doctor` `python -m scorer run|config`
 `SCORER_MAX_BATCH` `SCORER_*` `REDIS_URL_FILE` `scorer_swaps_total` `scorer_batch_frames_bucket` `scorer_*`
-`steadyline/contracts/` `steadyline/audit*` `models/cell/1/card.json`
+`steadyline/contracts/` `steadyline/ops*` `models/cell/1/card.json`
 `test_what_the_pages_say_is_there`
 """
 

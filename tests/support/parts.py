@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steadyline.picture import encode_png
-
-Pictures = NDArray[np.uint8]
+from trainer.arrays import Pictures
 
 
 def good_parts(count: int, size: int = 32, channels: int = 1, seed: int = 0) -> Pictures:

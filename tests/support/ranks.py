@@ -16,12 +16,12 @@ from trainer.adversarial import ranks
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.training import Plan, Training
+from trainer.detector_protocol import FitInput
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
 from trainer.detectors.cobra.profile import overridden
 from trainer.detectors.cobra.profile import profile_named as cobra_profile
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.protocol import FitInput
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import profile_named as robust_profile
 from trainer.fit import FitSettings, make_pseudo_anomalies

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from trainer.detectors.protocol import Served
+from trainer.detector_protocol import Served
 
 
 class BrightSpot(nn.Module):

@@ -32,6 +32,16 @@ def importers_of(module: str) -> list[str]:
     ]
 
 
+def metric_modules() -> list[str]:
+    """Return the modules that declare metrics: each ``metrics.py``, the core's first."""
+    found = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("metrics.py"))
+    ]
+    return sorted(found, key=lambda name: (not name.startswith("steadyline."), name))
+
+
 def environment_options() -> dict[str, str]:
     """Return variable → help of the command-line options that a variable stands for."""
     found: dict[str, str] = {}

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from pydantic import BaseModel
 
-from producers.address import SourceOptions
+from producers.sources.address import SourceOptions
 from steadyline.line import Line
 from steadyline.settings import Settings
 from tools.docs.code_search import environment_options, readers_of, settings_classes

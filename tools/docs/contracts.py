@@ -9,8 +9,8 @@ from steadyline.contracts.catalogue import KINDS, Kind
 from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
-from steadyline.dead_letters import REPLAYED_FROM
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
+from steadyline.ops.dead_letters.letter import REPLAYED_FROM
 from tools.docs.code_search import is_built
 from tools.docs.configuration import sections
 from tools.docs.fields import fields_of

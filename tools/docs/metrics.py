@@ -1,13 +1,11 @@
 """``docs/metrics.md``: every declared metric, as Prometheus shows it."""
 
-import pkgutil
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 
-import steadyline.telemetry.metrics as declared
-from steadyline.telemetry.metrics.instrument import Instrument, all_instruments
-from tools.docs.code_search import importers_of
+from steadyline.telemetry.instrument import Instrument, all_instruments
+from tools.docs.code_search import importers_of, metric_modules
 from tools.docs.markdown import NOTICE, code, table, words
 from tools.docs.schema import Undescribed
 
@@ -51,19 +49,19 @@ def page() -> str:
 
 def metric_groups() -> Iterator[tuple[ModuleType, list[Instrument]]]:
     """Yield (module, its metrics in order of declaration)."""
-    for info in pkgutil.iter_modules(declared.__path__):
-        module = import_module(f"{declared.__name__}.{info.name}")
+    for name in metric_modules():
+        module = import_module(name)
         found = [value for value in vars(module).values() if isinstance(value, Instrument)]
         if found:
             yield module, found
 
 
 def check_homes(listed: Sequence[Instrument], every: Sequence[Instrument]) -> None:
-    """Raise Undescribed when a metric is declared in another place than ``steadyline/telemetry/metrics``."""
+    """Raise Undescribed when a metric is declared in another place than a package's ``metrics.py``."""
     known = {one.name for one in listed}
     homeless = [one.name for one in every if one.name not in known]
     if homeless:
-        raise Undescribed(f"declared outside of {declared.__name__}: {', '.join(homeless)}")
+        raise Undescribed(f"declared outside of {words(metric_modules())}: {', '.join(homeless)}")
 
 
 _HEAD = ("metric", "kind", "unit", "labels", "description")
@@ -99,7 +97,8 @@ def _label(instrument: Instrument, name: str) -> str:
 
 
 def _heading(module: ModuleType) -> str:
-    name = module.__name__.rsplit(".", 1)[-1]
-    users = importers_of(module.__name__) or importers_of("steadyline.kafka.loop")
-    services = sorted(set(users))
-    return f"## {name}\n{(module.__doc__ or '').splitlines()[0]} Exported by: {words(services)}.\n"
+    package = module.__name__.split(".", 1)[0]
+    is_core = package == "steadyline"
+    services = sorted(set(importers_of("steadyline.kafka.loop"))) if is_core else [package]
+    said = (module.__doc__ or "").splitlines()[0]
+    return f"## {'core' if is_core else package}\n{said} Exported by: {words(services)}.\n"

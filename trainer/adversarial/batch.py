@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from trainer.adversarial import ranks
-from trainer.detectors.protocol import PseudoBank
+from trainer.arrays import PseudoBank
 from trainer.learning.augment import Light, flip, move, relight
 
 # A cell is defective when at least an eighth of its pixels changed: two of the sixteen at stride 4.

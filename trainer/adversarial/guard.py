@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.attack import Pgd, attack_in_batches
-from trainer.auroc import auroc
-from trainer.detectors.protocol import PseudoBank, Served
+from trainer.arrays import PseudoBank
+from trainer.detector_protocol import Served
+from trainer.evaluation.attacks import Pgd, attack_in_batches
+from trainer.evaluation.auroc import auroc
 from trainer.learning.state import is_judged
 
 EPSILON = 4 / 255

@@ -11,7 +11,7 @@ from torch.nn import functional
 from trainer.adversarial import ranks
 from trainer.adversarial.batch import Batch
 from trainer.adversarial.course import Course
-from trainer.detectors.protocol import Served
+from trainer.detector_protocol import Served
 
 # Only the sign of an attack's gradient counts; a power of two keeps it, and keeps float16 from losing it.
 _LOUD = 4096.0

@@ -12,8 +12,8 @@ from trainer.adversarial.guard import SLACK, Guard
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.objective import Objective
 from trainer.adversarial.optimizer import make_optimizer
-from trainer.checkpoint import Checkpoints
-from trainer.detectors.protocol import FitInput, Progress, Served
+from trainer.detector_protocol import FitInput, Progress, Served
+from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from steadyline.errors import InvalidConfiguration
-from trainer.checkpoint import Checkpoints
-from trainer.detectors.protocol import FitInput, Recipe
-from trainer.known import known_digest
+from trainer.data.known_defects import known_digest
+from trainer.detector_protocol import FitInput, Recipe
+from trainer.learning.checkpoint import Checkpoints
 
 FEWEST_NORMALS = 8
 SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part

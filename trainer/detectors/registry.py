@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from steadyline.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
-    from trainer.detectors.protocol import Detector
+    from trainer.detector_protocol import Detector
 
 DETECTORS: dict[str, str] = {
     "bgad": "trainer.detectors.bgad.detector:Bgad",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from trainer.checkpoint import Checkpoint
+from trainer.learning.checkpoint import Checkpoint
 from trainer.learning.precision import scaler as unscaled
 
 GRADIENT_NORM = 5.0

@@ -7,14 +7,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from trainer.arrays import Masks, Pictures
 from trainer.pseudo.acceptance import NormalCells, largest_change
 from trainer.pseudo.kinds import TRANSFORMS
 from trainer.pseudo.mask import changed
 from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
-
-Pictures = NDArray[np.uint8]  # (N, S, S, C)
-Masks = NDArray[np.bool_]  # (N, S, S)
 
 _PILOT = 1  # the last number of a pilot's seeds, which no other draw has
 _HELD_OUT_OF = 5  # when nobody says which normals are held out

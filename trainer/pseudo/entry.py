@@ -6,8 +6,8 @@ import numpy as np
 
 from steadyline.bank.entry import BankEntry
 from steadyline.picture import PictureLimits, decode, encode_png, inspect
-from trainer.detectors.protocol import PseudoBank
-from trainer.pseudo.bank import MadeBank, Masks, Pictures
+from trainer.arrays import Masks, Pictures, PseudoBank
+from trainer.pseudo.bank import MadeBank
 
 _LIMITS = PictureLimits(max_bytes=1 << 26, max_pixels=1 << 26)
 

@@ -1,4 +1,4 @@
-"""``python -m bench.serving`` as its users call it: a Triton of its own, a real graph."""
+"""``python -m bench.line.serving`` as its users call it: a Triton of its own, a real graph."""
 
 import json
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from steadyline.lifecycle import EXIT_OK, EXIT_USAGE
+from steadyline.service import EXIT_OK, EXIT_USAGE
 from tests.support.servers import ROOT, require
 from tests.support.torch_models import BrightSpot
-from trainer.export import export
+from trainer.jobs.export import export
 
 pytestmark = pytest.mark.servers
 
 
 def serving(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "bench.serving", *map(str, arguments)]
+    command = [sys.executable, "-m", "bench.line.serving", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.address import SyntheticOptions
-from producers.synthetic import render
+from producers.sources.address import SyntheticOptions
+from producers.sources.synthetic import render
 from steadyline.contracts.frame import Frame
 from steadyline.picture import PictureLimits, decode, encode_jpeg, encode_png, inspect
 from tests.integration.producers.plant import Plant

@@ -19,19 +19,19 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.serializer import Serializer
 from typing_extensions import override
 
-from steadyline.audit.gather import Scope, gather
-from steadyline.audit.report import Audit
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import Headers, encode_headers
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topic
-from steadyline.dead_letters import read_letter
 from steadyline.errors import InferenceUnavailable
 from steadyline.kafka.broker import Message, Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
+from steadyline.ops.audit.gather import Scope, gather
+from steadyline.ops.audit.report import Audit
+from steadyline.ops.dead_letters.letter import read_letter
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.settings import KafkaSettings, TritonSettings

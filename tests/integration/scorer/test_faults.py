@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.lifecycle import EXIT_FATAL, EXIT_OK
 from steadyline.servers import Addresses, LocalStack
+from steadyline.service import EXIT_FATAL, EXIT_OK
 from tests.integration.scorer.floor import Floor
 from tests.integration.scorer.running import Running
 from tests.support.eventually import eventually

@@ -3,8 +3,8 @@
 import pytest
 from kafka.errors import MessageSizeTooLargeError
 
-from steadyline.lifecycle import EXIT_FATAL, EXIT_OK
 from steadyline.picture import encode_png
+from steadyline.service import EXIT_FATAL, EXIT_OK
 from tests.integration.scorer.floor import Floor
 from tests.support.models import a_plain_picture
 

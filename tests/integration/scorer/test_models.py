@@ -8,9 +8,9 @@ import pytest
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import Model, ModelEvent, ModelState
 from steadyline.kafka.broker import Message
-from steadyline.lifecycle import EXIT_OK
-from steadyline.models import newest_events
+from steadyline.ops.model_commands import newest_events
 from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, package_key, write_card, write_package
+from steadyline.service import EXIT_OK
 from tests.integration.scorer.floor import Floor
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, model_event

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from steadyline.lifecycle import EXIT_OK
 from steadyline.servers import Addresses
+from steadyline.service import EXIT_OK
 from tests.integration.scorer.floor import CAMERAS, Floor
 from tests.integration.scorer.running import Running
 from tests.support.eventually import eventually

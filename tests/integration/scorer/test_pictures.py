@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from steadyline.lifecycle import EXIT_FATAL, EXIT_OK
 from steadyline.picture import encode_jpeg, encode_png
+from steadyline.service import EXIT_FATAL, EXIT_OK
 from tests.integration.scorer.floor import Floor
 from tests.support.models import a_defective_picture
 from tests.support.pictures import hostile, legal

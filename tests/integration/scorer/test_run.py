@@ -2,7 +2,7 @@
 
 import pytest
 
-from steadyline.lifecycle import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from steadyline.service import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from tests.integration.scorer.floor import Floor
 
 pytestmark = pytest.mark.servers

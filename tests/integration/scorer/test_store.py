@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.lifecycle import EXIT_OK
+from steadyline.service import EXIT_OK
 from tests.integration.scorer.floor import Floor
 from tests.support.eventually import eventually
 

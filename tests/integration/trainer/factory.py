@@ -18,10 +18,10 @@ from steadyline.contracts.score import Score
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message
 from steadyline.kafka.client import KafkaBroker
-from steadyline.lifecycle import EXIT_OK
 from steadyline.line import Line, load_line
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
+from steadyline.service import EXIT_OK
 from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.triton import TritonClient

@@ -11,9 +11,9 @@ import pytest
 from steadyline.bank.codec import encode_entry
 from steadyline.errors import InferenceUnavailable
 from steadyline.inference import ModelRef
-from steadyline.lifecycle import EXIT_OK
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
+from steadyline.service import EXIT_OK
 from tests.integration.trainer.factory import STRICT, Factory, Orders
 from tests.integration.trainer.running import is_gone
 from tests.support.eventually import eventually

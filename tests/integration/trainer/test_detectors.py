@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from steadyline.lifecycle import EXIT_USAGE
+from steadyline.service import EXIT_USAGE
 from tests.integration.trainer.test_folder import trainer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from steadyline.lifecycle import EXIT_FAILED, EXIT_FATAL, EXIT_OK, EXIT_USAGE
+from steadyline.service import EXIT_FAILED, EXIT_FATAL, EXIT_OK, EXIT_USAGE
 from tests.support.parts import a_set_of_parts
 
 SIZE = 32

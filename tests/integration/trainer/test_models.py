@@ -10,15 +10,15 @@ import pytest
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Peak, Score
 from steadyline.inference import ModelRef
-from steadyline.lifecycle import EXIT_FAILED, EXIT_OK
 from steadyline.package import FILES, Card
 from steadyline.picture import encode_png
 from steadyline.probe import probe
+from steadyline.service import EXIT_FAILED, EXIT_OK
 from tests.integration.trainer.factory import Factory, Orders, stripes
 from tests.integration.trainer.running import is_gone
 from tests.support.eventually import eventually
-from trainer.jobs import Jobs
-from trainer.snapshot import unpack
+from trainer.data.snapshot import unpack
+from trainer.jobs.spec import Jobs
 
 pytestmark = pytest.mark.servers
 

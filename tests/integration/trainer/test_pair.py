@@ -13,7 +13,7 @@ from steadyline.servers import LocalStack
 from tests.integration.trainer.factory import SIZE, Factory, Orders
 from tests.support.parts import defective_parts, good_parts
 from trainer.detectors.pair.served import PairServed
-from trainer.measure import rebuilt
+from trainer.jobs.gate_figures import rebuilt
 
 pytestmark = pytest.mark.servers
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from producers import ledger as ledger_module
+from producers.accounting import ledger as ledger_module
 from producers.app import Surroundings, build
-from producers.capture import CameraLost, Capture, Encoded, Source
 from producers.config import ProducersSettings
+from producers.sources.source import CameraLost, Capture, Encoded, Source
 from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from producers.cli import main
-from steadyline.lifecycle import EXIT_OK, EXIT_USAGE
+from steadyline.service import EXIT_OK, EXIT_USAGE
 
 
 def test_config_prints_the_effective_settings_without_secrets(

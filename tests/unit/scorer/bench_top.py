@@ -9,7 +9,7 @@ from typing_extensions import override
 from scorer.app import Surroundings, make_handler
 from scorer.config import ScorerSettings
 from scorer.handler import Pools, Scoring
-from scorer.slot import ModelSlot, empty_slots
+from scorer.model_slot import ModelSlot, empty_slots
 from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.errors import StoreUnavailable

@@ -13,7 +13,7 @@ from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
 from steadyline.errors import DeadLetterStorm
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.dead_letter import StormLimit
+from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
 from tests.support.eventually import eventually

@@ -8,8 +8,8 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.detectors.protocol import KnownDefects, Masks, Pictures
-from trainer.flips import FLIPS
+from trainer.arrays import KnownDefects, Masks, Pictures
+from trainer.learning.flips import FLIPS
 
 # A cell is defective when an eighth of its pixels are, as in the adversarial detectors.
 _CELL_SHARE = 1 / 8

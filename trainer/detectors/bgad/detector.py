@@ -11,13 +11,13 @@ from typing_extensions import override
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.backbone.lite import Lite0
 from trainer.backbone.weights import pretrained
+from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.bgad.flow import Flow, FlowShape
 from trainer.detectors.bgad.levels import Levels, LevelShape
 from trainer.detectors.bgad.profile import Scoring, profile_named
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.training import Training
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 

@@ -76,7 +76,7 @@ class Profile:
 _BANK = BankRecipe(per_normal=2, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))
 
 # In small trials pushing cost clean AUROC with few known defects, and leaning away from them did not. So here
-# known defects tilt, and in "paper" they are pushed; both are switches that ``bench.known_defects`` compares.
+# known defects tilt, and in "paper" they are pushed; both are switches that ``bench.ablations.bgad`` has.
 _CPU = Profile(
     bank=_BANK,
     levels=LevelShape(stages=(5, 6), scales=(1.0, 0.8), standardised=True),

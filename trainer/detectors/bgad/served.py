@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+from trainer.detector_protocol import Served
 from trainer.detectors.bgad.flow import Flow
 from trainer.detectors.bgad.levels import Levels
 from trainer.detectors.bgad.profile import Scoring
-from trainer.detectors.protocol import Served
 
 
 class BgadServed(Served):

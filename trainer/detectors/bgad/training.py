@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer.auroc import auroc
-from trainer.checkpoint import Checkpoints
+from trainer.arrays import KnownDefects, Pictures
+from trainer.detector_protocol import FitInput, Progress
 from trainer.detectors.bgad import vectors
 from trainer.detectors.bgad.defects import Located, flipped, locate, pasted
 from trainer.detectors.bgad.flow import Flow
@@ -19,7 +19,8 @@ from trainer.detectors.bgad.loss import likelihood_loss, push_pull
 from trainer.detectors.bgad.profile import Profile
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.vectors import Vectors
-from trainer.detectors.protocol import FitInput, KnownDefects, Pictures, Progress
+from trainer.evaluation.auroc import auroc
+from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.state import State
 
 CHECKPOINT_EVERY = 50  # steps; a few seconds on one core

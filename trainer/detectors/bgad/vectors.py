@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.arrays import Pictures
 from trainer.detectors.bgad.defects import Located, defective_cells
 from trainer.detectors.bgad.levels import Levels
-from trainer.detectors.protocol import Pictures
 
 AT_ONCE = 16  # pictures: at 224 pixels their activations take 150 MB
 MOST_BYTES = 1 << 30  # of kept features; beyond it pictures are left out, evenly

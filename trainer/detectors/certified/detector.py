@@ -10,10 +10,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.certified.patches import cover, leave_one_out, patches_by_place, views
 from trainer.detectors.certified.profile import Profile, profile_named
 from trainer.detectors.certified.served import CertifiedServed
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.pseudo.recipe import BankRecipe
 
 FEWEST_NORMALS = 8

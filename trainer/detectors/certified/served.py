@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from trainer.detector_protocol import Served
 from trainer.detectors.certified.patches import patch_planes, places
-from trainer.detectors.protocol import Served
 
 NEAREST = 16  # kept patches whose means are tried as upper bounds: more gained nothing on ELPV
 

@@ -14,12 +14,12 @@ from trainer.adversarial.batch import Variation
 from trainer.adversarial.course import here
 from trainer.adversarial.network import Shape
 from trainer.adversarial.training import Plan, Training
+from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.cobra.copies import Classes
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
 from trainer.detectors.cobra.profile import Score, overridden, profile_named
 from trainer.detectors.cobra.served import CobraServed
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 

@@ -10,12 +10,12 @@ from typing_extensions import override
 
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import Shape
+from trainer.detector_protocol import Served
 from trainer.detectors.cobra.copies import Classes, copies, signs
 from trainer.detectors.cobra.memory import Memory
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import Score
-from trainer.detectors.protocol import Served
-from trainer.flips import FLIPS
+from trainer.learning.flips import FLIPS
 
 MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
 _LEAST_CONFIDENCE = 0.1  # a head that knows nothing of the normals is not divided by nothing

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.arrays import PseudoBank
 from trainer.detectors.daf.profile import Course
-from trainer.detectors.protocol import PseudoBank
 from trainer.learning.augment import Light, flip, relight
 
 

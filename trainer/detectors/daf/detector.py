@@ -12,12 +12,12 @@ from typing_extensions import override
 from steadyline.errors import PackageRejected
 from trainer.backbone.lite import Lite0, trimmed
 from trainer.backbone.weights import pretrained
+from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.daf.network import Learner, Shape, Teacher
 from trainer.detectors.daf.profile import Scoring, profile_named
 from trainer.detectors.daf.served import DafServed
 from trainer.detectors.daf.training import Training
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.learning.precision import is_native
 from trainer.pseudo.recipe import BankRecipe

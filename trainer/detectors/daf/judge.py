@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainer.arrays import PseudoBank
+from trainer.detector_protocol import Served
 from trainer.detectors.daf.batch import as_floats
-from trainer.detectors.protocol import PseudoBank, Served
+from trainer.evaluation.localisation import average_precision
 from trainer.learning.state import is_judged
-from trainer.localisation import average_precision
 
 NORMALS, OF = 48, 10  # at most so many are held back, and at most one in ten
 EACH = 2  # synthetic defects of a normal

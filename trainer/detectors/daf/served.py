@@ -9,11 +9,11 @@ from torch.nn import functional
 from typing_extensions import override
 
 from trainer.backbone.lite import frozen
+from trainer.detector_protocol import Served
 from trainer.detectors.daf.loss import enlarged
 from trainer.detectors.daf.network import Learner, Teacher
 from trainer.detectors.daf.profile import Scoring
-from trainer.detectors.protocol import Served
-from trainer.flips import over_flips
+from trainer.learning.flips import over_flips
 
 _REACH = 3  # standard deviations on either side
 _SIDE = 256  # the side at which ``sigma`` is given

@@ -2,14 +2,14 @@
 
 import torch
 
-from trainer.checkpoint import Checkpoints
+from trainer.detector_protocol import FitInput, Progress
 from trainer.detectors.daf.batch import Draws, as_floats
 from trainer.detectors.daf.judge import SLACK, Judge
 from trainer.detectors.daf.loss import decoder_loss, distillation_loss
 from trainer.detectors.daf.network import Learner, Teacher
 from trainer.detectors.daf.profile import Profile
 from trainer.detectors.daf.served import DafServed
-from trainer.detectors.protocol import FitInput, Progress
+from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
 

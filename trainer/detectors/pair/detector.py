@@ -9,8 +9,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.detector_protocol import Detector, FitInput, Fitted, Overrides, Progress, Recipe, Served
 from trainer.detectors.pair.served import PairServed
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Overrides, Progress, Recipe, Served
 from trainer.pseudo.recipe import BankRecipe
 
 VERDICT, MAP = "verdict", "map"

@@ -3,7 +3,7 @@
 from torch import Tensor
 from typing_extensions import override
 
-from trainer.detectors.protocol import Served
+from trainer.detector_protocol import Served
 
 
 class PairServed(Served):

@@ -14,8 +14,8 @@ from trainer.adversarial.batch import Variation
 from trainer.adversarial.course import here
 from trainer.adversarial.network import CellNetwork, Shape
 from trainer.adversarial.training import Plan, Training
+from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
 from trainer.detectors.robust.profile import profile_named

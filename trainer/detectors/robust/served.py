@@ -6,8 +6,8 @@ from typing_extensions import override
 
 from trainer.adversarial.fold import folded
 from trainer.adversarial.network import CellNetwork
-from trainer.detectors.protocol import Served
-from trainer.flips import over_flips
+from trainer.detector_protocol import Served
+from trainer.learning.flips import over_flips
 
 
 class RobustServed(Served):

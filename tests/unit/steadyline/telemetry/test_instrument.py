@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from steadyline.telemetry.metrics import instrument
-from steadyline.telemetry.metrics.instrument import all_instruments, counter, gauge, histogram
+from steadyline.telemetry import instrument
+from steadyline.telemetry.instrument import all_instruments, counter, gauge, histogram
 
 
 class Kept:

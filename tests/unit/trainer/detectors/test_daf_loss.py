@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from tests.support.parts import good_parts
+from trainer.arrays import PseudoBank
 from trainer.detectors.daf.batch import Draws, as_floats
 from trainer.detectors.daf.discrepancy import Agreement, agreement, cosine, structure
 from trainer.detectors.daf.loss import covered, decoder_loss, distillation_loss, hard_cross_entropy
 from trainer.detectors.daf.profile import profile_named
-from trainer.detectors.protocol import PseudoBank
 from trainer.learning.augment import Light
 
 STILL = Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=0)

@@ -8,7 +8,7 @@ import pytest
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import load_line
 from tests.packaging.rules import ROOT
-from trainer.detectors.protocol import Detector
+from trainer.detector_protocol import Detector
 from trainer.detectors.registry import DETECTORS, detector_named
 
 

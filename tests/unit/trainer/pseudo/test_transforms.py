@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.parts import good_parts
-from trainer.localisation import components
+from trainer.evaluation.localisation import components
 from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES, TRANSFORMS
 from trainer.pseudo.shape import draw_margin, margin
 from trainer.pseudo.transform import Picture

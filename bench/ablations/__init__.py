@@ -1,0 +1,1 @@
+"""What each part of a detector is worth: one file a detector, run by hand."""

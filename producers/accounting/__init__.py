@@ -1,0 +1,1 @@
+"""Every captured frame accounted for: sequences, drops and epochs, kept over a crash."""

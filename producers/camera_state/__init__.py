@@ -1,0 +1,1 @@
+"""What state a camera is in, judged by its rate and its pictures."""

@@ -1,0 +1,97 @@
+"""Closes the books of earlier runs: what a killed producer left is found, sent, or counted as dropped."""
+
+from collections.abc import Container, Sequence
+from datetime import UTC, datetime, timedelta
+
+from producers.accounting.account import Account
+from producers.accounting.epoch_folder import EpochFolder, EpochState
+from producers.accounting.ledger import Book, Ledger
+from producers.accounting.ranges import Runs
+from producers.delivery.connection import Link
+from producers.delivery.published import Period, SharedSearch
+from producers.delivery.segment import segments
+from producers.delivery.spool import Spool
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+def reconcile(
+    state: EpochState, captured: int, published: set[int], spooled: Container[int]
+) -> tuple[Account, set[int]]:
+    """Return the account of a past epoch, and the sequences that are still to be sent.
+
+    ``captured`` frames were noted, ``published`` are the sequences on the topic since ``state.since``. Of
+    the frames whose fate was open, those on the topic are published, those in the spool are pending, and the
+    rest is dropped.
+    """
+    dropped = Runs(state.dropped_sequences)
+    reason = "stopped" if state.closing == "stopped" else "producer_killed"
+    last = max(captured, state.captured, max(published, default=0))
+    pending: dict[int, datetime] = {}
+    for sequence in range(state.oldest_pending, last + 1):
+        if sequence in published or sequence in dropped:
+            continue
+        if sequence in spooled:
+            pending[sequence] = state.since
+        else:
+            dropped.add(sequence, reason)
+    return Account.restore(last, dropped, pending), set(pending)
+
+
+class Recovery:
+    """The epochs that earlier runs of one camera left open, as they were before this run began its own."""
+
+    def __init__(
+        self, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool, search: SharedSearch
+    ) -> None:
+        self._ledger = ledger
+        self._spool = spool
+        self._search = search
+        self._left = [(folder, *self._load(folder)) for folder in folders]
+        if self._left:
+            since = min(state.since for _, state, _ in self._left)
+            search.want(ledger.camera, Period(since, max(folder.last_sign for folder in folders)))
+
+    @property
+    def has_frames_to_send(self) -> bool:
+        """True when something is spooled, which must go before all newer frames."""
+        return any(segments(folder.path) for folder, _, _ in self._left)
+
+    def run(self, link: Link) -> None:
+        """Ask the topic which open frames it has; adopt the spooled ones, close the rest.
+
+        Raises BrokerUnavailable, having changed nothing.
+        """
+        if not self._left:
+            return
+        published = self._search.answer(self._ledger.camera, link)
+        for folder, state, captured in reversed(self._left):  # newest first: each goes before what is there
+            self._close(folder, state, captured, published.get(state.epoch, set()))
+        self._left = []
+
+    def _close(self, folder: EpochFolder, state: EpochState, captured: int, published: set[int]) -> None:
+        spooled = self._spool.find(state.epoch)
+        account, pending = reconcile(
+            state, captured, published, {identity.sequence for identity, _ in spooled}
+        )
+        closing = state.closing or "producer_killed"
+        self._ledger.add(Book(state.model_copy(update={"closing": closing}), account, folder))
+        self._spool.adopt(spooled, pending)
+        log.info(
+            "account_taken_over",
+            camera=self._ledger.camera,
+            epoch=state.epoch,
+            captured=account.balance().captured,
+            pending=len(pending),
+            dropped=account.balance().dropped,
+        )
+
+    def _load(self, folder: EpochFolder) -> tuple[EpochState, int]:
+        try:
+            return folder.load()
+        except ValueError as error:
+            log.error("account_unreadable", path=str(folder.path), error=str(error))
+        # All that is certain is when the epoch began; the topic since then tells the rest.
+        started = datetime.fromtimestamp(folder.epoch // 10**9, UTC) - timedelta(seconds=1)
+        return self._ledger.blank_state(folder.epoch, started), folder.noted_captured

@@ -1,0 +1,205 @@
+"""One camera's way to the broker: in order, bounded in flight, and sure of the fate of every frame."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from producers import metrics
+from producers.accounting.ledger import Ledger
+from producers.delivery.buffer import Buffer
+from producers.delivery.connection import Link
+from producers.delivery.published import Period, published_sequences
+from steadyline.clock import Clock
+from steadyline.contracts.frame import Frame, FrameId
+from steadyline.errors import Backpressure, BrokerUnavailable, PoisonMessage
+from steadyline.kafka.broker import Message
+from steadyline.telemetry.logs import get_logger
+
+_AT_ONCE = timedelta(0)
+_IDLE = timedelta(milliseconds=100)
+_FULL = timedelta(milliseconds=5)  # a 60 KB frame takes 0.3 ms on loopback; the window refills within a few
+_AWAY = timedelta(milliseconds=500)
+_CALM = timedelta(seconds=1)
+_MOST_ATTEMPTS = 5  # of a frame the broker refuses although it answers
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Most frames and bytes of one camera handed to the publisher and not yet acknowledged."""
+
+    frames: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """A frame the publisher has; ``sent_at`` in monotonic seconds."""
+
+    frame: Frame
+    sent_at: float
+    attempts: int
+    error: Exception | None = None
+
+
+class Sender:
+    """Takes frames from the buffers, the first before the second, and publishes them.
+
+    A frame whose delivery failed may be on the topic all the same. So nothing more is sent until the rest in
+    flight is decided; then the topic itself is asked. What is there counts as published; what is not is sent
+    again, unless a later frame went through (order comes first) or it failed too often: then it is dropped.
+    """
+
+    def __init__(
+        self, topic: str, buffers: Sequence[Buffer], ledger: Ledger, link: Link, clock: Clock
+    ) -> None:
+        self._topic = topic
+        self._buffers = buffers
+        self._ledger = ledger
+        self._link = link
+        self._clock = clock
+        self._window = Window(64, 8 << 20)
+        self._lock = threading.Lock()
+        self._in_flight: dict[FrameId, InFlight] = {}
+        self._doubtful: dict[FrameId, InFlight] = {}
+        self._attempts: dict[FrameId, int] = {}  # of frames whose delivery failed before
+        self._again: deque[Frame] = deque()  # before anything from the buffer
+
+    def limit(self, window: Window) -> None:
+        """Set the bound on what is in flight."""
+        self._window = window
+
+    def turn(self, stop: threading.Event) -> bool:
+        """Do one thing: settle what is in doubt or send one frame. False when there was nothing to do.
+
+        ``stop`` cuts waits short. Raises Fatal.
+        """
+        if self._doubtful:
+            self._settle_doubtful(stop)
+            return True
+        frame = self._next()
+        if frame is None:
+            return False
+        if self._is_full(frame):
+            self._hold(frame, stop, _FULL)
+            return True
+        try:
+            self._send(frame)
+        except Backpressure:
+            self._hold(frame, stop, _FULL)
+        except BrokerUnavailable as error:
+            log.debug("broker_unavailable", camera=frame.id.camera, error=str(error))
+            self._hold(frame, stop, _AWAY)
+        except PoisonMessage as error:
+            log.warning("frame_refused", frame=str(frame.id), error=str(error))
+            self._drop(frame.id, error.reason)
+        return True
+
+    def _next(self) -> Frame | None:
+        if self._again:
+            return self._again.popleft()
+        for buffer in self._buffers[:-1]:
+            if (frame := buffer.take(_AT_ONCE)) is not None:
+                return frame
+        return self._buffers[-1].take(_IDLE)
+
+    def _hold(self, frame: Frame, stop: threading.Event, wait: timedelta) -> None:
+        self._again.appendleft(frame)
+        self._clock.wait(stop, wait)
+
+    def _is_full(self, frame: Frame) -> bool:
+        with self._lock:
+            waiting = [entry.frame for entry in self._in_flight.values()]
+        size = sum(len(other.picture) for other in waiting) + len(frame.picture)
+        return bool(waiting) and (len(waiting) >= self._window.frames or size > self._window.bytes)
+
+    def _send(self, frame: Frame) -> None:
+        with self._lock:
+            attempts = self._attempts.get(frame.id, 0) + 1
+            self._in_flight[frame.id] = InFlight(frame, self._clock.monotonic(), attempts)
+        message = Message(self._topic, frame.key, frame.picture, frame.headers())
+        try:
+            self._link.publish(message, partial(self._done, frame.id))
+        except (Backpressure, BrokerUnavailable, PoisonMessage):
+            with self._lock:
+                del self._in_flight[frame.id]
+            raise
+
+    def _done(self, frame: FrameId, error: Exception | None) -> None:
+        """Called by the publisher's thread."""
+        with self._lock:
+            entry = self._in_flight.pop(frame)
+            if error is not None:
+                self._doubtful[frame] = replace(entry, error=error)
+                return
+        self._published(entry)
+
+    def _published(self, entry: InFlight) -> None:
+        frame = entry.frame
+        self._ledger.publish(frame.id)
+        self._settle(frame.id)
+        metrics.PUBLISHED_BYTES.add(len(frame.picture), camera=frame.id.camera)
+        metrics.PUBLISH_SECONDS.record(self._clock.monotonic() - entry.sent_at)
+
+    def _settle_doubtful(self, stop: threading.Event) -> None:
+        with self._lock:
+            if self._in_flight:
+                doubtful = []
+            else:
+                doubtful = sorted(self._doubtful.values(), key=lambda entry: _order(entry.frame))
+        if not doubtful:
+            self._clock.wait(stop, _FULL)
+            return
+        try:
+            self._look(doubtful)  # the broker answers again; what it still had in its queues it will do now
+            self._clock.wait(stop, _CALM)
+            found = self._look(doubtful)
+        except BrokerUnavailable as error:
+            log.debug("broker_unavailable", error=str(error))
+            self._clock.wait(stop, _AWAY)
+            return
+        again = [entry for entry in doubtful if not self._decide(entry, found)]
+        self._attempts = {entry.frame.id: entry.attempts for entry in again}
+        self._again.extendleft(entry.frame for entry in reversed(again))
+        with self._lock:
+            self._doubtful.clear()
+
+    def _look(self, doubtful: list[InFlight]) -> dict[int, set[int]]:
+        period = Period(min(entry.frame.captured_at for entry in doubtful))
+        camera = doubtful[0].frame.id.camera
+        reader = self._link.reader()
+        try:
+            return published_sequences(reader, self._topic, [camera], period).get(camera, {})
+        finally:
+            reader.close()
+
+    def _decide(self, entry: InFlight, found: dict[int, set[int]]) -> bool:
+        """Settle one frame from what is on the topic; False when it is to be sent again."""
+        frame = entry.frame.id
+        later = max(found.get(frame.epoch, ()), default=0) > frame.sequence
+        log.warning("delivery_failed", frame=str(frame), error=str(entry.error))
+        if frame.sequence in found.get(frame.epoch, ()):
+            self._published(entry)
+        elif isinstance(entry.error, PoisonMessage):
+            self._drop(frame, entry.error.reason)
+        elif later or entry.attempts >= _MOST_ATTEMPTS:
+            self._drop(frame, "delivery_failed")
+        else:
+            return False
+        return True
+
+    def _drop(self, frame: FrameId, reason: str) -> None:
+        self._ledger.drop(frame, reason)
+        self._settle(frame)
+
+    def _settle(self, frame: FrameId) -> None:
+        for buffer in self._buffers:
+            buffer.settle(frame)
+
+
+def _order(frame: Frame) -> tuple[int, int]:
+    return frame.id.epoch, frame.id.sequence

@@ -1,0 +1,56 @@
+"""Puts camera-status messages on their topic, one in flight per epoch so that an outage piles up none."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from producers.delivery.connection import Link
+from steadyline.contracts.camera_status import CameraStatus
+from steadyline.errors import Backpressure, BrokerUnavailable
+from steadyline.kafka.broker import Message
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Announcer:
+    """Shared by all cameras; never waits."""
+
+    def __init__(self, topic: str, line: str, link: Link) -> None:
+        self._topic = topic
+        self._line = line
+        self._link = link
+        self._lock = threading.Lock()
+        self._in_flight: set[str] = set()
+
+    def announce(self, status: CameraStatus, acknowledged: Callable[[], None]) -> bool:
+        """Publish ``status``; ``acknowledged`` is called from another thread once the broker has it.
+
+        False when it cannot be sent now: the next one, with newer counts, will do.
+        """
+        key = f"{status.camera}/{status.epoch}"
+        with self._lock:
+            if key in self._in_flight or not self._link.is_connected:
+                return False
+            self._in_flight.add(key)
+        message = Message(
+            self._topic, key.encode(), status.encode(), status.headers(self._line, key, status.at)
+        )
+        try:
+            self._link.publish(message, partial(self._done, key, acknowledged))
+        except (Backpressure, BrokerUnavailable) as error:
+            log.debug("status_not_sent", key=key, reason=error.reason)
+            self._forget(key)
+            return False
+        return True
+
+    def _done(self, key: str, acknowledged: Callable[[], None], error: Exception | None) -> None:
+        self._forget(key)
+        if error is None:
+            acknowledged()
+        else:
+            log.warning("status_not_sent", key=key, error=str(error))
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._in_flight.discard(key)

@@ -1,0 +1,94 @@
+"""From a camera's section of the line file to its source."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from producers.config import ProducersSettings
+from producers.sources.address import (
+    FolderOptions,
+    LiveOptions,
+    SourceAddress,
+    SyntheticOptions,
+    VideoOptions,
+)
+from producers.sources.folder import FolderSource
+from producers.sources.source import Source
+from producers.sources.synthetic import SyntheticSource
+from steadyline.clock import Clock
+from steadyline.errors import InvalidConfiguration
+from steadyline.picture import Channels, PictureLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the frames of a camera must be; ``max_message`` bounds what is passed on unchecked."""
+
+    camera: str
+    channels: Channels
+    limits: PictureLimits
+    max_message: int
+
+
+def open_source(address: SourceAddress, wanted: Wanted, settings: ProducersSettings, clock: Clock) -> Source:
+    """Return the source; nothing is connected yet. Raises InvalidConfiguration for a kind not to be had."""
+    options = address.options
+    if isinstance(options, FolderOptions):
+        most = wanted.limits.max_bytes if options.check else wanted.max_message
+        return FolderSource(Path(address.target), options, most, clock)
+    if isinstance(options, SyntheticOptions):
+        return SyntheticSource(options, wanted.channels, clock)
+    if isinstance(options, VideoOptions | LiveOptions):
+        return _stream(address, options, wanted, settings, clock)
+    raise AssertionError(f"no source for {options!r}")
+
+
+def _stream(
+    address: SourceAddress,
+    options: VideoOptions | LiveOptions,
+    wanted: Wanted,
+    settings: ProducersSettings,
+    clock: Clock,
+) -> Source:
+    # Here and not above: loading FFmpeg takes 20 MB and a third of a second, and most lines need none of it.
+    from producers.sources.stream import StreamAddress, StreamRules, StreamSource, has_usb_cameras
+
+    rules = StreamRules(
+        wanted.channels, wanted.limits.max_pixels, options.fps, getattr(options, "loop", False)
+    )
+    timeout = settings.read_timeout_seconds
+    if isinstance(options, VideoOptions):
+        stream = StreamAddress(address.target, address.target, live=False, timeout_seconds=timeout)
+    elif address.kind == "rtsp":
+        url = with_credentials(address.target, settings)
+        name = without_credentials(address.target)
+        transport = {"rtsp_transport": options.transport}
+        stream = StreamAddress(url, name, live=True, options=transport, timeout_seconds=timeout)
+    elif address.kind == "usb":
+        if not has_usb_cameras():
+            raise InvalidConfiguration(
+                f"camera {wanted.camera}: usb: needs a PyAV that reads Video4Linux devices; its wheels do "
+                "not: `pip install --no-binary av av` on a machine with FFmpeg's headers"
+            )
+        asked = {"video_size": options.size, "framerate": f"{options.fps:g}" if options.fps else None}
+        given = {name: value for name, value in asked.items() if value}
+        stream = StreamAddress(address.target, address.target, True, "v4l2", given, timeout)
+    else:
+        raise AssertionError(f"no stream for {address.kind!r}")
+    return StreamSource(stream, rules, clock)
+
+
+def with_credentials(url: str, settings: ProducersSettings) -> str:
+    """Return an rtsp address with the user and password of the settings, unless it names its own."""
+    parts = urlsplit(url)
+    if settings.rtsp_username is None or "@" in parts.netloc:
+        return url
+    password = settings.rtsp_password.get_secret_value() if settings.rtsp_password else ""
+    who = f"{quote(settings.rtsp_username, safe='')}:{quote(password, safe='')}"
+    return parts._replace(netloc=f"{who}@{parts.netloc}").geturl()
+
+
+def without_credentials(url: str) -> str:
+    """Return an address fit for logs."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

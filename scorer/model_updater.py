@@ -1,0 +1,173 @@
+"""Keeps the model slots true: follows the model events, probes before a swap, asks the canary."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from scorer import metrics
+from scorer.model_slot import ModelSlot, Slots
+from scorer.scoring import check_usable
+from steadyline.backoff import Backoff
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import Model, ModelEvent
+from steadyline.errors import BrokerUnavailable, ContractBroken, InferenceUnavailable, MalformedMessage
+from steadyline.inference import Inference
+from steadyline.kafka.broker import Reader, Record
+from steadyline.probe import probe
+from steadyline.telemetry.health import Health
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+FOLLOW = timedelta(milliseconds=100)
+OUTAGE_PAUSE = timedelta(seconds=1)
+WRONG_ANSWER = "wrong_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperPolicy:
+    """How often the canary is asked, and the delays between attempts to bring a version in."""
+
+    canary_seconds: float = 5.0
+    retry_seconds: float = 0.2
+    retry_longest_seconds: float = 5.0
+
+
+@dataclass(slots=True)
+class _Post:
+    """What is known of one product."""
+
+    slot: ModelSlot
+    backoff: Backoff
+    wanted: Model | None = None
+    not_before: float = float("-inf")
+    canary_at: float = float("-inf")
+    refused: tuple[int, str] = (0, "")
+
+
+class Keeper:
+    """Used from one thread: ``run`` until ``stop``, or ``turn`` by ``turn``."""
+
+    def __init__(
+        self, slots: Slots, inference: Inference, policy: KeeperPolicy, health: Health, clock: Clock
+    ) -> None:
+        self._inference, self._policy, self._health, self._clock = inference, policy, health, clock
+        self._posts: Mapping[str, _Post] = {
+            name: _Post(slot, Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds))
+            for name, slot in slots.items()
+        }
+        for post in self._posts.values():
+            self._report(post, "no_live_model")
+
+    def run(self, reader: Reader, topic: str, stop: threading.Event) -> None:
+        """Follow ``topic`` until ``stop``; an outage of the broker leaves the slots as they are."""
+        while not stop.is_set():
+            try:
+                self.hear(reader.follow(topic, FOLLOW))
+            except BrokerUnavailable as error:
+                log.warning("model_events_unavailable", error=str(error))
+                self._clock.wait(stop, OUTAGE_PAUSE)
+            self.turn()
+
+    def hear(self, records: Sequence[Record]) -> None:
+        """Note the newest event of each product; what does not fit the contract is counted and ignored."""
+        for record in records:
+            try:
+                event = ModelEvent.decode(record.value)
+            except MalformedMessage as error:
+                metrics.EVENTS_IGNORED.add(1, reason=error.reason)
+                log.warning("model_event_ignored", offset=record.offset, error=str(error))
+                continue
+            if event.product not in self._posts:
+                metrics.EVENTS_IGNORED.add(1, reason="unknown_product")
+                continue
+            post = self._posts[event.product]
+            post.wanted = event.live()
+            post.backoff.reset()
+            post.not_before = float("-inf")
+
+    def turn(self) -> None:
+        """Bring in what is live and not in use, and ask the canaries that are due."""
+        for name, post in self._posts.items():
+            now = self._clock.monotonic()
+            if now >= post.not_before and not _is_same(post.wanted, post.slot.known):
+                self._swap(name, post)
+            if post.slot.known is not None and now >= post.canary_at:
+                self._canary(name, post)
+
+    def _swap(self, name: str, post: _Post) -> None:
+        """Use the live version once it gives its known answers; until then nothing changes."""
+        model = post.wanted
+        if model is None:
+            post.slot.clear()
+            log.warning("model_withdrawn", product=name)
+            self._outcome(post, "withdrawn")
+            self._report(post, "no_live_model")
+            return
+        try:
+            check_usable(model)
+            probe(name, model, self._inference)
+        except (ContractBroken, InferenceUnavailable) as error:
+            self._refuse(name, post, model, error)
+            return
+        post.slot.put(model)
+        post.backoff.reset()
+        post.refused = 0, ""
+        post.canary_at = self._clock.monotonic() + self._policy.canary_seconds
+        log.info("model_in_use", product=name, version=model.version, thresholds=model.threshold_version)
+        self._outcome(post, "swapped")
+        self._report(post, "")
+
+    def _refuse(
+        self, name: str, post: _Post, model: Model, error: ContractBroken | InferenceUnavailable
+    ) -> None:
+        post.not_before = self._clock.monotonic() + post.backoff.next().total_seconds()
+        outcome = WRONG_ANSWER if isinstance(error, ContractBroken) else error.reason
+        self._outcome(post, outcome)
+        if post.refused != (model.version, outcome):
+            post.refused = model.version, outcome
+            log.error(
+                "version_not_used", product=name, version=model.version, reason=outcome, error=str(error)
+            )
+        if post.slot.known is None:
+            self._report(post, outcome)
+
+    def _canary(self, name: str, post: _Post) -> None:
+        """Ask the model in use for its known answers; wrong ones hold the product's frames."""
+        model = post.slot.known
+        assert model is not None
+        began = self._clock.monotonic()
+        post.canary_at = began + self._policy.canary_seconds
+        reason = ""
+        try:
+            probe(name, model, self._inference)
+            post.slot.trust()
+        except ContractBroken as error:
+            reason = WRONG_ANSWER
+            post.slot.doubt(reason)
+            log.error("canary_failed", product=name, version=model.version, reason=reason, error=str(error))
+        except InferenceUnavailable as error:
+            reason = error.reason
+            log.warning("canary_failed", product=name, version=model.version, reason=reason, error=str(error))
+        metrics.CANARY_SECONDS.record(self._clock.monotonic() - began, product=name)
+        self._report(post, reason)
+
+    def _outcome(self, post: _Post, outcome: str) -> None:
+        metrics.SWAPS.add(1, product=post.slot.product, outcome=outcome)
+
+    def _report(self, post: _Post, reason: str) -> None:
+        name, model = post.slot.product, post.slot.known
+        metrics.CANARY.set(int(not reason), product=name)
+        metrics.MODEL_VERSION.set(model.version if model else 0, product=name)
+        metrics.THRESHOLD_VERSION.set(model.threshold_version if model else 0, product=name)
+        self._health.set_ready(f"model:{name}", not reason, reason)
+
+
+def _is_same(wanted: Model | None, known: Model | None) -> bool:
+    """True when nothing that scoring depends on differs."""
+    if wanted is None or known is None:
+        return wanted is known
+    if (wanted.version, wanted.threshold_version) != (known.version, known.threshold_version):
+        return False
+    return wanted.calibrations == known.calibrations and wanted.probes == known.probes

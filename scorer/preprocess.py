@@ -1,0 +1,58 @@
+"""From a record to the model's input: headers, limits, decode, prepare."""
+
+from dataclasses import dataclass
+
+from scorer import metrics
+from scorer.frame_task import Work
+from scorer.model_slot import Slots
+from steadyline.clock import Clock
+from steadyline.contracts.frame import Frame
+from steadyline.errors import UnknownCamera
+from steadyline.kafka.broker import Record
+from steadyline.line import Line
+from steadyline.picture import PictureLimits, decode, inspect
+from steadyline.prepare import prepare
+
+
+def read_frame(record: Record, line: Line) -> Frame:
+    """Return the frame of a record, its picture not yet looked at.
+
+    Raises MalformedHeaders, or UnknownCamera when the line has no such product, no such camera (where it
+    lists any), or that camera under another product.
+    """
+    frame = Frame.decode(record.value, record.headers)
+    if frame.product not in line.products:
+        raise UnknownCamera(f"frame {frame.id}: the line has no product {frame.product!r}")
+    known = {camera.id: camera.product for camera in line.cameras}
+    if known and known.get(frame.id.camera) != frame.product:
+        raise UnknownCamera(
+            f"frame {frame.id}: the line has no camera {frame.id.camera!r} of product {frame.product!r}"
+        )
+    return frame
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Makes the model's input of a frame; runs on the decoding threads."""
+
+    line: Line
+    slots: Slots
+    clock: Clock
+
+    def prepare(self, work: Work) -> None:
+        """Fill in ``info``, ``input`` and ``prepared``, for the model in use; without one, by the line file.
+
+        Raises the poison errors of ``steadyline.picture``.
+        """
+        section = self.line.products[work.frame.product].picture
+        data = work.frame.picture
+        began = self.clock.monotonic()
+        info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
+        model = self.slots[work.frame.product].known
+        size, channels = (model.size, model.channels) if model else (section.size, section.channels)
+        pixels = decode(data, info, channels)
+        decoded = self.clock.monotonic()
+        work.prepared = prepare(pixels, size, channels)
+        work.info, work.input = info, (size, channels)
+        metrics.STAGE_SECONDS.record(decoded - began, stage="decode")
+        metrics.STAGE_SECONDS.record(self.clock.monotonic() - decoded, stage="prepare")

@@ -1,0 +1,176 @@
+"""The audit in JSON and as a table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from steadyline.ops.audit.account import Account
+from steadyline.ops.audit.gather import Gathered
+from steadyline.ops.audit.runs import count, each
+from steadyline.ops.audit.sighting import Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """All accounts, and what belongs to no frame."""
+
+    accounts: list[Account]
+    nameless_letters: int = 0
+    unreadable_scores: int = 0
+    unreadable_statuses: int = 0
+
+    @staticmethod
+    def of(gathered: Gathered) -> "Audit":
+        """Return the audit of what was read."""
+        return Audit(
+            gathered.accounts(),
+            gathered.nameless_letters,
+            gathered.unreadable_scores,
+            gathered.unreadable_statuses,
+        )
+
+    @property
+    def is_intact(self) -> bool:
+        """True when the identity holds for every epoch and every message could be read."""
+        is_readable = not (self.unreadable_scores or self.unreadable_statuses)
+        return is_readable and all(account.is_intact for account in self.accounts)
+
+    def totals(self) -> dict[str, int]:
+        """Return the sums over all epochs."""
+        rows = [_numbers(account) for account in self.accounts]
+        return {name: sum(row[name] for row in rows) for name in _numbers(Account(Epoch("", 0)))}
+
+    def as_json(self, most: int | None) -> dict[str, Any]:
+        """Return the whole as JSON values; at most ``most`` frames are named per list, all with None."""
+        dropped: Counter[str] = Counter()
+        dead: Counter[str] = Counter()
+        for account in self.accounts:
+            dropped.update(account.dropped)
+            dead.update(account.dead_lettered)
+        return {
+            "intact": self.is_intact,
+            "totals": self.totals(),
+            "dropped": dict(dropped),
+            "dead_lettered": dict(dead),
+            "dead_letters_without_frame": self.nameless_letters,
+            "unreadable": {"scores": self.unreadable_scores, "statuses": self.unreadable_statuses},
+            "cameras": [_entry(account, most) for account in self.accounts],
+        }
+
+    def show(self, console: Console, most: int | None) -> None:
+        """Print the table, then every frame that is not accounted for."""
+        console.print(self._table() if self.accounts else "no camera has been seen yet")
+        for account in self.accounts:
+            for line in _faults(account, most):
+                console.print(line, highlight=False)
+        for amount, what in (
+            (self.nameless_letters, "dead letters name no frame: somebody else writes to the frames topic"),
+            (self.unreadable_scores, "scores cannot be read"),
+            (self.unreadable_statuses, "camera statuses cannot be read"),
+        ):
+            if amount:
+                console.print(f"{amount} {what}", highlight=False)
+        verdict = "[green]the identity holds[/]" if self.is_intact else "[red]the identity is broken[/]"
+        console.print(f"{verdict}: {sentence(self.totals())}", highlight=False)
+
+    def _table(self) -> Table:
+        table = Table()
+        columns = ("captured", "scored", "dropped", "dead-lettered", "in flight", "newer", "expired")
+        for name in ("camera", "epoch", "state"):
+            table.add_column(name)
+        for name in (*columns, "missing", "doubled", "out of order"):
+            table.add_column(name, justify="right")
+        for account in self.accounts:
+            row = _numbers(account)
+            cells = [str(row[name.replace("-", "_").replace(" ", "_")]) for name in columns]
+            bad = [str(row[name]) for name in ("missing", "doubled", "out_of_order")]
+            marked = [text if text == "0" else f"[red]{text}[/]" for text in bad]
+            names = (account.epoch.camera, str(account.epoch.number), account.state)
+            table.add_row(*names, *cells, *marked)
+        return table
+
+
+def sentence(totals: dict[str, int]) -> str:
+    """Return the identity with its numbers."""
+    expired = f" + expired {totals['expired']}" if totals["expired"] else ""
+    return (
+        f"captured {totals['captured']} = scored {totals['scored']} + dropped {totals['dropped']} + "
+        f"dead-lettered {totals['dead_lettered']} + in flight {totals['in_flight']}{expired}; "
+        f"missing {totals['missing']}, doubled {totals['doubled']}, out of order {totals['out_of_order']}"
+    )
+
+
+def _numbers(account: Account) -> dict[str, int]:
+    return {
+        "captured": account.captured,
+        "scored": account.scored,
+        "dropped": sum(account.dropped.values()),
+        "dead_lettered": sum(account.dead_lettered.values()),
+        "in_flight": account.in_flight,
+        "expired": account.expired,
+        "newer": account.newer,
+        "missing": count(account.missing),
+        "doubled": len(account.doubled),
+        "out_of_order": len(account.out_of_order),
+    }
+
+
+def _entry(account: Account, most: int | None) -> dict[str, Any]:
+    numbers: dict[str, Any] = _numbers(account)
+    epoch = account.epoch
+    doubled = [
+        {"frame": _name(epoch, sequence), "fates": fates}
+        for sequence, fates in islice(sorted(account.doubled.items()), most)
+    ]
+    return {
+        "camera": epoch.camera,
+        "epoch": epoch.number,
+        "product": account.product,
+        "state": account.state,
+        "intact": account.is_intact,
+        **numbers,
+        "dropped": account.dropped,
+        "dead_lettered": account.dead_lettered,
+        "in_flight": {"pending": account.pending, "waiting": account.waiting},
+        "missing": _named(epoch, numbers["missing"], each(account.missing), most),
+        "doubled": {"count": numbers["doubled"], "frames": doubled},
+        "out_of_order": _named(epoch, numbers["out_of_order"], account.out_of_order, most),
+        "problems": account.problems,
+    }
+
+
+def _named(epoch: Epoch, amount: int, sequences: Iterable[int], most: int | None) -> dict[str, Any]:
+    return {"count": amount, "frames": [_name(epoch, sequence) for sequence in islice(sequences, most)]}
+
+
+def _faults(account: Account, most: int | None) -> list[str]:
+    """Return one line for each fault, and one for what is left out."""
+    epoch = account.epoch
+    numbers = _numbers(account)
+    lines = [f"{epoch.camera}/{epoch.number}: the producer says: {problem}" for problem in account.problems]
+    groups: Sequence[tuple[str, Iterable[str]]] = (
+        ("missing", (f"missing {_name(epoch, sequence)}" for sequence in each(account.missing))),
+        (
+            "doubled",
+            (
+                f"doubled {_name(epoch, sequence)}: {fates}"
+                for sequence, fates in sorted(account.doubled.items())
+            ),
+        ),
+        ("out_of_order", (f"out of order {_name(epoch, sequence)}" for sequence in account.out_of_order)),
+    )
+    for kind, texts in groups:
+        named = list(islice(texts, most))
+        lines += named
+        if numbers[kind] > len(named):
+            lines.append(f"... and {numbers[kind] - len(named)} more {kind.replace('_', ' ')} (--all)")
+    return lines
+
+
+def _name(epoch: Epoch, sequence: int) -> str:
+    return f"{epoch.camera}/{epoch.number}/{sequence}"

@@ -1,0 +1,53 @@
+"""What the topics say of one epoch of one camera: its status, its scores, its dead letters, what waits."""
+
+from array import array
+from dataclasses import dataclass, field
+
+from steadyline.contracts.camera_status import CameraStatus
+from steadyline.ops.dead_letters.letter import Place
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Epoch:
+    """One run of one camera."""
+
+    camera: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A dead letter of frame ``sequence``; ``replayed_from`` is the earlier letter it was a replay of."""
+
+    sequence: int
+    place: Place
+    source: Place | None
+    reason: str
+    replayed_from: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A frame on its topic at or after the group's committed offset."""
+
+    sequence: int
+    place: Place
+    replayed_from: Place | None = None
+
+
+@dataclass(slots=True)
+class Sightings:
+    """All that was seen of one epoch; ``scores`` and ``sources`` run in parallel, in topic order."""
+
+    status: CameraStatus | None = None
+    scores: "array[int]" = field(default_factory=lambda: array("q"))
+    sources: "array[int]" = field(default_factory=lambda: array("q"))  # offset on the frames topic
+    partition: int | None = None
+    refused: list[Refused] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+
+    def add_score(self, sequence: int, source: Place) -> None:
+        """Add a score of frame ``sequence``, read at ``source`` of the frames topic."""
+        self.scores.append(sequence)
+        self.sources.append(source.offset)
+        self.partition = source.partition

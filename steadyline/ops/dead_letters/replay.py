@@ -1,0 +1,314 @@
+"""Finds dead letters, tells what became of their replays, and writes refused frames back to their topic."""
+
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from steadyline.contracts.score import Score
+from steadyline.contracts.topics import Topics
+from steadyline.errors import Backpressure, Fatal, MalformedMessage, PictureTooLarge, Transient
+from steadyline.kafka.broker import Broker, Partition, Publisher, Reader, Record
+from steadyline.ops.audit.gather import SKEW, first_kept_ms
+from steadyline.ops.dead_letters.letter import (
+    REPLAYED_FROM,
+    Letter,
+    Place,
+    frame_of,
+    place_of,
+    read_letter,
+    replay,
+    texts,
+)
+from steadyline.ops.offsets import none_but, only
+
+CLIENT = "steadyline-dlq"
+SENT_WITHIN = timedelta(seconds=30)
+
+State = Literal["waiting", "scored", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What became of a letter's replay.
+
+    ``place``: where the frame waits or was scored, on the frames topic; or the later letter, when the frame
+    was refused again. ``unknown``: the scores of its time are deleted, so that nobody can tell whether there
+    was a replay.
+    """
+
+    state: State
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which letters: those that fit everything that is given, written ``since`` then."""
+
+    places: frozenset[Place] = frozenset()
+    reason: str | None = None
+    camera: str | None = None
+    since: datetime | None = None
+
+    def holds(self, letter: Letter) -> bool:
+        """True when the letter is chosen."""
+        return (
+            (not self.places or letter.place in self.places)
+            and self.reason in (None, letter.reason)
+            and self.camera in (None, letter.camera)
+        )
+
+    def begin(self) -> dict[int, int] | None:
+        """Return partition → first offset to read; None when every partition is to be read."""
+        if not self.places:
+            return None
+        return {number: offset for number, offset in sorted(self.places, reverse=True)}
+
+
+@dataclass(slots=True)
+class Found:
+    """The chosen letters without their bytes, oldest first; ``matching`` counts those left out as well."""
+
+    letters: list[Letter] = field(default_factory=list)
+    replays: dict[Place, Replay] = field(default_factory=dict)
+    matching: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)  # of all letters read
+
+    def refusal(self, letter: Letter, frames: str, again: bool) -> str:
+        """Return why the letter is not to be replayed to the topic ``frames``; empty when it may be."""
+        if letter.source is None or letter.source_topic != frames:
+            return f"it came from {letter.source_topic or 'nobody knows where'}, not from {frames}"
+        past = self.replays.get(letter.place)
+        return "" if past is None or again else in_words(past)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A letter that was written back; ``problem`` is empty when the broker has acknowledged it."""
+
+    letter: Letter
+    problem: str = ""
+
+
+def find(broker: Broker, topics: Topics, group: str, choice: Choice, most: int | None = None) -> Found:
+    """Return the newest ``most`` letters of a choice, and what became of their replays.
+
+    Raises BrokerUnavailable and ContractBroken. Costs a read of the dead letters, of the scores since the
+    oldest letter returned on the partitions of those letters, and of the frames there that ``group`` has not
+    consumed yet. The committed offsets come first: a frame before them has its fate on the topics already.
+    """
+    reader = broker.reader(CLIENT)
+    try:
+        committed = broker.committed_offsets(group)
+        found, later = _find(broker, reader, topics.dead_letters.name, choice, most)
+        found.replays = _refused_again(found.letters, later)
+        open_ = _Open([letter for letter in found.letters if letter.place not in found.replays])
+        if open_.letters:
+            kept = first_kept_ms(broker, reader, topics.scores.name)
+            found.replays |= open_.forgotten(kept)
+            found.replays |= open_.waiting(_since(broker, reader, topics.frames.name, open_, committed))
+            found.replays |= open_.scored(_since(broker, reader, topics.scores.name, open_))
+    finally:
+        reader.close()
+    return found
+
+
+def send_back(broker: Broker, topics: Topics, places: Collection[Place]) -> Iterator[Sent]:
+    """Write the refused frames back to the partition each came from, and yield each when it is decided.
+
+    Stops at the first that the broker does not even take; the rest is not tried.
+    """
+    reader = broker.reader(CLIENT)
+    publisher = broker.publisher(CLIENT)
+    try:
+        batch = _Batch(publisher, topics.frames.name)
+        for letter in read_whole(broker, reader, topics, places):
+            yield from batch.add(letter)
+            if batch.is_refused:
+                break
+        yield from batch.settle()
+    finally:
+        publisher.close()
+        reader.close()
+
+
+def read_whole(broker: Broker, reader: Reader, topics: Topics, places: Collection[Place]) -> Iterator[Letter]:
+    """Yield the letters at these places with their bytes, one at a time."""
+    topic = topics.dead_letters.name
+    begin = Choice(frozenset(places)).begin()
+    for record in reader.read(topic, start=only(broker, topic, begin or {})):
+        if place_of(record) in places:
+            yield read_letter(record)
+
+
+def in_words(past: Replay) -> str:
+    """Return what became of a replay, in words."""
+    if past.state == "unknown":
+        return "nobody can tell whether it was replayed before: the scores of its time are deleted"
+    words = {
+        "waiting": "and waits at",
+        "scored": "and was scored from",
+        "refused": "and was refused again as",
+    }
+    return f"it was replayed before {words[past.state]} {past.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Letters of which no later letter says that they were replayed."""
+
+    letters: list[Letter]
+
+    @property
+    def partitions(self) -> set[int]:
+        return {letter.source.partition for letter in self.letters if letter.source is not None}
+
+    @property
+    def oldest(self) -> datetime:
+        return min(letter.at for letter in self.letters) - SKEW
+
+    def waiting(self, frames: Iterable[Record]) -> dict[Place, Replay]:
+        """A frame on its topic says which letter it was."""
+        places = {letter.place: letter for letter in self.letters}
+        found: dict[Place, Replay] = {}
+        for record in frames:
+            headers = texts(record)
+            mark = Place.parse(headers.get(REPLAYED_FROM, ""))
+            if mark in places and frame_of(headers) == places[mark].frame:
+                found[mark] = Replay("waiting", place_of(record))
+        return found
+
+    def scored(self, scores: Iterable[Record]) -> dict[Place, Replay]:
+        """A frame that was scored from a later place than the one it was refused at was replayed between."""
+        by_frame: dict[str, list[Letter]] = {}
+        for letter in self.letters:
+            if letter.frame is not None:
+                by_frame.setdefault(str(letter.frame), []).append(letter)
+        cameras = {letter.record.key for letter in self.letters}
+        found: dict[Place, Replay] = {}
+        for record in scores:
+            score = _decoded(record) if record.key in cameras else None
+            if score is None:
+                continue
+            for letter in by_frame.get(score.frame, ()):
+                source = Place(score.source_partition, score.source_offset)
+                if letter.source is not None and _is_behind(source, letter.source):
+                    found[letter.place] = Replay("scored", source)
+        return found
+
+    def forgotten(self, kept: Mapping[int, int]) -> dict[Place, Replay]:
+        """``kept``: partition → time of the oldest score there; a replay older than it left no trace."""
+        return {
+            letter.place: Replay("unknown")
+            for letter in self.letters
+            if letter.frame is not None
+            and letter.source is not None
+            and letter.record.timestamp_ms < kept.get(letter.source.partition, 0)
+        }
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Letters handed to the publisher, until it says how that went."""
+
+    publisher: Publisher
+    topic: str
+    is_refused: bool = False
+    _open: list[Letter] = field(default_factory=list)
+    _outcomes: dict[Place, Exception | None] = field(default_factory=dict)
+
+    def add(self, letter: Letter) -> Iterator[Sent]:
+        """Hand one over; when there is no room, first wait for and yield those before it."""
+        try:
+            self._publish(letter)
+        except Backpressure:
+            yield from self.settle()
+            self._publish(letter)
+
+    def settle(self) -> Iterator[Sent]:
+        """Wait for the broker, and yield what was handed over."""
+        self.publisher.flush(SENT_WITHIN)
+        for letter in self._open:
+            light = letter.without_bytes()
+            if letter.place not in self._outcomes:
+                yield Sent(light, "the broker has not acknowledged it; it may be on the topic all the same")
+            else:
+                error = self._outcomes[letter.place]
+                yield Sent(light, "" if error is None else str(error))
+        self._open.clear()
+
+    def _publish(self, letter: Letter) -> None:
+        place = letter.place
+
+        def done(error: Exception | None) -> None:
+            self._outcomes[place] = error
+
+        try:
+            self.publisher.publish(replay(letter, self.topic), done)
+        except PictureTooLarge as error:
+            done(error)
+        except (Transient, Fatal) as error:
+            done(error)
+            self.is_refused = True
+        self._open.append(letter)
+
+
+def _find(
+    broker: Broker, reader: Reader, topic: str, choice: Choice, most: int | None
+) -> tuple[Found, dict[Place, Letter]]:
+    """Return the chosen letters, and place → the later letter that says it was replayed from there."""
+    found = Found()
+    later: dict[Place, Letter] = {}
+
+    def chosen() -> Iterator[Letter]:
+        begin = choice.begin()
+        start = None if begin is None else only(broker, topic, begin)
+        for record in reader.read(topic, choice.since, start):
+            letter = read_letter(record).without_bytes()
+            found.reasons[letter.reason] += 1
+            if letter.replayed_from is not None:
+                later[letter.replayed_from] = letter
+            if choice.holds(letter):
+                found.matching += 1
+                yield letter
+
+    def age(letter: Letter) -> tuple[int, Place]:
+        return letter.record.timestamp_ms, letter.place
+
+    letters = chosen()
+    found.letters = sorted(letters if most is None else heapq.nlargest(most, letters, key=age), key=age)
+    return found, later
+
+
+def _refused_again(letters: Iterable[Letter], later: Mapping[Place, Letter]) -> dict[Place, Replay]:
+    found = {letter.place: (letter, later[letter.place]) for letter in letters if letter.place in later}
+    return {
+        place: Replay("refused", after.place)
+        for place, (before, after) in found.items()
+        if before.frame == after.frame
+    }
+
+
+def _since(
+    broker: Broker,
+    reader: Reader,
+    topic: str,
+    letters: _Open,
+    committed: Mapping[Partition, int] | None = None,
+) -> Iterator[Record]:
+    """Yield the records of the letters' partitions since the oldest, or from the committed offsets on."""
+    known = {place: offset for place, offset in (committed or {}).items() if place.topic == topic}
+    return reader.read(topic, letters.oldest, known | none_but(broker, topic, letters.partitions))
+
+
+def _is_behind(source: Place, before: Place) -> bool:
+    return source.partition == before.partition and source.offset > before.offset
+
+
+def _decoded(record: Record) -> Score | None:
+    try:
+        return Score.decode(record.value)
+    except MalformedMessage:
+        return None  # the audit tells of it

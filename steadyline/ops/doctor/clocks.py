@@ -1,0 +1,93 @@
+"""Clocks against ours: Redis says its time, a broker stamps what it appends."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from typing_extensions import override
+
+from steadyline.clock import Clock
+from steadyline.contracts.topics import HOUR_MS, Topic
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Broker, Message
+from steadyline.ops.doctor.finding import Report
+
+# Frames carry their capture time and claims expire by Redis' clock: a second is felt in both.
+MOST_SECONDS = 1.0
+WITHIN = timedelta(seconds=20)
+REMEDY = "synchronise the clocks (chrony or systemd-timesyncd) on this machine and on the servers"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTopic(Topic):
+    """A topic on which the broker's own time replaces the writer's; kept for an hour."""
+
+    @property
+    @override
+    def config(self) -> dict[str, str]:
+        return {
+            "cleanup.policy": self.clean_up,
+            "retention.ms": str(self.retention_ms),
+            "message.timestamp.type": "LogAppendTime",
+        }
+
+
+def clock_topic(prefix: str) -> ClockTopic:
+    """Return the doctor's own topic; it is made when first needed and carries nothing else."""
+    return ClockTopic(f"{prefix}.doctor.v1", "none", "none", "steadyline", (), "delete", HOUR_MS, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What another clock said between two looks at ours, all in seconds since 1970."""
+
+    before: float
+    theirs: float
+    after: float
+
+    @property
+    def skew(self) -> float:
+        """How far the other clock is surely off; 0 when it may well be right."""
+        if self.theirs < self.before:
+            return self.theirs - self.before
+        return max(0.0, self.theirs - self.after)
+
+
+def judge_clock(name: str, reading: Reading, report: Report) -> None:
+    """Compare a clock with ours."""
+    off = reading.skew
+    report.judge(f"clock of {name}", abs(off) <= MOST_SECONDS, f"{off:+.3f} s from ours", REMEDY)
+
+
+def read_clock(theirs: Callable[[], float], clock: Clock) -> Reading:
+    """Ask another clock; errors of ours pass through."""
+    before = clock.now().timestamp()
+    said = theirs()
+    return Reading(before, said, clock.now().timestamp())
+
+
+def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> Reading:
+    """Write one message and see when the broker says it came; proves a write and a read as well.
+
+    Raises BrokerUnavailable.
+    """
+    topic, mark = clock_topic(prefix), uuid.uuid4().bytes
+    broker.create_topics([topic])
+    publisher = broker.publisher("steadyline-doctor")
+    reader = broker.reader("steadyline-doctor")
+    outcome: list[Exception | None] = []
+    try:
+        before = clock.now().timestamp()
+        publisher.publish(Message(topic.name, None, mark), outcome.append)
+        if not publisher.flush(WITHIN) or outcome != [None]:
+            raise BrokerUnavailable(f"a message to {topic.name} was not acknowledged: {outcome}")
+        after = clock.now().timestamp()
+        for record in reader.read(topic.name):
+            if record.value == mark:
+                # a time stamp has whole milliseconds, cut off
+                return Reading(before - 0.001, record.timestamp_ms / 1000, after)
+    finally:
+        publisher.close()
+        reader.close()
+    raise BrokerUnavailable(f"a message that {topic.name} acknowledged was not read back")

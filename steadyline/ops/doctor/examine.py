@@ -1,0 +1,102 @@
+"""Everything in order: servers first, then what needs them."""
+
+from dataclasses import dataclass
+
+from steadyline.bank.redis import RedisBank
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.errors import SteadylineError
+from steadyline.kafka.broker import Broker
+from steadyline.line import Line
+from steadyline.ops.doctor.clocks import judge_clock, read_broker_clock, read_clock
+from steadyline.ops.doctor.finding import Report
+from steadyline.ops.doctor.serving import look_at_live_model, look_at_server
+from steadyline.ops.doctor.storage import judge_memory, look_at_bank, look_at_store
+from steadyline.ops.doctor.topics import look_at_topics
+from steadyline.ops.model_commands import newest_events
+from steadyline.triton import TritonClient
+
+NO_LINE = "no line file: name one by --line"
+KAFKA = "`make up`, or set KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_*); see its log"
+REDIS = "`make up`, or set REDIS_URL; see its log"
+STORE = "free disk space, or mend the address or the permissions of the line file's store"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The servers, the clock and, where there is one, the line; ``may_write`` lets probes be written."""
+
+    broker: Broker
+    bank: RedisBank
+    triton: TritonClient
+    has_key: bool
+    clock: Clock
+    line: Line | None
+    may_write: bool
+
+
+def examine(around: Surroundings) -> Report:
+    """Look at everything; never raises for what it finds."""
+    report = Report()
+    events = _kafka(around, report)
+    has_redis = _redis(around, report)
+    has_triton = look_at_server(around.triton, around.has_key, report)
+    if around.line is None:
+        report.skipped("models, banks, store", NO_LINE)
+        return report
+    for product in around.line.products:
+        event = None if events is None else events.get(product)
+        if has_triton and events is not None:
+            look_at_live_model(product, event, around.triton, report)
+        if has_redis:
+            with report.looking_at(f"bank of {product}", REDIS):
+                look_at_bank(product, around.bank, event, report)
+    _store(around.line, around.may_write, report)
+    return report
+
+
+def _kafka(around: Surroundings, report: Report) -> dict[str, ModelEvent] | None:
+    """Look at the broker, its topics and its clock; returns the products' events, None without a broker."""
+    broker, line = around.broker, around.line
+    try:
+        broker.describe_topics([])
+    except SteadylineError as error:
+        report.failed("Kafka", f"{error.reason}: {error}", KAFKA)
+        return None
+    report.ok("Kafka", "answers")
+    prefix = line.topics.prefix if line is not None else "steadyline"
+    if around.may_write:
+        with report.looking_at("clock of Kafka", KAFKA):
+            judge_clock("Kafka", read_broker_clock(broker, prefix, around.clock), report)
+    else:
+        report.skipped("clock of Kafka", "--read-only: a message would have to be written")
+    if line is None:
+        report.skipped("topics", NO_LINE)
+        return {}
+    topics = line.kafka_topics()
+    with report.looking_at("topics", KAFKA):
+        look_at_topics(topics, broker, report)
+        if topics.model_events.name in broker.describe_topics([topics.model_events.name]):
+            return newest_events(broker, topics.model_events)
+    return {}
+
+
+def _redis(around: Surroundings, report: Report) -> bool:
+    try:
+        memory = around.bank.memory()
+    except SteadylineError as error:
+        report.failed("Redis", f"{error.reason}: {error}", REDIS)
+        return False
+    report.ok("Redis", "answers")
+    judge_memory(memory, report)
+    with report.looking_at("clock of Redis", REDIS):
+        judge_clock("Redis", read_clock(around.bank.server_time, around.clock), report)
+    return True
+
+
+def _store(line: Line, may_write: bool, report: Report) -> None:
+    if not may_write:
+        report.skipped("store", "--read-only: an object would have to be written")
+        return
+    with report.looking_at("store", STORE):
+        look_at_store(line.store, report)

@@ -1,0 +1,130 @@
+"""What is known of one frame, and the one word for what became of it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from steadyline.contracts.camera_status import CameraStatus
+from steadyline.contracts.frame import FrameId
+from steadyline.contracts.score import Score
+from steadyline.ops.audit.account import Account
+from steadyline.ops.dead_letters.letter import Letter, Place
+
+Fate = Literal[
+    "scored", "dropped", "dead-lettered", "waiting", "pending", "expired", "missing", "doubled", "unknown"
+]
+# Where the account of its epoch puts a frame that is on no topic.
+Standing = Literal["pending", "expired", "missing", "beyond"]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The frame on its topic; ``ahead`` counts the frames before it that the scorers have yet to take."""
+
+    place: Place
+    size: int
+    content_type: str
+    at: datetime
+    ahead: int | None = None
+    replayed_from: Place | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while the scorers have not consumed it."""
+        return self.ahead is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score of the frame, and when it was on its topic."""
+
+    score: Score
+    place: Place
+    at: datetime
+
+    @property
+    def source(self) -> Place:
+        """Where the frame was read."""
+        return Place(self.score.source_partition, self.score.source_offset)
+
+
+@dataclass(slots=True)
+class Story:
+    """All sightings of one frame, each kind in the order of its topic."""
+
+    frame: FrameId
+    status: CameraStatus | None = None
+    product: str = ""
+    captured_at: datetime | None = None
+    trace_id: str | None = None
+    published: list[Published] = field(default_factory=list)
+    scores: list[Scored] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    standing: Standing | None = None
+
+    @property
+    def began(self) -> datetime:
+        """When its epoch began."""
+        return datetime.fromtimestamp(self.frame.epoch / 1e9, UTC)
+
+    @property
+    def dropped(self) -> str | None:
+        """Why its producer dropped it; None when it did not."""
+        runs = self.status.dropped_sequences if self.status is not None else []
+        return next((why for first, last, why in runs if first <= self.frame.sequence <= last), None)
+
+    @property
+    def has_fate(self) -> bool:
+        """True when a topic tells what became of the frame."""
+        return bool(self.dropped or self.scores or self.letters or self.waiting())
+
+    def waiting(self) -> list[Published]:
+        """Return where it waits, without what was scored or refused while the topics were read."""
+        taken = {item.source for item in self.scores} | {letter.source for letter in self.letters}
+        return [item for item in self.published if item.is_waiting and item.place not in taken]
+
+    def refusals(self) -> list[Letter]:
+        """Return the letters that stand: neither replayed nor scored since."""
+        marks = {letter.replayed_from for letter in self.letters}
+        marks |= {item.replayed_from for item in self.published}
+
+        def is_scored_since(letter: Letter) -> bool:
+            at = letter.source.offset if letter.source is not None else -1
+            return any(item.source.offset > at for item in self.scores)
+
+        return [
+            letter for letter in self.letters if letter.place not in marks and not is_scored_since(letter)
+        ]
+
+    @property
+    def fate(self) -> Fate:
+        """What became of the frame; ``doubled`` when it has more than one fate."""
+        found: list[Fate] = ["dropped"] if self.dropped else []
+        found += ["scored"] * len(self.scores)
+        found += ["dead-lettered"] * len(self.refusals())
+        found += ["waiting"] * len(self.waiting())
+        if len(found) > 1:
+            return "doubled"
+        if found:
+            return found[0]
+        if self.letters:
+            return "missing"  # replayed, and nothing has come of it
+        return "unknown" if self.standing is None or self.standing == "beyond" else self.standing
+
+    @property
+    def is_sound(self) -> bool:
+        """True when the frame is known and has one fate, or is on its way to one."""
+        return self.fate not in ("unknown", "missing", "doubled")
+
+
+def standing(account: Account, oldest_score: int | None, sequence: int) -> Standing:
+    """Return where the account of its epoch puts a frame without a fate.
+
+    ``oldest_score``: the smallest sequence of the epoch that is scored, None without any.
+    """
+    if sequence > account.captured:
+        return "beyond"
+    if any(first <= sequence <= last for first, last in account.missing):
+        return "missing"
+    is_expired = account.expired and (oldest_score is None or sequence < oldest_score)
+    return "expired" if is_expired else "pending"

@@ -1,1 +1,0 @@
-"""Every metric of every service, declared once, one file a service."""

@@ -1,0 +1,127 @@
+"""Whatever is registered goes the whole way of a line's model: package, rebuild, gate, watch."""
+
+import random
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import torch
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.clock import ManualClock
+from steadyline.contracts.model_event import PRODUCT_WIDE
+from steadyline.digest import sha256
+from steadyline.line import GateSection
+from steadyline.package import (
+    CONFIG,
+    MODEL,
+    Card,
+    load_package,
+    package_key,
+    read_card,
+    read_package,
+    write_package,
+)
+from steadyline.store import Store
+from steadyline.triton import parse_config
+from tests.support.parts import good_parts
+from trainer.data.banks import Banks
+from trainer.data.snapshot import Source, make_snapshot
+from trainer.detectors.registry import DETECTORS
+from trainer.jobs.bank_maker import pseudo_maker
+from trainer.jobs.build import Made, Materials, Workbench, all_scores, make_package
+from trainer.jobs.export import OnnxModel
+from trainer.jobs.gate_figures import figures_of, measure, rebuilt
+from trainer.jobs.spec import JobSpec
+from trainer.lifecycle.gate import Measured, rule
+from trainer.monitor.detection import Sight
+from trainer.monitor.monitor import draw, to_round
+from trainer.triton_config import Serving
+
+Overrides = dict[str, float | int | str | bool]
+
+# Smaller numbers for those that would take long; the others train as they are, two steps.
+ATTACKED: Overrides = {"course.batch": 4, "course.attack_steps": 1, "shape.width": 8}
+SMALL: dict[str, Overrides] = {
+    "bgad": {"flow.couplings": 2, "flow.hidden": 16, "course.normal": 64},
+    "cobra": ATTACKED,
+    "daf": {"course.batch": 2, "shape.student": 8, "shape.decoder": 8},
+    "robust": ATTACKED,
+    "robust+certified": {f"verdict.{name}": value for name, value in ATTACKED.items()},
+}
+SIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """What was made of a detector, and the package as the store gives it back."""
+
+    made: Made
+    card: Card
+    files: dict[str, bytes]
+
+
+def an_order(detector: str, uri: str, digest: str) -> JobSpec:
+    return JobSpec(
+        product="plate", version=1, why="test", detector=detector, profile="cpu", steps=2,
+        overrides=SMALL.get(detector, {}), seed=0, size=SIDE, channels="gray", false_alarm_rate=0.1,
+        gate=GateSection(steps=1), snapshot_uri=uri, snapshot_digest=digest, live=None,
+        ordered_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[*sorted(DETECTORS), "robust+certified"])
+def packaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    torch.set_num_threads(1)
+    store, clock = Store(f"memory://{uuid.uuid4().hex}"), ManualClock()
+    parts = good_parts(24, SIDE)
+    snapshot = make_snapshot([(Source(id=f"{i:02}", uri=""), part) for i, part in enumerate(parts)])
+    packed = snapshot.pack()
+    spec = an_order(request.param, store.put("snapshots/plate", packed), sha256(packed))
+    bench = Workbench(tmp_path_factory.mktemp("kept"), Serving(), lambda phase, done, of: None, clock)
+    banks = Banks(MemoryBank(), store, pseudo_maker(bench.told), clock)
+    manifest, entries = banks.ensure(spec.ingredients(), snapshot)
+    made = make_package(Materials(spec, snapshot, manifest, entries), bench)
+    folder = package_key("plate", 1)
+    write_package(store, folder, made.files)
+    files = load_package(store, read_package(store, folder))
+    return Packaged(made, read_card(files), files)
+
+
+def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figures_at_the_gate(
+    packaged: Packaged,
+) -> None:
+    card, made, gate = packaged.card, packaged.made, GateSection(steps=1)
+    assert card.detector == card.recipe["detector"]
+    assert card.figures["export_score_difference"] < 1e-4
+    assert card.figures["export_map_difference"] < 1e-4
+    again = rebuilt(card, packaged.files)
+    pictures = torch.from_numpy(np.concatenate([made.known.normals[:4], made.known.anomalies[:4]]))
+    for one, other in zip(again(pictures), made.module(pictures), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)  # sums may be taken in another order
+    measured = measure(again, made.known, gate, lambda done, of: None)
+    before = figures_of(card, gate)
+    for figure in ("clean", "attacked", "corrupted"):
+        assert getattr(measured, figure) == pytest.approx(getattr(before, figure), abs=0.005)
+    ruling = rule(Measured(measured.clean, measured.attacked, measured.corrupted), None, gate)
+    assert ruling.accepted or ruling.reason.split(":")[0] in ("clean_floor", "masked_gradients")
+    assert (again.lipschitz is None) == (made.module.lipschitz is None)
+
+
+def test_every_detector_is_served_as_the_contract_says_and_seen_by_the_watch(packaged: Packaged) -> None:
+    card, known = packaged.card, packaged.made.known
+    graph = OnnxModel(packaged.files[MODEL])
+    config = parse_config(packaged.files[CONFIG].decode())
+    score, heat = graph(known.normals[:3])
+    assert (score.shape, list(heat.shape[1:])) == ((3,), list(config.output[1].dims))
+    threshold = card.calibrations[PRODUCT_WIDE].threshold
+    anomalous = all_scores(graph, known.anomalies)
+    assert float(np.mean(anomalous > threshold)) == card.figures["detection_rate"]
+    sample = draw(known, 16, random.Random(0))
+    scores = all_scores(graph, np.concatenate([sample.anomalies, sample.normals]))
+    seen = to_round(scores, sample, threshold)
+    assert seen.is_finite()
+    assert not seen.is_constant()
+    assert Sight(card.figures["detection_rate"], 0.5).judge(seen) is None

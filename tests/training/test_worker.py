@@ -1,0 +1,79 @@
+"""A job from the order to its result, on the parts of a line that need no server."""
+
+import uuid
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.clock import ManualClock
+from steadyline.digest import sha256
+from steadyline.line import GateSection
+from steadyline.store import Store
+from tests.support.parts import good_parts
+from trainer.data.snapshot import Source, make_snapshot
+from trainer.jobs.build import Workbench
+from trainer.jobs.spec import JobResult, Jobs, JobSpec, LivePackage
+from trainer.jobs.worker import Connections, run_job
+from trainer.progress import PHASES, Progress
+from trainer.triton_config import Serving
+
+SIDE = 32
+
+
+class Plant:
+    """A store with a snapshot, and what a child tells while it carries out an order."""
+
+    def __init__(self, work: Path) -> None:
+        clock, store = ManualClock(), Store(f"memory://{uuid.uuid4().hex}")
+        self.told: list[Progress] = []
+        self.jobs = Jobs(store, "plate")
+        self._at = Connections(store, MemoryBank(), clock)
+        self._bench = Workbench(work, Serving(), self._hear, clock)
+        parts = enumerate(good_parts(24, SIDE))
+        packed = make_snapshot([(Source(id=f"{i:02}", uri=""), part) for i, part in parts]).pack()
+        self._uri, self._digest = store.put("snapshots/plate", packed), sha256(packed)
+
+    def _hear(self, phase: str, done: int, of: int) -> None:
+        self.told.append(Progress(phase, done, of))
+
+    def train(self, version: int, live: LivePackage | None) -> JobResult:
+        self.told.clear()
+        self.jobs.order(JobSpec(
+            product="plate", version=version, why="test", detector="certified", profile="cpu", steps=None,
+            seed=0, size=SIDE, channels="gray", false_alarm_rate=0.1, gate=GateSection(steps=1),
+            snapshot_uri=self._uri, snapshot_digest=self._digest, live=live,
+            ordered_at=datetime(2026, 3, 1, tzinfo=UTC),
+        ))  # fmt: skip
+        assert run_job("plate", self._at, self._bench)
+        result = self.jobs.result(version)
+        assert result is not None
+        return result
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    return Plant(tmp_path_factory.mktemp("work"))
+
+
+def test_a_second_version_is_measured_beside_the_live_one_and_its_progress_never_runs_backwards(
+    plant: Plant,
+) -> None:
+    first = plant.train(1, None)
+    assert (first.live, first.live_version) == (None, None)
+    second = plant.train(2, LivePackage(version=1, package=first.package))
+    assert (second.live, second.live_version) == (first.candidate, 1), "the same frames, the same figures"
+    assert {progress.phase for progress in plant.told} == set(PHASES) - {"bank"}, "the bank was there"
+    ratios = [progress.ratio for progress in plant.told]
+    assert all(before <= after for before, after in pairwise(ratios))
+    assert ratios[-1] == 1.0
+
+
+def test_an_order_that_is_carried_out_again_takes_the_package_that_is_there(plant: Plant) -> None:
+    first = plant.train(1, None)
+    plant.jobs.reopen()
+    again = plant.train(1, None)
+    assert again.package == first.package
+    assert again.notes == ["the package was there already"]

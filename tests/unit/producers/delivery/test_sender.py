@@ -1,0 +1,248 @@
+"""The sender keeps order, bounds what is in flight, and knows the fate of every frame."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from producers.accounting.ledger import Ledger
+from producers.delivery.buffer import BufferLimits, MemoryBuffer
+from producers.delivery.connection import Link
+from producers.delivery.sender import Sender, Window
+from steadyline.clock import ManualClock
+from steadyline.contracts.frame import Frame
+from steadyline.contracts.topics import Topics, line_topics
+from steadyline.errors import BrokerUnavailable, ContractBroken, PictureTooLarge
+from steadyline.kafka.broker import Message, Publisher
+from steadyline.kafka.memory import MemoryBroker
+
+TOPICS = line_topics("t", 2)
+STOP = threading.Event()
+Done = Callable[[Exception | None], None]
+
+
+class HeldPublisher:
+    """Keeps what it is given until the test says what becomes of it."""
+
+    def __init__(self, inner: Publisher) -> None:
+        self.held: list[tuple[Message, Done]] = []
+        self._inner = inner
+
+    def publish(self, message: Message, done: Done) -> None:
+        self.held.append((message, done))
+
+    def deliver(self, index: int = 0) -> None:
+        message, done = self.held.pop(index)
+        self._inner.publish(message, done)
+
+    def lose(self, index: int = 0, delivered: bool = False, error: Exception | None = None) -> None:
+        """Fail a delivery, after the broker took the message or not."""
+        message, done = self.held.pop(index)
+        if delivered:
+            self._inner.publish(message, lambda _error: None)
+        done(error or BrokerUnavailable("the connection was lost"))
+
+    def flush(self, within: timedelta) -> bool:
+        return not self.held
+
+    def close(self) -> None:
+        for _message, done in self.held:
+            done(BrokerUnavailable("closed"))
+
+
+class HeldBroker(MemoryBroker):
+    """A memory broker whose publisher is a HeldPublisher."""
+
+    held: HeldPublisher
+
+    @override
+    def publisher(
+        self, client: str, bytes_in_flight: int = 1 << 20, patience: timedelta = timedelta(seconds=30)
+    ) -> Publisher:
+        self.held = HeldPublisher(super().publisher(client))
+        return self.held
+
+
+class Bench:
+    """A sender with all it needs, and the frames put in."""
+
+    def __init__(self, tmp_path: Path, broker: MemoryBroker, topics: Topics = TOPICS) -> None:
+        self.clock = ManualClock(datetime.now(UTC))
+        self.broker = broker
+        self.ledger = Ledger("l", "c1", "p", tmp_path)
+        self.book = self.ledger.open(self.clock.now())
+        self.buffer = MemoryBuffer("block", BufferLimits(100, 1 << 20), self.ledger.drop)
+        self.link = Link(broker, "test", topics, 1 << 20, self.clock.monotonic)
+        self.sender = Sender(topics.frames.name, [self.buffer], self.ledger, self.link, self.clock)
+
+    def put(self, count: int) -> None:
+        for _ in range(count):
+            identity = self.ledger.capture(self.clock.now())
+            picture = b"picture %d" % identity.sequence
+            self.buffer.put(Frame(identity, "l", "p", self.clock.now(), "image/png", picture), STOP)
+
+    def turn(self, times: int = 20) -> None:
+        for _ in range(times):
+            if not self.sender.turn(STOP):
+                return
+
+    def published(self) -> list[int]:
+        records = self.broker.reader("test").read(TOPICS.frames.name)
+        return [Frame.decode(record.value, record.headers).id.sequence for record in records]
+
+    def counts(self) -> tuple[int, int, dict[str, int]]:
+        balance = self.book.account.balance()
+        return balance.published, balance.pending, balance.dropped
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> tuple[Bench, HeldPublisher]:
+    broker = HeldBroker()
+    broker.create_topics(list(TOPICS))
+    bench = Bench(tmp_path, broker)
+    bench.link.check()
+    return bench, broker.held
+
+
+def test_frames_are_published_in_order_and_counted(tmp_path: Path) -> None:
+    broker = MemoryBroker()
+    broker.create_topics(list(TOPICS))
+    bench = Bench(tmp_path, broker)
+    bench.put(5)
+    bench.turn()
+    assert bench.published() == [1, 2, 3, 4, 5]
+    assert bench.counts() == (5, 0, {})
+
+
+def test_an_outage_holds_the_frames_and_loses_none(tmp_path: Path) -> None:
+    broker = MemoryBroker()
+    broker.create_topics(list(TOPICS))
+    bench = Bench(tmp_path, broker)
+    broker.set_away(True)
+    bench.put(3)
+    bench.turn()
+    assert bench.counts() == (0, 3, {})
+    assert bench.link.problem
+    broker.set_away(False)
+    bench.turn()
+    assert bench.published() == [1, 2, 3]
+    assert not bench.link.problem
+
+
+def test_no_more_is_in_flight_than_the_window_allows(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.sender.limit(Window(frames=2, bytes=1 << 20))
+    bench.put(4)
+    bench.turn()
+    assert len(publisher.held) == 2
+    publisher.deliver()
+    bench.turn()
+    assert len(publisher.held) == 2
+    assert bench.published() == [1]
+
+
+def test_bytes_in_flight_are_bounded_but_one_frame_always_passes(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.sender.limit(Window(frames=10, bytes=1))
+    bench.put(2)
+    bench.turn()
+    assert len(publisher.held) == 1
+
+
+def test_a_lost_acknowledgement_does_not_double_the_frame(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(2)
+    bench.turn()
+    publisher.lose(delivered=True)
+    publisher.deliver()
+    bench.turn()
+    assert bench.published() == [1, 2]
+    assert bench.counts() == (2, 0, {})
+
+
+def test_lost_frames_are_sent_again_in_order(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(4)
+    bench.turn()
+    publisher.deliver()
+    for _ in range(3):
+        publisher.lose()
+    bench.turn()
+    while publisher.held:
+        publisher.deliver()
+    assert bench.published() == [1, 2, 3, 4]
+    assert bench.counts() == (4, 0, {})
+
+
+def test_nothing_is_sent_while_the_fate_of_a_frame_is_open(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(2)
+    bench.turn()
+    publisher.lose()
+    bench.put(1)
+    bench.turn()
+    assert len(publisher.held) == 1  # only the second, which was in flight before
+    publisher.lose()
+    bench.turn()
+    assert [message.value for message, _ in publisher.held] == [b"picture 1", b"picture 2", b"picture 3"]
+
+
+def test_a_frame_that_was_overtaken_is_dropped_and_not_sent_late(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(3)
+    bench.turn()
+    publisher.lose()
+    publisher.deliver()
+    publisher.deliver()
+    bench.turn()
+    assert bench.published() == [2, 3]
+    assert bench.counts() == (2, 0, {"delivery_failed": 1})
+
+
+def test_a_frame_the_broker_keeps_refusing_is_dropped_at_last(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(2)
+    for _ in range(5):
+        bench.turn()
+        while publisher.held:
+            publisher.lose()
+    bench.turn()
+    assert bench.counts()[2] == {"delivery_failed": 2}
+
+
+def test_a_frame_refused_for_what_it_is_has_that_reason(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(1)
+    bench.turn()
+    publisher.lose(error=PictureTooLarge("too large for the broker"))
+    bench.turn()
+    assert bench.counts() == (0, 0, {"picture_too_large": 1})
+
+
+def test_a_silent_broker_is_told_to_the_health_page(held: tuple[Bench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(1)
+    bench.turn()
+    assert bench.link.problem == ""
+    bench.clock.advance(timedelta(seconds=11))
+    assert bench.link.problem == "no acknowledgement for 11 s"
+    publisher.deliver()
+    assert bench.link.problem == ""
+    bench.clock.advance(timedelta(seconds=60))
+    assert bench.link.problem == ""
+
+
+def test_missing_or_wrong_topics_end_the_process_with_what_to_do(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, MemoryBroker())
+    bench.put(1)
+    with pytest.raises(ContractBroken, match="steadyline topics create"):
+        bench.turn(1)
+    broker = MemoryBroker()
+    broker.create_topics(list(line_topics("t", 3)))
+    bench = Bench(tmp_path / "second", broker)
+    bench.put(1)
+    with pytest.raises(ContractBroken, match="3 partitions"):
+        bench.turn(1)

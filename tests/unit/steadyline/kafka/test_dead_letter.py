@@ -1,0 +1,110 @@
+"""What cannot be used becomes a letter that can be written, and a storm of them stops the loop."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from steadyline.clock import ManualClock
+from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES
+from steadyline.errors import DeadLetterStorm, MalformedHeaders
+from steadyline.kafka.broker import Partition, Record
+from steadyline.kafka.dead_letter import ADDED, dead_letter
+from steadyline.kafka.dlq_limit import StormGuard, StormLimit
+from tests.support.handlers import Patient, Prompt
+from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, Bench, turns
+
+CAMERA = ("camera", b"c1")
+
+
+def test_poison_is_dead_lettered_in_its_place_and_the_rest_goes_on() -> None:
+    bench = Bench()
+    loop = bench.loop(Prompt(TOPICS.scores.name))
+    bench.publish(b"1", b"bad", b"2")
+    turns(loop, 2)
+    assert bench.read() == [b"1", b"2"]
+    (letter,) = bench.broker.reader("test").read(TOPICS.dead_letters.name)
+    assert letter.value == b"bad"
+    assert dict(letter.headers) == {
+        "reason": b"malformed_headers",
+        "error": b"bad is bad",
+        "source-topic": b"t.frames.v1",
+        "source-partition": b"0",
+        "source-offset": b"1",
+    }
+
+
+def test_poison_found_while_working_is_dead_lettered_too() -> None:
+    bench = Bench()
+    handler = Patient(TOPICS.scores.name)
+    loop = bench.loop(handler)
+    bench.publish(b"bad", b"2")
+    loop.turn(STOP)
+    handler.finish_all()
+    loop.turn(STOP)
+    assert bench.values(TOPICS.dead_letters.name) == [b"bad"]
+    assert bench.read() == [b"2"]
+
+
+def test_a_record_without_key_and_value_gets_a_letter_that_can_be_written() -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, None, None, (), 0)
+    letter = dead_letter(record, MalformedHeaders("no headers at all"), "t.dead-letters.v1")
+    assert (letter.key, letter.value) == (None, b"")
+    keyed = dead_letter(replace(record, key=b"c"), MalformedHeaders("none"), "t.dead-letters.v1")
+    assert (keyed.key, keyed.value) == (b"c", None)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (b"c", bytes(MAX_FRAME_BYTES + 1), (CAMERA,)),
+        (b"c", b"v", (CAMERA, ("comment", bytes(MAX_FRAME_BYTES)))),
+        (b"c", b"v", (CAMERA, *(("x", b""),) * 1_000_000)),
+        (bytes(MAX_FRAME_BYTES), b"v", (CAMERA,)),
+        (None, bytes(3 * MAX_FRAME_BYTES), (CAMERA,)),
+    ],
+    ids=["value", "a header", "many headers", "key", "no key"],
+)
+def test_a_record_that_no_letter_can_hold_is_cut_and_says_so(
+    key: bytes | None, value: bytes, headers: tuple[tuple[str, bytes], ...]
+) -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, key, value, headers, 0)
+    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
+    written = len(letter.key or b"") + len(letter.value or b"")
+    written += sum(len(name) + len(text) + 10 for name, text in letter.headers)
+    assert written < MAX_DEAD_LETTER_BYTES - 1024
+    assert value.startswith(letter.value or b"none")
+    assert letter.headers[0] == CAMERA
+    assert dict(letter.headers)["cut-from"] == str(len(value)).encode()
+    assert tuple(name for name, _ in letter.headers[-len(ADDED) :]) == ADDED
+
+
+def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
+    record = Record(Partition("t.frames.v1", 0), 7, b"c", bytes(MAX_FRAME_BYTES - 100), (CAMERA,), 0)
+    letter = dead_letter(record, MalformedHeaders("none"), "t.dead-letters.v1")
+    assert letter.value == record.value
+    assert letter.headers[: -len(ADDED)] == (CAMERA,)
+
+
+def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
+    limit = StormLimit(fraction=0.5, messages=10)
+    bench = Bench(replace(AT_ONCE, storm=limit, transaction_messages=5))
+    loop = bench.loop(Prompt(TOPICS.scores.name))
+    bench.publish(*([b"bad"] * 100))
+    with pytest.raises(DeadLetterStorm, match="malformed_headers"):
+        turns(loop, 100)
+    assert len(bench.values(TOPICS.dead_letters.name)) == 10
+
+
+def test_poison_spread_over_time_is_no_storm() -> None:
+    clock = ManualClock()
+    guard = StormGuard(StormLimit(fraction=0.5, messages=10, window=timedelta(seconds=60)), clock)
+    for _ in range(100):
+        clock.advance(timedelta(seconds=10))
+        guard.count(True, "poison")
+
+
+def test_the_guard_names_the_last_reason() -> None:
+    guard = StormGuard(StormLimit(messages=1), ManualClock())
+    with pytest.raises(DeadLetterStorm, match=MalformedHeaders.reason):
+        guard.count(True, MalformedHeaders.reason)

@@ -1,0 +1,113 @@
+"""What the doctor makes of what it found: pure, no server."""
+
+from dataclasses import replace
+
+import pytest
+
+from steadyline.bank.redis import Memory
+from steadyline.contracts.topics import Topic, Topics, line_topics
+from steadyline.errors import BankUnavailable
+from steadyline.ops.doctor.clocks import Reading, judge_clock
+from steadyline.ops.doctor.finding import Finding, Report
+from steadyline.ops.doctor.storage import judge_memory
+from steadyline.ops.doctor.topics import compare, compare_sizes
+
+TOPICS = line_topics("p", 4)
+
+
+def described(*topics: Topic) -> dict[str, tuple[int, dict[str, str]]]:
+    """Return topics as a broker describes them; it always tells more settings than were set."""
+    return {topic.name: (topic.partitions, {**topic.config, "segment.bytes": "1"}) for topic in topics}
+
+
+def only(report: Report) -> Finding:
+    [finding] = report.findings
+    return finding
+
+
+def test_a_topic_as_the_registry_has_it_is_well() -> None:
+    report = Report()
+    compare(TOPICS.frames, described(*TOPICS), report)
+    assert only(report).state == "ok"
+
+
+def test_a_missing_topic_is_named_with_the_command_that_makes_it() -> None:
+    report = Report()
+    compare(TOPICS.scores, described(TOPICS.frames), report)
+    assert only(report).check == "topic p.scores.v1"
+    assert "steadyline topics create" in only(report).remedy
+
+
+def test_other_partitions_are_never_to_be_mended_on_the_broker() -> None:
+    report = Report()
+    compare(TOPICS.frames, described(replace(TOPICS.frames, partitions=3)), report)
+    assert only(report).found == "3 partitions, the line file says 4"
+    assert "topics.partitions of the line file" in only(report).remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"clean_up": "compact"}, "cleanup.policy is compact, must be delete"),
+        ({"max_message_bytes": 1000}, "max.message.bytes is 1000, must be 8388608"),
+        ({"retention_ms": 5}, "retention.ms is 5, must be 86400000"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_the_right_one(
+    change: dict[str, object], said: str
+) -> None:
+    report = Report()
+    compare(TOPICS.frames, described(replace(TOPICS.frames, **change)), report)  # type: ignore[arg-type]
+    assert only(report).found == said
+    assert said.rsplit(" ", 1)[1] in only(report).remedy
+
+
+def sizes(topics: Topics) -> Finding:
+    report = Report()
+    compare_sizes(topics, described(*topics), report)
+    return only(report)
+
+
+def test_what_a_topic_takes_must_fit_producers_consumers_and_dead_letters() -> None:
+    assert sizes(TOPICS).state == "ok"
+    assert sizes(replace(TOPICS, frames=replace(TOPICS.frames, max_message_bytes=1 << 30))).state == "failed"
+    small = replace(TOPICS.dead_letters, max_message_bytes=1000)
+    assert sizes(replace(TOPICS, dead_letters=small)).state == "failed"
+
+
+def test_a_clock_within_the_time_of_asking_may_well_be_right() -> None:
+    assert Reading(10.0, 10.4, 11.0).skew == 0
+    assert Reading(10.0, 9.5, 11.0).skew == -0.5
+    assert Reading(10.0, 13.0, 11.0).skew == 2.0
+
+
+def test_a_clock_that_is_off_by_seconds_fails() -> None:
+    report = Report()
+    judge_clock("Redis", Reading(10.0, 7.0, 10.1), report)
+    assert only(report).state == "failed"
+    assert only(report).found == "-3.000 s from ours"
+
+
+def test_a_redis_that_evicts_is_not_fit_for_a_bank() -> None:
+    report = Report()
+    judge_memory(Memory(used=90, limit=100, policy="allkeys-lru"), report)
+    assert [finding.state for finding in report.findings] == ["failed", "failed"]
+    report = Report()
+    judge_memory(Memory(used=90, limit=0, policy="noeviction"), report)
+    assert report.is_healthy
+
+
+def test_an_error_while_looking_is_a_finding_with_its_reason() -> None:
+    report = Report()
+    with report.looking_at("bank of cell", "start Redis"):
+        raise BankUnavailable("connection refused")
+    assert only(report) == Finding(
+        "bank of cell", "failed", "bank_unavailable: connection refused", "start Redis"
+    )
+
+
+def test_what_was_skipped_is_not_ill() -> None:
+    report = Report()
+    report.skipped("topics", "no line file")
+    assert report.is_healthy
+    assert report.as_json()["healthy"] is True

@@ -1,0 +1,187 @@
+"""What the trainer reads from topics and what it writes to them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.clock import ManualClock
+from steadyline.contracts.model_command import ModelCommand
+from steadyline.contracts.topics import Topics, line_topics
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Message, Publisher
+from steadyline.kafka.memory import MemoryBroker
+from steadyline.line import RetrainSection
+from tests.unit.trainer.data.test_reservoir import a_score
+from tests.unit.trainer.lifecycle.test_transitions import a_history
+from trainer.control.inbox import Inbox, Intake
+from trainer.lifecycle import transitions
+from trainer.lifecycle.event_log import Announcer
+from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.product_state import ClaimLost, ProductState
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def topics() -> Topics:
+    return line_topics("t", 2)
+
+
+@pytest.fixture
+def broker(topics: Topics) -> MemoryBroker:
+    broker = MemoryBroker(ManualClock())
+    broker.create_topics(list(topics))
+    return broker
+
+
+def an_announcer(broker: MemoryBroker, topics: Topics) -> Announcer:
+    return Announcer(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "line-1")
+
+
+def a_state(broker: MemoryBroker, topics: Topics, bank: MemoryBank, owner: str = "a") -> ProductState:
+    clock = ManualClock()
+    claims = Claims(bank, ["cell"], owner, clock)
+    claims.renew()
+    return ProductState("cell", an_announcer(broker, topics), claims, clock)
+
+
+def publish(broker: MemoryBroker, topic: str, key: bytes, value: bytes) -> None:
+    broker.publisher("t").publish(Message(topic, key, value), lambda error: None)
+
+
+def a_command(product: str = "cell") -> ModelCommand:
+    return ModelCommand(product=product, action="retrain", version=None, who="me", at=NOW, why="test")
+
+
+def test_the_newest_event_of_the_product_is_its_state(broker: MemoryBroker, topics: Topics) -> None:
+    announcer = an_announcer(broker, topics)
+    assert announcer.newest("cell") is None
+    announcer.announce(a_history(1))
+    announcer.announce(a_history(1, 2))
+    announcer.announce(a_history(1).model_copy(update={"product": "tile"}))
+    newest = announcer.newest("cell")
+    assert newest is not None
+    assert newest.live_version == 2
+
+
+def test_an_event_that_cannot_be_read_is_passed_over(broker: MemoryBroker, topics: Topics) -> None:
+    announcer = an_announcer(broker, topics)
+    announcer.announce(a_history(1))
+    publish(broker, topics.model_events.name, b"cell", b"{no event}")
+    assert announcer.newest("cell") == a_history(1)
+
+
+def test_a_product_without_events_has_no_model(broker: MemoryBroker, topics: Topics) -> None:
+    state = a_state(broker, topics, MemoryBank())
+    assert (state.event.live_version, state.event.models) == (None, [])
+
+
+def test_nothing_is_announced_without_the_claim(broker: MemoryBroker, topics: Topics) -> None:
+    bank = MemoryBank()
+    first, second = a_state(broker, topics, bank), a_state(broker, topics, bank, "b")
+    first.announce(a_history(1))
+    with pytest.raises(ClaimLost):
+        second.announce(a_history(1, 2))
+    assert second.event.live_version == 1
+
+
+class Unheard:
+    """A publisher whose acknowledgements are lost: the broker has the event, and nobody here knows."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+
+    def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        self._publisher.publish(message, lambda error: done(BrokerUnavailable("no answer")))
+
+    def flush(self, within: timedelta) -> bool:
+        return self._publisher.flush(within)
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+def test_an_event_whose_acknowledgement_was_lost_counts_as_what_the_topic_says(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    clock, bank = ManualClock(), MemoryBank()
+    unheard = Unheard(broker.publisher("t"))
+    announcer = Announcer(unheard, broker.reader("t"), topics.model_events.name, "line-1")
+    claims = Claims(bank, ["cell"], "a", clock)
+    claims.renew()
+    state = ProductState("cell", announcer, claims, clock)
+    with pytest.raises(BrokerUnavailable):
+        state.announce(a_history(1))
+    assert state.event.live_version == 1
+
+
+def test_nothing_has_changed_when_the_broker_does_not_take_the_event(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    state = a_state(broker, topics, MemoryBank())
+    state.announce(a_history(1))
+    broker.set_away(True)
+    with pytest.raises(BrokerUnavailable):
+        state.announce(a_history(1, 2))
+    broker.set_away(False)
+    assert state.event.live_version == 1
+
+
+def test_a_deed_and_its_answer_are_one_event(broker: MemoryBroker, topics: Topics) -> None:
+    state = a_state(broker, topics, MemoryBank())
+    with state.answering(5):
+        state.announce(a_history(1))
+    assert state.event.commands_until == 5
+    assert sum(1 for _ in broker.reader("x").read(topics.model_events.name)) == 1
+
+
+def test_an_answer_without_a_deed_is_an_event_too(broker: MemoryBroker, topics: Topics) -> None:
+    state = a_state(broker, topics, MemoryBank())
+    state.announce(a_history(1))
+    with state.answering(5):
+        pass
+    assert an_announcer(broker, topics).newest("cell") == state.event
+    assert state.event.commands_until == 5
+
+
+def test_what_is_cut_short_is_not_answered(broker: MemoryBroker, topics: Topics) -> None:
+    state = a_state(broker, topics, MemoryBank())
+    with pytest.raises(BrokerUnavailable), state.answering(5):
+        raise BrokerUnavailable("in the middle")
+    state.announce(transitions.note(a_history(1), 1, "later", NOW))
+    assert state.event.commands_until == 0
+
+
+def an_inbox() -> Inbox:
+    return Inbox("cell", RetrainSection(quarantine=timedelta(0)))
+
+
+def test_commands_reach_their_product_in_order_and_stay_until_done(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    inbox = an_inbox()
+    intake = Intake(broker.reader("t"), topics, {"cell": inbox})
+    for product in ("cell", "tile", "cell"):
+        command = a_command(product)
+        publish(broker, topics.model_commands.name, product.encode(), command.encode())
+    publish(broker, topics.model_commands.name, b"cell", b"no command")
+    assert intake.turn(timedelta(0)) == 4
+    for offset in (0, 2):
+        assert inbox.next_command() == inbox.next_command() == (offset, a_command())
+        inbox.done_with(offset)
+    assert inbox.next_command() is None
+
+
+def test_scores_fill_the_reservoir(broker: MemoryBroker, topics: Topics) -> None:
+    inbox = an_inbox()
+    intake = Intake(broker.reader("t"), topics, {"cell": inbox})
+    for sequence in (1, 2, 3):
+        publish(broker, topics.scores.name, b"c1", a_score(sequence).encode())
+    publish(broker, topics.scores.name, b"c1", b"no score")
+    while intake.turn(timedelta(0)):
+        pass
+    inbox.admit(NOW + timedelta(minutes=1))
+    assert [normal.frame for normal in inbox.normals()] == ["c1/7/1", "c1/7/2", "c1/7/3"]
+    assert inbox.newer_than(NOW + timedelta(seconds=2)) == 1

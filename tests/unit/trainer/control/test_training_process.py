@@ -1,0 +1,18 @@
+"""How far a training is, over all its phases."""
+
+from itertools import pairwise
+
+from trainer.progress import PHASES, Progress
+
+
+def test_progress_never_runs_backwards_over_the_phases() -> None:
+    told = [Progress("start", 0, 0)]
+    told += [Progress(phase, done, 10) for phase in PHASES for done in range(11)]
+    ratios = [progress.ratio for progress in told]
+    assert all(before <= after for before, after in pairwise(ratios))
+    assert (ratios[0], ratios[-1]) == (0.0, 1.0)
+
+
+def test_progress_survives_its_way_through_the_pipe() -> None:
+    assert Progress.parse(Progress("fit", 3, 10).line()) == Progress("fit", 3, 10)
+    assert Progress.parse("a warning of some library") is None

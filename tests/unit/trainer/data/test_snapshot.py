@@ -1,0 +1,63 @@
+"""What a training saw is kept, and a frame never changes sides."""
+
+import numpy as np
+import pytest
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.arrays import Pictures
+from trainer.data.snapshot import LEAST_HELD_OUT, Snapshot, Source, make_snapshot, unpack
+
+
+def frames(count: int, seed: int = 0) -> list[tuple[Source, Pictures]]:
+    random = np.random.default_rng(seed)
+    return [
+        (
+            Source(id=f"{i:04}.png", uri=f"file:///good/{i:04}.png"),
+            random.integers(0, 256, (8, 8, 1), np.uint8),
+        )
+        for i in range(count)
+    ]
+
+
+def test_a_snapshot_comes_back_as_it_was_packed() -> None:
+    snapshot = make_snapshot(frames(30))
+    again = unpack(snapshot.pack())
+    assert again.sources == snapshot.sources
+    np.testing.assert_array_equal(again.pictures, snapshot.pictures)
+    np.testing.assert_array_equal(again.held_out, snapshot.held_out)
+
+
+def test_the_order_of_finding_the_frames_does_not_matter() -> None:
+    assert make_snapshot(frames(30)).pack() == make_snapshot(frames(30)[::-1]).pack()
+
+
+def test_about_a_fifth_is_held_out() -> None:
+    assert 60 < make_snapshot(frames(500)).held_out.sum() < 140
+
+
+def test_a_small_set_still_holds_some_out() -> None:
+    assert make_snapshot(frames(24)).held_out.sum() >= LEAST_HELD_OUT
+
+
+def test_a_frame_that_training_saw_is_never_held_out_later() -> None:
+    def trained(snapshot: Snapshot) -> set[str]:
+        return {source.id for source in snapshot.sources} - snapshot.held_out_ids()
+
+    small, large = make_snapshot(frames(40)), make_snapshot(frames(400))
+    assert not trained(small) & large.held_out_ids()
+
+
+def test_equal_pictures_count_once() -> None:
+    doubled = [*frames(30), *((Source(id=f"copy-{s.id}", uri=s.uri), p) for s, p in frames(30))]
+    assert len(make_snapshot(doubled).sources) == 30
+
+
+def test_too_few_normals_are_said_with_the_number_needed() -> None:
+    with pytest.raises(InvalidConfiguration, match="23 different normal frames are too few"):
+        make_snapshot(frames(23))
+
+
+@pytest.mark.parametrize("cut", [0, 10, -1])
+def test_a_damaged_snapshot_is_refused(cut: int) -> None:
+    with pytest.raises(PackageRejected, match="snapshot"):
+        unpack(make_snapshot(frames(30)).pack()[:cut])

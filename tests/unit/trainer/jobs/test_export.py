@@ -1,0 +1,67 @@
+"""What leaves as ONNX answers as torch does, or does not leave."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from steadyline.errors import ContractBroken
+from tests.support.torch_models import BrightSpot
+from trainer.jobs.export import OnnxModel, export
+
+
+def pictures(count: int = 6, size: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 1), dtype=np.uint8)
+
+
+def test_the_exported_graph_answers_as_torch_for_any_batch_size() -> None:
+    module = BrightSpot()
+    exported = export(module, pictures())
+    assert exported.score_difference < 1e-5
+    assert (exported.map_height, exported.map_width) == (4, 4)
+    run = OnnxModel(exported.model)
+    for count in (1, 2, 7):
+        batch = pictures(count)
+        score, heat = run(batch)
+        expected, expected_map = module(torch.from_numpy(batch))
+        np.testing.assert_allclose(score, expected.numpy(), rtol=1e-5)
+        np.testing.assert_allclose(heat, expected_map.numpy(), rtol=1e-5)
+
+
+def test_the_graph_says_nothing_of_the_machine_that_made_it() -> None:
+    exported = export(BrightSpot(), pictures())
+    assert b".py" not in exported.model
+    assert (
+        onnx.load_from_string(exported.model).graph.input[0].type.tensor_type.elem_type
+        == onnx.TensorProto.UINT8
+    )
+
+
+class Unguarded(BrightSpot):
+    """Divides by a norm that a black picture makes zero: NaN in torch."""
+
+    @override
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        score, heat = super().forward(picture)
+        return score / heat.flatten(1).norm(dim=1), heat
+
+
+def test_a_module_that_is_not_finite_on_a_black_picture_is_refused() -> None:
+    with pytest.raises(ContractBroken, match="NaN or infinity"):
+        export(Unguarded(), pictures())
+
+
+class OddBatch(nn.Module):
+    """Gives the score a shape that the contract rules out."""
+
+    @override
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        heat = picture[..., 0].float()
+        return heat.mean((1, 2)).unsqueeze(1), heat
+
+
+def test_a_module_with_another_output_shape_is_refused() -> None:
+    with pytest.raises(ContractBroken, match="are due"):
+        export(OddBatch(), pictures())

@@ -1,0 +1,23 @@
+"""A map over flips does not depend on how the picture lies."""
+
+import pytest
+import torch
+
+from trainer.learning.flips import over_flips
+
+
+@pytest.mark.parametrize(("flips", "axes"), [(2, (-1,)), (4, (-1,)), (4, (-2,)), (4, (-1, -2))])
+def test_a_flipped_picture_has_the_flipped_map(flips: int, axes: tuple[int, ...]) -> None:
+    x = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    ramp = torch.arange(8.0)
+
+    def mapped(seen: torch.Tensor) -> torch.Tensor:
+        return seen[:, 0] * ramp + ramp[:, None]
+
+    found = over_flips(mapped, x, flips)
+    torch.testing.assert_close(over_flips(mapped, x.flip(axes), flips), found.flip(axes))
+
+
+def test_one_flip_is_the_picture_itself() -> None:
+    x = torch.rand(2, 1, 4, 4)
+    torch.testing.assert_close(over_flips(lambda seen: seen[:, 0], x, 1), x[:, 0])

@@ -1,0 +1,329 @@
+"""A version goes live by the gate, the load, the probe and the event; each that fails leaves the old one."""
+
+import base64
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.clock import ManualClock
+from steadyline.contracts.model_command import Action, ModelCommand
+from steadyline.contracts.model_event import Calibration, ModelEvent, Probe
+from steadyline.contracts.topics import line_topics
+from steadyline.errors import BrokerUnavailable, InferenceUnavailable
+from steadyline.kafka.memory import MemoryBroker
+from steadyline.line import GateSection
+from steadyline.package import Card, package_key, write_card, write_package
+from steadyline.picture import encode_png
+from steadyline.store import Store
+from tests.support.folder_triton import FolderTriton
+from trainer.control.commands import Commands, Refused
+from trainer.jobs.spec import Figures, JobFailure, JobResult
+from trainer.lifecycle import transitions
+from trainer.lifecycle.event_log import Announcer
+from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.repository import ModelRepository
+from trainer.lifecycle.rollout import LiveModelLost, Rollout
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+GOOD = Figures(clean=0.9, attacked=0.7, corrupted=0.85)
+
+
+class Works:
+    """A rollout with everything real but Kafka, Redis and Triton."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = ManualClock()
+        self.store = Store(f"memory://{uuid.uuid4().hex}")
+        self.folder = folder
+        self.triton = FolderTriton(folder)
+        self.repository = ModelRepository(folder)
+        topics = line_topics("t", 2)
+        self.broker = MemoryBroker(self.clock)
+        self.broker.create_topics(list(topics))
+        announcer = Announcer(
+            self.broker.publisher("t"), self.broker.reader("t"), topics.model_events.name, "l"
+        )
+        claims = Claims(MemoryBank(), ["cell"], "a", self.clock)
+        claims.renew()
+        self.state = ProductState("cell", announcer, claims, self.clock)
+        promoter = Promoter(self.repository, self.triton, timedelta(seconds=5))
+        self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
+        self.ordered: list[str] = []
+        self.commands = Commands(self.state, self.rollout, self.ordered.append, self.clock)
+
+    def trained(self, version: int, answers: bytes, candidate: Figures = GOOD) -> JobResult:
+        """Write a package whose probes expect score 0.5 and return a training's result."""
+        picture = base64.b64encode(encode_png(np.zeros((8, 8), np.uint8))).decode()
+        one = Calibration(scores=[0.1], threshold=0.1, achieved_rate=0.5)
+        card = Card(
+            product="cell",
+            version=version,
+            detector="cobra",
+            profile="cpu",
+            seed=0,
+            trained_at=NOW,
+            size=8,
+            channels="gray",
+            recipe={},
+            false_alarm_rate=0.01,
+            calibrations={"*": one},
+            probes=[Probe(picture_png=picture, score=0.5, tolerance=0.01)],
+            figures={"clean_auroc": candidate.clean},
+            acceptance={},
+            lineage={},
+        )
+        files = {
+            "model.onnx": answers,
+            "config.pbtxt": b"",
+            "card.json": write_card(card),
+            "weights.safetensors": b"",
+        }
+        package = write_package(self.store, package_key("cell", version), files)
+        live = self.state.event.live_version
+        return JobResult(
+            version=version,
+            package=package,
+            candidate=candidate,
+            live_version=live,
+            live=None if live is None else GOOD,
+            notes=[],
+        )
+
+    def command(self, action: Action, version: int | None = None, offset: int = 0) -> ModelEvent:
+        order = ModelCommand(product="cell", action=action, version=version, who="ann", at=NOW, why="because")
+        self.commands.answer(offset, order)
+        return self.state.event
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Works:
+    return Works(tmp_path)
+
+
+def test_the_first_good_candidate_goes_live(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    event = works.state.event
+    assert event.live_version == 1
+    assert [change.after for change in event.changes] == ["candidate", "live"]
+    assert event.changes[-1].reason.startswith("first: clean 0.900")
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_the_next_one_is_served_beside_it_and_the_old_one_stays_loaded(works: Works) -> None:
+    for version in (1, 2, 3):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    assert works.state.event.live_version == 3
+    assert sorted(works.triton.served) == [("cell", 2), ("cell", 3)]
+    assert works.repository.versions("cell") == [2, 3]
+
+
+def test_a_candidate_under_the_certified_floor_is_rejected_with_the_floor_in_the_event(works: Works) -> None:
+    weak = works.trained(1, b"0.5", Figures(clean=0.9, attacked=0.3, corrupted=0.85))
+    works.rollout.decide(weak.model_copy(update={"floor": 0.9}))
+    change = works.state.event.changes[-1]
+    assert change.after == "rejected"
+    assert change.reason.startswith("under_certified_floor: attacked AUROC 0.300")
+    assert change.figures["certified_floor_auroc"] == 0.9
+
+
+def test_a_weaker_candidate_is_rejected_and_never_reaches_the_server(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    loads = works.triton.loads
+    works.rollout.decide(works.trained(2, b"0.5", Figures(clean=0.9, attacked=0.5, corrupted=0.85)))
+    event = works.state.event
+    assert event.live_version == 1
+    assert event.changes[-1].after == "rejected"
+    assert event.changes[-1].reason.startswith("robust_worse: 0.700 → 0.500")
+    assert event.changes[-1].figures["candidate_attacked_auroc"] == 0.5
+    assert works.triton.loads == loads
+    assert works.repository.versions("cell") == [1]
+
+
+@pytest.mark.parametrize(
+    ("answers", "word"), [(b"broken", "load_failed"), (b"hangs", "load_timeout"), (b"0.6", "wrong_answer")]
+)
+def test_a_version_that_cannot_serve_is_taken_out_and_the_old_one_stays(
+    works: Works, answers: bytes, word: str
+) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.rollout.decide(works.trained(2, answers))
+    event = works.state.event
+    assert event.live_version == 1
+    assert event.changes[-1].after == "rejected"
+    assert event.changes[-1].reason.startswith(word)
+    assert works.triton.served == {("cell", 1): 0.5}
+    assert works.repository.versions("cell") == [1]
+
+
+def test_a_package_that_was_changed_in_the_store_is_rejected(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    result = works.trained(2, b"0.5")
+    works.store.put("models/cell/2/model.onnx", b"0.7")
+    works.rollout.decide(result)
+    assert works.state.event.live_version == 1
+    assert "package_rejected" in works.state.event.changes[-1].reason
+
+
+def test_triton_being_away_decides_nothing_and_the_same_result_is_decided_later(works: Works) -> None:
+    result = works.trained(1, b"0.5")
+    works.triton.is_away = True
+    with pytest.raises(InferenceUnavailable):
+        works.rollout.decide(result)
+    assert [model.state for model in works.state.event.models] == ["candidate"]
+    works.triton.is_away = False
+    works.rollout.decide(result)
+    assert works.state.event.live_version == 1
+
+
+def test_a_broker_that_is_away_at_the_announcement_leaves_the_old_one_live(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    result = works.trained(2, b"0.5")
+    works.broker.set_away(True)
+    with pytest.raises(BrokerUnavailable):
+        works.rollout.decide(result)
+    works.broker.set_away(False)
+    assert works.state.event.live_version == 1
+    works.rollout.decide(result)
+    assert works.state.event.live_version == 2
+
+
+def test_a_result_is_decided_once(works: Works) -> None:
+    result = works.trained(1, b"0.5")
+    works.rollout.decide(result)
+    event = works.state.event
+    works.rollout.decide(result)
+    assert works.state.event == event
+
+
+def test_a_failed_training_is_told_with_its_reason(works: Works) -> None:
+    works.rollout.give_up(JobFailure(version=1, reason="normals", message="3 are too few"))
+    change = works.state.event.changes[-1]
+    assert (change.before, change.after, change.version) == (None, "rejected", 1)
+    assert change.reason == "training_failed: normals: 3 are too few"
+
+
+def test_a_restarted_triton_gets_the_live_version_back(works: Works) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert ("cell", 2) in works.triton.served
+
+
+def test_a_restarted_triton_gets_the_live_version_back_while_the_store_has_lost_it(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.store.delete("models/cell/1")
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_live_version_that_was_changed_in_the_repository_comes_from_the_store(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    (works.folder / "cell" / "1" / "model.onnx").write_bytes(b"0.9")
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_live_version_that_is_intact_nowhere_is_served_by_nobody_and_another_can_be(works: Works) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.store.put("models/cell/2/model.onnx", b"0.7")
+    (works.folder / "cell" / "2" / "model.onnx").write_bytes(b"0.7")
+    works.triton.restart()
+    with pytest.raises(LiveModelLost, match=r"version 2 of cell: .* does not match its digest"):
+        works.rollout.ensure_served()
+    assert works.triton.served == {}
+    assert works.command("rollback").live_version == 1
+    works.rollout.ensure_served()
+
+
+def test_a_version_that_was_live_and_was_changed_since_is_refused_in_one_event_that_says_why(
+    works: Works,
+) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.store.put("models/cell/1/card.json", b"{}")
+    before = len(works.state.event.changes)
+    event = works.command("promote", 1)
+    assert event.live_version == 2
+    assert [(change.before, change.after) for change in event.changes[before:]] == [("retired", "retired")]
+    assert event.changes[-1].reason.startswith("refused: promote by ann: version 1 cannot be served")
+    assert "card.json does not match its digest" in event.changes[-1].reason
+
+
+def test_rolling_back_serves_and_announces_the_version_before(works: Works) -> None:
+    for version in (1, 2):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    event = works.command("rollback")
+    assert event.live_version == 1
+    assert event.changes[-1].reason == "rolled back by ann: because"
+    assert event.commands_until == 1
+    assert ("cell", 1) in works.triton.served
+
+
+def test_rolling_back_works_after_the_version_left_the_repository(works: Works) -> None:
+    for version in (1, 2, 3):
+        works.rollout.decide(works.trained(version, b"0.5"))
+    works.command("rollback", version=1)
+    assert works.state.event.live_version == 1
+    assert works.repository.versions("cell") == [1, 3]
+    assert set(transitions.find(works.state.event, 1).calibrations) == {"*"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("action", "version", "why"),
+    [
+        ("rollback", None, "no version that was live before"),
+        ("promote", None, "was not said"),
+        ("promote", 9, "is not known"),
+        ("promote", 1, "is live already"),
+        ("promote", 2, "was rejected: robust_worse"),
+        ("shadow", 1, "no shadow versions"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_with_the_reason(
+    works: Works, action: Action, version: int | None, why: str
+) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.rollout.decide(works.trained(2, b"0.5", Figures(clean=0.9, attacked=0.5, corrupted=0.85)))
+    event = works.command(action, version)
+    assert event.live_version == 1
+    assert event.changes[-1].reason.startswith(f"refused: {action} by ann")
+    assert why in event.changes[-1].reason
+    assert event.commands_until == 1
+
+
+def test_a_version_that_only_failed_to_load_may_be_promoted_by_hand(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.triton.refuses = "out of memory"
+    works.rollout.decide(works.trained(2, b"0.5"))
+    assert works.state.event.changes[-1].reason.startswith("load_failed")
+    assert works.command("promote", 2, offset=0).live_version == 1
+    works.triton.refuses = ""
+    event = works.command("promote", 2, offset=1)
+    assert event.live_version == 2
+    assert event.changes[-1].reason == "promoted by ann: because"
+
+
+def test_a_command_is_answered_once_also_after_a_restart(works: Works) -> None:
+    works.command("retrain", offset=4)
+    works.command("retrain", offset=4)
+    works.command("retrain", offset=3)
+    assert works.ordered == ["by ann: because"]
+    assert works.state.event.commands_until == 5
+
+
+def test_a_training_that_cannot_start_is_refused(works: Works) -> None:
+    def refuse(said: str) -> None:
+        raise Refused("version 2 is being trained")
+
+    works.commands = Commands(works.state, works.rollout, refuse, works.clock)
+    assert "is being trained" in works.command("retrain").changes[-1].reason

@@ -1,0 +1,116 @@
+"""The life of a version, step by step, as every reader of the events sees it."""
+
+from datetime import UTC, datetime, timedelta
+
+from steadyline.contracts.model_event import Calibration, Health, Model, ModelEvent, Package
+from trainer.lifecycle import transitions
+from trainer.lifecycle.transitions import Step
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def a_model(version: int, cameras: int = 0) -> Model:
+    one = Calibration(scores=[1.0], threshold=1.0, achieved_rate=0.5)
+    return Model(
+        version=version,
+        detector="cobra",
+        state="candidate",
+        reason="trained",
+        trained_at=NOW,
+        size=32,
+        channels="gray",
+        package=Package(uri=f"file:///models/cell/{version}", digests={}),
+        threshold_version=1,
+        calibrations={"*": one, **{f"c{n}": one for n in range(cameras)}},
+        probes=[],
+        lineage={},
+        figures={"clean_auroc": 0.9},
+    )
+
+
+def live(event: ModelEvent, version: int) -> ModelEvent:
+    added = transitions.add(event, a_model(version, cameras=2), NOW)
+    return transitions.go_live(added, Step(version, "live", "passed", NOW), {})
+
+
+def a_history(*versions: int) -> ModelEvent:
+    event = transitions.nothing_yet("cell", NOW)
+    for version in versions:
+        event = live(event, version)
+    return event
+
+
+def test_a_version_goes_from_candidate_to_live_and_the_one_before_is_retired() -> None:
+    event = a_history(1, 2)
+    assert event.live_version == 2
+    assert [(model.version, model.state) for model in event.models] == [(1, "retired"), (2, "live")]
+    assert [(c.version, c.before, c.after) for c in event.changes][-3:] == [
+        (2, None, "candidate"),
+        (1, "live", "retired"),
+        (2, "candidate", "live"),
+    ]
+
+
+def test_a_rejected_version_leaves_the_live_one_and_keeps_its_figures() -> None:
+    event = transitions.add(a_history(1), a_model(2), NOW)
+    event = transitions.reject(event, Step(2, "rejected", "robust_worse: .7 → .6", NOW), {"x": 0.6})
+    assert event.live_version == 1
+    rejected = transitions.find(event, 2)
+    assert rejected is not None
+    assert (rejected.state, rejected.figures["clean_auroc"]) == ("rejected", 0.9)
+    assert event.changes[-1].figures == {"x": 0.6}
+
+
+def test_the_version_to_roll_back_to_is_the_one_that_was_live_before() -> None:
+    event = transitions.add(a_history(1, 2), a_model(3), NOW)
+    event = transitions.reject(event, Step(3, "rejected", "no", NOW), {})
+    assert transitions.before_live(event) == 1
+    assert transitions.before_live(a_history(1)) is None
+    back = transitions.go_live(event, Step(1, "live", "rolled back", NOW), {})
+    assert back.live_version == 1
+    assert transitions.before_live(back) == 2
+
+
+def test_a_number_is_never_given_twice() -> None:
+    event = a_history(1)
+    assert transitions.next_version(event) == 2
+    rejected = transitions.reject(event, Step(2, "rejected", "training failed", NOW), {})
+    assert transitions.next_version(rejected) == 3
+
+
+def test_an_order_for_a_version_that_never_was_takes_no_number_away() -> None:
+    event = transitions.note(
+        a_history(1), 99, f"{transitions.REFUSED}promote by ann: version 99 is not known", NOW
+    )
+    assert transitions.next_version(event) == 2
+
+
+def test_only_the_newest_versions_and_those_in_use_are_listed() -> None:
+    event = a_history(1)
+    for version in range(2, 30):
+        event = transitions.add(event, a_model(version), NOW)
+        event = transitions.reject(event, Step(version, "rejected", "no", NOW), {})
+    versions = [model.version for model in event.models]
+    assert versions == [1, *range(22, 30)]
+    assert len(event.changes) <= transitions.MOST_CHANGES
+
+
+def test_versions_out_of_use_lose_their_camera_calibrations() -> None:
+    event = a_history(1, 2, 3)
+    kept = {model.version: set(model.calibrations) for model in event.models}
+    assert kept == {1: {"*"}, 2: {"*", "c0", "c1"}, 3: {"*", "c0", "c1"}}
+
+
+def test_a_new_live_version_starts_without_the_old_ones_health() -> None:
+    event = transitions.with_health(
+        a_history(1),
+        Health(at=NOW, version=1, state="blind", reason="x", detection={}, false_alarm_rate=0),
+    )
+    assert event.health is not None
+    assert live(event, 2).health is None
+
+
+def test_answered_commands_never_go_back() -> None:
+    later = NOW + timedelta(seconds=1)
+    event = transitions.answered(a_history(1), 7, later)
+    assert transitions.answered(event, 3, later).commands_until == 7

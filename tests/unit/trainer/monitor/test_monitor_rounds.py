@@ -1,0 +1,154 @@
+"""The turns of the watch: rounds when they are due, verdicts as events, days without frames or answers."""
+
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steadyline.bank.memory import MemoryBank
+from steadyline.clock import ManualClock
+from steadyline.contracts.topics import line_topics
+from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.inference import Inferred, Pixels
+from steadyline.kafka.memory import MemoryBroker
+from steadyline.line import GateSection, WatchSection
+from steadyline.store import Store
+from tests.support.eventually import eventually
+from tests.support.folder_triton import FolderTriton
+from tests.support.inference import MemoryInference, constant
+from tests.unit.trainer.data.test_banks import Speckle, a_snapshot, ingredients
+from tests.unit.trainer.lifecycle.test_transitions import a_history
+from trainer.data.banks import Banks, KnownBanks
+from trainer.lifecycle.event_log import Announcer
+from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.repository import ModelRepository
+from trainer.lifecycle.rollout import Rollout
+from trainer.monitor.bank_rebuild import Rebuilding
+from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, Eyes, Watcher
+
+EVERY = timedelta(minutes=1)
+
+
+def seeing(pictures: Pixels) -> Inferred:
+    """A model that knows the normals by heart; its threshold is 1."""
+    normals = {picture.tobytes() for picture in a_snapshot().pictures}
+    scores = [0.5 if picture.tobytes() in normals else 2.0 for picture in pictures]
+    return Inferred(np.array(scores, np.float32), np.zeros((len(pictures), 2, 2), np.float32))
+
+
+class Lookout:
+    """A watcher with everything real but Kafka, Redis and Triton."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock, self.bank = ManualClock(), MemoryBank()
+        self.store = Store(f"memory://{uuid.uuid4().hex}")
+        topics, broker = line_topics("t", 2), MemoryBroker(self.clock)
+        broker.create_topics(list(topics))
+        announcer = Announcer(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "l")
+        self.claims = Claims(self.bank, ["cell"], "a", self.clock)
+        self.claims.renew()
+        self.state = ProductState("cell", announcer, self.claims, self.clock)
+        self.state.announce(a_history(1))
+        self.inference = MemoryInference()
+        self.inference.serve("cell", 1, seeing)
+        eyes = Eyes(KnownBanks(self.bank, self.store, "cell"), self.inference)
+        self.rebuilding = Rebuilding(folder / "no-line.yaml", "cell")
+        self.watcher = Watcher(self.state, WatchSection(every=EVERY), eyes, self.rebuilding, self.clock)
+        self.triton = FolderTriton(folder)
+        promoter = Promoter(ModelRepository(folder), self.triton, timedelta(seconds=5))
+        self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
+
+    def make_bank(self) -> None:
+        Banks(self.bank, self.store, Speckle(), self.clock).ensure(
+            ingredients(self.store, a_snapshot()), a_snapshot()
+        )
+
+    def turn(self, after: timedelta = timedelta(0)) -> str | None:
+        """Advance and turn; returns the reason of the newest verdict."""
+        self.clock.advance(after)
+        self.claims.renew()
+        self.watcher.turn(self.rollout)
+        health = self.state.event.health
+        return None if health is None else health.reason
+
+
+@pytest.fixture
+def lookout(tmp_path: Path) -> Lookout:
+    return Lookout(tmp_path)
+
+
+def test_a_round_is_done_when_it_is_due_and_not_before(lookout: Lookout) -> None:
+    lookout.make_bank()
+    lookout.turn()
+    asked = len(lookout.inference.asked)
+    assert asked > 0
+    lookout.turn(EVERY / 2)
+    assert len(lookout.inference.asked) == asked
+    lookout.turn(EVERY)
+    assert len(lookout.inference.asked) > asked
+
+
+def test_a_model_whose_answers_break_the_contract_is_blind_and_the_trainer_goes_on(lookout: Lookout) -> None:
+    lookout.make_bank()
+
+    def broken(pictures: Pixels) -> Inferred:
+        raise ContractBroken("output 'map' is nothing")
+
+    lookout.inference.serve("cell", 1, broken)
+    assert lookout.turn() == "wrong_outputs: output 'map' is nothing"
+    health = lookout.state.event.health
+    assert health is not None
+    assert (health.state, health.detection) == ("blind", {})
+
+
+def test_a_model_that_went_blind_and_one_that_was_mended_are_told_once_each(lookout: Lookout) -> None:
+    lookout.make_bank()
+    lookout.inference.serve("cell", 1, constant(0.3))
+    assert str(lookout.turn()).startswith("constant_scores")
+    first = lookout.state.event
+    lookout.turn(EVERY)
+    assert lookout.state.event is first
+
+
+def test_a_version_that_does_not_answer_twice_is_loaded_again(lookout: Lookout, tmp_path: Path) -> None:
+    lookout.make_bank()
+    (tmp_path / "cell" / "1").mkdir(parents=True)
+    (tmp_path / "cell" / "1" / "model.onnx").write_bytes(b"0.5")
+    lookout.inference.is_away = True
+    for _ in range(2):
+        with pytest.raises(InferenceUnavailable):
+            lookout.turn(EVERY)
+    assert lookout.triton.loads == 1
+
+
+def test_a_bank_whose_normals_are_gone_blinds_the_watch_and_stops_nothing(lookout: Lookout) -> None:
+    lookout.make_bank()
+    lookout.store.delete("snapshots/cell")
+    assert lookout.turn() is None
+    assert lookout.inference.asked == []
+
+
+def test_a_rebuild_that_fails_is_not_tried_again_at_once(lookout: Lookout) -> None:
+    lookout.turn()  # there is no bank, and no line file to make one from
+    assert lookout.rebuilding.is_started
+    eventually(lambda: lookout.rebuilding.poll() is not None, within=60)
+    lookout.turn(LOOK_EVERY)
+    assert not lookout.rebuilding.is_started
+    lookout.turn(LOOK_EVERY)
+    assert not lookout.rebuilding.is_started
+    lookout.turn(REBUILD_AGAIN)
+    assert lookout.rebuilding.is_started
+    lookout.watcher.stop()
+    assert not lookout.rebuilding.is_started
+
+
+def test_a_bank_that_comes_back_ends_its_rebuilding(lookout: Lookout) -> None:
+    lookout.turn()
+    assert lookout.rebuilding.is_started
+    lookout.make_bank()
+    assert lookout.turn(LOOK_EVERY) == "known anomalies are found"
+    assert not lookout.rebuilding.is_started

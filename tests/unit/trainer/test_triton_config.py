@@ -1,0 +1,36 @@
+"""Both configurations are what Triton's own schema says they are."""
+
+import pytest
+
+from steadyline.triton import parse_config
+from trainer.triton_config import Accelerator, Served, Serving, config_pbtxt
+
+SERVED = Served("cell", 64, 1, 16, 16)
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
+def test_the_inference_contract_is_in_both(accelerator: Accelerator) -> None:
+    config = parse_config(config_pbtxt(SERVED, Serving(accelerator)))
+    assert (config.name, config.backend, config.max_batch_size) == ("cell", "onnxruntime", 32)
+    assert [(item.name, list(item.dims)) for item in config.input] == [("picture", [64, 64, 1])]
+    assert [(item.name, list(item.dims)) for item in config.output] == [("score", [1]), ("map", [16, 16])]
+    assert list(config.output[0].reshape.shape) == []
+    assert config.version_policy.latest.num_versions == 2
+    assert config.HasField("dynamic_batching")
+
+
+def test_a_cpu_gets_threads_that_do_not_spin() -> None:
+    config = parse_config(config_pbtxt(SERVED, Serving("cpu", instances=2, threads=3)))
+    assert (config.instance_group[0].count, config.instance_group[0].kind) == (2, 2)
+    assert config.parameters["intra_op_thread_count"].string_value == "3"
+    assert config.parameters["session.intra_op.allow_spinning"].string_value == "0"
+    assert not config.optimization.execution_accelerators.gpu_execution_accelerator
+
+
+def test_a_gpu_gets_tensorrt_and_fuller_batches() -> None:
+    config = parse_config(config_pbtxt(SERVED, Serving("gpu", max_batch=64, precision="FP16")))
+    assert config.instance_group[0].kind == 1
+    accelerator = config.optimization.execution_accelerators.gpu_execution_accelerator[0]
+    assert accelerator.name == "tensorrt"
+    assert accelerator.parameters["precision_mode"] == "FP16"
+    assert list(config.dynamic_batching.preferred_batch_size) == [8, 16, 32, 64]

@@ -1,0 +1,91 @@
+"""What people and machines order: promote, roll back, train again. Each order is answered by an event."""
+
+from collections.abc import Callable
+
+from steadyline.clock import Clock
+from steadyline.contracts.model_command import ModelCommand
+from steadyline.telemetry.logs import get_logger
+from trainer import metrics
+from trainer.lifecycle import transitions
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.rollout import TECHNICAL, Rollout
+
+log = get_logger(__name__)
+
+
+class Refused(Exception):
+    """The order cannot be followed; the message says why."""
+
+
+class Commands:
+    """Answers one product's commands, each once: the event carries the offset after the last answered."""
+
+    def __init__(
+        self, state: ProductState, rollout: Rollout, train: Callable[[str], None], clock: Clock
+    ) -> None:
+        self._state, self._rollout, self._train, self._clock = state, rollout, train, clock
+
+    def answer(self, offset: int, command: ModelCommand) -> None:
+        """Follow or refuse the command at ``offset``; one that was answered before is passed over.
+
+        ``train`` raises Refused when it cannot start.
+        """
+        if offset < self._state.event.commands_until:
+            return
+        with self._state.answering(offset + 1):
+            outcome = self._outcome(command)
+        metrics.COMMANDS.add(product=self._state.product, action=command.action, outcome=outcome)
+        log.info(
+            "command_answered",
+            product=self._state.product,
+            action=command.action,
+            who=command.who,
+            outcome=outcome,
+        )
+
+    def _outcome(self, command: ModelCommand) -> str:
+        try:
+            self._follow(command)
+        except Refused as refusal:
+            version = command.version or self._state.event.live_version or 1
+            text = f"{transitions.REFUSED}{command.action} by {command.who}: {refusal}"
+            self._state.announce(transitions.note(self._state.event, version, text, self._clock.now()))
+            return "refused"
+        return "done"
+
+    def _follow(self, command: ModelCommand) -> None:
+        said = f"by {command.who}" + (f": {command.why}" if command.why else "")
+        match command.action:
+            case "retrain":
+                self._train(said)
+            case "promote":
+                self._promote(command.version, said)
+            case "rollback":
+                self._roll_back(command.version, said)
+            case "shadow":
+                raise Refused("this trainer serves no shadow versions")
+
+    def _promote(self, version: int | None, said: str) -> None:
+        if version is None:
+            raise Refused("which version to promote was not said")
+        model = transitions.find(self._state.event, version)
+        if model is None:
+            raise Refused(f"version {version} is not known (any more)")
+        if model.state == "live":
+            raise Refused(f"version {version} is live already")
+        if model.state == "rejected" and not model.reason.startswith(TECHNICAL):
+            raise Refused(f"version {version} was rejected: {model.reason}")
+        self._serve(version, f"promoted {said}")
+
+    def _roll_back(self, version: int | None, said: str) -> None:
+        target = version or transitions.before_live(self._state.event)
+        model = None if target is None else transitions.find(self._state.event, target)
+        if target is None or model is None or model.state != "retired":
+            raise Refused("there is no version that was live before")
+        self._serve(target, f"rolled back {said}")
+        metrics.PROMOTIONS.add(product=self._state.product, outcome="rolled_back")
+
+    def _serve(self, version: int, reason: str) -> None:
+        failure = self._rollout.put_in_service(version, reason, {})
+        if failure is not None:
+            raise Refused(f"version {version} cannot be served and the live one stays: {failure}")

@@ -1,0 +1,152 @@
+"""One product's desk: answers commands, orders trainings, decides on candidates, keeps the live one served.
+
+Whatever is cut short is done again by whoever holds the claim next: the order lies in the store, the
+checkpoint beside it, and loading or announcing twice changes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from steadyline.clock import Clock
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import Product
+from steadyline.telemetry.logs import get_logger
+from trainer import metrics
+from trainer.control.commands import Commands, Refused
+from trainer.control.inbox import Inbox
+from trainer.control.training_supervisor import Trainings
+from trainer.control.trigger import Known, why_train
+from trainer.data.snapshot import Snapshot
+from trainer.jobs.spec import JobFailure
+from trainer.lifecycle import transitions
+from trainer.lifecycle.leases import Claims, Standing
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.rollout import Rollout
+from trainer.monitor.monitor import Watcher
+
+log = get_logger(__name__)
+
+SERVED_EVERY = timedelta(seconds=2)  # how often Triton is asked whether it still has the live version
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What a desk works with."""
+
+    claims: Claims
+    rollout: Rollout
+    watcher: Watcher
+    collect: Callable[[Inbox], Snapshot]
+    clock: Clock
+
+
+class Desk:
+    """Everything one product needs, called in turns from one thread."""
+
+    def __init__(
+        self,
+        settings: Product,
+        state: ProductState,
+        inbox: Inbox,
+        trainings: Trainings,
+        duties: Duties,
+    ) -> None:
+        self._settings, self._state, self._inbox, self._trainings = settings, state, inbox, trainings
+        self._claims, self._rollout, self._watcher = duties.claims, duties.rollout, duties.watcher
+        self._collect, self._clock = duties.collect, duties.clock
+        self._commands = Commands(state, duties.rollout, self._train_by_order, duties.clock)
+        self._ask_triton_at = float("-inf")
+
+    @property
+    def product(self) -> str:
+        """The product's name."""
+        return self._state.product
+
+    def turn(self) -> None:
+        """Do what is due. Raises Transient when something outside is away; the next turn tries again."""
+        standing = self._claims.standing(self.product)
+        metrics.HOLDS_CLAIM.set(int(standing is Standing.OURS), product=self.product)
+        if standing is Standing.ANOTHERS:
+            self.stand_by()
+        if standing is not Standing.OURS:
+            return
+        self._inbox.admit(self._clock.now())
+        self._answer_commands()
+        self._advance_training()
+        self._keep_served()
+        self._watcher.turn(self._rollout)
+
+    def stand_by(self) -> None:
+        """Another trainer serves the product, or this one stops: leave everything as it can be taken up."""
+        self._trainings.stop()
+        self._watcher.stop()
+        self._state.forget()
+
+    def _answer_commands(self) -> None:
+        while (waiting := self._inbox.next_command()) is not None:
+            self._commands.answer(*waiting)
+            self._inbox.done_with(waiting[0])
+
+    def _train_by_order(self, said: str) -> None:
+        """A trainer that died between the order and its answer finds its own order: that one counts."""
+        why = why_train(self._known(asked=said), self._settings.retrain, self._clock.now()) or said
+        spec = self._trainings.spec
+        if spec is None:
+            self._order(why)
+        elif spec.why != why:
+            raise Refused(f"version {spec.version} is being trained")
+
+    def _advance_training(self) -> None:
+        if self._trainings.spec is None:
+            why = why_train(self._known(), self._settings.retrain, self._clock.now())
+            if why is not None:
+                self._order(why)
+            return
+        answer = self._trainings.turn()
+        if answer is None:
+            return
+        if isinstance(answer, JobFailure):
+            self._rollout.give_up(answer)
+        elif answer.live_version != self._state.event.live_version and not self._is_decided(answer.version):
+            log.info("live_version_changed_meanwhile", product=self.product, version=answer.version)
+            self._trainings.measure_again(self._state.event)
+            return
+        else:
+            self._rollout.decide(answer)
+        self._trainings.close()
+
+    def _order(self, why: str) -> None:
+        """Order a training; normals that cannot be used end it here, with an event that says so."""
+        try:
+            snapshot = self._collect(self._inbox)
+        except InvalidConfiguration as error:
+            version = transitions.next_version(self._state.event)
+            self._rollout.give_up(JobFailure(version=version, reason="normals", message=str(error)))
+            return
+        self._trainings.order(why, self._state.event, snapshot)
+
+    def _known(self, asked: str | None = None) -> Known:
+        attempted = attempted_at(self._state)
+        new = self._inbox.newer_than(attempted) if attempted is not None else 0
+        return Known(bool(self._state.event.models), attempted, new, asked)
+
+    def _is_decided(self, version: int) -> bool:
+        model = transitions.find(self._state.event, version)
+        return model is not None and model.state != "candidate"
+
+    def _keep_served(self) -> None:
+        if self._clock.monotonic() < self._ask_triton_at:
+            return
+        self._ask_triton_at = self._clock.monotonic() + SERVED_EVERY.total_seconds()
+        self._rollout.ensure_served()
+
+
+def attempted_at(state: ProductState) -> datetime | None:
+    """Return when a training was last ended: each leaves a change from nothing, or to rejected."""
+    ended = [
+        change.at
+        for change in state.event.changes
+        if change.before is None and not change.reason.startswith(transitions.REFUSED)
+    ]
+    return max(ended, default=None)

@@ -1,0 +1,105 @@
+"""The frames of one training, prepared, with where each came from and on which side of the split it is.
+
+A snapshot is one file in the store, named by its own digest: what a model saw is kept, and the bank can be
+made again from it byte for byte. The file is one line of JSON (shape, sources), then the pixels as they are.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from steadyline.contracts.message import AwareDatetime, Part
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.arrays import Pictures
+
+HELD_OUT_OF = 5  # one frame in five is never trained on: it calibrates and it judges
+LEAST_HELD_OUT = 8
+LEAST_NORMALS = 24
+
+
+class Source(Part):
+    """Where a training frame came from. ``camera`` is empty for a frame of the first folder."""
+
+    id: str
+    camera: str = ""
+    uri: str
+    captured_at: AwareDatetime | None = None
+    model_version: int | None = None  # the version that called it normal
+
+
+class _Head(Part):
+    shape: tuple[int, int, int, int]
+    sources: list[Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``pictures`` is (N, S, S, C) uint8, in order of the sources' ids; ``held_out`` is (N,) bool."""
+
+    sources: tuple[Source, ...]
+    pictures: Pictures
+    held_out: NDArray[np.bool_]
+
+    def pack(self) -> bytes:
+        """Return the snapshot as one file, the same bytes for the same frames."""
+        n, height, width, channels = self.pictures.shape
+        head = _Head(shape=(n, height, width, channels), sources=list(self.sources))
+        return head.model_dump_json().encode() + b"\n" + self.pictures.tobytes()
+
+    def held_out_ids(self) -> frozenset[str]:
+        """Return the ids of the frames that training never sees."""
+        return frozenset(source.id for source, out in zip(self.sources, self.held_out, strict=True) if out)
+
+    def held_out_cameras(self) -> list[str]:
+        """Return the camera of each held-out frame, in order."""
+        return [source.camera for source, out in zip(self.sources, self.held_out, strict=True) if out]
+
+
+def make_snapshot(frames: Sequence[tuple[Source, Pictures]]) -> Snapshot:
+    """Return the snapshot of prepared frames, each (S, S, C); equal pictures count once.
+
+    Raises InvalidConfiguration when there are fewer than LEAST_NORMALS.
+    """
+    unique: dict[str, tuple[Source, Pictures]] = {}
+    for source, picture in sorted(frames, key=lambda frame: frame[0].id):
+        unique.setdefault(_digest(picture), (source, picture))
+    if len(unique) < LEAST_NORMALS:
+        raise InvalidConfiguration(
+            f"{len(unique)} different normal frames are too few to train on: {LEAST_NORMALS} are needed"
+        )
+    ordered = sorted(unique.items(), key=lambda item: item[1][0].id)
+    pictures = np.stack([picture for _, (_, picture) in ordered])
+    return Snapshot(tuple(source for _, (source, _) in ordered), pictures, split(pictures))
+
+
+def unpack(data: bytes) -> Snapshot:
+    """Return a packed snapshot; raises PackageRejected when the bytes are none."""
+    line, _, pixels = data.partition(b"\n")
+    try:
+        head = _Head.model_validate_json(line)
+        pictures = np.frombuffer(pixels, np.uint8).reshape(head.shape)
+    except (ValidationError, ValueError) as error:
+        raise PackageRejected(f"the snapshot of training frames cannot be read: {error}") from error
+    if len(head.sources) != len(pictures):
+        raise PackageRejected(f"the snapshot names {len(head.sources)} sources of {len(pictures)} frames")
+    return Snapshot(tuple(head.sources), pictures, split(pictures))
+
+
+def split(pictures: Pictures) -> NDArray[np.bool_]:
+    """Return which frames are held out: by the hash of their pixels, so that a frame stays on its side.
+
+    Later snapshots contain earlier ones; were a frame to change sides, a candidate would be judged, and
+    the live model with it, on frames that one of them was trained on.
+    """
+    digests = [_digest(picture) for picture in pictures]
+    smallest = set(sorted(digests)[:LEAST_HELD_OUT])
+    limit = (1 << 64) // HELD_OUT_OF
+    return np.array([int(digest[:16], 16) < limit or digest in smallest for digest in digests])
+
+
+def _digest(picture: Pictures) -> str:
+    return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()

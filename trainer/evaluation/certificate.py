@@ -1,0 +1,27 @@
+"""What a proof leaves of an AUROC: no attack within epsilon goes below it, known or unknown."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.detector_protocol import Served
+from trainer.evaluation.attacks import BATCH
+from trainer.evaluation.auroc import auroc
+
+
+def certified_auroc(module: Served, x: Tensor, anomalous: NDArray[np.bool_], epsilon: float) -> float | None:
+    """Return the AUROC with each normal at its greatest proven score and each anomaly at its least.
+
+    ``x`` is (N, C, S, S) float32 in [0, 1], ``anomalous`` (N,). None when the module proves nothing.
+    """
+    worst: list[Tensor] = []
+    with torch.inference_mode():
+        for part, bad in zip(
+            torch.split(x, BATCH), torch.split(torch.from_numpy(anomalous), BATCH), strict=True
+        ):
+            bounds = module.score_bounds(part, epsilon)
+            if bounds is None:
+                return None
+            worst.append(torch.where(bad, *bounds))
+    return auroc(torch.cat(worst).numpy(), anomalous)

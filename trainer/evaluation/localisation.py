@@ -1,0 +1,131 @@
+"""How well maps say where: AUROC and average precision of pixels, and regions' overlap (PRO) under its curve.
+
+The last two need the rank of each defective pixel among the normal ones and nothing else, so that one sorted
+copy of the normal pixels is all the memory they take beside the maps.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.arrays import Masks
+from trainer.evaluation.auroc import auroc
+
+Maps = NDArray[np.float32]  # (N, H, W)
+
+FALSE_POSITIVES = 0.3  # the curve's end (Bergmann et al., IJCV 2021)
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """``auroc`` and ``ap``: of pixels; ``aupro``: mean overlap of regions over false-positive rates to .3."""
+
+    auroc: float
+    aupro: float
+    ap: float
+
+    def rounded(self) -> dict[str, float]:
+        """Return the figures by their names, to four digits."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
+
+
+def localisation(maps: Maps, masks: Masks) -> Localisation:
+    """Return the figures; raises ValueError when a kind of pixel is missing or a map is not finite."""
+    pixels = _Pixels(maps, masks)
+    overlap = pixels.aupro(masks, FALSE_POSITIVES)
+    return Localisation(auroc(maps.ravel(), masks.ravel()), overlap, pixels.average_precision())
+
+
+def average_precision(maps: Maps, masks: Masks) -> float:
+    """Return the mean, over defective pixels, of the precision at the threshold of each; see localisation."""
+    return _Pixels(maps, masks).average_precision()
+
+
+def aupro(maps: Maps, masks: Masks, limit: float = FALSE_POSITIVES) -> float:
+    """Return the area under per-region overlap against false-positive rate to ``limit``, over ``limit``.
+
+    A region is a component of the mask, corners joined; each counts alike, however small. See localisation.
+    """
+    return _Pixels(maps, masks).aupro(masks, limit)
+
+
+class _Pixels:
+    """Normal pixels sorted; defective ones in the order of the masks."""
+
+    def __init__(self, maps: Maps, masks: Masks) -> None:
+        if maps.shape != masks.shape or maps.ndim != 3:
+            raise ValueError(f"maps {maps.shape} and masks {masks.shape} must be (N, H, W), and alike")
+        self._defective, self._normal = maps[masks], np.sort(maps[~masks])
+        if not len(self._defective) or not len(self._normal):
+            raise ValueError(
+                f"both kinds are needed: {len(self._defective)} defective, {len(self._normal)} normal pixels"
+            )
+        if not (np.isfinite(self._defective).all() and np.isfinite(self._normal[[0, -1]]).all()):
+            raise ValueError("a map has NaN or infinity")
+
+    def average_precision(self) -> float:
+        own = np.sort(self._defective)
+        hits = len(own) - np.searchsorted(own, own)
+        return float(np.mean(hits / (hits + self._at_least(own))))
+
+    def aupro(self, masks: Masks, limit: float) -> float:
+        regions = np.concatenate([component_sizes(mask) for mask in masks if mask.any()])
+        gains = self._area(limit) / regions
+        # each region's pixels hold 1 / area, so their sum over all pixels counts regions
+        return float(gains.sum() / np.sum(1 / regions) / limit)
+
+    def _area(self, limit: float) -> NDArray[np.float64]:
+        """For each defective pixel: over how much of the curve to ``limit`` it is found; ties are a ramp."""
+        count = len(self._normal)
+        begin = self._above(self._defective) / count
+        end = self._at_least(self._defective) / count
+        ramp = np.clip(limit - begin, 0, end - begin)
+        slope = np.where(end > begin, ramp / np.maximum(end - begin, 1 / count), 0)
+        area: NDArray[np.float64] = 0.5 * ramp * slope + np.maximum(limit - end, 0)
+        return area
+
+    def _at_least(self, values: Maps) -> NDArray[np.intp]:
+        return len(self._normal) - np.searchsorted(self._normal, values)
+
+    def _above(self, values: Maps) -> NDArray[np.intp]:
+        return len(self._normal) - np.searchsorted(self._normal, values, side="right")
+
+
+def component_sizes(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return, for each True pixel of (H, W) in row order, how many pixels its component has."""
+    labels = components(mask)[mask]
+    sizes: NDArray[np.int64] = np.bincount(labels)[labels]
+    return sizes
+
+
+def components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return (H, W): 0 outside, and from 1 the number of the component, pixels that share a corner joined.
+
+    Runs of each row are joined with the runs they touch in the row before (Rosenfeld and Pfaltz, 1966).
+    """
+    height, width = mask.shape
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, begins = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    parent = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    first = np.searchsorted(rows, np.arange(height + 1)).tolist()
+    for row in range(1, height):
+        above = range(first[row - 1], first[row])
+        for run in range(first[row], first[row + 1]):
+            for other in above:
+                if begins[other] <= ends[run] and begins[run] <= ends[other]:
+                    parent[max(root(run), root(other))] = min(root(run), root(other))
+    roots = np.array([root(run) for run in range(len(rows))], np.int64)
+    numbers = np.unique(roots, return_inverse=True)[1] + 1
+    found = np.zeros((height, width), np.int64)
+    for run, number in enumerate(numbers.tolist()):
+        found[rows[run], begins[run] : ends[run]] = number
+    return found

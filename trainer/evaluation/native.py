@@ -1,0 +1,102 @@
+"""Attacks at the camera's own pixels: the antialiased resize to the model's input is inside what is attacked.
+
+Pictures of different sizes are attacked together: each is padded to the largest of its batch, and has its
+own two resize matrices, whose weights are zero on the padding. Rounding to 8 bits, on both sides of the
+resize, is left out: it would only stand in the attack's way.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from steadyline.prepare import resize_weights
+from trainer.arrays import Pictures
+from trainer.evaluation.attacks import Attack, Told
+
+Gain = Callable[[Tensor, Tensor], Tensor]
+
+BATCH = 32  # pictures attacked together: 32 of 300 x 300 floats are 12 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """Pictures (H, W, C) uint8, each of its own size, and the side S of the model's input."""
+
+    pictures: Sequence[Pictures]
+    side: int
+
+    def part(self, index: Sequence[int]) -> "Native":
+        """Return some of the pictures."""
+        return Native([self.pictures[place] for place in index], self.side)
+
+    def batches(self) -> Iterator["NativeBatch"]:
+        """Yield all pictures, those of like size together."""
+        order = sorted(range(len(self.pictures)), key=lambda place: self.pictures[place].shape)
+        for start in range(0, len(order), BATCH):
+            places = order[start : start + BATCH]
+            yield _batch([self.pictures[place] for place in places], places, self.side)
+
+    def resized(self) -> Tensor:
+        """Return the pictures as the model gets them, (N, C, S, S), but for the rounding."""
+        return attack_native(_unchanged, lambda x, places: x[:, 0, 0, 0], self)
+
+
+@dataclass(frozen=True, slots=True)
+class NativeBatch:
+    """``x`` (B, C, H, W) in [0, 1], padded; ``down`` (B, 1, S, H) and ``across`` (B, 1, W, S) resize it;
+    ``places`` says which pictures these are."""
+
+    x: Tensor
+    down: Tensor
+    across: Tensor
+    places: Tensor
+
+    def resized(self, x: Tensor) -> Tensor:
+        """Return (B, C, S, S) of (B, C, H, W), as ``steadyline.prepare`` does but for the rounding."""
+        return self.down @ x @ self.across
+
+
+def attack_native(attack: Attack, gain: Gain, native: Native, told: Told | None = None) -> Tensor:
+    """Return the attacked pictures as the model gets them, (N, C, S, S).
+
+    ``gain`` gets resized pictures (B, C, S, S) and which ones they are (B,), and returns how far each is in
+    the attack's favour.
+    """
+    found: list[Tensor] = []
+    places: list[Tensor] = []
+    done = 0
+    for batch in native.batches():
+        hit = attack(
+            lambda x, batch=batch: gain(batch.resized(x), batch.places),  # type: ignore[misc]
+            batch.x,
+            torch.ones(len(batch.x)),
+        )
+        found.append(batch.resized(hit))
+        places.append(batch.places)
+        done += len(hit)
+        if told is not None:
+            told(done)
+    return torch.cat(found)[torch.argsort(torch.cat(places))]
+
+
+def _unchanged(score: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor) -> Tensor:
+    return x
+
+
+def _batch(pictures: Sequence[Pictures], places: Sequence[int], side: int) -> NativeBatch:
+    height = max(picture.shape[0] for picture in pictures)
+    width = max(picture.shape[1] for picture in pictures)
+    channels = pictures[0].shape[2]
+    x = np.zeros((len(pictures), channels, height, width), np.float32)
+    down = np.zeros((len(pictures), 1, side, height), np.float32)
+    across = np.zeros((len(pictures), 1, width, side), np.float32)
+    for place, picture in enumerate(pictures):
+        rows, columns = picture.shape[:2]
+        x[place, :, :rows, :columns] = picture.transpose(2, 0, 1) / np.float32(255)
+        down[place, 0, :, :rows] = resize_weights(rows, side)
+        across[place, 0, :columns] = resize_weights(columns, side).T
+    seen, above, beside = (torch.from_numpy(array) for array in (x, down, across))
+    return NativeBatch(seen, above, beside, torch.tensor(places))

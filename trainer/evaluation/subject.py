@@ -1,0 +1,105 @@
+"""A model and pictures of known truth: its scores, and what attacks make of them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from trainer.arrays import Pictures
+from trainer.detector_protocol import Served
+from trainer.evaluation.attacks import BATCH, Attack, Told
+from trainer.evaluation.auroc import auroc
+from trainer.evaluation.localisation import Maps
+from trainer.evaluation.native import Gain, Native, attack_native
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. Everything goes through the served score.
+
+    With ``native`` attacks change the camera's own pixels, through the resize; else those of ``x``. With
+    ``mixed`` an attack searches with products in bfloat16; what it found is scored in float32 all the same.
+    """
+
+    module: Served
+    x: Tensor
+    anomalous: NDArray[np.bool_]
+    native: Native | None = None
+    mixed: bool = False
+
+    @staticmethod
+    def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "Subject":
+        """Return the subject of uint8 pictures (N, S, S, C)."""
+        return Subject(module, floats(pictures), anomalous)
+
+    @staticmethod
+    def at_native(module: Served, native: Native, anomalous: NDArray[np.bool_]) -> "Subject":
+        """Return the subject of a camera's pictures, each of its own size; ``x`` is not rounded to 8 bits."""
+        return Subject(module, native.resized(), anomalous, native)
+
+    def part(self, index: NDArray[np.intp]) -> "Subject":
+        """Return the subject of some of the pictures."""
+        native = None if self.native is None else self.native.part(index.tolist())
+        return replace(
+            self, x=self.x[torch.from_numpy(index)], anomalous=self.anomalous[index], native=native
+        )
+
+    @property
+    def direction(self) -> Tensor:
+        """(N,): +1 where an attack raises the score (normals), -1 where it lowers it."""
+        return torch.from_numpy(np.where(self.anomalous, -1.0, 1.0).astype(np.float32))
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return (B,) of (B, C, S, S), differentiable."""
+        return self.module.score_alone(x)
+
+    def scores(self, x: Tensor) -> Scores:
+        """Return (N,) of any number of pictures."""
+        with torch.inference_mode():
+            return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
+
+    def maps(self, x: Tensor) -> Maps:
+        """Return (N, S, S) of any number of pictures (N, C, S, S), enlarged to their side."""
+        found = []
+        with torch.inference_mode():
+            for part in torch.split(x, BATCH):
+                heat = self.module.score_float(part)[1][:, None]
+                found.append(functional.interpolate(heat, size=x.shape[2:], mode="bilinear")[:, 0])
+        maps: Maps = torch.cat(found).numpy()
+        return maps
+
+    def attacked(self, attack: Attack, told: Told | None = None) -> Tensor:
+        """Return (N, C, S, S), each picture attacked in its own direction; ``told`` hears how many are."""
+        direction = self.direction
+        return self.driven(attack, lambda x, places: self.score(x) * direction[places], told)
+
+    def driven(self, attack: Attack, gain: Gain, told: Told | None = None) -> Tensor:
+        """Return the pictures changed so that ``gain`` rises, (N, C, S, S); see ``attack_native`` for it."""
+
+        def searched(x: Tensor, places: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
+                return gain(x, places)
+
+        if self.native is not None:
+            return attack_native(attack, searched, self.native, told)
+        found = []
+        for places in torch.split(torch.arange(len(self.x)), BATCH):
+            x = self.x[places]
+            found.append(attack(lambda x, at=places: searched(x, at), x, torch.ones(len(x))))  # type: ignore[misc]
+            if told is not None:
+                told(int(places[-1]) + 1)
+        return torch.cat(found)
+
+    def auroc(self, scores: Scores) -> float:
+        """Return the image AUROC of scores (N,)."""
+        return auroc(scores, self.anomalous)
+
+
+def floats(pictures: Pictures) -> Tensor:
+    """Return uint8 (N, S, S, C) as (N, C, S, S) float32 in [0, 1], as the served module casts them."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,205 @@
+"""From an order, its snapshot and its bank to a model package: fit, export, calibrate, describe."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steadyline.bank.entry import BankEntry, BankManifest
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import PRODUCT_WIDE, Probe
+from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, write_card
+from steadyline.picture import encode_png
+from trainer.arrays import KnownDefects, Pictures
+from trainer.data.banks import KnownFrames, held_out_frames
+from trainer.data.known_defects import known_digest
+from trainer.data.snapshot import Snapshot
+from trainer.detector_protocol import Served
+from trainer.fit import FitSettings, Trained, train
+from trainer.jobs.calibrate import Calibrated, calibrate
+from trainer.jobs.export import Exported, OnnxModel, export
+from trainer.jobs.gate_figures import attacked, measure, named_figures
+from trainer.jobs.lineage import code_digest
+from trainer.jobs.spec import JobSpec
+from trainer.progress import Tell
+from trainer.pseudo.entry import from_entries
+from trainer.triton_config import Served as ServedShape
+from trainer.triton_config import Serving, config_pbtxt
+
+COMPARED = 24  # pictures of each kind on which the graph is compared with torch
+PROBES = 2  # of each kind: normals and pseudo-anomalies
+SCORE_BATCH = 64
+
+# Another machine, or TensorRT, sums in another order. A tenth of the gap between the most and the least
+# anomalous probe is far more than that costs, and far less than another model's answer is off by.
+PROBE_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What a package is made from."""
+
+    spec: JobSpec
+    snapshot: Snapshot
+    manifest: BankManifest
+    entries: Sequence[BankEntry]
+    known_defects: KnownDefects | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """Where and how: checkpoints, how Triton will run it, who hears of the progress, what attacks."""
+
+    checkpoints: Path
+    serving: Serving
+    told: Tell
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A package's files, its card, the module they came from, and what a person should be told."""
+
+    files: Mapping[str, bytes]
+    card: Card
+    module: Served
+    known: KnownFrames
+    notes: tuple[str, ...]
+
+
+def make_package(materials: Materials, bench: Workbench) -> Made:
+    """Train and package; the same materials give the same weights, interrupted or not.
+
+    Raises InvalidConfiguration when the detector or its profile is unknown, ContractBroken when the
+    exported graph differs from torch.
+    """
+    spec, snapshot = materials.spec, materials.snapshot
+    trained = train_on(materials, bench)
+    known = held_out_frames(materials.entries, snapshot, spec.channels)
+    bench.told("export", 0, 1)
+    exported = export(trained.module, compared_pictures(trained.module, known, spec.gate.epsilon))
+    bench.told("calibrate", 0, 1)
+    run = OnnxModel(exported.model)
+    normal, anomalous = all_scores(run, known.normals), all_scores(run, known.anomalies)
+    calibrated = calibrate(_by_camera(snapshot, normal), spec.false_alarm_rate)
+    threshold = calibrated.calibrations[PRODUCT_WIDE].threshold
+    measured = measure(trained.module, known, spec.gate, lambda done, of: bench.told("measure", done, of))
+    figures = {
+        **trained.figures,
+        **named_figures(measured, spec.gate),
+        "training_seconds": round(trained.seconds, 1),
+        "detection_rate": float(np.mean(anomalous > threshold)),
+        "export_score_difference": exported.score_difference,
+        "export_map_difference": exported.map_difference,
+    }
+    card = _card(materials, bench, (trained, calibrated, figures))
+    card = card.model_copy(update={"probes": probes(known, normal, anomalous)})
+    files = {
+        MODEL: exported.model,
+        CONFIG: config_pbtxt(_shape(spec, exported), bench.serving).encode(),
+        CARD: write_card(card),
+        WEIGHTS: trained.weights(),
+    }
+    return Made(files, card, trained.module, known, calibrated.notes)
+
+
+def compared_pictures(module: Served, known: KnownFrames, epsilon: float) -> Pictures:
+    """Return real frames and their attacked copies, for the comparison of the graph with torch."""
+    real = np.concatenate([known.normals[:COMPARED], known.anomalies[:COMPARED]])
+    is_anomaly = np.arange(len(real)) >= len(known.normals[:COMPARED])
+    return np.concatenate([real, attacked(module, real, is_anomaly, epsilon)])
+
+
+def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
+    """Return the graph's scores (N,) of pictures (N, S, S, C)."""
+    parts = [run(pictures[start : start + SCORE_BATCH])[0] for start in range(0, len(pictures), SCORE_BATCH)]
+    return np.concatenate(parts)
+
+
+def probes(known: KnownFrames, normal: NDArray[np.float32], anomalous: NDArray[np.float32]) -> list[Probe]:
+    """Return known answers: the least anomalous normals and the most anomalous pseudo-anomalies.
+
+    They are far apart, so that a model which is not this one hardly gives the same answers.
+    """
+    low, high = np.argsort(normal)[:PROBES], np.argsort(-anomalous)[:PROBES]
+    tolerance = max(PROBE_TOLERANCE * float(anomalous[high].max() - normal[low].min()), 1e-4)
+    chosen = [(known.normals[i], normal[i]) for i in low] + [(known.anomalies[i], anomalous[i]) for i in high]
+    return [
+        Probe(picture_png=base64.b64encode(_png(picture)).decode(), score=float(score), tolerance=tolerance)
+        for picture, score in chosen
+    ]
+
+
+def train_on(materials: Materials, bench: Workbench) -> Trained:
+    """Train on the normals that are not held out; the same materials give the same weights."""
+    spec, snapshot = materials.spec, materials.snapshot
+    trained = ~snapshot.held_out
+    ids = [source.id for source, kept in zip(snapshot.sources, trained, strict=True) if kept]
+    index = {name: place for place, name in enumerate(ids)}
+    return train(
+        snapshot.pictures[trained],
+        from_entries(materials.entries, index, spec.channels),
+        FitSettings(
+            spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides, materials.known_defects
+        ),
+        lambda step, total, message: bench.told("fit", step, total),
+        bench.checkpoints,
+    )
+
+
+def _card(
+    materials: Materials, bench: Workbench, outcome: tuple[Trained, Calibrated, dict[str, float]]
+) -> Card:
+    spec, manifest = materials.spec, materials.manifest
+    trained, calibrated, figures = outcome
+    return Card(
+        product=spec.product,
+        version=spec.version,
+        detector=spec.detector,
+        profile=spec.profile,
+        seed=spec.seed,
+        trained_at=bench.clock.now(),
+        size=spec.size,
+        channels=spec.channels,
+        recipe=dict(trained.recipe),
+        false_alarm_rate=spec.false_alarm_rate,
+        calibrations=calibrated.calibrations,
+        probes=[],
+        figures=figures,
+        acceptance=manifest.acceptance,
+        lineage={
+            "data": spec.snapshot_digest,
+            "data_uri": spec.snapshot_uri,
+            "bank": manifest.digest,
+            "bank_version": str(manifest.version),
+            "code": code_digest(),
+            "seed": str(spec.seed),
+            "profile": spec.profile,
+            "order": spec.digest(),
+            "why": spec.why,
+            **_known_lineage(materials.known_defects),
+        },
+    )
+
+
+def _known_lineage(known: KnownDefects | None) -> dict[str, str]:
+    return {} if known is None else {"known_defects": known_digest(known)}
+
+
+def _by_camera(snapshot: Snapshot, scores: NDArray[np.float32]) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for camera, score in zip(snapshot.held_out_cameras(), scores, strict=True):
+        found.setdefault(camera, []).append(float(score))
+    return found
+
+
+def _shape(spec: JobSpec, exported: Exported) -> ServedShape:
+    channels = 3 if spec.channels == "rgb" else 1
+    return ServedShape(spec.product, spec.size, channels, exported.map_height, exported.map_width)
+
+
+def _png(picture: Pictures) -> bytes:
+    return encode_png(picture if picture.shape[2] == 3 else picture[..., 0])

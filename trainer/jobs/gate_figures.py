@@ -1,0 +1,112 @@
+"""The gate's figures of one model: AUROC on held-out frames, clean, attacked and corrupted.
+
+Pseudo-anomalies stand for defects; real ones are few, and known to no training. Each figure is measured on
+the same frames for every model, the attack through the model's own served score.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from steadyline.line import GateSection
+from steadyline.package import WEIGHTS, Card
+from trainer.arrays import Pictures, PseudoBank
+from trainer.data.banks import KnownFrames
+from trainer.detector_protocol import FitInput, Progress, Served
+from trainer.detectors.registry import detector_named
+from trainer.evaluation.attacks import Pgd
+from trainer.evaluation.certificate import certified_auroc
+from trainer.evaluation.subject import Subject
+from trainer.fit import rebuild
+from trainer.jobs.spec import Figures
+
+# Of each kind. The standard error of an AUROC from 96 of each is about .03, but both models are measured on
+# the same frames, and the error of what is compared, their difference, is a good deal smaller.
+MOST_FRAMES = 96
+ATTACK_SEED = 0
+
+Told = Callable[[int, int], None]
+
+
+def measure(module: Served, known: KnownFrames, gate: GateSection, told: Told) -> Figures:
+    """Return the figures of ``module``; the same module and frames give the same figures."""
+    subject = Subject.of(module, *_chosen(known))
+
+    def heard(done: int) -> None:
+        told(done, len(subject.x))
+
+    hit = subject.attacked(Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED), heard)
+    return Figures(
+        clean=subject.auroc(subject.scores(subject.x)),
+        attacked=subject.auroc(subject.scores(hit)),
+        corrupted=subject.auroc(subject.scores(subject.x.mul(0.6).add(0.2))),
+    )
+
+
+def certified_companion(normals: Pictures, progress: Progress) -> Served:
+    """Return the certified distance to normals (N, S, S, C): seconds of fitting, and nothing is learned."""
+    none = PseudoBank(
+        normals[:0], np.zeros((0, *normals.shape[1:3]), bool), np.zeros(0, np.int64), transform=()
+    )
+    return detector_named("certified").fit(FitInput(normals, none, "cpu", 0), progress, None).module
+
+
+def measure_floor(companion: Served, known: KnownFrames, gate: GateSection) -> float:
+    """Return the AUROC that no attack within the gate's epsilon can bring ``companion`` under, on the frames
+    of ``measure``.
+    """
+    subject = Subject.of(companion, *_chosen(known))
+    floor = certified_auroc(companion, subject.x, subject.anomalous, gate.epsilon)
+    assert floor is not None, "the companion proves its bounds"
+    return floor
+
+
+def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:
+    """Return pictures (N, S, S, C) attacked in the model's disfavour, rounded to what a camera can send."""
+    hit = Subject.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
+    rounded: Pictures = (hit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return rounded
+
+
+def named_figures(figures: Figures, gate: GateSection) -> dict[str, float]:
+    """Return the figures under the names they have in cards and events."""
+    return {
+        "clean_auroc": figures.clean,
+        attacked_name(gate): figures.attacked,
+        "corrupted_auroc": figures.corrupted,
+    }
+
+
+def figures_of(card: Card, gate: GateSection) -> Figures:
+    """Return the gate's figures that a card carries."""
+    return Figures(
+        clean=card.figures["clean_auroc"],
+        attacked=card.figures[attacked_name(gate)],
+        corrupted=card.figures["corrupted_auroc"],
+    )
+
+
+def attacked_name(gate: GateSection) -> str:
+    """Return the name of the attacked figure: ``pgd_auroc_2/255`` for an epsilon of two steps of 8 bits."""
+    return f"pgd_auroc_{gate.epsilon * 255:g}/255"
+
+
+def rebuilt(card: Card, files: Mapping[str, bytes]) -> Served:
+    """Return the torch module of a loaded package; PackageRejected when recipe and weights do not fit."""
+    recipe: dict[str, Any] = dict(card.recipe)
+    return rebuild(recipe, files[WEIGHTS])
+
+
+def _chosen(known: KnownFrames) -> tuple[Pictures, NDArray[np.bool_]]:
+    """Return MOST_FRAMES of each kind, evenly over the frames as they come."""
+    normals = known.normals[_evenly(len(known.normals))]
+    anomalies = known.anomalies[_evenly(len(known.anomalies))]
+    pictures = np.concatenate([normals, anomalies])
+    return pictures, np.arange(len(pictures)) >= len(normals)
+
+
+def _evenly(count: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(np.intp))

@@ -1,0 +1,150 @@
+"""A training as it lies in the store: the order, and what came of it. Any trainer can take it up."""
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from steadyline.contracts.message import AwareDatetime, Part
+from steadyline.contracts.model_event import Package
+from steadyline.digest import sha256
+from steadyline.line import GateSection
+from steadyline.store import Store
+from steadyline.telemetry.logs import get_logger
+from trainer.data.banks import Ingredients
+
+P = TypeVar("P", bound=Part)
+
+log = get_logger(__name__)
+
+
+class LivePackage(Part):
+    """The model that a candidate is measured against."""
+
+    version: int
+    package: Package
+
+
+class JobSpec(Part):
+    """Everything a training depends on: the same spec gives the same model."""
+
+    product: str
+    version: int
+    why: str
+    detector: str
+    profile: str
+    steps: int | None
+    overrides: dict[str, float | int | str | bool] = Field(default_factory=dict)
+    seed: int
+    size: int
+    channels: Literal["gray", "rgb"]
+    false_alarm_rate: float
+    gate: GateSection
+    snapshot_uri: str
+    snapshot_digest: str
+    live: LivePackage | None
+    ordered_at: AwareDatetime
+
+    def digest(self) -> str:
+        """Return what names this training's checkpoint: all that the weights depend on, and nothing else."""
+        fields = {"why", "live", "gate", "ordered_at"}
+        return sha256(self.model_dump_json(exclude=fields).encode())
+
+    def ingredients(self) -> Ingredients:
+        """Return what the bank of this training is made of."""
+        return Ingredients(
+            product=self.product,
+            channels=self.channels,
+            detector=self.detector,
+            profile=self.profile,
+            seed=self.seed,
+            snapshot_uri=self.snapshot_uri,
+            snapshot_digest=self.snapshot_digest,
+        )
+
+
+class Figures(Part):
+    """The gate's figures of one model."""
+
+    clean: float
+    attacked: float
+    corrupted: float
+
+
+class JobResult(Part):
+    """What a finished training left."""
+
+    version: int
+    package: Package
+    candidate: Figures
+    live_version: int | None
+    live: Figures | None
+    floor: float | None = None  # certified AUROC of the certified detector on the same normals and frames
+    notes: list[str]
+
+
+class JobFailure(Part):
+    """Why a training cannot succeed however often it is tried."""
+
+    version: int
+    reason: str
+    message: str
+
+
+class Jobs:
+    """The one job a product can have at a time."""
+
+    def __init__(self, store: Store, product: str) -> None:
+        self._store, self._product = store, product
+
+    def order(self, spec: JobSpec) -> None:
+        """Write the order down; it stands until ``close``."""
+        self._put("spec", spec)
+
+    def spec(self) -> JobSpec | None:
+        """Return the open order, if any."""
+        return self._get("spec", JobSpec)
+
+    def finish(self, result: JobResult) -> None:
+        """Write down what came of it."""
+        self._put("result", result)
+
+    def result(self, version: int) -> JobResult | None:
+        """Return the result of the order for ``version``, if it has one."""
+        found = self._get("result", JobResult)
+        return found if found is not None and found.version == version else None
+
+    def fail(self, failure: JobFailure) -> None:
+        """Write down why it cannot succeed."""
+        self._put("failure", failure)
+
+    def failure(self, version: int) -> JobFailure | None:
+        """Return why the order for ``version`` cannot succeed, if so."""
+        found = self._get("failure", JobFailure)
+        return found if found is not None and found.version == version else None
+
+    def reopen(self) -> None:
+        """Forget the result, so that the order is carried out again (it resumes)."""
+        self._store.delete(self._key("result"))
+
+    def close(self) -> None:
+        """The order is answered. It goes first: a result without an order means nothing."""
+        for part in ("spec", "result", "failure"):
+            self._store.delete(self._key(part))
+
+    def _key(self, part: str) -> str:
+        return f"jobs/{self._product}/{part}.json"
+
+    def _put(self, part: str, content: Part) -> None:
+        self._store.put(self._key(part), content.model_dump_json(indent=1).encode(), "application/json")
+
+    def _get(self, part: str, kind: type[P]) -> P | None:
+        """What another release wrote and this one cannot read counts as not there: it is made anew."""
+        key = self._key(part)
+        if not self._store.exists(key):
+            return None
+        try:
+            return kind.model_validate_json(self._store.get(key))
+        except ValidationError as error:
+            log.error("unreadable_job", file=self._store.uri(key), error=str(error))
+            self._store.delete(key)
+            return None

@@ -1,0 +1,1 @@
+"""A model's way from candidate to live and back: leases, states, the gate, promotion. No torch in here."""

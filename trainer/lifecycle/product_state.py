@@ -1,0 +1,79 @@
+"""What is known of one product's models, and the only way to change it: by an event."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import ModelEvent
+from steadyline.errors import BrokerUnavailable, Transient
+from trainer import metrics
+from trainer.lifecycle import transitions
+from trainer.lifecycle.event_log import Announcer
+from trainer.lifecycle.leases import Claims, Standing
+
+
+class ClaimLost(Transient):
+    """Another trainer may be serving the product: nothing may be announced."""
+
+    reason = "claim_lost"
+
+
+class ProductState:
+    """The newest event of one product: read when the claim is taken, written by us alone from then on."""
+
+    def __init__(self, product: str, announcer: Announcer, claims: Claims, clock: Clock) -> None:
+        self.product = product
+        self._announcer, self._claims, self._clock = announcer, claims, clock
+        self._event: ModelEvent | None = None
+        self._answering = 0
+
+    @property
+    def event(self) -> ModelEvent:
+        """The newest event; raises BrokerUnavailable when it must be read and cannot be."""
+        if self._event is None:
+            self._event = self._announcer.newest(self.product) or transitions.nothing_yet(
+                self.product, self._clock.now()
+            )
+            self._measure()
+        return self._event
+
+    def announce(self, event: ModelEvent) -> None:
+        """Make ``event`` the newest one.
+
+        Raises ClaimLost, and then nothing changed; or BrokerUnavailable, and then only the topic knows
+        whether it did: the event is read anew before the next step, so that nothing is announced twice.
+        """
+        if self._claims.standing(self.product) is not Standing.OURS:
+            raise ClaimLost(f"the claim on {self.product} is not ours any more")
+        event = transitions.answered(event, self._answering, event.at)
+        try:
+            self._announcer.announce(event)
+        except BrokerUnavailable:
+            self._event = None
+            raise
+        self._event = event
+        self._measure()
+
+    @contextmanager
+    def answering(self, commands_until: int) -> Iterator[None]:
+        """Events announced meanwhile carry the answer with them: the deed and its answer are one event."""
+        self._answering = commands_until
+        try:
+            yield
+            if self.event.commands_until < commands_until:
+                self.announce(self.event.model_copy(update={"at": self._clock.now()}))
+        finally:
+            self._answering = 0
+
+    def forget(self) -> None:
+        """Another trainer serves the product: read the event anew before using it again."""
+        self._event = None
+
+    def _measure(self) -> None:
+        assert self._event is not None
+        metrics.LIVE_VERSION.set(self._event.live_version or 0, product=self.product)
+        live = self._event.live()
+        if live is not None:
+            metrics.CLEAN_AUROC.set(live.figures.get("clean_auroc", 0.0), product=self.product)
+            attacked = [value for name, value in live.figures.items() if name.startswith("pgd_auroc_")]
+            metrics.ATTACKED_AUROC.set(min(attacked, default=0.0), product=self.product)

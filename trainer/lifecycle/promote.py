@@ -1,0 +1,123 @@
+"""Put a version in service: written beside the old one, loaded, probed. Any failure takes it out again."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+from steadyline.contracts.model_event import Model
+from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.inference import Inference
+from steadyline.probe import probe
+from steadyline.telemetry.logs import get_logger
+from steadyline.triton import RepositoryEntry
+from trainer.lifecycle.repository import ModelRepository
+
+log = get_logger(__name__)
+
+TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next one of the same model as well
+
+
+class PromotionFailed(Exception):
+    """The version is not in service and the old one still is; ``word`` says why."""
+
+    def __init__(self, word: str, message: str) -> None:
+        super().__init__(f"{word}: {message}")
+        self.word = word
+
+
+class ModelServer(Inference, Protocol):
+    """What a promotion needs of Triton."""
+
+    def is_server_ready(self) -> bool:
+        """True when the server answers; never raises."""
+        ...
+
+    def load(self, name: str, within: timedelta) -> None:
+        """Load what the repository has of ``name``; raises InferenceUnavailable with the server's reason."""
+        ...
+
+    def index(self) -> list[RepositoryEntry]:
+        """Return every version with its state; raises InferenceUnavailable."""
+        ...
+
+
+class Promoter:
+    """Brings versions of a product into Triton and out of it."""
+
+    def __init__(self, repository: ModelRepository, triton: ModelServer, load_within: timedelta) -> None:
+        self._repository, self._triton, self._within = repository, triton, load_within
+
+    def put_beside(self, product: str, model: Model, files: Mapping[str, bytes], live: int | None) -> None:
+        """Serve ``model`` beside version ``live`` and check its known answers.
+
+        Raises PromotionFailed when the version cannot be loaded or answers wrongly: it is then taken out and
+        ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away: nothing is
+        decided, and the same call may be made again.
+        """
+        self._repository.publish(product, model.version, files, keep=live)
+        try:
+            self._load(product, model.version)
+            self._probe(model, product)
+        except PromotionFailed as failure:
+            log.warning("promotion_failed", product=product, version=model.version, error=str(failure))
+            self._take_out(product, model.version, live)
+            raise
+        log.info("version_served", product=product, version=model.version, beside=live)
+
+    def has(self, product: str, model: Model) -> bool:
+        """Return whether the repository has the version, intact: then it can be served without the store."""
+        return self._repository.holds(product, model.version, model.package.digests)
+
+    def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
+        """Put the version's files where Triton reads them, beside those of ``keep``."""
+        self._repository.publish(product, version, files, keep)
+
+    def load_again(self, product: str, version: int) -> None:
+        """Serve a version of the repository that Triton lost; raises InferenceUnavailable if it is not."""
+        self._triton.load(product, self._within)
+        if not self.is_served(product, version):
+            raise InferenceUnavailable(f"version {version} of {product} was loaded and is not ready")
+
+    def is_served(self, product: str, version: int) -> bool:
+        """Return whether Triton has the version ready; raises InferenceUnavailable when it is away."""
+        return any(
+            entry.name == product and entry.version == version and entry.state == "READY"
+            for entry in self._triton.index()
+        )
+
+    def mend(self, product: str, version: int) -> None:
+        """Load a version again whose server process died under it (Triton does not notice by itself)."""
+        self._repository.touch(product, version)
+        self._triton.load(product, self._within)
+
+    def _load(self, product: str, version: int) -> None:
+        """A failed load is the version's fault only while Triton itself answers."""
+        try:
+            self._triton.load(product, self._within)
+        except InferenceUnavailable as error:
+            if not self._triton.is_server_ready():
+                raise
+            word = "load_timeout" if "DEADLINE" in str(error) else "load_failed"
+            raise PromotionFailed(word, str(error)) from error
+        if not self.is_served(product, version):
+            raise PromotionFailed("load_failed", f"Triton does not list version {version} as ready")
+
+    def _probe(self, model: Model, product: str) -> None:
+        try:
+            probe(product, model, self._triton)
+        except ContractBroken as error:
+            raise PromotionFailed("wrong_answer", str(error)) from error
+        except InferenceUnavailable as error:
+            if not self._triton.is_server_ready():
+                raise
+            raise PromotionFailed("no_answer", str(error)) from error
+
+    def _take_out(self, product: str, version: int, live: int | None) -> None:
+        """Remove the version; Triton is told, but the live one is served whatever it says to that."""
+        self._repository.remove(product, version)
+        if live is None:
+            return
+        try:
+            self._triton.load(product, TELL_WITHIN)
+        except InferenceUnavailable as error:
+            log.warning("repository_not_reread", product=product, version=version, error=str(error))

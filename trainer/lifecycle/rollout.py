@@ -1,0 +1,130 @@
+"""From a trained candidate to a version in service, and back: every outcome is an event with its reason."""
+
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import Model, Package
+from steadyline.errors import PackageRejected, Transient
+from steadyline.line import GateSection
+from steadyline.package import load_package, read_card
+from steadyline.store import Store
+from steadyline.telemetry.logs import get_logger
+from trainer import metrics
+from trainer.jobs.spec import Figures, JobFailure, JobResult
+from trainer.lifecycle import transitions
+from trainer.lifecycle.gate import Measured, rule
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.promote import Promoter, PromotionFailed
+from trainer.lifecycle.transitions import Step
+
+log = get_logger(__name__)
+
+# A version that only failed to be served may be tried again by command; one that the gate refused may not.
+TECHNICAL = ("load_failed", "load_timeout", "wrong_answer", "no_answer")
+
+
+class LiveModelLost(Transient):
+    """Triton lost the live version and no intact copy is left: another version must be put in service."""
+
+    reason = "live_model_lost"
+
+
+class Rollout:
+    """Decides on one product's candidates and puts versions in service."""
+
+    def __init__(
+        self, state: ProductState, limits: GateSection, store: Store, promoter: Promoter, clock: Clock
+    ) -> None:
+        self._state, self._limits, self._store = state, limits, store
+        self._promoter, self._clock = promoter, clock
+
+    def decide(self, result: JobResult) -> None:
+        """Hold a trained candidate against the gate and put it in service, or reject it.
+
+        Done twice it does nothing the second time: a version that was decided on stays so.
+        """
+        product = self._state.product
+        known = transitions.find(self._state.event, result.version)
+        if known is not None and known.state != "candidate":
+            return
+        try:
+            model, _ = self._load(result.package, "trained")
+        except PackageRejected as error:
+            self.give_up(JobFailure(version=result.version, reason=error.reason, message=str(error)))
+            return
+        if known is None:
+            self._state.announce(transitions.add(self._state.event, model, self._clock.now()))
+        live = None if result.live is None else _measured(result.live)
+        ruling = rule(_measured(result.candidate), live, self._limits, result.floor)
+        word = "passed" if ruling.accepted else ruling.reason.split(":")[0]
+        metrics.DECISIONS.add(product=product, word=word)
+        log.info("gate_ruled", product=product, version=model.version, reason=ruling.reason, **ruling.figures)
+        if ruling.accepted:
+            self.put_in_service(model.version, ruling.reason, ruling.figures)
+        else:
+            self._reject(model.version, ruling.reason, ruling.figures)
+
+    def give_up(self, failure: JobFailure) -> None:
+        """A training ended without a package: say so, with the number it would have had."""
+        self._reject(failure.version, f"training_failed: {failure.reason}: {failure.message}"[:500], {})
+
+    def put_in_service(self, version: int, reason: str, figures: dict[str, float]) -> str | None:
+        """Serve ``version``, announce it and retire the one before; returns why it could not be served.
+
+        One that was in service before stays retired then, any other is rejected.
+        """
+        event, product = self._state.event, self._state.product
+        known = transitions.find(event, version)
+        assert known is not None
+        try:
+            model, files = self._load(known.package, reason)
+            self._promoter.put_beside(product, model, files, event.live_version)
+        except (PromotionFailed, PackageRejected) as failure:
+            word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
+            metrics.PROMOTIONS.add(product=product, outcome=word)
+            if known.state != "retired":
+                self._reject(version, str(failure)[:500], figures)
+            return str(failure)[:500]
+        step = Step(version, "live", reason, self._clock.now())
+        self._state.announce(transitions.go_live(transitions.refresh(event, model), step, figures))
+        metrics.PROMOTIONS.add(product=product, outcome="live")
+        return None
+
+    def ensure_served(self) -> None:
+        """Put the live version back where Triton lost it (a restart forgets all that was loaded).
+
+        Raises LiveModelLost when there is no intact copy of it, neither in the repository nor in the store.
+        """
+        event, product = self._state.event, self._state.product
+        live = event.live()
+        if live is None or self._promoter.is_served(product, live.version):
+            return
+        log.warning("live_version_not_served", product=product, version=live.version)
+        if not self._promoter.has(product, live):
+            self._promoter.publish(
+                product, live.version, self._live_files(live), transitions.before_live(event)
+            )
+        self._promoter.load_again(product, live.version)
+
+    def mend(self) -> None:
+        """Load the live version again, which Triton calls ready and which does not answer."""
+        live = self._state.event.live()
+        if live is not None:
+            log.warning("live_version_does_not_answer", product=self._state.product, version=live.version)
+            self._promoter.mend(self._state.product, live.version)
+
+    def _live_files(self, live: Model) -> dict[str, bytes]:
+        try:
+            return load_package(self._store, live.package)
+        except PackageRejected as error:
+            raise LiveModelLost(f"version {live.version} of {self._state.product}: {error}") from error
+
+    def _load(self, package: Package, reason: str) -> tuple[Model, dict[str, bytes]]:
+        files = load_package(self._store, package)
+        return read_card(files).model(package, "candidate", reason), files
+
+    def _reject(self, version: int, reason: str, figures: dict[str, float]) -> None:
+        step = Step(version, "rejected", reason, self._clock.now())
+        self._state.announce(transitions.reject(self._state.event, step, figures))
+
+
+def _measured(figures: Figures) -> Measured:
+    return Measured(figures.clean, figures.attacked, figures.corrupted)

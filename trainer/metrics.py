@@ -1,0 +1,118 @@
+"""Every metric of the trainer."""
+
+from steadyline.telemetry.instrument import counter, gauge, histogram
+
+TRAININGS = counter(
+    "trainer_trainings_total",
+    "Trainings that ended, by how.",
+    labels={"product": None, "outcome": ("trained", "failed", "stopped", "died")},
+)
+TRAINING_SECONDS = histogram(
+    "trainer_training_duration_seconds",
+    "From the order of a training to its decision, restarts included.",
+    labels=("product",),
+    buckets=(30, 60, 120, 240, 480, 960, 1920, 3840, 7680, 15360, 30720),
+)
+TRAINING_PROGRESS = gauge(
+    "trainer_training_progress_ratio",
+    "How far the running training is; 0 when none runs.",
+    labels=("product",),
+)
+DECISIONS = counter(
+    "trainer_gate_decisions_total",
+    "What the gate decided; the word is the refusal's reason, or passed.",
+    labels={
+        "product": None,
+        "word": (
+            "passed",
+            "clean_worse",
+            "robust_worse",
+            "corrupted_worse",
+            "clean_floor",
+            "under_certified_floor",
+            "masked_gradients",
+            "not_finite",
+        ),
+    },
+)
+PROMOTIONS = counter(
+    "trainer_promotions_total",
+    "Versions put in service, or why not.",
+    labels={
+        "product": None,
+        "outcome": (
+            "live",
+            "rolled_back",
+            "load_failed",
+            "load_timeout",
+            "wrong_answer",
+            "no_answer",
+            "package_rejected",
+        ),
+    },
+)
+LIVE_VERSION = gauge("trainer_live_version", "Version in service.", labels=("product",))
+CLEAN_AUROC = gauge(
+    "trainer_live_clean_auroc_ratio",
+    "AUROC of the live model on the gate's held-out frames.",
+    labels=("product",),
+)
+ATTACKED_AUROC = gauge(
+    "trainer_live_attacked_auroc_ratio",
+    "The same under the gate's attack: the robustness of the model in service.",
+    labels=("product",),
+)
+DETECTION = gauge(
+    "trainer_watch_detection_ratio",
+    "Pseudo-anomalies that the live model found in the last round, by transform.",
+    labels=("product", "transform"),
+)
+FALSE_ALARMS = gauge(
+    "trainer_watch_false_alarm_ratio",
+    "Held-out normals over the threshold in the last round.",
+    labels=("product",),
+)
+SEES = gauge(
+    "trainer_watch_sees_info",
+    "1 while the live model sees known anomalies, 0 when it counts as blind.",
+    labels=("product",),
+)
+WATCH_FAILURES = counter(
+    "trainer_watch_failures_total",
+    "Rounds of the watch that could not be done, by reason word.",
+    labels=("product", "reason"),
+)
+RESERVOIR = gauge(
+    "trainer_reservoir_frames",
+    "Stream normals, in quarantine or admitted.",
+    labels={"product": None, "state": ("quarantined", "admitted")},
+)
+RESERVOIR_DROPPED = counter(
+    "trainer_reservoir_dropped_total",
+    "Stream normals not kept, by reason word.",
+    labels={"product": None, "reason": ("near_anomalous_run", "labelled", "not_sampled")},
+)
+BANK_REBUILDS = counter(
+    "trainer_bank_rebuilds_total",
+    "Banks made again after a loss.",
+    labels=("product",),
+)
+COMMANDS = counter(
+    "trainer_commands_total",
+    "Commands answered, by action and by done or refused.",
+    labels={
+        "product": None,
+        "action": ("promote", "rollback", "retrain", "shadow"),
+        "outcome": ("done", "refused"),
+    },
+)
+HOLDS_CLAIM = gauge(
+    "trainer_claim_held_info",
+    "1 when this trainer serves the product, 0 when another one does.",
+    labels=("product",),
+)
+TRANSIENT_ERRORS = counter(
+    "trainer_transient_errors_total",
+    "Attempts held back because something outside was away, by reason word.",
+    labels=("product", "reason"),
+)

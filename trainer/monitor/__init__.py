@@ -1,0 +1,1 @@
+"""Watches the live model with known frames, and has a lost bank made again. No torch in here."""

@@ -1,0 +1,192 @@
+"""The watch at work: every so often, known anomalies and normals go through the live model on Triton."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from steadyline.clock import Clock
+from steadyline.contracts.model_event import PRODUCT_WIDE, Health, Model
+from steadyline.errors import ContractBroken, InferenceUnavailable, PackageRejected
+from steadyline.inference import Inference, ModelRef
+from steadyline.line import WatchSection
+from steadyline.telemetry.logs import get_logger
+from trainer import metrics
+from trainer.arrays import Pictures
+from trainer.data.banks import KnownBanks, KnownFrames
+from trainer.lifecycle import transitions
+from trainer.lifecycle.product_state import ProductState
+from trainer.lifecycle.rollout import Rollout
+from trainer.monitor.bank_rebuild import Rebuilding
+from trainer.monitor.detection import Round, Sight
+
+log = get_logger(__name__)
+
+BATCH = 16
+LOOK_EVERY = timedelta(seconds=2)  # whether the bank is still there, between two rounds
+REBUILD_AGAIN = timedelta(seconds=30)  # after a rebuild that failed: each takes a core for some seconds
+MEND_AFTER = 2  # rounds without an answer before the version is loaded again
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The frames of one round."""
+
+    anomalies: Pictures
+    transforms: tuple[str, ...]
+    normals: Pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Where the watch gets its frames and its answers from."""
+
+    banks: KnownBanks
+    triton: Inference
+
+
+class Watcher:
+    """Watches one product's live model."""
+
+    def __init__(
+        self, state: ProductState, settings: WatchSection, eyes: Eyes, rebuilding: Rebuilding, clock: Clock
+    ) -> None:
+        self._state, self._settings, self._clock = state, settings, clock
+        self._banks, self._triton, self._rebuilding = eyes.banks, eyes.triton, rebuilding
+        self._look: datetime | None = None
+        self._next: datetime | None = None
+        self._rounds = 0
+        self._silent = 0
+        self._sight: tuple[int, Sight] | None = None
+
+    def turn(self, rollout: Rollout) -> None:
+        """Do a round when it is due. Raises Transient when Triton, Redis or the store is away."""
+        live, now = self._state.event.live(), self._clock.now()
+        if live is None or not _is_due(self._look, now):
+            return
+        self._look = now + LOOK_EVERY
+        known = self._known_frames(now)
+        if known is None or not _is_due(self._next, now):
+            return
+        self._next = now + self._settings.every
+        sample = draw(known, self._settings.samples, random.Random(self._rounds))
+        self._rounds += 1
+        threshold = live.calibrations[PRODUCT_WIDE].threshold
+        try:
+            scores = self._scores(live, np.concatenate([sample.anomalies, sample.normals]))
+        except InferenceUnavailable as error:
+            self._no_answer(rollout, error)
+            raise
+        except ContractBroken as error:
+            self._tell(live, Round({}, [], threshold), f"wrong_outputs: {error}")
+            return
+        self._silent = 0
+        seen = to_round(scores, sample, threshold)
+        self._tell(live, seen, self._sight_of(live).judge(seen))
+
+    def stop(self) -> None:
+        """Leave nothing running."""
+        self._rebuilding.stop()
+
+    def _known_frames(self, now: datetime) -> KnownFrames | None:
+        """Return what to show; None while a lost bank is made again, and when that cannot be done."""
+        try:
+            known = self._banks.held_out()
+        except PackageRejected as error:
+            log.error("watch_has_no_frames", product=self._state.product, error=str(error))
+            metrics.WATCH_FAILURES.add(product=self._state.product, reason=error.reason)
+            self._look = now + REBUILD_AGAIN
+            return None
+        if known is None:
+            self._remake_bank(now)
+        elif self._rebuilding.is_started:
+            metrics.BANK_REBUILDS.add(product=self._state.product)
+            self._rebuilding.stop()
+        return known
+
+    def _remake_bank(self, now: datetime) -> None:
+        if not self._rebuilding.is_started:
+            log.warning("bank_lost", product=self._state.product)
+            self._rebuilding.start()
+        elif (status := self._rebuilding.poll()) is not None:
+            log.error("bank_not_rebuilt", product=self._state.product, status=status)
+            self._rebuilding.stop()
+            self._look = now + REBUILD_AGAIN
+
+    def _scores(self, live: Model, pictures: Pictures) -> np.ndarray:
+        ref = ModelRef(self._state.product, live.version)
+        parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+        waiting = [self._triton.infer(ref, part) for part in parts]
+        return np.concatenate([future.result().scores for future in waiting])
+
+    def _sight_of(self, live: Model) -> Sight:
+        if self._sight is None or self._sight[0] != live.version:
+            expected = live.figures.get("detection_rate", 1.0)
+            self._sight = live.version, Sight(expected, self._settings.floor)
+        return self._sight[1]
+
+    def _tell(self, live: Model, seen: Round, reason: str | None) -> None:
+        """Export what was seen; an event says so when the verdict (``reason``: why it is blind) is new."""
+        product = self._state.product
+        for transform, rate in seen.detection().items():
+            metrics.DETECTION.set(rate, product=product, transform=transform)
+        metrics.FALSE_ALARMS.set(seen.false_alarm_rate(), product=product)
+        metrics.SEES.set(int(reason is None), product=product)
+        health = Health(
+            at=self._clock.now(),
+            version=live.version,
+            state="seeing" if reason is None else "blind",
+            reason=reason or "known anomalies are found",
+            detection=seen.detection(),
+            false_alarm_rate=seen.false_alarm_rate(),
+        )
+        before = self._state.event.health
+        if before is None or (before.version, before.state) != (health.version, health.state):
+            say = log.info if reason is None else log.error
+            say(
+                "watch_verdict",
+                product=product,
+                version=live.version,
+                state=health.state,
+                reason=health.reason,
+            )
+            self._state.announce(transitions.with_health(self._state.event, health))
+
+    def _no_answer(self, rollout: Rollout, error: InferenceUnavailable) -> None:
+        self._silent += 1
+        metrics.WATCH_FAILURES.add(product=self._state.product, reason=error.reason)
+        if self._silent >= MEND_AFTER:
+            self._silent = 0
+            rollout.mend()
+
+
+def _is_due(moment: datetime | None, now: datetime) -> bool:
+    return moment is None or now >= moment
+
+
+def draw(known: KnownFrames, count: int, chance: random.Random) -> Sample:
+    """Return ``count`` pseudo-anomalies, each transform as often as any other, and ``count`` normals."""
+    by_transform: dict[str, list[int]] = {}
+    for index, transform in enumerate(known.transforms):
+        by_transform.setdefault(transform, []).append(index)
+    for indices in by_transform.values():
+        chance.shuffle(indices)
+    turns = sorted(
+        (turn, name, index) for name, row in by_transform.items() for turn, index in enumerate(row)
+    )
+    chosen = [index for _, _, index in turns[:count]]
+    normals = chance.sample(range(len(known.normals)), min(count, len(known.normals)))
+    return Sample(
+        known.anomalies[chosen], tuple(known.transforms[index] for index in chosen), known.normals[normals]
+    )
+
+
+def to_round(scores: np.ndarray, sample: Sample, threshold: float) -> Round:
+    """Return the round of scores in the order anomalies, normals."""
+    anomalies: dict[str, list[float]] = {}
+    for transform, score in zip(sample.transforms, scores, strict=False):
+        anomalies.setdefault(transform, []).append(float(score))
+    normals: Sequence[float] = [float(score) for score in scores[len(sample.transforms) :]]
+    return Round(anomalies, normals, threshold)

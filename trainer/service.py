@@ -1,0 +1,91 @@
+"""The serving loop: one thread reads topics and renews claims, one thread a product does its work."""
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+from steadyline.clock import Clock
+from steadyline.errors import BrokerUnavailable, Transient
+from steadyline.telemetry.health import Health
+from steadyline.telemetry.logs import get_logger
+from trainer import metrics
+from trainer.control.controller import Desk
+from trainer.control.inbox import Intake
+from trainer.lifecycle.leases import LEASE, Claims
+
+log = get_logger(__name__)
+
+TURN = timedelta(milliseconds=250)
+RENEW_SECONDS = LEASE.total_seconds() / 3
+BACK_OFF = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds after the first, second … failure in a row
+
+
+class Trainer:
+    """The service. ``run`` returns when ``stop`` is set and raises what a desk cannot survive."""
+
+    def __init__(
+        self, desks: Sequence[Desk], intake: Intake, claims: Claims, health: Health, clock: Clock
+    ) -> None:
+        self._desks, self._intake, self._claims = desks, intake, claims
+        self._health, self._clock = health, clock
+        self._failed: list[BaseException] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until ``stop``; children are stopped, claims given back."""
+        self._renew()
+        ended = threading.Event()
+        threads = [
+            threading.Thread(target=self._work, args=(desk, ended), name=f"desk-{desk.product}")
+            for desk in self._desks
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._read(stop)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+            self._claims.release()
+        if self._failed:
+            raise self._failed[0]
+
+    def _read(self, stop: threading.Event) -> None:
+        renewed = self._clock.monotonic()
+        while not stop.is_set() and not self._failed:
+            self._health.beat()
+            if self._clock.monotonic() - renewed >= RENEW_SECONDS:
+                renewed = self._clock.monotonic()
+                self._renew()
+            try:
+                self._intake.turn(TURN)
+                self._health.set_ready("kafka", True, "")
+            except BrokerUnavailable as error:
+                self._health.set_ready("kafka", False, str(error))
+                self._clock.wait(stop, TURN)
+
+    def _renew(self) -> None:
+        self._health.set_ready("redis", self._claims.renew(), "claims cannot be renewed")
+
+    def _work(self, desk: Desk, ended: threading.Event) -> None:
+        """The outermost loop of one product: what is transient waits, anything else ends the service."""
+        failures = 0
+        try:
+            while not ended.is_set():
+                try:
+                    desk.turn()
+                    failures = 0
+                    self._clock.wait(ended, TURN)
+                except Transient as error:
+                    failures += 1
+                    self._held_back(desk, error, failures, ended)
+        except BaseException as error:
+            self._failed.append(error)
+        finally:
+            desk.stand_by()
+
+    def _held_back(self, desk: Desk, error: Transient, failures: int, ended: threading.Event) -> None:
+        pause = BACK_OFF[min(failures, len(BACK_OFF)) - 1]
+        metrics.TRANSIENT_ERRORS.add(product=desk.product, reason=error.reason)
+        log.warning("held_back", product=desk.product, reason=error.reason, error=str(error), pause=pause)
+        self._clock.wait(ended, timedelta(seconds=pause))
