@@ -17,16 +17,16 @@ from producers.camera_state.state import Rate
 from producers.capturer import Capturer, CaptureRules
 from producers.config import ProducersSettings
 from producers.delivery.buffer import Buffer, BufferLimits, MemoryBuffer
-from producers.delivery.connection import Link
-from producers.delivery.published import SharedSearch
+from producers.delivery.connection import LazyPublisher
+from producers.delivery.published import PublishedFrames
 from producers.delivery.recovery import Recovery
 from producers.delivery.sender import Sender, Window
 from producers.delivery.spool import Spool
-from producers.delivery.status_publisher import Announcer
+from producers.delivery.status_publisher import StatusPublisher
 from producers.encoding import Encoding
 from producers.service import Producers
 from producers.sources.address import parse_source
-from producers.sources.open import Wanted, open_source
+from producers.sources.open import FrameRequirements, open_source
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
@@ -34,14 +34,14 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.line import CameraSection, Line
 from steadyline.picture import PictureLimits
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 
 _HEADER_ROOM = 64 << 10  # of a message's size limit, for its headers and key
 _WINDOW_SHARE = 0.75  # of the bytes in flight; the rest lets statuses through when frames fill it
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProducersDependencies:
     """What all cameras share."""
 
     line: Line
@@ -51,39 +51,46 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class CameraConnections:
     """What the cameras of one process use together."""
 
-    link: Link
-    announcer: Announcer
-    search: SharedSearch
+    publisher: LazyPublisher
+    status_publisher: StatusPublisher
+    published_frames: PublishedFrames
 
 
 @contextmanager
 def build(
-    around: Surroundings, cameras: Sequence[str], broker: Broker, health: Health
+    dependencies: ProducersDependencies, cameras: Sequence[str], broker: Broker, health: ServiceHealth
 ) -> Iterator[Producers]:
     """Yield the producers of ``cameras``, all of the line when empty.
 
     Raises InvalidConfiguration when a camera is unknown, wrongly described, or run by another process.
     """
-    sections = _chosen(around.line, cameras)
-    settings = around.settings
-    topics = around.line.kafka_topics()
-    client = f"producers-{around.line.line}-{os.getpid()}"
-    link = Link(broker, client, topics, settings.in_flight_bytes, around.clock.monotonic)
-    announcer = Announcer(topics.camera_status.name, around.line.line, link)
+    sections = _chosen(dependencies.line, cameras)
+    settings = dependencies.settings
+    topics = dependencies.line.kafka_topics()
+    client = f"producers-{dependencies.line.line}-{os.getpid()}"
+    publisher = LazyPublisher(broker, client, topics, settings.in_flight_bytes, dependencies.clock.monotonic)
+    status_publisher = StatusPublisher(topics.camera_status.name, dependencies.line.line, publisher)
     share = int(settings.in_flight_bytes * _WINDOW_SHARE / len(sections))
     window = Window(settings.in_flight_frames, share)
     with ExitStack() as stack:
         built = []
-        search = SharedSearch(topics.frames.name)
+        published_frames = PublishedFrames(topics.frames.name)
         for section in sections:
             folder = stack.enter_context(_claimed(settings.state, section.id))
-            parts = _parts(around, section, folder, Shared(link, announcer, search))
+            parts = _parts(
+                dependencies,
+                section,
+                folder,
+                CameraConnections(publisher, status_publisher, published_frames),
+            )
             parts.sender.limit(window)
-            built.append(Camera(parts, timedelta(seconds=settings.status_seconds), around.clock))
-        yield Producers(built, link, health, timedelta(seconds=settings.stop_seconds), around.clock)
+            built.append(Camera(parts, timedelta(seconds=settings.status_seconds), dependencies.clock))
+        yield Producers(
+            built, publisher, health, timedelta(seconds=settings.stop_seconds), dependencies.clock
+        )
 
 
 def _chosen(line: Line, names: Sequence[str]) -> list[CameraSection]:
@@ -117,16 +124,18 @@ def _claimed(state: Path, camera: str) -> Iterator[Path]:
         yield folder
 
 
-def _parts(around: Surroundings, section: CameraSection, folder: Path, shared: Shared) -> CameraParts:
-    settings, clock, line = around.settings, around.clock, around.line
+def _parts(
+    dependencies: ProducersDependencies, section: CameraSection, folder: Path, shared: CameraConnections
+) -> CameraParts:
+    settings, clock, line = dependencies.settings, dependencies.clock, dependencies.line
     wanted = _wanted(line, section)
-    address = parse_source(section.id, section.source, around.base)
+    address = parse_source(section.id, section.source, dependencies.base)
     source = open_source(address, wanted, settings, clock)
     frames = line.kafka_topics().frames.name
     ledger = Ledger(line.line, section.id, section.product, folder)
     spool = Spool(section.id, folder, settings.spool_bytes, ledger.drop)
     buffers = _buffers(section, settings, ledger, spool)
-    recovery = Recovery(left_behind(folder), ledger, spool, shared.search)
+    recovery = Recovery(left_behind(folder), ledger, spool, shared.published_frames)
     inspection = Inspection(_quality_limits(settings), wanted.limits, settings.quality_seconds, clock)
     rules = CaptureRules(
         line.line,
@@ -143,9 +152,9 @@ def _parts(around: Surroundings, section: CameraSection, folder: Path, shared: S
         ledger=ledger,
         buffer=buffers[-1],
         capturer=Capturer(rules, source, ledger, buffers[-1], clock),
-        sender=Sender(frames, buffers, ledger, shared.link, clock),
-        link=shared.link,
-        announcer=shared.announcer,
+        sender=Sender(frames, buffers, ledger, shared.publisher, clock),
+        publisher=shared.publisher,
+        status_publisher=shared.status_publisher,
         rate=Rate(source.expected_fps),
         backoff=Backoff.of_seconds(settings.reconnect_seconds, settings.reconnect_longest_seconds),
         inspection=inspection,
@@ -153,10 +162,10 @@ def _parts(around: Surroundings, section: CameraSection, folder: Path, shared: S
     )
 
 
-def _wanted(line: Line, section: CameraSection) -> Wanted:
+def _wanted(line: Line, section: CameraSection) -> FrameRequirements:
     picture = line.products[section.product].picture
     limits = PictureLimits(picture.max_bytes, picture.max_pixels)
-    return Wanted(section.id, picture.channels, limits, MAX_FRAME_BYTES - _HEADER_ROOM)
+    return FrameRequirements(section.id, picture.channels, limits, MAX_FRAME_BYTES - _HEADER_ROOM)
 
 
 def _buffers(

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from producers import metrics
-from producers.accounting.ledger import Book, Ledger
+from producers.accounting.ledger import EpochLedger, Ledger
 from producers.camera_state.inspection import Inspection
 from producers.camera_state.state import Condition, Rate, judge
 from producers.capturer import Capturer
 from producers.delivery.buffer import Buffer
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from producers.delivery.recovery import Recovery
 from producers.delivery.sender import Sender
-from producers.delivery.status_publisher import Announcer
+from producers.delivery.status_publisher import StatusPublisher
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
@@ -35,8 +35,8 @@ class CameraParts:
     buffer: Buffer
     capturer: Capturer
     sender: Sender
-    link: Link
-    announcer: Announcer
+    publisher: LazyPublisher
+    status_publisher: StatusPublisher
     rate: Rate
     backoff: Backoff
     inspection: Inspection
@@ -67,7 +67,7 @@ class Camera:
     def is_finished(self) -> bool:
         """True when nothing more will be captured and every account is closed and acknowledged."""
         ended = self._parts.capturer.ended is not None and self._recovered
-        return ended and self._parts.ledger.current is None and not self._parts.ledger.books
+        return ended and self._parts.ledger.current is None and not self._parts.ledger.open_epochs
 
     def start(self, stop: threading.Event) -> None:
         """Open the account and begin to capture and to send; ``stop`` ends the capturing."""
@@ -82,17 +82,17 @@ class Camera:
             log.info("camera_ended", camera=self.id, reason=parts.capturer.ended)
             parts.ledger.close(parts.capturer.ended)
         condition = self._judge(now)
-        settled = [book for book in parts.ledger.books if book.is_settled]
+        settled = [epoch for epoch in parts.ledger.open_epochs if epoch.is_settled]
         changed = condition != self._condition
         if not changed and now < self._due and not settled:
             return
         if changed:
             self._enter(condition)
         self._due = now + self._every if changed or now >= self._due else self._due
-        for book in parts.ledger.books:
-            self._announce(book, condition)
+        for epoch in parts.ledger.open_epochs:
+            self._announce(epoch, condition)
         metrics.BUFFER_BYTES.set(parts.buffer.size_bytes, camera=self.id)
-        metrics.PENDING.set(sum(book.account.pending for book in parts.ledger.books), camera=self.id)
+        metrics.PENDING.set(sum(epoch.account.pending for epoch in parts.ledger.open_epochs), camera=self.id)
         metrics.UP.set(int(condition.state == "up"), camera=self.id)
 
     def close(self, within: timedelta) -> None:
@@ -101,9 +101,9 @@ class Camera:
         for thread in self._threads:
             thread.join(within.total_seconds())
         self._parts.buffer.close("stopped")
-        for book in self._parts.ledger.books:
-            book.save(self._clock.now())
-            log.warning("account_left_open", camera=self.id, epoch=book.epoch, pending=book.account.pending)
+        for epoch in self._parts.ledger.open_epochs:
+            epoch.save(self._clock.now())
+            log.warning("account_left_open", camera=self.id, epoch=epoch.epoch, pending=epoch.account.pending)
 
     def _judge(self, now: float) -> Condition:
         capturer = self._parts.capturer
@@ -123,16 +123,18 @@ class Camera:
         self._condition = condition
         self._parts.ledger.enter(condition.reason)
 
-    def _announce(self, book: Book, condition: Condition) -> None:
+    def _announce(self, epoch: EpochLedger, condition: Condition) -> None:
         now = self._clock.now()
-        book.save(now)
-        if book.is_settled:
-            final = book.status("ended", book.closing or "stopped", now)
-            self._parts.announcer.announce(final, lambda: self._parts.ledger.forget(book))
-        elif book is self._parts.ledger.current:
-            self._parts.announcer.announce(book.status(condition.state, condition.reason, now), _nothing)
+        epoch.save(now)
+        if epoch.is_settled:
+            final = epoch.status("ended", epoch.closing or "stopped", now)
+            self._parts.status_publisher.announce(final, lambda: self._parts.ledger.forget(epoch))
+        elif epoch is self._parts.ledger.current:
+            self._parts.status_publisher.announce(
+                epoch.status(condition.state, condition.reason, now), _nothing
+            )
         else:
-            self._parts.announcer.announce(book.status("down", "draining", now), _nothing)
+            self._parts.status_publisher.announce(epoch.status("down", "draining", now), _nothing)
 
     def _run(self, target: Callable[[], None], name: str) -> None:
         # A daemon: a camera library that hangs must not keep the process from ending.
@@ -142,7 +144,7 @@ class Camera:
 
     def _send(self) -> None:
         try:
-            self._wait_for(self._parts.link.check)
+            self._wait_for(self._parts.publisher.check)
             if self._parts.recovery.has_frames_to_send:
                 self._recover()
             else:
@@ -154,7 +156,7 @@ class Camera:
 
     def _recover(self) -> None:
         try:
-            self._recovered = self._wait_for(lambda: self._parts.recovery.run(self._parts.link))
+            self._recovered = self._wait_for(lambda: self._parts.recovery.run(self._parts.publisher))
         except BaseException as error:
             self.failure = error
 

@@ -8,7 +8,7 @@ from producers import metrics
 from producers.accounting.ledger import Ledger
 from producers.delivery.buffer import Buffer
 from producers.encoding import Encoding, encoded_picture
-from producers.sources.source import CameraLost, Capture, Source
+from producers.sources.source import CameraLost, Capture, FrameSource
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
@@ -44,7 +44,7 @@ class Capturer:
     """Runs in a thread of its own. ``lost`` and ``ended`` tell others where it stands."""
 
     def __init__(
-        self, rules: CaptureRules, source: Source, ledger: Ledger, buffer: Buffer, clock: Clock
+        self, rules: CaptureRules, source: FrameSource, ledger: Ledger, buffer: Buffer, clock: Clock
     ) -> None:
         self._rules = rules
         self._source = source

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from producers.app import Surroundings, build
+from producers.app import ProducersDependencies, build
 from producers.config import ProducersSettings
 from steadyline.clock import SystemClock
 from steadyline.kafka.client import KafkaBroker
@@ -37,11 +37,11 @@ def run(line: LineFile, camera: Cameras = None) -> None:
     settings = read_settings(ProducersSettings)
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
     clock = SystemClock()
-    around = Surroundings(load_line(line), line.resolve().parent, settings, clock)
+    dependencies = ProducersDependencies(load_line(line), line.resolve().parent, settings, clock)
     with stop_on_signals() as stop, telemetry("producers", reporting, clock) as health:
         broker = KafkaBroker(kafka, "producers")
         try:
-            with build(around, camera or [], broker, health) as producers:
+            with build(dependencies, camera or [], broker, health) as producers:
                 producers.run(stop)
         finally:
             broker.close()

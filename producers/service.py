@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from producers.camera import Camera
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from steadyline.clock import Clock
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
 _TURN = timedelta(milliseconds=200)  # a change of state is announced within this
@@ -21,10 +21,15 @@ class Producers:
     """Runs until every source has ended or ``stop`` is set."""
 
     def __init__(
-        self, cameras: Sequence[Camera], link: Link, health: Health, stop_within: timedelta, clock: Clock
+        self,
+        cameras: Sequence[Camera],
+        publisher: LazyPublisher,
+        health: ServiceHealth,
+        stop_within: timedelta,
+        clock: Clock,
     ) -> None:
         self._cameras = cameras
-        self._link = link
+        self._publisher = publisher
         self._health = health
         self._stop_within = stop_within
         self._clock = clock
@@ -45,13 +50,13 @@ class Producers:
         finally:
             for camera in self._cameras:
                 camera.close(_JOIN)
-            self._link.close()
+            self._publisher.close()
         log.info("producers_stopped")
 
     def _turn(self) -> bool:
         """Let each camera announce itself; True when all are finished."""
         self._health.beat()
-        self._health.set_ready("broker", not self._link.problem, self._link.problem)
+        self._health.set_ready("broker", not self._publisher.problem, self._publisher.problem)
         for camera in self._cameras:
             if camera.failure is not None:
                 raise camera.failure

@@ -5,14 +5,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from scorer.batching import Batcher, BatchPolicy, Ways
+from scorer.batching import Batcher, BatcherCallbacks, BatchPolicy
 from scorer.config import ScorerSettings
-from scorer.handler import Pools, Room, Scoring
+from scorer.handler import InFlightLimit, ScoringHandler, ThreadPools
 from scorer.lag import LagMeter
 from scorer.model_slot import Slots, empty_slots
-from scorer.model_updater import Keeper, KeeperPolicy
-from scorer.postprocess import Addressed, Finisher
-from scorer.preprocess import Preparer
+from scorer.model_updater import ModelUpdater, ModelUpdaterPolicy
+from scorer.postprocess import Postprocessor, ScoreSink
+from scorer.preprocess import Preprocessor
 from scorer.service import Scorer
 from scorer.verify import verify_store, verify_topics, verify_triton
 from steadyline.backoff import Backoff
@@ -24,12 +24,12 @@ from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.line import Line
 from steadyline.settings import TritonSettings
 from steadyline.store import Store
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ScorerDependencies:
     """Everything that was read before anything is opened."""
 
     line: Line
@@ -39,70 +39,70 @@ class Surroundings:
 
 
 @contextmanager
-def build(around: Surroundings, broker: Broker, health: Health) -> Iterator[Scorer]:
+def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealth) -> Iterator[Scorer]:
     """Yield the verified scorer.
 
     Raises InvalidConfiguration, BrokerUnavailable, InferenceUnavailable or StoreUnavailable when something
     it needs is not there: said at start, not at the first frame.
     """
-    line, settings, clock = around.line, around.settings, around.clock
+    line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
     topics, store = line.kafka_topics(), Store(line.store)
     health.set_ready("start", False, "verifying topics, Triton and the store")
     with ExitStack() as stack:
         verify_topics(broker, topics)
-        triton = TritonClient(around.triton)
+        triton = TritonClient(dependencies.triton)
         stack.callback(triton.close)
-        verify_triton(triton, around.triton.url)
+        verify_triton(triton, dependencies.triton.url)
         verify_store(store, settings.instance)
 
         slots = empty_slots(line.products)
-        pools = Pools.of(settings.decoders)
+        pools = ThreadPools.of(settings.decoders)
         stack.callback(pools.close)
-        handler = make_handler(around, slots, triton, store, pools)
-        keeper = Keeper(slots, triton, _keeping(settings), health, clock)
+        handler = make_handler(dependencies, slots, triton, store, pools)
+        updater = ModelUpdater(slots, triton, _keeping(settings), health, clock)
         reader = broker.reader(f"scorer-{settings.instance}")
         stack.callback(reader.close)
-        group = group_of(around)
+        group = group_of(dependencies)
         meter = LagMeter(broker, group, topics.frames.name, timedelta(seconds=settings.lag_seconds), clock)
         worker = broker.worker(group, settings.instance, [topics.frames.name])
         stack.callback(worker.close)
         loop = StreamLoop(worker, handler, topics.dead_letters.name, _looping(settings), clock)
         beside = {
-            "keeper": lambda stop: keeper.run(reader, topics.model_events.name, stop),
+            "keeper": lambda stop: updater.run(reader, topics.model_events.name, stop),
             "lag": meter.run,
         }
         yield Scorer(loop, handler, beside, health)
 
 
-def group_of(around: Surroundings) -> str:
+def group_of(dependencies: ScorerDependencies) -> str:
     """Return the consumer group's name."""
-    return around.settings.group or f"{around.line.topics.prefix}.scorer"
+    return dependencies.settings.group or f"{dependencies.line.topics.prefix}.scorer"
 
 
 def make_handler(
-    around: Surroundings, slots: Slots, inference: Inference, store: Store, pools: Pools
-) -> Scoring:
+    dependencies: ScorerDependencies, slots: Slots, inference: Inference, store: Store, pools: ThreadPools
+) -> ScoringHandler:
     """Return the handler of all products of the line."""
-    line, settings, clock = around.line, around.settings, around.clock
+    line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
     samples = {name: product.evidence_sample for name, product in line.products.items()}
-    addressed = Addressed(line.line, line.kafka_topics().scores.name, samples)
+    sink = ScoreSink(line.line, line.kafka_topics().scores.name, samples)
     backoff = Backoff.of_seconds(settings.retry_seconds, settings.retry_longest_seconds)
-    finisher = Finisher(addressed, store, backoff, clock)
-    room = Room(settings.in_hand_frames, settings.in_hand_bytes)
-    handler = Scoring(line, Preparer(line, slots, clock), finisher, pools, room)
+    postprocessor = Postprocessor(sink, store, backoff, clock)
+    limit = InFlightLimit(settings.in_hand_frames, settings.in_hand_bytes)
+    handler = ScoringHandler(line, Preprocessor(line, slots, clock), postprocessor, pools, limit)
     policy = BatchPolicy(
         settings.max_batch, settings.in_flight, settings.retry_seconds, settings.retry_longest_seconds
     )
 
-    def make(product: str, ways: Ways) -> Batcher:
-        return Batcher(slots[product], inference, ways, policy, clock)
+    def make(product: str, callbacks: BatcherCallbacks) -> Batcher:
+        return Batcher(slots[product], inference, callbacks, policy, clock)
 
     handler.connect(make)
     return handler
 
 
-def _keeping(settings: ScorerSettings) -> KeeperPolicy:
-    return KeeperPolicy(settings.canary_seconds, settings.retry_seconds, settings.retry_longest_seconds)
+def _keeping(settings: ScorerSettings) -> ModelUpdaterPolicy:
+    return ModelUpdaterPolicy(settings.canary_seconds, settings.retry_seconds, settings.retry_longest_seconds)
 
 
 def _looping(settings: ScorerSettings) -> LoopPolicy:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scorer import metrics
-from scorer.frame_task import Work
-from scorer.model_slot import InUse, ModelSlot
+from scorer.frame_task import FrameTask
+from scorer.model_slot import ActiveModel, ModelSlot
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import ContractBroken, InferenceUnavailable
@@ -39,41 +39,46 @@ class BatchPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class InferredBatch:
     """A batch with its answer; ``model`` is what the whole batch was asked of."""
 
-    works: Sequence[Work]
-    model: InUse
+    tasks: Sequence[FrameTask]
+    model: ActiveModel
     inferred: Inferred
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class BatcherCallbacks:
     """Where frames go from a batcher: answered ones on, those prepared for another input back."""
 
-    answered: Callable[[Answered], None]
-    prepare_again: Callable[[Work], None]
+    inferred_batch: Callable[[InferredBatch], None]
+    prepare_again: Callable[[FrameTask], None]
 
 
 class Batcher:
     """The queue of one product. Any thread may call it; nothing here waits."""
 
     def __init__(
-        self, slot: ModelSlot, inference: Inference, ways: Ways, policy: BatchPolicy, clock: Clock
+        self,
+        slot: ModelSlot,
+        inference: Inference,
+        callbacks: BatcherCallbacks,
+        policy: BatchPolicy,
+        clock: Clock,
     ) -> None:
-        self._slot, self._inference, self._ways = slot, inference, ways
+        self._slot, self._inference, self._callbacks = slot, inference, callbacks
         self._policy, self._clock = policy, clock
         self._lock = threading.Lock()
-        self._ready: deque[Work] = deque()
+        self._ready: deque[FrameTask] = deque()
         self._in_flight = 0
         self._backoff = Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds)
         self._not_before = float("-inf")
         self._counted_held = float("-inf")
 
-    def put(self, work: Work) -> None:
+    def put(self, task: FrameTask) -> None:
         """Queue a prepared frame, and send when a slot is free."""
         with self._lock:
-            self._ready.append(work)
+            self._ready.append(task)
         self.pump()
 
     def pump(self) -> None:
@@ -81,8 +86,8 @@ class Batcher:
         while True:
             with self._lock:
                 model, batch, stale = self._take()
-            for work in stale:
-                self._ways.prepare_again(work)
+            for task in stale:
+                self._callbacks.prepare_again(task)
             if model is None or not batch:
                 return
             self._send(model, batch)
@@ -90,9 +95,9 @@ class Batcher:
     def forget(self, partition: Partition) -> None:
         """Drop the queued frames of a partition that went to another worker."""
         with self._lock:
-            self._ready = deque(work for work in self._ready if work.record.partition != partition)
+            self._ready = deque(task for task in self._ready if task.record.partition != partition)
 
-    def _take(self) -> tuple[InUse | None, list[Work], list[Work]]:
+    def _take(self) -> tuple[ActiveModel | None, list[FrameTask], list[FrameTask]]:
         """Return the model, a batch for it, and frames prepared for another input; the lock is held."""
         limit = 1 if self._backoff.failures else self._policy.in_flight
         fewest = self._policy.max_batch if self._in_flight else 1
@@ -103,22 +108,22 @@ class Batcher:
         if model is None:
             self._count_held(now)
             return None, [], []
-        batch: list[Work] = []
-        stale: list[Work] = []
+        batch: list[FrameTask] = []
+        stale: list[FrameTask] = []
         while self._ready and len(batch) < self._policy.max_batch:
-            work = self._ready.popleft()
-            if work.is_wanted:
-                (batch if work.input == model.input else stale).append(work)
+            task = self._ready.popleft()
+            if task.is_wanted:
+                (batch if task.input == model.input else stale).append(task)
         self._in_flight += bool(batch)
         return model, batch, stale
 
-    def _send(self, model: InUse, batch: list[Work]) -> None:
+    def _send(self, model: ActiveModel, batch: list[FrameTask]) -> None:
         span = start_span(
             "infer",
-            links=[work.span.traceparent for work in batch],
+            links=[task.span.traceparent for task in batch],
             attributes={"product": model.ref.name, "version": model.ref.version, "frames": len(batch)},
         )
-        pictures = np.stack([work.prepared for work in batch if work.prepared is not None])
+        pictures = np.stack([task.prepared for task in batch if task.prepared is not None])
         began = self._clock.monotonic()
         metrics.BATCH.record(len(batch), product=model.ref.name)
         future = self._inference.infer(model.ref, pictures, span.traceparent)
@@ -129,7 +134,9 @@ class Batcher:
 
         future.add_done_callback(done)
 
-    def _done(self, model: InUse, batch: list[Work], answer: Future[Inferred], span: ActiveSpan) -> None:
+    def _done(
+        self, model: ActiveModel, batch: list[FrameTask], answer: Future[Inferred], span: ActiveSpan
+    ) -> None:
         """Runs on the client's thread: hand on, send the next, and leave the rest to others."""
         error = answer.exception()
         if error is None:
@@ -143,14 +150,16 @@ class Batcher:
             span.fail(error.reason)
             self._hold(model, batch, error)
         else:
-            for work in batch:
-                work.fail(error)
+            for task in batch:
+                task.fail(error)
         span.end()
         self.pump()
         if error is None:
-            self._ways.answered(Answered(batch, model, answer.result()))
+            self._callbacks.inferred_batch(InferredBatch(batch, model, answer.result()))
 
-    def _hold(self, model: InUse, batch: list[Work], error: InferenceUnavailable | ContractBroken) -> None:
+    def _hold(
+        self, model: ActiveModel, batch: list[FrameTask], error: InferenceUnavailable | ContractBroken
+    ) -> None:
         """Put a batch back at the front and wait a little; at once when another version is in use by now."""
         metrics.INFERENCE_FAILURES.add(1, product=model.ref.name, reason=error.reason)
         metrics.HELD.add(1, product=model.ref.name, reason=error.reason)

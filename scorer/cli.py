@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from scorer.app import Surroundings, build
+from scorer.app import ScorerDependencies, build
 from scorer.config import ScorerSettings
 from steadyline.clock import SystemClock
 from steadyline.errors import SteadylineError
@@ -36,14 +36,14 @@ LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help
 def run(line: LineFile) -> None:
     """Score frames until a signal comes; exits 0 with everything in hand committed."""
     clock = SystemClock()
-    around = Surroundings(
+    dependencies = ScorerDependencies(
         load_line(line), read_settings(ScorerSettings), read_settings(TritonSettings), clock
     )
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
     with stop_on_signals() as stop, telemetry("scorer", reporting, clock) as health:
-        broker = KafkaBroker(kafka, f"scorer-{around.settings.instance}")
+        broker = KafkaBroker(kafka, f"scorer-{dependencies.settings.instance}")
         try:
-            with build(around, broker, health) as scorer:
+            with build(dependencies, broker, health) as scorer:
                 scorer.run(stop)
         except SteadylineError as error:
             log.error("scorer_ended", reason=error.reason, error=str(error))

@@ -44,11 +44,13 @@ def evidence_key(record: Record) -> str:
     return f"evidence/{record.partition.topic}/{record.partition.number}/{record.offset}"
 
 
-def keep_evidence(store: Store, product: str, record: Record, info: PictureInfo, heat: Floats) -> Evidence:
+def keep_evidence(
+    store: Store, product: str, record: Record, info: PictureInfo, anomaly_map: Floats
+) -> Evidence:
     """Write picture and map, and return their addresses; raises StoreUnavailable."""
     folder = evidence_key(record)
     picture = record.value or b""
-    drawn = draw_map(heat)
+    drawn = draw_map(anomaly_map)
     extension = "jpg" if info.format == "jpeg" else "png"
     picture_uri = store.put(f"{folder}/picture.{extension}", picture, info.content_type)
     map_uri = store.put(f"{folder}/map.png", drawn, "image/png")
@@ -57,14 +59,14 @@ def keep_evidence(store: Store, product: str, record: Record, info: PictureInfo,
     return Evidence(picture_uri, map_uri, sha256(picture))
 
 
-def draw_map(heat: Floats) -> bytes:
+def draw_map(anomaly_map: Floats) -> bytes:
     """Return (h, w) float32 as a grey PNG, black its lowest value and white its highest.
 
     The two values are in the PNG's text, so that the map can be read back to 1/255 of its range.
     """
-    low, high = float(heat.min()), float(heat.max())
+    low, high = float(anomaly_map.min()), float(anomaly_map.max())
     span = high - low if high > low else 1.0
-    scaled = (heat.astype(np.float64) - low) / span * 255
+    scaled = (anomaly_map.astype(np.float64) - low) / span * 255
     text = PngInfo()
     text.add_text(MAP_MIN, repr(low))
     text.add_text(MAP_MAX, repr(high))

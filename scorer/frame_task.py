@@ -14,7 +14,7 @@ Outputs = Sequence[Message]
 
 
 @dataclass(slots=True, eq=False)
-class Work:
+class FrameTask:
     """A frame, what has been made of it so far, and the promise the loop waits for.
 
     ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels).

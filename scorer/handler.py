@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from scorer import metrics
-from scorer.batching import Answered, Batcher, Ways
-from scorer.frame_task import Outputs, Work
-from scorer.postprocess import Finisher
-from scorer.preprocess import Preparer, read_frame
+from scorer.batching import Batcher, BatcherCallbacks, InferredBatch
+from scorer.frame_task import FrameTask, Outputs
+from scorer.postprocess import Postprocessor
+from scorer.preprocess import Preprocessor, read_frame
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Partition, Record
 from steadyline.line import Line
@@ -18,7 +18,7 @@ from steadyline.telemetry.tracing import start_span
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class InFlightLimit:
     """How much is in hand at most; one frame is always let in."""
 
     frames: int = 256
@@ -26,16 +26,16 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Pools:
+class ThreadPools:
     """Threads that decode, and threads that finish: a full decoding queue must not delay what is scored."""
 
     decoding: ThreadPoolExecutor
     finishing: ThreadPoolExecutor
 
     @staticmethod
-    def of(decoders: int) -> "Pools":
+    def of(decoders: int) -> "ThreadPools":
         """Return the pools; ``close`` ends them."""
-        return Pools(ThreadPoolExecutor(decoders, "decode"), ThreadPoolExecutor(1, "finish"))
+        return ThreadPools(ThreadPoolExecutor(decoders, "decode"), ThreadPoolExecutor(1, "finish"))
 
     def close(self) -> None:
         """Forget what is queued and end the threads."""
@@ -43,38 +43,45 @@ class Pools:
         self.finishing.shutdown(cancel_futures=True)
 
 
-class Scoring:
+class ScoringHandler:
     """See the loop's ``Handler``. ``tick`` must be called on every turn of the loop: it drives retries."""
 
-    def __init__(self, line: Line, preparer: Preparer, finisher: Finisher, pools: Pools, room: Room) -> None:
-        self._line, self._preparer, self._finisher = line, preparer, finisher
-        self._pools, self._room = pools, room
+    def __init__(
+        self,
+        line: Line,
+        preprocessor: Preprocessor,
+        postprocessor: Postprocessor,
+        pools: ThreadPools,
+        limit: InFlightLimit,
+    ) -> None:
+        self._line, self._preprocessor, self._postprocessor = line, preprocessor, postprocessor
+        self._pools, self._limit = pools, limit
         self._batchers: Mapping[str, Batcher] = {}
         self._lock = threading.Lock()
         self._frames = self._bytes = 0
         self._told = (-1, -1)
 
-    def connect(self, make: Callable[[str, Ways], Batcher]) -> None:
+    def connect(self, make: Callable[[str, BatcherCallbacks], Batcher]) -> None:
         """Make a batcher for every product; done once, before the first ``submit``."""
-        ways = Ways(self._answered, self._prepare)
-        self._batchers = {product: make(product, ways) for product in self._line.products}
+        callbacks = BatcherCallbacks(self._answered, self._prepare)
+        self._batchers = {product: make(product, callbacks) for product in self._line.products}
 
     def submit(self, record: Record) -> Future[Outputs]:
         """See ``Handler.submit``."""
         size = len(record.value or b"")
         with self._lock:
-            full = self._frames >= self._room.frames or self._bytes + size > self._room.bytes
+            full = self._frames >= self._limit.frames or self._bytes + size > self._limit.bytes
             if self._frames and full:
                 raise Backpressure(f"{self._frames} frames, {self._bytes} bytes in hand")
         frame = read_frame(record, self._line)
         span = start_span(
             "score", parent=frame.traceparent, attributes={"frame": str(frame.id)}, kind="consumer"
         )
-        work = Work(record, frame, span)
+        task = FrameTask(record, frame, span)
         self._count(1, size)
-        work.result.add_done_callback(lambda _: self._count(-1, -size))
-        self._prepare(work)
-        return work.result
+        task.result.add_done_callback(lambda _: self._count(-1, -size))
+        self._prepare(task)
+        return task.result
 
     def drop(self, partition: Partition) -> None:
         """See ``Handler.drop``; what is being worked on finishes and is thrown away."""
@@ -85,23 +92,23 @@ class Scoring:
         """Send and write again what was held back, when its time has come."""
         for batcher in self._batchers.values():
             batcher.pump()
-        self._finisher.retry(self._pools.finishing.submit)
+        self._postprocessor.retry(self._pools.finishing.submit)
         in_hand = self._frames, self._bytes
         if in_hand != self._told:  # here and not for every frame: four measurements cost it 27 µs
             self._told = in_hand
             metrics.IN_HAND.set(in_hand[0])
             metrics.IN_HAND_BYTES.set(in_hand[1])
 
-    def _prepare(self, work: Work) -> None:
-        self._pools.decoding.submit(work.attempt, partial(self._prepared, work))
+    def _prepare(self, task: FrameTask) -> None:
+        self._pools.decoding.submit(task.attempt, partial(self._prepared, task))
 
-    def _prepared(self, work: Work) -> None:
-        if work.is_wanted:
-            self._preparer.prepare(work)
-            self._batchers[work.frame.product].put(work)
+    def _prepared(self, task: FrameTask) -> None:
+        if task.is_wanted:
+            self._preprocessor.prepare(task)
+            self._batchers[task.frame.product].put(task)
 
-    def _answered(self, answered: Answered) -> None:
-        self._pools.finishing.submit(self._finisher.finish, answered)
+    def _answered(self, inferred_batch: InferredBatch) -> None:
+        self._pools.finishing.submit(self._postprocessor.finish, inferred_batch)
 
     def _count(self, frames: int, size: int) -> None:
         with self._lock:

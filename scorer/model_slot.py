@@ -8,7 +8,7 @@ from steadyline.inference import ModelRef
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
+class ActiveModel:
     """A model that has given its known answers; thresholds and version change together with it."""
 
     ref: ModelRef
@@ -25,11 +25,11 @@ class ModelSlot:
 
     def __init__(self, product: str) -> None:
         self.product = product
-        self._model: InUse | None = None
+        self._model: ActiveModel | None = None
         self._doubt = ""
 
     @property
-    def current(self) -> InUse | None:
+    def current(self) -> ActiveModel | None:
         """The model to ask; None while there is none or its answers are in doubt."""
         return None if self._doubt else self._model
 
@@ -45,14 +45,14 @@ class ModelSlot:
 
     def put(self, model: Model) -> None:
         """Use ``model``, which has been probed."""
-        self._model = InUse(ModelRef(self.product, model.version), model)
+        self._model = ActiveModel(ModelRef(self.product, model.version), model)
         self._doubt = ""
 
-    def doubt(self, reason: str) -> None:
-        """Hold frames from now on: the model gives wrong answers. ``trust`` ends it."""
+    def suspend(self, reason: str) -> None:
+        """Hold frames from now on: the model gives wrong answers. ``resume`` ends it."""
         self._doubt = reason
 
-    def trust(self) -> None:
+    def resume(self) -> None:
         """The model gives its known answers (again)."""
         self._doubt = ""
 

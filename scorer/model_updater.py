@@ -15,7 +15,7 @@ from steadyline.errors import BrokerUnavailable, ContractBroken, InferenceUnavai
 from steadyline.inference import Inference
 from steadyline.kafka.broker import Reader, Record
 from steadyline.probe import probe
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -26,7 +26,7 @@ WRONG_ANSWER = "wrong_answer"
 
 
 @dataclass(frozen=True, slots=True)
-class KeeperPolicy:
+class ModelUpdaterPolicy:
     """How often the canary is asked, and the delays between attempts to bring a version in."""
 
     canary_seconds: float = 5.0
@@ -35,7 +35,7 @@ class KeeperPolicy:
 
 
 @dataclass(slots=True)
-class _Post:
+class ProductModel:
     """What is known of one product."""
 
     slot: ModelSlot
@@ -46,19 +46,24 @@ class _Post:
     refused: tuple[int, str] = (0, "")
 
 
-class Keeper:
+class ModelUpdater:
     """Used from one thread: ``run`` until ``stop``, or ``turn`` by ``turn``."""
 
     def __init__(
-        self, slots: Slots, inference: Inference, policy: KeeperPolicy, health: Health, clock: Clock
+        self,
+        slots: Slots,
+        inference: Inference,
+        policy: ModelUpdaterPolicy,
+        health: ServiceHealth,
+        clock: Clock,
     ) -> None:
         self._inference, self._policy, self._health, self._clock = inference, policy, health, clock
-        self._posts: Mapping[str, _Post] = {
-            name: _Post(slot, Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds))
+        self._product_models: Mapping[str, ProductModel] = {
+            name: ProductModel(slot, Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds))
             for name, slot in slots.items()
         }
-        for post in self._posts.values():
-            self._report(post, "no_live_model")
+        for product_model in self._product_models.values():
+            self._report(product_model, "no_live_model")
 
     def run(self, reader: Reader, topic: str, stop: threading.Event) -> None:
         """Follow ``topic`` until ``stop``; an outage of the broker leaves the slots as they are."""
@@ -79,85 +84,91 @@ class Keeper:
                 metrics.EVENTS_IGNORED.add(1, reason=error.reason)
                 log.warning("model_event_ignored", offset=record.offset, error=str(error))
                 continue
-            if event.product not in self._posts:
+            if event.product not in self._product_models:
                 metrics.EVENTS_IGNORED.add(1, reason="unknown_product")
                 continue
-            post = self._posts[event.product]
-            post.wanted = event.live()
-            post.backoff.reset()
-            post.not_before = float("-inf")
+            product_model = self._product_models[event.product]
+            product_model.wanted = event.live()
+            product_model.backoff.reset()
+            product_model.not_before = float("-inf")
 
     def turn(self) -> None:
         """Bring in what is live and not in use, and ask the canaries that are due."""
-        for name, post in self._posts.items():
+        for name, product_model in self._product_models.items():
             now = self._clock.monotonic()
-            if now >= post.not_before and not _is_same(post.wanted, post.slot.known):
-                self._swap(name, post)
-            if post.slot.known is not None and now >= post.canary_at:
-                self._canary(name, post)
+            if now >= product_model.not_before and not _is_same(
+                product_model.wanted, product_model.slot.known
+            ):
+                self._swap(name, product_model)
+            if product_model.slot.known is not None and now >= product_model.canary_at:
+                self._canary(name, product_model)
 
-    def _swap(self, name: str, post: _Post) -> None:
+    def _swap(self, name: str, product_model: ProductModel) -> None:
         """Use the live version once it gives its known answers; until then nothing changes."""
-        model = post.wanted
+        model = product_model.wanted
         if model is None:
-            post.slot.clear()
+            product_model.slot.clear()
             log.warning("model_withdrawn", product=name)
-            self._outcome(post, "withdrawn")
-            self._report(post, "no_live_model")
+            self._outcome(product_model, "withdrawn")
+            self._report(product_model, "no_live_model")
             return
         try:
             check_usable(model)
             probe(name, model, self._inference)
         except (ContractBroken, InferenceUnavailable) as error:
-            self._refuse(name, post, model, error)
+            self._refuse(name, product_model, model, error)
             return
-        post.slot.put(model)
-        post.backoff.reset()
-        post.refused = 0, ""
-        post.canary_at = self._clock.monotonic() + self._policy.canary_seconds
+        product_model.slot.put(model)
+        product_model.backoff.reset()
+        product_model.refused = 0, ""
+        product_model.canary_at = self._clock.monotonic() + self._policy.canary_seconds
         log.info("model_in_use", product=name, version=model.version, thresholds=model.threshold_version)
-        self._outcome(post, "swapped")
-        self._report(post, "")
+        self._outcome(product_model, "swapped")
+        self._report(product_model, "")
 
     def _refuse(
-        self, name: str, post: _Post, model: Model, error: ContractBroken | InferenceUnavailable
+        self,
+        name: str,
+        product_model: ProductModel,
+        model: Model,
+        error: ContractBroken | InferenceUnavailable,
     ) -> None:
-        post.not_before = self._clock.monotonic() + post.backoff.next().total_seconds()
+        product_model.not_before = self._clock.monotonic() + product_model.backoff.next().total_seconds()
         outcome = WRONG_ANSWER if isinstance(error, ContractBroken) else error.reason
-        self._outcome(post, outcome)
-        if post.refused != (model.version, outcome):
-            post.refused = model.version, outcome
+        self._outcome(product_model, outcome)
+        if product_model.refused != (model.version, outcome):
+            product_model.refused = model.version, outcome
             log.error(
                 "version_not_used", product=name, version=model.version, reason=outcome, error=str(error)
             )
-        if post.slot.known is None:
-            self._report(post, outcome)
+        if product_model.slot.known is None:
+            self._report(product_model, outcome)
 
-    def _canary(self, name: str, post: _Post) -> None:
+    def _canary(self, name: str, product_model: ProductModel) -> None:
         """Ask the model in use for its known answers; wrong ones hold the product's frames."""
-        model = post.slot.known
+        model = product_model.slot.known
         assert model is not None
         began = self._clock.monotonic()
-        post.canary_at = began + self._policy.canary_seconds
+        product_model.canary_at = began + self._policy.canary_seconds
         reason = ""
         try:
             probe(name, model, self._inference)
-            post.slot.trust()
+            product_model.slot.resume()
         except ContractBroken as error:
             reason = WRONG_ANSWER
-            post.slot.doubt(reason)
+            product_model.slot.suspend(reason)
             log.error("canary_failed", product=name, version=model.version, reason=reason, error=str(error))
         except InferenceUnavailable as error:
             reason = error.reason
             log.warning("canary_failed", product=name, version=model.version, reason=reason, error=str(error))
         metrics.CANARY_SECONDS.record(self._clock.monotonic() - began, product=name)
-        self._report(post, reason)
+        self._report(product_model, reason)
 
-    def _outcome(self, post: _Post, outcome: str) -> None:
-        metrics.SWAPS.add(1, product=post.slot.product, outcome=outcome)
+    def _outcome(self, product_model: ProductModel, outcome: str) -> None:
+        metrics.SWAPS.add(1, product=product_model.slot.product, outcome=outcome)
 
-    def _report(self, post: _Post, reason: str) -> None:
-        name, model = post.slot.product, post.slot.known
+    def _report(self, product_model: ProductModel, reason: str) -> None:
+        name, model = product_model.slot.product, product_model.slot.known
         metrics.CANARY.set(int(not reason), product=name)
         metrics.MODEL_VERSION.set(model.version if model else 0, product=name)
         metrics.THRESHOLD_VERSION.set(model.threshold_version if model else 0, product=name)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from scorer import metrics
-from scorer.batching import Answered
+from scorer.batching import InferredBatch
 from scorer.evidence import NOTHING, Evidence, is_kept, keep_evidence
-from scorer.frame_task import Work
-from scorer.model_slot import InUse
+from scorer.frame_task import FrameTask
+from scorer.model_slot import ActiveModel
 from scorer.scoring import Judgement, calibration_of, score_frame
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
@@ -24,17 +24,17 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ScoredFrame:
     """A frame with its judgement; all that is left is to keep its evidence and to say so."""
 
-    work: Work
-    model: InUse
+    task: FrameTask
+    model: ActiveModel
     judgement: Judgement
-    heat: Floats
+    anomaly_map: Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Addressed:
+class ScoreSink:
     """Where scores go, and which fraction of each product's normal frames leaves evidence."""
 
     line: str
@@ -42,22 +42,24 @@ class Addressed:
     samples: Mapping[str, float]
 
 
-class Finisher:
+class Postprocessor:
     """Finishes frames; what the store refuses waits here and is tried again by ``retry``."""
 
-    def __init__(self, addressed: Addressed, store: Store, backoff: Backoff, clock: Clock) -> None:
-        self._addressed, self._store, self._clock = addressed, store, clock
+    def __init__(self, sink: ScoreSink, store: Store, backoff: Backoff, clock: Clock) -> None:
+        self._sink, self._store, self._clock = sink, store, clock
         self._lock = threading.Lock()
         self._backoff = backoff
-        self._waiting: list[Judged] = []
+        self._waiting: list[ScoredFrame] = []
         self._not_before = float("-inf")
 
-    def finish(self, answered: Answered) -> None:
+    def finish(self, inferred_batch: InferredBatch) -> None:
         """Judge every frame of a batch and keep its promise."""
         began = self._clock.monotonic()
-        inferred = answered.inferred
-        for work, score, heat in zip(answered.works, inferred.scores, inferred.maps, strict=True):
-            work.attempt(partial(self._judge, work, answered.model, float(score), heat))
+        inferred = inferred_batch.inferred
+        for task, score, anomaly_map in zip(
+            inferred_batch.tasks, inferred.scores, inferred.maps, strict=True
+        ):
+            task.attempt(partial(self._judge, task, inferred_batch.model, float(score), anomaly_map))
         metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="finish")
 
     def retry(self, run: Callable[[Callable[[], None]], object]) -> None:
@@ -68,33 +70,33 @@ class Finisher:
             waiting, self._waiting = self._waiting, []
         run(partial(self._again, waiting))
 
-    def _again(self, waiting: list[Judged]) -> None:
-        for judged in waiting:
-            if judged.work.is_wanted:
-                judged.work.attempt(partial(self._complete, judged))
+    def _again(self, waiting: list[ScoredFrame]) -> None:
+        for scored in waiting:
+            if scored.task.is_wanted:
+                scored.task.attempt(partial(self._complete, scored))
 
-    def _judge(self, work: Work, model: InUse, score: float, heat: Floats) -> None:
-        if not work.is_wanted:
-            work.finish(())
+    def _judge(self, task: FrameTask, model: ActiveModel, score: float, anomaly_map: Floats) -> None:
+        if not task.is_wanted:
+            task.finish(())
             return
-        calibration = calibration_of(work.frame.id.camera, model.model.calibrations)
-        self._complete(Judged(work, model, score_frame(score, heat, calibration), heat))
+        calibration = calibration_of(task.frame.id.camera, model.model.calibrations)
+        self._complete(ScoredFrame(task, model, score_frame(score, anomaly_map, calibration), anomaly_map))
 
-    def _complete(self, judged: Judged) -> None:
+    def _complete(self, scored: ScoredFrame) -> None:
         """Write the evidence, then the message: a score never points to what is not there."""
         try:
-            evidence = self._evidence(judged)
+            evidence = self._evidence(scored)
         except StoreUnavailable as error:
-            self._hold(judged, error)
+            self._hold(scored, error)
         else:
-            judged.work.finish([self._message(judged, evidence)])
+            scored.task.finish([self._message(scored, evidence)])
 
-    def _evidence(self, judged: Judged) -> Evidence:
-        frame, info = judged.work.frame, judged.work.info
-        sample = self._addressed.samples[frame.product]
-        if info is None or not is_kept(judged.judgement.verdict, str(frame.id), sample):
+    def _evidence(self, scored: ScoredFrame) -> Evidence:
+        frame, info = scored.task.frame, scored.task.info
+        sample = self._sink.samples[frame.product]
+        if info is None or not is_kept(scored.judgement.verdict, str(frame.id), sample):
             return NOTHING
-        kept = keep_evidence(self._store, frame.product, judged.work.record, info, judged.heat)
+        kept = keep_evidence(self._store, frame.product, scored.task.record, info, scored.anomaly_map)
         with self._lock:
             was_away = self._backoff.failures > 0
             self._backoff.reset()
@@ -102,24 +104,24 @@ class Finisher:
             log.info("store_back")
         return kept
 
-    def _message(self, judged: Judged, evidence: Evidence) -> Message:
-        work, judgement = judged.work, judged.judgement
-        frame, now = work.frame, self._clock.now()
+    def _message(self, scored: ScoredFrame, evidence: Evidence) -> Message:
+        task, judgement = scored.task, scored.judgement
+        frame, now = task.frame, self._clock.now()
         score = Score(
             frame=str(frame.id),
             camera=frame.id.camera,
             product=frame.product,
             captured_at=frame.captured_at,
             scored_at=now,
-            model_version=judged.model.ref.version,
+            model_version=scored.model.ref.version,
             score=judgement.score,
             p_value=judgement.p_value,
             threshold=judgement.threshold,
-            threshold_version=judged.model.model.threshold_version,
+            threshold_version=scored.model.model.threshold_version,
             verdict=judgement.verdict,
             peak=judgement.peak,
-            source_partition=work.record.partition.number,
-            source_offset=work.record.offset,
+            source_partition=task.record.partition.number,
+            source_offset=task.record.offset,
             picture_uri=evidence.picture_uri,
             map_uri=evidence.map_uri,
             picture_sha256=evidence.picture_sha256,
@@ -128,16 +130,16 @@ class Finisher:
         metrics.CAPTURE_TO_SCORE.record(
             max(0.0, (now - frame.captured_at).total_seconds()), product=frame.product
         )
-        work.span.set(verdict=judgement.verdict, version=judged.model.ref.version, score=judgement.score)
-        headers = score.headers(self._addressed.line, frame.id.camera, now, work.span.traceparent)
-        partition = work.record.partition.number
-        return Message(self._addressed.topic, work.record.key, score.encode(), headers, partition)
+        task.span.set(verdict=judgement.verdict, version=scored.model.ref.version, score=judgement.score)
+        headers = score.headers(self._sink.line, frame.id.camera, now, task.span.traceparent)
+        partition = task.record.partition.number
+        return Message(self._sink.topic, task.record.key, score.encode(), headers, partition)
 
-    def _hold(self, judged: Judged, error: StoreUnavailable) -> None:
-        metrics.HELD.add(1, product=judged.work.frame.product, reason=error.reason)
+    def _hold(self, scored: ScoredFrame, error: StoreUnavailable) -> None:
+        metrics.HELD.add(1, product=scored.task.frame.product, reason=error.reason)
         with self._lock:
             is_first = self._backoff.failures == 0
-            self._waiting.append(judged)
+            self._waiting.append(scored)
             now = self._clock.monotonic()
             if now >= self._not_before:
                 self._not_before = now + self._backoff.next().total_seconds()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from scorer import metrics
-from scorer.frame_task import Work
+from scorer.frame_task import FrameTask
 from scorer.model_slot import Slots
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame
@@ -32,27 +32,27 @@ def read_frame(record: Record, line: Line) -> Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Preparer:
+class Preprocessor:
     """Makes the model's input of a frame; runs on the decoding threads."""
 
     line: Line
     slots: Slots
     clock: Clock
 
-    def prepare(self, work: Work) -> None:
+    def prepare(self, task: FrameTask) -> None:
         """Fill in ``info``, ``input`` and ``prepared``, for the model in use; without one, by the line file.
 
         Raises the poison errors of ``steadyline.picture``.
         """
-        section = self.line.products[work.frame.product].picture
-        data = work.frame.picture
+        section = self.line.products[task.frame.product].picture
+        data = task.frame.picture
         began = self.clock.monotonic()
         info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
-        model = self.slots[work.frame.product].known
+        model = self.slots[task.frame.product].known
         size, channels = (model.size, model.channels) if model else (section.size, section.channels)
         pixels = decode(data, info, channels)
         decoded = self.clock.monotonic()
-        work.prepared = prepare(pixels, size, channels)
-        work.info, work.input = info, (size, channels)
+        task.prepared = prepare(pixels, size, channels)
+        task.info, task.input = info, (size, channels)
         metrics.STAGE_SECONDS.record(decoded - began, stage="decode")
         metrics.STAGE_SECONDS.record(self.clock.monotonic() - decoded, stage="prepare")

@@ -29,16 +29,16 @@ class Judgement:
     peak: Peak
 
 
-def score_frame(score: float, heat: Floats, calibration: Calibration) -> Judgement:
+def score_frame(score: float, anomaly_map: Floats, calibration: Calibration) -> Judgement:
     """Return the judgement of a raw score and its map, (h, w) float32.
 
     A score *above* the threshold is anomalous. Raises UnscorableFrame when score or map is not finite.
     """
-    if not math.isfinite(score) or not np.isfinite(heat).all():
-        raise UnscorableFrame(f"the model answers with the score {score} and a map up to {heat.max()}")
+    if not math.isfinite(score) or not np.isfinite(anomaly_map).all():
+        raise UnscorableFrame(f"the model answers with the score {score} and a map up to {anomaly_map.max()}")
     verdict: Verdict = "anomalous" if score > calibration.threshold else "normal"
     likelihood = p_value(score, calibration.scores)
-    return Judgement(score, likelihood, calibration.threshold, verdict, find_peak(heat))
+    return Judgement(score, likelihood, calibration.threshold, verdict, find_peak(anomaly_map))
 
 
 def p_value(score: float, normals: Sequence[float]) -> float:
@@ -47,11 +47,11 @@ def p_value(score: float, normals: Sequence[float]) -> float:
     return (1 + at_least_as_high) / (len(normals) + 1)
 
 
-def find_peak(heat: Floats) -> Peak:
+def find_peak(anomaly_map: Floats) -> Peak:
     """Return the centre of the highest cell in fractions of the frame; the first of several equal ones."""
-    height, width = heat.shape
-    row, column = divmod(int(heat.argmax()), width)
-    return Peak(x=(column + 0.5) / width, y=(row + 0.5) / height, value=float(heat[row, column]))
+    height, width = anomaly_map.shape
+    row, column = divmod(int(anomaly_map.argmax()), width)
+    return Peak(x=(column + 0.5) / width, y=(row + 0.5) / height, value=float(anomaly_map[row, column]))
 
 
 def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:

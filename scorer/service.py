@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scorer.handler import Scoring
+from scorer.handler import ScoringHandler
 from steadyline.kafka.loop import StreamLoop
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -19,9 +19,9 @@ class Scorer:
     """``beside`` are named tasks that run on threads of their own until the loop has ended."""
 
     loop: StreamLoop
-    handler: Scoring
+    handler: ScoringHandler
     beside: Mapping[str, Runnable]
-    health: Health
+    health: ServiceHealth
 
     def run(self, stop: threading.Event) -> None:
         """Score until ``stop``; then finish what is in hand and commit it.
@@ -37,14 +37,14 @@ class Scorer:
             self.health.beat()
             self.handler.tick()
 
-        def work(task: Runnable) -> None:
+        def run_task(task: Runnable) -> None:
             try:
                 task(ended)
             except BaseException as error:
                 failed.append(error)
 
         threads = [
-            threading.Thread(target=work, args=(task,), name=name, daemon=True)
+            threading.Thread(target=run_task, args=(task,), name=name, daemon=True)
             for name, task in self.beside.items()
         ]
         self.loop.on_turn = turn

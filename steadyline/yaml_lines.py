@@ -12,7 +12,7 @@ Location = tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedYaml:
+class YamlLines:
     """Parsed YAML; ``line_of`` finds its parts again."""
 
     data: Any
@@ -31,7 +31,7 @@ class PlacedYaml:
         return number
 
 
-def parse_yaml(text: str, name: str) -> PlacedYaml:
+def parse_yaml(text: str, name: str) -> YamlLines:
     """Return parsed YAML; raises InvalidConfiguration with ``name:line`` when it is none.
 
     A key given twice in one mapping is refused as well: YAML would silently take the last.
@@ -41,7 +41,7 @@ def parse_yaml(text: str, name: str) -> PlacedYaml:
         twice = list(_given_twice(root, ()))
         if twice:
             raise InvalidConfiguration("\n".join(f"{name}:{problem}" for problem in twice))
-        return PlacedYaml(yaml.safe_load(text), root)
+        return YamlLines(yaml.safe_load(text), root)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise InvalidConfiguration(f"{name}:{line}: no valid YAML: {error.problem}") from error

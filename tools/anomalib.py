@@ -5,7 +5,7 @@ import sys
 from tools.setup.__main__ import one_at_a_time
 from tools.setup.command import REQUIREMENTS, ROOT, SetUpFailed
 from tools.setup.environments import installed, make_anomalib
-from tools.setup.part import Part
+from tools.setup.part import SetUpPart
 
 FOLDER = ROOT / ".venv-anomalib"
 
@@ -13,7 +13,7 @@ FOLDER = ROOT / ".venv-anomalib"
 def main() -> int:
     """Make what is missing; returns 0, or 1 after one clear line."""
     sources = [REQUIREMENTS / "anomalib.lock", ROOT / "pyproject.toml"]
-    part = Part("Anomalib's environment (some minutes)", FOLDER, sources, make_anomalib, installed)
+    part = SetUpPart("Anomalib's environment (some minutes)", FOLDER, sources, make_anomalib, installed)
     try:
         with one_at_a_time():
             part.provide()

@@ -16,27 +16,27 @@ from steadyline.kafka.client import KafkaBroker
 from steadyline.line import Line
 from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
 from trainer.config import TrainerSettings
-from trainer.control.controller import Desk, Duties
-from trainer.control.inbox import Inbox, Intake
-from trainer.control.training_supervisor import Trainings, Workplace
-from trainer.data.banks import KnownBanks
+from trainer.control.controller import ControllerDependencies, ProductController
+from trainer.control.inbox import ProductInbox, TopicFollower
+from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
+from trainer.data.banks import HeldOutCache
 from trainer.data.normals import collect, folder_files
-from trainer.lifecycle.event_log import PATIENCE, Announcer
-from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.event_log import PATIENCE, EventLog
+from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
-from trainer.monitor.bank_rebuild import Rebuilding
-from trainer.monitor.monitor import Eyes, Watcher
+from trainer.monitor.bank_rebuild import BankRebuildProcess
+from trainer.monitor.monitor import ModelMonitor, MonitorInputs
 from trainer.service import Trainer
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class TrainerDependencies:
     """Everything that was read before anything is opened."""
 
     line: Line
@@ -49,7 +49,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _Connections:
     """Connections that all products share."""
 
     store: Store
@@ -57,50 +57,50 @@ class _Opened:
     triton: TritonClient
     promoter: Promoter
     broker: Broker
-    claims: Claims
+    leases: Leases
 
 
 @contextmanager
-def build(around: Surroundings, health: Health) -> Iterator[Trainer]:
+def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[Trainer]:
     """Yield the service; raises InvalidConfiguration on what no waiting can mend."""
-    verify(around)
-    line, clock = around.line, around.clock
+    verify(dependencies)
+    line, clock = dependencies.line, dependencies.clock
     with ExitStack() as stack:
-        owner = stack.enter_context(claimed_workplace(around.settings.work))
+        owner = stack.enter_context(held_work_folder(dependencies.settings.work))
         store = Store(line.store)
-        bank = RedisBank(around.redis)
+        bank = RedisBank(dependencies.redis)
         stack.callback(bank.close)
-        triton = TritonClient(around.triton)
+        triton = TritonClient(dependencies.triton)
         stack.callback(triton.close)
-        broker = KafkaBroker(around.kafka, f"trainer-{os.getpid()}")
+        broker = KafkaBroker(dependencies.kafka, f"trainer-{os.getpid()}")
         stack.callback(broker.close)
-        claims = Claims(bank, line.products, owner, clock)
-        repository = ModelRepository(Path(around.triton.repository or ""))
-        promoter = Promoter(repository, triton, around.settings.load_deadline())
-        opened = _Opened(store, bank, triton, promoter, broker, claims)
-        inboxes = {name: Inbox(name, product.retrain) for name, product in line.products.items()}
-        desks = [
-            _desk(around, opened, name, inboxes[name], _connections(stack, broker, name))
+        leases = Leases(bank, line.products, owner, clock)
+        repository = ModelRepository(Path(dependencies.triton.repository or ""))
+        promoter = Promoter(repository, triton, dependencies.settings.load_deadline())
+        opened = _Connections(store, bank, triton, promoter, broker, leases)
+        inboxes = {name: ProductInbox(name, product.retrain) for name, product in line.products.items()}
+        controllers = [
+            _controller(dependencies, opened, name, inboxes[name], _connections(stack, broker, name))
             for name in line.products
         ]
         reader = broker.reader("trainer-intake")
         stack.callback(reader.close)
-        yield Trainer(desks, Intake(reader, line.kafka_topics(), inboxes), claims, health, clock)
+        yield Trainer(controllers, TopicFollower(reader, line.kafka_topics(), inboxes), leases, health, clock)
 
 
-def verify(around: Surroundings) -> None:
+def verify(dependencies: TrainerDependencies) -> None:
     """Raise InvalidConfiguration when folders are missing: said before readiness, not hours later."""
-    if around.triton.repository is None:
+    if dependencies.triton.repository is None:
         raise InvalidConfiguration("TRITON_REPOSITORY is not set: the trainer writes model versions there")
-    ModelRepository(Path(around.triton.repository)).verify()
-    for product in around.line.products.values():
+    ModelRepository(Path(dependencies.triton.repository)).verify()
+    for product in dependencies.line.products.values():
         if product.normals is not None:
             folder_files(Path(product.normals))
 
 
 @contextmanager
-def claimed_workplace(work: Path) -> Iterator[str]:
-    """Yield this trainer's name, kept in its folder so that a restarted one takes its own claims up at once.
+def held_work_folder(work: Path) -> Iterator[str]:
+    """Yield this trainer's name, kept in its folder so that a restarted one takes its own leases up at once.
 
     Raises InvalidConfiguration when another process uses the folder.
     """
@@ -131,20 +131,32 @@ def _connections(stack: ExitStack, broker: Broker, product: str) -> tuple[Publis
     return publisher, reader
 
 
-def _desk(
-    around: Surroundings, opened: _Opened, name: str, inbox: Inbox, kafka: tuple[Publisher, Reader]
-) -> Desk:
-    line, clock, product = around.line, around.clock, around.line.products[name]
-    announcer = Announcer(*kafka, line.kafka_topics().model_events.name, line.line)
-    state = ProductState(name, announcer, opened.claims, clock)
-    place = Workplace(around.line_file, around.settings.work, around.settings.seed)
+def _controller(
+    dependencies: TrainerDependencies,
+    opened: _Connections,
+    name: str,
+    inbox: ProductInbox,
+    kafka: tuple[Publisher, Reader],
+) -> ProductController:
+    line, clock, product = dependencies.line, dependencies.clock, dependencies.line.products[name]
+    event_log = EventLog(*kafka, line.kafka_topics().model_events.name, line.line)
+    state = ProductState(name, event_log, opened.leases, clock)
+    directories = WorkDirectories(
+        dependencies.line_file, dependencies.settings.work, dependencies.settings.seed
+    )
     rollout = Rollout(state, product.gate, opened.store, opened.promoter, clock)
-    eyes = Eyes(KnownBanks(opened.bank, opened.store, name), opened.triton)
-    duties = Duties(
-        opened.claims,
+    inputs = MonitorInputs(HeldOutCache(opened.bank, opened.store, name), opened.triton)
+    controller_dependencies = ControllerDependencies(
+        opened.leases,
         rollout,
-        Watcher(state, product.watch, eyes, Rebuilding(around.line_file, name), clock),
+        ModelMonitor(state, product.watch, inputs, BankRebuildProcess(dependencies.line_file, name), clock),
         lambda box: collect(product, box.normals(), opened.store),
         clock,
     )
-    return Desk(product, state, inbox, Trainings(name, product, opened.store, place, clock), duties)
+    return ProductController(
+        product,
+        state,
+        inbox,
+        TrainingSupervisor(name, product, opened.store, directories, clock),
+        controller_dependencies,
+    )

@@ -35,7 +35,7 @@ from trainer.control import training_process
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
 from trainer.progress import Progress as ChildProgress
-from trainer.progress import ProgressLines, Tell
+from trainer.progress import ProgressLines, ReportProgress
 
 if TYPE_CHECKING:
     from trainer.folder import FolderOrder
@@ -58,9 +58,9 @@ IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End with th
 @app.command()
 def run(line: LineFile) -> None:
     """Serve a line until a signal comes: train, gate, swap in, watch."""
-    from trainer.app import Surroundings, build
+    from trainer.app import TrainerDependencies, build
 
-    around = Surroundings(
+    dependencies = TrainerDependencies(
         load_line(line, DETECTORS),
         line.resolve(),
         read_settings(TrainerSettings),
@@ -72,8 +72,8 @@ def run(line: LineFile) -> None:
     reporting = read_settings(TelemetrySettings)
     with (
         stop_on_signals() as stop,
-        telemetry("trainer", reporting, around.clock) as health,
-        build(around, health) as trainer,
+        telemetry("trainer", reporting, dependencies.clock) as health,
+        build(dependencies, health) as trainer,
     ):
         trainer.run(stop)
 
@@ -179,10 +179,10 @@ def evaluate(
     steps = tuple(sorted(set(pgd_steps))) if pgd_steps else (20, 100)
     checked = 0 if quick else EvaluationSettings().checked
     how = EvaluationSettings(steps=steps, restarts=restarts, attacked=attacked, checked=checked, seed=seed)
-    with _bar() as told:
+    with _bar() as on_progress:
         found, card = evaluate_folder(
             EvaluationOrder(data, model, other, how, attack_at == "native"),
-            lambda step, total, message: told("evaluate", step, total),
+            lambda step, total, message: on_progress("evaluate", step, total),
         )
     if as_json:
         print(json.dumps(found.figures, indent=1))
@@ -209,8 +209,8 @@ def rebuild(
     from trainer.jobs.worker import rebuild_bank
 
     for name in product or list(config.products):
-        with _bar(shown=not is_child) as told:
-            manifest = rebuild_bank(config, name, redis, told)
+        with _bar(shown=not is_child) as on_progress:
+            manifest = rebuild_bank(config, name, redis, on_progress)
         text = (
             f"{name}: bank v{manifest.version}, {manifest.entries} pseudo-anomalies, sha256 {manifest.digest}"
         )
@@ -242,16 +242,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     """Fit and tell; under torchrun process 0 does both, and the others help it train."""
-    from trainer.adversarial import ranks
+    from trainer.adversarial import distributed
     from trainer.folder import fit_folder, help_fit
-    from trainer.jobs.build import Workbench
+    from trainer.jobs.build import BuildContext
 
-    with ranks.joined(), _bar(shown=ranks.rank() == 0) as told:
-        bench = Workbench(order.out, settings.serving(), told, SystemClock())
-        if ranks.rank():
-            help_fit(order, bench)
+    with distributed.joined(), _bar(shown=distributed.rank() == 0) as on_progress:
+        context = BuildContext(order.out, settings.serving(), on_progress, SystemClock())
+        if distributed.rank():
+            help_fit(order, context)
             return
-        card, notes = fit_folder(order, bench)
+        card, notes = fit_folder(order, context)
     console = Console(soft_wrap=True, highlight=False)
     for name, value in sorted(card.figures.items()):
         console.print(f"{name:32} {value:.6g}")
@@ -275,7 +275,7 @@ def _tell_parent(phase: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def _bar(shown: bool = True) -> Iterator[Tell]:
+def _bar(shown: bool = True) -> Iterator[ReportProgress]:
     """Show a progress bar a phase, with the time left; where nobody watches, a line now and then."""
     columns = (
         TextColumn("{task.description:>10}"),
@@ -289,7 +289,7 @@ def _bar(shown: bool = True) -> Iterator[Tell]:
         tasks: dict[str, int] = {}
         lines = ProgressLines(SystemClock())
 
-        def told(phase: str, done: int, total: int) -> None:
+        def on_progress(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
                 tasks[phase] = progress.add_task(phase, total=total)
             progress.update(tasks[phase], completed=done, total=total)  # type: ignore[arg-type]
@@ -297,4 +297,4 @@ def _bar(shown: bool = True) -> Iterator[Tell]:
             if shown and not console.is_terminal and line is not None:
                 print(line, file=sys.stderr, flush=True)
 
-        yield told
+        yield on_progress

@@ -30,7 +30,7 @@ class FitInput:
     overrides: Overrides = field(default_factory=dict)
 
 
-class Progress(Protocol):
+class OnProgress(Protocol):
     """Hears how far a training is."""
 
     def __call__(self, step: int, total: int, message: str) -> None:
@@ -98,7 +98,7 @@ class Detector(Protocol):
         """Return how the bank is made; raises InvalidConfiguration when there is no such profile."""
         ...
 
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         """Train; goes on from the newest checkpoint of this input in the folder ``checkpoint``, if any.
 
         The same input gives the same module, interrupted or not. Raises InvalidConfiguration.

@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.line import DEFAULT_DETECTOR
 from trainer.arrays import KnownDefects, Masks, Pictures, PseudoBank
-from trainer.detector_protocol import FitInput, Overrides, Progress, Recipe, Served
+from trainer.detector_protocol import FitInput, OnProgress, Overrides, Recipe, Served
 from trainer.detectors.registry import detector_named
 from trainer.pseudo.bank import MadeBank, make_bank
 from trainer.pseudo.entry import in_memory
@@ -44,7 +44,10 @@ class Trained:
 
 
 def make_pseudo_anomalies(
-    normals: Pictures, settings: FitSettings, held_out: Masks | None = None, progress: Progress | None = None
+    normals: Pictures,
+    settings: FitSettings,
+    held_out: Masks | None = None,
+    progress: OnProgress | None = None,
 ) -> MadeBank:
     """Return the bank of normals (N, S, S, C): the same for the same normals, settings and held-out marks.
 
@@ -54,18 +57,18 @@ def make_pseudo_anomalies(
     if len(normals) < 2:
         raise InvalidConfiguration(f"{len(normals)} normals are too few to make a bank of")
 
-    def told(done: int, of: int) -> None:
+    def on_progress(done: int, of: int) -> None:
         if progress is not None:
             progress(done, of, "pseudo-anomalies")
 
-    return make_bank(normals, recipe, settings.seed, held_out, told)
+    return make_bank(normals, recipe, settings.seed, held_out, on_progress)
 
 
 def train(
     normals: Pictures,
     bank: PseudoBank,
     settings: FitSettings,
-    progress: Progress,
+    progress: OnProgress,
     checkpoint: Path | None = None,
 ) -> Trained:
     """Train on normals (N, S, S, C) and their bank; goes on from the newest checkpoint in ``checkpoint``.
@@ -88,7 +91,7 @@ def train(
 
 
 def fit(
-    normals: Pictures, settings: FitSettings, progress: Progress, checkpoint: Path | None = None
+    normals: Pictures, settings: FitSettings, progress: OnProgress, checkpoint: Path | None = None
 ) -> tuple[Trained, MadeBank]:
     """Make the bank and train on all of ``normals``."""
     made = make_pseudo_anomalies(normals, settings, progress=progress)

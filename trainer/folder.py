@@ -11,18 +11,18 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.line import GateSection, PictureSection
 from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, write_package
 from steadyline.store import Store
-from trainer.adversarial import ranks
+from trainer.adversarial import distributed
 from trainer.arrays import KnownDefects
 from trainer.data.banks import Banks
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 from trainer.data.normals import from_folder
 from trainer.data.snapshot import make_snapshot
-from trainer.detector_protocol import Overrides, Progress, Served
+from trainer.detector_protocol import OnProgress, Overrides, Served
 from trainer.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
 from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
-from trainer.jobs.build import Materials, Workbench, make_package, train_on
+from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.spec import JobSpec
 
 
@@ -44,14 +44,14 @@ class FolderOrder:
     known_defects: Path | None = None
 
 
-def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, ...]]:
+def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[str, ...]]:
     """Write the package to ``order.out``; returns its card and what a person should be told.
 
     A killed fit goes on from its checkpoint when it is started again with the same order.
     Raises InvalidConfiguration when the folder, the detector or the profile is wrong.
     """
-    materials, bench = _prepared(order, bench)
-    made = make_package(materials, bench)
+    inputs, context = _prepared(order, context)
+    made = make_package(inputs, context)
     write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
     shutil.rmtree(_work(order), ignore_errors=True)
     unused = order.known_defects is not None and "known_defects" not in made.card.figures
@@ -59,29 +59,29 @@ def fit_folder(order: FolderOrder, bench: Workbench) -> tuple[Card, tuple[str, .
     return made.card, (*made.notes, *note)
 
 
-def help_fit(order: FolderOrder, bench: Workbench) -> None:
+def help_fit(order: FolderOrder, context: BuildContext) -> None:
     """Do this process's part of a training that torchrun shares: process 0 runs ``fit_folder`` meanwhile,
     and alone writes. Raises InvalidConfiguration as it does."""
-    train_on(*_prepared(order, bench))
+    train_on(*_prepared(order, context))
 
 
-def _prepared(order: FolderOrder, bench: Workbench) -> tuple[Materials, Workbench]:
+def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs, BuildContext]:
     """Return what the package is made from, and the bench with the order's own checkpoints."""
     pictures = PictureSection(size=order.size, channels=order.channels)
     snapshot = make_snapshot(from_folder(order.data, pictures))
     packed = snapshot.pack()
-    spec = _spec(order, bench, sha256(packed))
+    spec = _spec(order, context, sha256(packed))
     work = _work(order)
-    own = work / f"process-{ranks.rank()}"
+    own = work / f"process-{distributed.rank()}"
     try:
         own.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
     kept = Store(f"file://{own.resolve()}")
-    banks = Banks(MemoryBank(), kept, pseudo_maker(bench.told), bench.clock)
-    manifest, entries = banks.ensure(spec.ingredients(), snapshot)
-    materials = Materials(spec, snapshot, manifest, entries, _known(order))
-    return materials, replace(bench, checkpoints=work / spec.digest()[:16])
+    banks = Banks(MemoryBank(), kept, pseudo_maker(context.on_progress), context.clock)
+    manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, _known(order))
+    return inputs, replace(context, checkpoints=work / spec.digest()[:16])
 
 
 def _known(order: FolderOrder) -> KnownDefects | None:
@@ -107,7 +107,7 @@ class EvaluationOrder:
     at_native: bool = False
 
 
-def evaluate_folder(order: EvaluationOrder, told: Progress) -> tuple[Evaluation, Card]:
+def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Evaluation, Card]:
     """Return the evaluation of a package on the test pictures of a folder, and its card.
 
     Raises PackageRejected when a package is incomplete or does not match its digests, InvalidConfiguration
@@ -118,7 +118,7 @@ def evaluate_folder(order: EvaluationOrder, told: Progress) -> tuple[Evaluation,
     test = read_test_set(order.data, card)
     if order.at_native:
         test = with_native(test, order.data, _preparation(card))
-    return evaluate(module, test, order.settings, told, other), card
+    return evaluate(module, test, order.settings, on_progress, other), card
 
 
 def open_package(folder: Path) -> tuple[Card, Served]:
@@ -138,7 +138,7 @@ def _preparation(card: Card) -> Preparation:
     return Preparation(card.size, "rgb" if card.channels == "rgb" else "gray")
 
 
-def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:
+def _spec(order: FolderOrder, context: BuildContext, digest: str) -> JobSpec:
     return JobSpec(
         product=order.product,
         version=1,
@@ -155,5 +155,5 @@ def _spec(order: FolderOrder, bench: Workbench, digest: str) -> JobSpec:
         snapshot_uri=order.data.absolute().as_uri(),
         snapshot_digest=digest,
         live=None,
-        ordered_at=bench.clock.now(),
+        ordered_at=context.clock.now(),
     )

@@ -106,7 +106,7 @@ COMMANDS = counter(
         "outcome": ("done", "refused"),
     },
 )
-HOLDS_CLAIM = gauge(
+HOLDS_LEASE = gauge(
     "trainer_claim_held_info",
     "1 when this trainer serves the product, 0 when another one does.",
     labels=("product",),

@@ -1,4 +1,4 @@
-"""Numbers of a profile as a person types them: ``course.epsilon=0.02``, ``switch=sum``."""
+"""Numbers of a profile as a person types them: ``schedule.epsilon=0.02``, ``switch=sum``."""
 
 import json
 from collections.abc import Sequence

@@ -20,7 +20,7 @@ PHASES = {
     "floor": (0.98, 1.0),
 }
 
-Tell = Callable[[str, int, int], None]  # phase, done, of
+ReportProgress = Callable[[str, int, int], None]  # phase, done, of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The serving loop: one thread reads topics and renews claims, one thread a product does its work."""
+"""The serving loop: one thread reads topics and renews leases, one thread a product does its work."""
 
 import threading
 from collections.abc import Sequence
@@ -6,12 +6,12 @@ from datetime import timedelta
 
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable, Transient
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
-from trainer.control.controller import Desk
-from trainer.control.inbox import Intake
-from trainer.lifecycle.leases import LEASE, Claims
+from trainer.control.controller import ProductController
+from trainer.control.inbox import TopicFollower
+from trainer.lifecycle.leases import LEASE, Leases
 
 log = get_logger(__name__)
 
@@ -24,19 +24,24 @@ class Trainer:
     """The service. ``run`` returns when ``stop`` is set and raises what a desk cannot survive."""
 
     def __init__(
-        self, desks: Sequence[Desk], intake: Intake, claims: Claims, health: Health, clock: Clock
+        self,
+        controllers: Sequence[ProductController],
+        follower: TopicFollower,
+        leases: Leases,
+        health: ServiceHealth,
+        clock: Clock,
     ) -> None:
-        self._desks, self._intake, self._claims = desks, intake, claims
+        self._controllers, self._follower, self._leases = controllers, follower, leases
         self._health, self._clock = health, clock
         self._failed: list[BaseException] = []
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop``; children are stopped, claims given back."""
+        """Serve until ``stop``; children are stopped, leases given back."""
         self._renew()
         ended = threading.Event()
         threads = [
-            threading.Thread(target=self._work, args=(desk, ended), name=f"desk-{desk.product}")
-            for desk in self._desks
+            threading.Thread(target=self._work, args=(controller, ended), name=f"desk-{controller.product}")
+            for controller in self._controllers
         ]
         for thread in threads:
             thread.start()
@@ -46,7 +51,7 @@ class Trainer:
             ended.set()
             for thread in threads:
                 thread.join()
-            self._claims.release()
+            self._leases.release()
         if self._failed:
             raise self._failed[0]
 
@@ -58,34 +63,38 @@ class Trainer:
                 renewed = self._clock.monotonic()
                 self._renew()
             try:
-                self._intake.turn(TURN)
+                self._follower.turn(TURN)
                 self._health.set_ready("kafka", True, "")
             except BrokerUnavailable as error:
                 self._health.set_ready("kafka", False, str(error))
                 self._clock.wait(stop, TURN)
 
     def _renew(self) -> None:
-        self._health.set_ready("redis", self._claims.renew(), "claims cannot be renewed")
+        self._health.set_ready("redis", self._leases.renew(), "leases cannot be renewed")
 
-    def _work(self, desk: Desk, ended: threading.Event) -> None:
+    def _work(self, controller: ProductController, ended: threading.Event) -> None:
         """The outermost loop of one product: what is transient waits, anything else ends the service."""
         failures = 0
         try:
             while not ended.is_set():
                 try:
-                    desk.turn()
+                    controller.turn()
                     failures = 0
                     self._clock.wait(ended, TURN)
                 except Transient as error:
                     failures += 1
-                    self._held_back(desk, error, failures, ended)
+                    self._held_back(controller, error, failures, ended)
         except BaseException as error:
             self._failed.append(error)
         finally:
-            desk.stand_by()
+            controller.stand_by()
 
-    def _held_back(self, desk: Desk, error: Transient, failures: int, ended: threading.Event) -> None:
+    def _held_back(
+        self, controller: ProductController, error: Transient, failures: int, ended: threading.Event
+    ) -> None:
         pause = BACK_OFF[min(failures, len(BACK_OFF)) - 1]
-        metrics.TRANSIENT_ERRORS.add(product=desk.product, reason=error.reason)
-        log.warning("held_back", product=desk.product, reason=error.reason, error=str(error), pause=pause)
+        metrics.TRANSIENT_ERRORS.add(product=controller.product, reason=error.reason)
+        log.warning(
+            "held_back", product=controller.product, reason=error.reason, error=str(error), pause=pause
+        )
         self._clock.wait(ended, timedelta(seconds=pause))

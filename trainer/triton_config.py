@@ -9,7 +9,7 @@ KEPT_VERSIONS = 2  # the live one and the one before it
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedShape:
     """What the configuration must say of the model: Triton's name, input (H=W, C) and map (h, w)."""
 
     name: str
@@ -30,7 +30,7 @@ class Serving:
     precision: Literal["FP32", "FP16"] = "FP32"
 
 
-def config_pbtxt(served: Served, serving: Serving) -> str:
+def config_pbtxt(served: ServedShape, serving: Serving) -> str:
     """Return the configuration; ``steadyline.triton.parse_config`` holds it to Triton's own schema."""
     shape = f"{served.size}, {served.size}, {served.channels}"
     head = f'''name: "{served.name}"

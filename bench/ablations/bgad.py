@@ -60,7 +60,7 @@ _KEPT: dict[str, dict[bytes, list[Tensor]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class BgadData:
     """Normals that are trained on, the test pictures, and which of them (N,) are held back."""
 
     normals: Pictures
@@ -70,7 +70,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AblationRow:
     """One fit: so many ``known`` defects, none of the kind ``unseen`` ("" when every kind may be known)."""
 
     known: int
@@ -106,7 +106,7 @@ def main(
         print(f"| {count} | {' | '.join(means)} |")
 
 
-def _read(folder: Path, size: int) -> Data:
+def _read(folder: Path, size: int) -> BgadData:
     how = Preparation(size, "gray")
     normals, test = read_normals(folder, how)[0], read_test(folder, how)
     rng = np.random.default_rng(_SPLIT)
@@ -114,21 +114,21 @@ def _read(folder: Path, size: int) -> Data:
     for kind in sorted(set(test.kinds)):
         own = rng.permutation(np.flatnonzero(np.array(test.kinds) == kind))
         held_back[own[len(own) // 2 :]] = True
-    return Data(normals, split(normals), test, held_back)
+    return BgadData(normals, split(normals), test, held_back)
 
 
-def _bank(data: Data, seed: int) -> PseudoBank:
+def _bank(data: BgadData, seed: int) -> PseudoBank:
     made = make_pseudo_anomalies(data.normals, FitSettings("bgad", seed=seed), data.held_out)
     return in_memory(made, ~data.held_out)
 
 
-def _rows(known: list[int], kinds: list[str], seed: int) -> Iterator[Row]:
+def _rows(known: list[int], kinds: list[str], seed: int) -> Iterator[AblationRow]:
     for count in known:
         left_out = kinds if count and len(kinds) > 1 else [""]
-        yield from (Row(count, kind, seed) for kind in left_out)
+        yield from (AblationRow(count, kind, seed) for kind in left_out)
 
 
-def _row(data: Data, bank: PseudoBank, row: Row, overrides: Overrides) -> dict[str, float]:
+def _row(data: BgadData, bank: PseudoBank, row: AblationRow, overrides: Overrides) -> dict[str, float]:
     chosen = _known(data, row)
     given = FitInput(
         normals=data.normals[~data.held_out],
@@ -143,7 +143,7 @@ def _row(data: Data, bank: PseudoBank, row: Row, overrides: Overrides) -> dict[s
     return {**aurocs(data, row, chosen, scores), **{k: round(v, 4) for k, v in fitted.figures.items()}}
 
 
-def _known(data: Data, row: Row) -> NDArray[np.intp]:
+def _known(data: BgadData, row: AblationRow) -> NDArray[np.intp]:
     """Return which test pictures are known: of the half that is not held back, kinds in turn."""
     rng = np.random.default_rng([row.seed, _SPLIT])
     kinds = np.array(data.test.kinds)
@@ -176,7 +176,7 @@ def _scores(test: TestSet, fitted: Fitted) -> Scores:
     return np.asarray(found.numpy(), np.float32)
 
 
-def aurocs(data: Data, row: Row, chosen: NDArray[np.intp], scores: Scores) -> dict[str, float]:
+def aurocs(data: BgadData, row: AblationRow, chosen: NDArray[np.intp], scores: Scores) -> dict[str, float]:
     """Return the AUROC of each group of pictures; the ``chosen``, which are known, are in none of them."""
     kinds = np.array(data.test.kinds)
     tested, good = ~np.isin(np.arange(len(kinds)), chosen), kinds == GOOD
@@ -198,7 +198,7 @@ def aurocs(data: Data, row: Row, chosen: NDArray[np.intp], scores: Scores) -> di
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def _left_out(row: Row, kinds: NDArray[np.str_]) -> list[str]:
+def _left_out(row: AblationRow, kinds: NDArray[np.str_]) -> list[str]:
     """Return the kinds that are unseen: one, or each in turn where nothing is known, which is the mean's."""
     names = sorted(set(kinds.tolist()) - {GOOD})
     if row.unseen:

@@ -27,7 +27,7 @@ from trainer.detectors.cobra.served import CobraServed
 from trainer.detectors.registry import detector_named
 from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.sanity import chosen
-from trainer.evaluation.subject import Subject
+from trainer.evaluation.subject import AttackTarget
 from trainer.fit import FitSettings, train
 from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import in_memory
@@ -71,7 +71,7 @@ class MemoryAlone(Served):
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class CobraData:
     """All normals, those that no training sees, and some test pictures of each kind."""
 
     normals: Pictures
@@ -111,7 +111,7 @@ def main(
             print(json.dumps({"row": name, "steps": steps, "seed": seed, **row}), flush=True)
 
 
-def read_data(folder: Path, pictures: int) -> Data:
+def read_data(folder: Path, pictures: int) -> CobraData:
     """Return the folder's pictures, split as ``trainer fit`` splits them; so many test pictures of each kind.
 
     Raises InvalidConfiguration when the folder is wrong.
@@ -119,10 +119,10 @@ def read_data(folder: Path, pictures: int) -> Data:
     how = Preparation(SIZE, "gray")
     normals = read_normals(folder, how)[0]
     test = read_test(folder, how)
-    return Data(normals, split(normals), test, chosen(test.anomalous, pictures))
+    return CobraData(normals, split(normals), test, chosen(test.anomalous, pictures))
 
 
-def make_known_bank(data: Data, seed: int, adapt: Adapt | None = None) -> PseudoBank:
+def make_known_bank(data: CobraData, seed: int, adapt: Adapt | None = None) -> PseudoBank:
     """Return the profile's bank of the training normals; prints the shares that ``adapt`` finds."""
     recipe = replace(detector_named("cobra").bank_recipe("cpu"), adapt=adapt)
     made = make_bank(data.normals, recipe, seed, data.held_out)
@@ -131,7 +131,9 @@ def make_known_bank(data: Data, seed: int, adapt: Adapt | None = None) -> Pseudo
     return in_memory(made, ~data.held_out)
 
 
-def _row(data: Data, bank: PseudoBank, settings: FitSettings) -> tuple[dict[str, dict[str, float]], float]:
+def _row(
+    data: CobraData, bank: PseudoBank, settings: FitSettings
+) -> tuple[dict[str, dict[str, float]], float]:
     began = time.process_time()
     trained = train(data.trained, bank, settings, lambda step, total, message: None)
     seconds = time.process_time() - began
@@ -141,9 +143,9 @@ def _row(data: Data, bank: PseudoBank, settings: FitSettings) -> tuple[dict[str,
     return {name: aurocs(score, data) for name, score in scores.items()}, seconds
 
 
-def aurocs(module: Served, data: Data) -> dict[str, float]:
+def aurocs(module: Served, data: CobraData) -> dict[str, float]:
     """Return the image AUROC of a score on the chosen test pictures, clean and attacked."""
-    subject = Subject.of(module, data.test.pictures, data.test.anomalous).part(data.index)
+    subject = AttackTarget.of(module, data.test.pictures, data.test.anomalous).part(data.index)
     found = {"clean": subject.auroc(subject.scores(subject.x))}
     for epsilon in EPSILONS:
         hit = subject.attacked(Pgd(epsilon, PGD_STEPS))

@@ -37,7 +37,7 @@ Figures = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class DafData:
     """Normals that are trained on, their bank of one strategy, and all test pictures."""
 
     normals: Pictures
@@ -63,7 +63,7 @@ def main(
     for name in strategy or STRATEGIES:
         settings = FitSettings("daf", f"cpu-{name}", seed, steps)
         made = make_pseudo_anomalies(normals, settings, held_out)
-        held = Data(normals[~held_out], in_memory(made, ~held_out), test)
+        held = DafData(normals[~held_out], in_memory(made, ~held_out), test)
         for row, overrides in _ROWS.items():
             began = time.process_time()
             figures = _row(held, settings, overrides)
@@ -77,7 +77,7 @@ def main(
         print(f"gap between the best and the worst, {row}: {json.dumps(gaps)}", flush=True)
 
 
-def _row(data: Data, settings: FitSettings, overrides: Mapping[str, float | int | str | bool]) -> Figures:
+def _row(data: DafData, settings: FitSettings, overrides: Mapping[str, float | int | str | bool]) -> Figures:
     chosen = FitSettings("daf", settings.profile, settings.seed, settings.steps, overrides)
     trained = train(data.normals, data.bank, chosen, lambda step, total, message: None)
     return measure(trained.module, data.test)

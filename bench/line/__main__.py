@@ -16,9 +16,9 @@ import typer
 from rich.console import Console
 
 from bench.line import capture, latency, stages, swap, throughput
+from bench.line.environment import PRODUCT, ROOT, BenchEnvironment, BenchLine
 from bench.line.model import model_for
 from bench.line.pictures import DISTINCT, SIDE, jpegs
-from bench.line.plant import PRODUCT, ROOT, BenchLine, Ground
 from bench.line.report import Section, machine
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.settings import TelemetrySettings
@@ -27,7 +27,7 @@ from steadyline.telemetry.logs import configure_logs
 HOME = ROOT / "var" / "bench"
 
 
-class Name(StrEnum):
+class SectionName(StrEnum):
     """The sections, in their order."""
 
     THROUGHPUT = "throughput"
@@ -38,7 +38,9 @@ class Name(StrEnum):
 
 
 def main(
-    only: Annotated[list[Name] | None, typer.Option(help="This section only; may be given again.")] = None,
+    only: Annotated[
+        list[SectionName] | None, typer.Option(help="This section only; may be given again.")
+    ] = None,
     side: Annotated[int, typer.Option(min=64, help="Side of the cameras' frames, pixels.")] = SIDE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the JSON to this file.")] = None,
@@ -48,7 +50,7 @@ def main(
     found: dict[str, Any] = {"machine": machine(), "frame_side": side}
     progress.print(f"machine: {found['machine']}")
     with ground(progress.print) as prepared:
-        for section in sections(prepared, only or list(Name), jpegs(DISTINCT, side), progress.print):
+        for section in sections(prepared, only or list(SectionName), jpegs(DISTINCT, side), progress.print):
             section.show(console)
             found[section.name] = section.figures
     text = json.dumps(found, indent=1)
@@ -59,7 +61,7 @@ def main(
 
 
 @contextmanager
-def ground(say: Callable[[str], None]) -> Iterator[Ground]:
+def ground(say: Callable[[str], None]) -> Iterator[BenchEnvironment]:
     """Start the servers and put a real model in service; what was written is removed afterwards."""
     configure_logs("bench", TelemetrySettings(log_level="warning"))
     say("a COBRA network, trained a few steps (kept for the next time)")
@@ -69,7 +71,7 @@ def ground(say: Callable[[str], None]) -> Iterator[Ground]:
     say("starting Kafka and Triton")
     paths = StackPaths.of_checkout(HOME / "servers", ROOT)
     with LocalStack(paths, ("kafka", "triton"), fresh=True) as stack:
-        made = Ground(work, stack, model)
+        made = BenchEnvironment(work, stack, model)
         made.serve(1)
         yield made
     shutil.rmtree(HOME / "servers", ignore_errors=True)
@@ -77,32 +79,35 @@ def ground(say: Callable[[str], None]) -> Iterator[Ground]:
 
 
 def sections(
-    made: Ground, names: Sequence[Name], pictures: Sequence[bytes], say: Callable[[str], None]
+    made: BenchEnvironment,
+    names: Sequence[SectionName],
+    pictures: Sequence[bytes],
+    say: Callable[[str], None],
 ) -> Iterator[Section]:
     """Yield the sections asked for, in their order."""
     rate: float | None = None
-    if Name.THROUGHPUT in names:
+    if SectionName.THROUGHPUT in names:
         say("1. throughput")
         section = throughput.measure(made, pictures, say)
         rate = section.figures["line_rate"]
         yield section
-    if Name.STAGES in names:
+    if SectionName.STAGES in names:
         say("2. CPU by stage")
         yield stages.measure(made, pictures, say)
-    if Name.LATENCY in names or Name.SWAP in names:
+    if SectionName.LATENCY in names or SectionName.SWAP in names:
         rate = rate or _rate(made, pictures)
-    if Name.LATENCY in names and rate is not None:
+    if SectionName.LATENCY in names and rate is not None:
         say("3. latency")
         yield latency.measure(made, pictures, rate, say)
-    if Name.SWAP in names and rate is not None:
+    if SectionName.SWAP in names and rate is not None:
         say("4. swap")
         yield swap.measure(made, pictures, rate, say)
-    if Name.PRODUCERS in names:
+    if SectionName.PRODUCERS in names:
         say("5. producers")
         yield capture.measure(made, say)
 
 
-def _rate(made: Ground, pictures: Sequence[bytes]) -> float:
+def _rate(made: BenchEnvironment, pictures: Sequence[bytes]) -> float:
     """Return the frames a second that the line bears, from one short round."""
     with BenchLine(made, "rate") as line:
         return throughput.line_round(line, pictures, throughput.WARM + 1000).rate

@@ -5,31 +5,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.line.cpu import machine_seconds, process_seconds
-from bench.line.plant import Ground
+from bench.line.environment import BenchEnvironment
 from steadyline.demo.services import Service
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class CpuUse:
     """CPU milliseconds a frame by process, and the cores that strangers used."""
 
     ms: dict[str, float]
     strangers: float
 
 
-class Account:
+class CpuAccount:
     """Counts from its making on."""
 
-    def __init__(self, ground: Ground, **services: Service) -> None:
+    def __init__(self, ground: BenchEnvironment, **services: Service) -> None:
         self._ground, self._services = ground, services
         self._began, self._machine, self._before = time.monotonic(), machine_seconds(), self._now()
 
-    def close(self, frames: int) -> Used:
+    def close(self, frames: int) -> CpuUse:
         """Return what was used since, by ``frames`` frames."""
         seconds = {name: now - self._before[name] for name, now in self._now().items()}
         busy, took = machine_seconds() - self._machine, time.monotonic() - self._began
         ms = {name: 1000 * value / frames for name, value in seconds.items()}
-        return Used(ms, max(0.0, busy - sum(seconds.values())) / took)
+        return CpuUse(ms, max(0.0, busy - sum(seconds.values())) / took)
 
     def _now(self) -> Mapping[str, float]:
         services = {name: process_seconds(service.pid) for name, service in self._services.items()}

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from bench.line.account import Account
+from bench.line.account import CpuAccount
+from bench.line.environment import CAMERAS, BenchEnvironment, BenchLine
 from bench.line.pictures import jpegs, write_folder
-from bench.line.plant import CAMERAS, BenchLine, Ground
 from bench.line.report import Section
 
 SIDE = 1000  # pixels: files of about 260 KB
@@ -14,7 +14,7 @@ FRAMES = 600  # of each camera
 BEGIN = 0.2  # of the frames: the process is warm by then
 
 
-def measure(ground: Ground, say: Callable[[str], None]) -> Section:
+def measure(ground: BenchEnvironment, say: Callable[[str], None]) -> Section:
     """Replay a folder with four cameras as fast as they go."""
     pictures = jpegs(FILES, SIDE)
     size = sum(map(len, pictures)) / len(pictures)
@@ -23,7 +23,7 @@ def measure(ground: Ground, say: Callable[[str], None]) -> Section:
     with BenchLine(ground, "capture", f"folder:{folder}?fps=10000&loop=true&limit={FRAMES}") as line:
         producers = line.start("producers", "run")
         line.wait(lambda: line.published() >= BEGIN * whole)
-        account, first, began = Account(ground, producers=producers), line.published(), time.monotonic()
+        account, first, began = CpuAccount(ground, producers=producers), line.published(), time.monotonic()
         line.wait(lambda: line.published() >= 0.9 * whole)
         frames, took = line.published() - first, time.monotonic() - began
         used = account.close(frames)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from bench.line.environment import CAMERAS, BenchEnvironment, BenchLine
 from bench.line.pictures import write_folder
-from bench.line.plant import CAMERAS, BenchLine, Ground
 from steadyline.demo.run import scrape
 from steadyline.demo.services import Service
 from steadyline.servers.ports import free_ports
@@ -17,7 +17,7 @@ FAILURES_METRIC = "scorer_inference_failures_total"
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class RunningLine:
     """The line and its services; ``since`` is when it had settled."""
 
     line: BenchLine
@@ -39,7 +39,9 @@ class Flow:
 
 
 @contextmanager
-def flowing(ground: Ground, name: str, pictures: Sequence[bytes], rate: float) -> Iterator[Flow]:
+def flowing(
+    ground: BenchEnvironment, name: str, pictures: Sequence[bytes], rate: float
+) -> Iterator[RunningLine]:
     """Let ``rate`` frames a second flow, over all cameras together."""
     folder = write_folder(ground.home / f"{name}-pictures", pictures)
     source = f"folder:{folder}?fps={rate / len(CAMERAS):.3f}&loop=true"
@@ -49,4 +51,4 @@ def flowing(ground: Ground, name: str, pictures: Sequence[bytes], rate: float) -
         producers = line.start("producers", "run")
         line.wait(lambda: line.committed() > 0)
         time.sleep(SETTLE_SECONDS)
-        yield Flow(line, scorer, producers, port, datetime.now(UTC))
+        yield RunningLine(line, scorer, producers, port, datetime.now(UTC))

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.line.account import Account, Used
+from bench.line.account import CpuAccount, CpuUse
+from bench.line.environment import BenchEnvironment
 from bench.line.flow import flowing
-from bench.line.plant import Ground
 from bench.line.report import Section, percentile
 from steadyline.demo.figures import latency_ms
 
@@ -14,7 +14,9 @@ SECONDS = 12.0
 PARTS = (0.5, 0.1)
 
 
-def measure(ground: Ground, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]) -> Section:
+def measure(
+    ground: BenchEnvironment, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]
+) -> Section:
     """Let parts of ``borne`` frames a second flow from real producers."""
     rows: list[list[str]] = []
     figures: dict[str, dict[str, Any]] = {}
@@ -42,10 +44,12 @@ def measure(ground: Ground, pictures: Sequence[bytes], borne: float, say: Callab
     return Section("latency", title, figures, ("", "p50 ms", "p99 ms", "max ms"), rows, "\n".join(notes))
 
 
-def _flow(ground: Ground, pictures: Sequence[bytes], rate: float) -> tuple[dict[str, list[float]], Used]:
+def _flow(
+    ground: BenchEnvironment, pictures: Sequence[bytes], rate: float
+) -> tuple[dict[str, list[float]], CpuUse]:
     with flowing(ground, f"latency-{rate:.0f}", pictures, rate) as flow:
         first = flow.line.committed()
-        account = Account(ground, scorer=flow.scorer, producers=flow.producers)
+        account = CpuAccount(ground, scorer=flow.scorer, producers=flow.producers)
         time.sleep(SECONDS)
         used = account.close(flow.line.committed() - first)
         flow.drain()

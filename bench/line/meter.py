@@ -11,13 +11,13 @@ import scorer.postprocess
 import scorer.preprocess
 from bench.line.threads import thread_clocks
 from scorer.batching import Batcher
-from scorer.handler import Scoring
+from scorer.handler import ScoringHandler
 from steadyline.kafka.worker import KafkaWorker
 
 # Where each stage is entered: (module or class, name, stage).
 PLACES: tuple[tuple[Any, str, str], ...] = (
     (KafkaWorker, "poll", "fetch"),
-    (Scoring, "submit", "headers, hand out"),
+    (ScoringHandler, "submit", "headers, hand out"),
     (scorer.preprocess, "inspect", "inspect, decode"),
     (scorer.preprocess, "decode", "inspect, decode"),
     (scorer.preprocess, "prepare", "prepare"),

@@ -12,14 +12,14 @@ from bench.line.pictures import MODEL_SIDE, good_parts
 from steadyline.contracts.model_event import PRODUCT_WIDE, Change, Model, ModelEvent, Package
 from steadyline.inference import Pixels
 from steadyline.package import CONFIG, MODEL
-from trainer.data.banks import KnownFrames
+from trainer.data.banks import HeldOutSet
 from trainer.fit import FitSettings, make_pseudo_anomalies, train
 from trainer.jobs.build import all_scores, probes
 from trainer.jobs.calibrate import calibrate
 from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.lineage import code_digest
 from trainer.pseudo.entry import in_memory
-from trainer.triton_config import Served, Serving, config_pbtxt
+from trainer.triton_config import ServedShape, Serving, config_pbtxt
 
 NORMALS, HELD_OUT, STEPS = 12, 40, 2
 FALSE_ALARM_RATE = 0.05
@@ -64,7 +64,7 @@ def train_model(product: str) -> BenchModel:
     bank = in_memory(make_pseudo_anomalies(normals, settings))
     trained = train(normals, bank, settings, lambda step, total, message: None)
     exported = export(trained.module, held_out)
-    shape = Served(product, MODEL_SIDE, 1, exported.map_height, exported.map_width)
+    shape = ServedShape(product, MODEL_SIDE, 1, exported.map_height, exported.map_width)
     files = {MODEL: exported.model, CONFIG: config_pbtxt(shape, Serving()).encode()}
     return BenchModel(files, _model(exported.model, held_out))
 
@@ -81,7 +81,7 @@ def _model(onnx: bytes, held_out: Pixels) -> Model:
     defective = held_out.copy()
     defective[:, 20:40, 20:40] = 255 - defective[:, 20:40, 20:40]
     normal, anomalous = all_scores(run, held_out), all_scores(run, defective)
-    known = KnownFrames(defective, ("inverted",) * len(defective), held_out)
+    known = HeldOutSet(defective, ("inverted",) * len(defective), held_out)
     calibrated = calibrate({"": [float(value) for value in normal]}, FALSE_ALARM_RATE)
     return Model(
         version=1,

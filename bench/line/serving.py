@@ -21,7 +21,7 @@ from rich.console import Console
 
 from bench.line.cpu import cpu_seconds, memory_bytes
 from bench.line.direct import BATCH, drive, triton_client
-from bench.line.plant import ROOT
+from bench.line.environment import ROOT
 from bench.line.report import Section, machine
 from steadyline.errors import InvalidConfiguration
 from steadyline.inference import ModelRef, Pixels
@@ -31,7 +31,7 @@ from steadyline.service import run
 from steadyline.triton import TritonClient
 from trainer.jobs.export import OnnxModel
 from trainer.lifecycle.repository import ModelRepository
-from trainer.triton_config import Served, Serving, config_pbtxt
+from trainer.triton_config import ServedShape, Serving, config_pbtxt
 
 NAME = "model"
 SECONDS = 4.0
@@ -58,7 +58,7 @@ class Graph:
     def config(self, serving: Serving) -> str:
         """Return its ``config.pbtxt``."""
         _scores, maps = OnnxModel(self.data)(self.pictures(1))
-        return config_pbtxt(Served(NAME, self.side, self.channels, *maps.shape[1:]), serving)
+        return config_pbtxt(ServedShape(NAME, self.side, self.channels, *maps.shape[1:]), serving)
 
 
 app = typer.Typer(name="bench.line.serving", pretty_exceptions_enable=False, add_completion=False)

@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.line.account import Account, Used
-from bench.line.plant import BenchLine, Ground
+from bench.line.account import CpuAccount, CpuUse
+from bench.line.environment import BenchEnvironment, BenchLine
 from bench.line.report import Section
 
 SKIP, FRAMES = 300, 1500
 
 
-def measure(ground: Ground, pictures: Sequence[bytes], say: Callable[[str], None]) -> Section:
+def measure(ground: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None]) -> Section:
     """Score frames that wait on the topic with a scorer whose stages are timed."""
     found, used = watch(ground, pictures, "stages")
     per_frame = {stage: 1000 * seconds / found["frames"] for stage, seconds in found["seconds"].items()}
@@ -29,15 +29,17 @@ def measure(ground: Ground, pictures: Sequence[bytes], say: Callable[[str], None
     return Section("stages", "2. CPU a frame, by stage", figures, ("stage", "ms", "share"), rows)
 
 
-def watch(ground: Ground, pictures: Sequence[bytes], name: str, *options: str) -> tuple[dict[str, Any], Used]:
+def watch(
+    ground: BenchEnvironment, pictures: Sequence[bytes], name: str, *options: str
+) -> tuple[dict[str, Any], CpuUse]:
     """Return the account of a watched scorer, and what the servers used meanwhile."""
     with BenchLine(ground, name) as line:
         line.send(pictures, SKIP + FRAMES + 200)
         out = line.home / "account.json"
         counts = ("--skip", str(SKIP), "--frames", str(FRAMES))
-        line.start("bench.line.watched", "--out", str(out), *counts, *options)
+        line.start("bench.line.profiled_scorer", "--out", str(out), *counts, *options)
         line.wait(lambda: line.committed() >= SKIP)
-        account, first = Account(ground), line.committed()
+        account, first = CpuAccount(ground), line.committed()
         line.wait(out.exists)
         used = account.close(line.committed() - first)
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))

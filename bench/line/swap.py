@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from bench.line.environment import BenchEnvironment
 from bench.line.flow import flowing
-from bench.line.plant import Ground
 from bench.line.report import Section, percentile
 from steadyline.contracts.score import Score
 from steadyline.demo.figures import latency_ms
@@ -16,7 +16,9 @@ APART_SECONDS = 7.0
 WINDOW_SECONDS = 2.0
 
 
-def measure(ground: Ground, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]) -> Section:
+def measure(
+    ground: BenchEnvironment, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]
+) -> Section:
     """Swap versions at a part of ``borne`` frames a second: load beside the live one, announce, take up."""
     rate = LOAD * borne
     with flowing(ground, "swap", pictures, rate) as flow:

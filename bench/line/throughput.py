@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 
-from bench.line.account import Account, Used
+from bench.line.account import CpuAccount, CpuUse
 from bench.line.direct import BATCH, drive, triton_client
+from bench.line.environment import PRODUCT, BenchEnvironment, BenchLine
 from bench.line.pictures import prepared
-from bench.line.plant import PRODUCT, BenchLine, Ground
 from bench.line.report import Section
 from steadyline.inference import ModelRef
 
@@ -20,15 +20,15 @@ GOAL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class ThroughputRound:
     """Frames a second, and what they used."""
 
     rate: float
-    used: Used
+    used: CpuUse
 
 
 def measure(
-    ground: Ground, pictures: Sequence[bytes], say: Callable[[str], None], rounds: int = ROUNDS
+    ground: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None], rounds: int = ROUNDS
 ) -> Section:
     """Take direct and line rounds in turn; each pair begins with the other of the two."""
     directs, lines = [], []
@@ -44,34 +44,34 @@ def measure(
     return _section(directs, lines)
 
 
-def direct_round(ground: Ground, pictures: Sequence[bytes], seconds: float) -> Round:
+def direct_round(ground: BenchEnvironment, pictures: Sequence[bytes], seconds: float) -> ThroughputRound:
     """Ask Triton for frames that are decoded and prepared already."""
     decoded, ref = prepared(pictures), ModelRef(PRODUCT, 1)
     triton = triton_client(ground.stack.addresses)
     drive(triton, ref, decoded, 0.3)
-    account = Account(ground)
+    account = CpuAccount(ground)
     answered, took = drive(triton, ref, decoded, seconds)
     used = account.close(answered)
     triton.close()
-    return Round(answered / took, used)
+    return ThroughputRound(answered / took, used)
 
 
-def line_round(line: BenchLine, pictures: Sequence[bytes], count: int) -> Round:
+def line_round(line: BenchLine, pictures: Sequence[bytes], count: int) -> ThroughputRound:
     """Put ``count`` frames on the topic, then start a scorer and wait until it has committed them."""
     before, began = line.committed(), datetime.now(UTC)
     line.send(pictures, count)
     scorer = line.start("scorer", "run")
     line.wait(lambda: line.committed() - before >= WARM)
-    account, first = Account(line.ground, scorer=scorer), line.committed()
+    account, first = CpuAccount(line.ground, scorer=scorer), line.committed()
     line.wait(lambda: line.committed() - before >= count)
     used = account.close(line.committed() - first)
     line.stop(scorer)
     times = sorted(written for _, written in line.scores(began))
     later = [moment for moment in times if moment > times[WARM]]
-    return Round(len(later) / (times[-1] - times[WARM]), used)
+    return ThroughputRound(len(later) / (times[-1] - times[WARM]), used)
 
 
-def _section(directs: Sequence[Round], lines: Sequence[Round]) -> Section:
+def _section(directs: Sequence[ThroughputRound], lines: Sequence[ThroughputRound]) -> Section:
     ratios = [line.rate / direct.rate for direct, line in zip(directs, lines, strict=True)]
     cpu = {"direct": _cpu(directs), "line": _cpu(lines)}
     figures = {
@@ -109,5 +109,5 @@ def _rates(direct: float, line: float, ratio: float) -> tuple[str, str, str]:
     return f"{direct:.0f}", f"{line:.0f}", f"{ratio:.2f}"
 
 
-def _cpu(rounds: Sequence[Round]) -> dict[str, float]:
+def _cpu(rounds: Sequence[ThroughputRound]) -> dict[str, float]:
     return {name: round(median(one.used.ms[name] for one in rounds), 3) for name in rounds[0].used.ms}

@@ -29,11 +29,11 @@ from torchvision.transforms.v2 import Normalize
 from typing_extensions import override
 
 from bench.robustness.anomalib import NAMES
-from bench.robustness.baseline import Baseline, Given, filled
+from bench.robustness.baseline import Baseline, BaselineInput, filled
 from steadyline.errors import InvalidConfiguration
 from trainer.arrays import Pictures
 from trainer.backbone.weights import pretrained as published
-from trainer.detector_protocol import Progress, Served
+from trainer.detector_protocol import OnProgress, Served
 
 _BACKBONE = "packaged_lite0"
 _STAGES = ("blocks.1", "blocks.2", "blocks.4")  # strides 4, 8 and 16, as layer1 to layer3 of a ResNet
@@ -96,17 +96,17 @@ class Scores(Served):
         return found.pred_score.flatten(), found.anomaly_map[:, 0]
 
 
-def _fit_patchcore(given: Given, told: Progress, work: Path) -> Served:
+def _fit_patchcore(given: BaselineInput, on_progress: OnProgress, work: Path) -> Served:
     seed_everything(given.seed, verbose=False)
     made, batches = _patchcore(_of(given.profile, _SAMPLED)), _loader(given.normals, None)
-    _train(made, batches, {"max_epochs": 1}, _Heard(told, len(batches)))
+    _train(made, batches, {"max_epochs": 1}, _Heard(on_progress, len(batches)))
     return Scores(made, "feature_extractor").eval()
 
 
-def _fit_stfpm(given: Given, told: Progress, work: Path) -> Served:
+def _fit_stfpm(given: BaselineInput, on_progress: OnProgress, work: Path) -> Served:
     seed_everything(given.seed, verbose=False)
     made, steps = _stfpm(), given.steps or int(_of(given.profile, _STEPS))
-    _train(made, _loader(given.normals, steps), {"max_steps": steps}, _Heard(told, steps))
+    _train(made, _loader(given.normals, steps), {"max_steps": steps}, _Heard(on_progress, steps))
     return Scores(made, "teacher_model").eval()
 
 
@@ -147,18 +147,18 @@ def _batch(rows: list[tuple[Tensor, ...]]) -> ImageBatch:
 
 
 def _train(
-    made: AnomalibModule, batches: DataLoader[tuple[Tensor, ...]], length: dict[str, int], heard: "_Heard"
+    made: AnomalibModule, batches: DataLoader[tuple[Tensor, ...]], length: dict[str, int], report: "_Heard"
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         how = {"accelerator": "cpu", "devices": 1, "barebones": True, "default_root_dir": folder}
-        Engine(callbacks=[heard], **how, **length).fit(made, batches)
+        Engine(callbacks=[report], **how, **length).fit(made, batches)
 
 
 class _Heard(Callback):  # type: ignore[misc]
-    def __init__(self, told: Progress, total: int) -> None:
-        self._told, self._total, self._done = told, total, 0
+    def __init__(self, on_progress: OnProgress, total: int) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0
 
     @override
     def on_train_batch_end(self, *_: Any) -> None:
         self._done += 1
-        self._told(min(self._done, self._total), self._total, "batches")
+        self._on_progress(min(self._done, self._total), self._total, "batches")

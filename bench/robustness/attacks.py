@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.robustness.kept import Kept
-from bench.robustness.plan import Settings
+from bench.robustness.plan import AttackSettings
+from bench.robustness.result_cache import ResultCache
 from trainer.evaluation.attacks import Attack, Pgd
 from trainer.evaluation.evaluate import name_of
 from trainer.evaluation.sanity import NOTHING_LEFT
-from trainer.evaluation.subject import Scores, Subject
+from trainer.evaluation.subject import AttackTarget, Scores
 
 Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class Attacked:
+class AttackResult:
     """``scores`` (N,) and ``pictures`` (N, S, S, C), rounded to 8 bits, are the worst found; ``stages`` the
     AUROC after each attack. ``is_bound``: the attack stopped because nothing was left, so that the AUROC is
     at most this.
@@ -42,7 +42,9 @@ class Attacked:
         return list(self.stages.values())[-1]
 
 
-def attacked(subject: Subject, epsilon: float, settings: Settings, kept: Kept) -> Attacked:
+def attacked(
+    subject: AttackTarget, epsilon: float, settings: AttackSettings, kept: ResultCache
+) -> AttackResult:
     """Return the worst of all attacks of one size."""
     worst = subject.scores(subject.x)
     pictures = _rounded(subject.x)
@@ -61,7 +63,7 @@ def attacked(subject: Subject, epsilon: float, settings: Settings, kept: Kept) -
             worst[rows[better]] = found["scores"][better]
             pictures[rows[better]] = found["pictures"][better]
         stages[name] = round(subject.auroc(worst), 4)
-    return Attacked(worst, pictures, stages, is_bound, unsettled)
+    return AttackResult(worst, pictures, stages, is_bound, unsettled)
 
 
 def unsettled_rows(scores: Scores, anomalous: NDArray[np.bool_]) -> Rows:
@@ -70,7 +72,7 @@ def unsettled_rows(scores: Scores, anomalous: NDArray[np.bool_]) -> Rows:
     return np.flatnonzero(np.where(anomalous, scores >= lowest, scores <= highest))
 
 
-def _stages(epsilon: float, settings: Settings) -> Iterator[tuple[str, Attack]]:
+def _stages(epsilon: float, settings: AttackSettings) -> Iterator[tuple[str, Attack]]:
     """Yield a short attack, then each start of the long one."""
     if settings.first_steps:
         yield f"PGD-{settings.first_steps}", Pgd(epsilon, settings.first_steps, seed=settings.seed)
@@ -79,7 +81,7 @@ def _stages(epsilon: float, settings: Settings) -> Iterator[tuple[str, Attack]]:
         yield name, Pgd(epsilon, settings.steps, seed=settings.seed + 1 + start)
 
 
-def _run(subject: Subject, rows: Rows, attack: Attack) -> dict[str, NDArray[np.generic]]:
+def _run(subject: AttackTarget, rows: Rows, attack: Attack) -> dict[str, NDArray[np.generic]]:
     part = subject.part(rows)
     hit = part.attacked(attack)
     return {"scores": part.scores(hit), "pictures": _rounded(hit)}

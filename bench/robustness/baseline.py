@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 from trainer.arrays import Pictures
-from trainer.detector_protocol import Progress, Served
+from trainer.detector_protocol import OnProgress, Served
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BaselineInput:
     """What a baseline is fitted on: normals (N, S, S, C), the profile and its steps, and a seed."""
 
     normals: Pictures
@@ -21,7 +21,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBaseline:
     """What is kept of a fitted one: its tensors, the profile and the number of channels of its input."""
 
     profile: str
@@ -37,11 +37,11 @@ class Baseline:
     tensors do not fit.
     """
 
-    fit: Callable[[Given, Progress, Path], Served]
-    rebuilt: Callable[[Stored], Served]
+    fit: Callable[[BaselineInput, OnProgress, Path], Served]
+    rebuilt: Callable[[StoredBaseline], Served]
 
 
-def filled(module: Served, stored: Stored) -> Served:
+def filled(module: Served, stored: StoredBaseline) -> Served:
     """Return the module with the tensors; RuntimeError when they do not fit."""
     module.load_state_dict(dict(stored.weights))
     return module.eval()

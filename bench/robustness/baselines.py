@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from bench.robustness.baseline import Baseline, Given, Stored, filled
+from bench.robustness.baseline import Baseline, BaselineInput, StoredBaseline, filled
 from trainer.adversarial.batch import Variation
-from trainer.adversarial.fold import folded
+from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import CellNetwork
-from trainer.adversarial.training import Plan, Training
+from trainer.adversarial.training import AdversarialTraining, TrainingPlan
 from trainer.arrays import Pictures
 from trainer.backbone.lite import CHANNELS, STRIDES, as_input
 from trainer.backbone.weights import pretrained
-from trainer.detector_protocol import FitInput, Progress, Served
+from trainer.detector_protocol import FitInput, OnProgress, Served
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
-from trainer.detectors.robust.profile import Profile, profile_named
+from trainer.detectors.robust.profile import RobustProfile, profile_named
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 
@@ -68,8 +68,8 @@ class NearestPatch(Frozen):
         found = self.features(x)
         patches = found.flatten(2).transpose(1, 2)
         squared = (patches**2).sum(2, keepdim=True) - 2 * patches @ self.bank.T + (self.bank**2).sum(1)
-        heat = squared.amin(2).clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
-        return heat.amax((1, 2)), heat
+        anomaly_map = squared.amin(2).clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
+        return anomaly_map.amax((1, 2)), anomaly_map
 
 
 class PlaceGaussian(Frozen):
@@ -90,8 +90,8 @@ class PlaceGaussian(Frozen):
         found = self.features(x)
         away = found.flatten(2)[:, self.used].permute(2, 0, 1) - self.mean[:, None]
         squared = (away @ self.whitening).pow(2).sum(2).T
-        heat = squared.clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
-        return heat.amax((1, 2)), heat
+        anomaly_map = squared.clamp(min=1e-6).sqrt().reshape(-1, *found.shape[2:])
+        return anomaly_map.amax((1, 2)), anomaly_map
 
 
 class Classifier(Served):
@@ -116,10 +116,10 @@ class _WholePictures(RobustObjective):
         return Classifier(network).eval()
 
 
-def fit_nearest(given: Given, told: Progress, checkpoint: Path) -> Served:
+def fit_nearest(given: BaselineInput, on_progress: OnProgress, checkpoint: Path) -> Served:
     """Return the module with a farthest-point selection of the normals' patches (Gonzalez, 1985)."""
     module = NearestPatch().eval()
-    patches = _features(module, given.normals, told).flatten(2).transpose(1, 2).reshape(-1, FEATURES)
+    patches = _features(module, given.normals, on_progress).flatten(2).transpose(1, 2).reshape(-1, FEATURES)
     random = torch.Generator().manual_seed(given.seed)
     seen = patches[torch.randperm(len(patches), generator=random)[:_SEEN]]
     shadow = seen @ torch.randn(FEATURES, _DIMENSIONS, generator=random)  # distances survive (Johnson, 1984)
@@ -131,12 +131,12 @@ def fit_nearest(given: Given, told: Progress, checkpoint: Path) -> Served:
     return module
 
 
-def fit_gaussian(given: Given, told: Progress, checkpoint: Path) -> Served:
+def fit_gaussian(given: BaselineInput, on_progress: OnProgress, checkpoint: Path) -> Served:
     """Return the module with mean and covariance of the normals at each place."""
     module = PlaceGaussian().eval()
     random = torch.Generator().manual_seed(given.seed)
     used = torch.randperm(FEATURES, generator=random)[:_DIMENSIONS].sort()[0]
-    found = _features(module, given.normals, told).flatten(2)[:, used].permute(2, 0, 1)
+    found = _features(module, given.normals, on_progress).flatten(2)[:, used].permute(2, 0, 1)
     mean = found.mean(1)
     away = found - mean[:, None]
     covariance = away.transpose(1, 2) @ away / max(1, away.shape[1] - 1) + _RIDGE * torch.eye(_DIMENSIONS)
@@ -146,31 +146,31 @@ def fit_gaussian(given: Given, told: Progress, checkpoint: Path) -> Served:
     return module
 
 
-def fit_classifier(given: Given, told: Progress, checkpoint: Path) -> Served:
+def fit_classifier(given: BaselineInput, on_progress: OnProgress, checkpoint: Path) -> Served:
     """Return a net that tells normals from pseudo-anomalies under PGD training, by a global head."""
     profile = _classifier_profile(given.profile)
     made = make_pseudo_anomalies(given.normals, FitSettings("robust", given.profile, given.seed))
     input_ = FitInput(given.normals, in_memory(made), given.profile, given.seed, given.steps)
     check_input(input_, "adversarial-classifier")
-    steps = profile.course.steps if given.steps is None else given.steps
+    steps = profile.schedule.steps if given.steps is None else given.steps
     recipe = training_recipe(input_, "adversarial-classifier", profile, steps)
     torch.manual_seed(given.seed)
     network = CellNetwork(profile.shape, given.normals.shape[3])
-    plan = Plan(profile.course, Variation(profile.light, profile.shift), steps, given.seed)
-    return Training(input_, plan, network, _WholePictures(profile)).run(
-        checkpoints_of(checkpoint, input_, recipe), told
+    plan = TrainingPlan(profile.schedule, Variation(profile.light, profile.shift), steps, given.seed)
+    return AdversarialTraining(input_, plan, network, _WholePictures(profile)).run(
+        checkpoints_of(checkpoint, input_, recipe), on_progress
     )
 
 
-def _nearest(stored: Stored) -> Served:
+def _nearest(stored: StoredBaseline) -> Served:
     return filled(NearestPatch(len(stored.weights["bank"])), stored)
 
 
-def _gaussian(stored: Stored) -> Served:
+def _gaussian(stored: StoredBaseline) -> Served:
     return filled(PlaceGaussian(*stored.weights["mean"].shape), stored)
 
 
-def _classifier(stored: Stored) -> Served:
+def _classifier(stored: StoredBaseline) -> Served:
     shape = _classifier_profile(stored.profile).shape
     return filled(Classifier(CellNetwork(shape, stored.channels)), stored)
 
@@ -182,15 +182,15 @@ BASELINES: Mapping[str, Baseline] = {
 }
 
 
-def _classifier_profile(name: str) -> Profile:
+def _classifier_profile(name: str) -> RobustProfile:
     return with_overrides(profile_named(name), {"shape.cells": False, "weights.cells": 0.0})
 
 
-def _features(module: Frozen, normals: Pictures, told: Progress) -> Tensor:
+def _features(module: Frozen, normals: Pictures, on_progress: OnProgress) -> Tensor:
     found = []
     with torch.inference_mode():
         for start in range(0, len(normals), _BATCH):
             part = torch.from_numpy(normals[start : start + _BATCH]).permute(0, 3, 1, 2).float() / 255
             found.append(module.features(part))
-            told(min(start + _BATCH, len(normals)), len(normals), "features")
+            on_progress(min(start + _BATCH, len(normals)), len(normals), "features")
     return torch.cat(found).clone()

@@ -58,14 +58,14 @@ def bench(
     trainer = read_settings(TrainerSettings)
     os.environ.setdefault("OMP_NUM_THREADS", str(trainer.fit_threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from bench.robustness.packages import Shop
-    from bench.robustness.plan import Fitting, Settings, overrides_by_detector
-    from bench.robustness.run import Bench, Matrix, run
+    from bench.robustness.matrix import BenchFolder, Matrix, run
+    from bench.robustness.model_store import ModelStore
+    from bench.robustness.plan import AttackSettings, FitSettingsByModel, overrides_by_detector
     from trainer.learning.precision import is_native
 
     wanted = tuple(detector) if detector else (() if model else _MODELS)
     matrix = Matrix(_named(data, "--data"), wanted, tuple(seed or [0]), _named(model or [], "--model"))
-    settings = Settings(
+    settings = AttackSettings(
         epsilons=tuple(sorted(value / 255 for value in epsilon or (2, 4))),
         steps=steps,
         restarts=restarts,
@@ -75,15 +75,15 @@ def bench(
         mixed=is_native() if mixed is None else mixed,
     )
     overrides = overrides_by_detector(numbers or [])
-    fitting = Fitting(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
-    shop = Shop(out / "models", fitting, trainer.serving(), _lines())
-    rows = run(matrix, Bench(out, splits or out / "splits", shop, settings, _say))
+    fitting = FitSettingsByModel(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
+    shop = ModelStore(out / "models", fitting, trainer.serving(), _lines())
+    rows = run(matrix, BenchFolder(out, splits or out / "splits", shop, settings, _say))
     _publish(rows, matrix.data, out)
 
 
 def _publish(rows: list[dict[str, object]], data: Mapping[str, Path], out: Path) -> None:
+    from bench.robustness.matrix import broken
     from bench.robustness.plots import draw_curves
-    from bench.robustness.run import broken
     from bench.robustness.table import markdown, show
 
     command = shlex.join(["python", "-m", "bench.robustness", *sys.argv[1:]])
@@ -124,12 +124,12 @@ def _say(text: str) -> None:
 def _lines() -> Callable[[str, int, int], None]:
     lines = ProgressLines(SystemClock())
 
-    def told(phase: str, done: int, total: int) -> None:
+    def on_progress(phase: str, done: int, total: int) -> None:
         line = lines.line(phase, done, total)
         if line is not None:
             _say(f"  {line}")
 
-    return told
+    return on_progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:

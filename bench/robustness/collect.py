@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench.robustness.run import FIGURES, Row, broken
+from bench.robustness.matrix import FIGURES, Row, broken
 from bench.robustness.table import markdown
 from steadyline.errors import InvalidConfiguration
 from steadyline.service import EXIT_FAILED, run

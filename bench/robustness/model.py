@@ -14,7 +14,7 @@ from trainer.folder import open_package
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class EvaluatedModel:
     """What is evaluated: the torch twin, the exported graph, the threshold calibrated on held-out normals."""
 
     module: Served
@@ -26,11 +26,11 @@ class Model:
     facts: Mapping[str, float]
 
 
-def from_package(folder: Path) -> Model:
+def from_package(folder: Path) -> EvaluatedModel:
     """Return the model of a package; raises PackageRejected when its files do not match."""
     card, module = open_package(folder)
     graph = (folder / MODEL).read_bytes()
-    return Model(
+    return EvaluatedModel(
         module=prepared(module),
         graph=graph,
         digest=digest_of(module),

@@ -17,7 +17,7 @@ DEFAULT_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AttackSettings:
     """The attacks. ``attacked``: pictures of each kind under the long ones (None: all); ``checked``: of each
     kind under those that decide whether the figures can be believed; ``mixed``: search in bfloat16.
     """
@@ -38,7 +38,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitting:
+class FitSettingsByModel:
     """How models are trained: profile, steps (None: the profile's), input sizes other than the usual ones.
 
     ``overrides`` are other numbers than the profile's, by detector.
@@ -57,7 +57,7 @@ class Fitting:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Run:
     """One data set, one model, one seed."""
 
     data: str

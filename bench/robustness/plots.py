@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.robustness.cell import Measured
+from bench.robustness.measure import RunResult
 from trainer.detector_protocol import Served
 from trainer.evaluation.subject import Scores
 
@@ -19,7 +19,7 @@ _BINS = 40
 _SHOWN = 4  # defective pictures whose maps are drawn
 
 
-def draw(folder: Path, measured: Measured, module: Served) -> None:
+def draw(folder: Path, measured: RunResult, module: Served) -> None:
     """Write scores.png, roc.png and maps.png into ``folder``."""
     kinds = measured.anomalous[measured.chosen]
     series = {"clean": (measured.clean, measured.anomalous)}
@@ -75,7 +75,7 @@ def _roc(series: Mapping[str, tuple[Scores, NDArray[np.bool_]]]) -> Figure:
     return figure
 
 
-def _maps(measured: Measured, module: Served) -> Figure:
+def _maps(measured: RunResult, module: Served) -> Figure:
     """Under the largest attack: the attacked picture and its map, some defective and two good ones."""
     name, found = list(measured.attacked.items())[-1]
     kinds = measured.anomalous[measured.chosen]
@@ -86,9 +86,9 @@ def _maps(measured: Measured, module: Served) -> Figure:
         maps = module(torch.from_numpy(pictures))[1].numpy()
     figure = Figure(figsize=(1.6 * len(rows), 3.4), layout="constrained")
     axes = figure.subplots(2, len(rows), squeeze=False)
-    for column, (picture, heat, row) in enumerate(zip(pictures, maps, rows, strict=True)):
+    for column, (picture, anomaly_map, row) in enumerate(zip(pictures, maps, rows, strict=True)):
         axes[0, column].imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
-        axes[1, column].imshow(heat, cmap="magma", vmin=maps.min(), vmax=maps.max())
+        axes[1, column].imshow(anomaly_map, cmap="magma", vmin=maps.min(), vmax=maps.max())
         axes[0, column].set_title("defective" if kinds[row] else "good", fontsize=8)
         for axis in axes[:, column]:
             axis.set_axis_off()

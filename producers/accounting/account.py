@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
-from producers.accounting.ranges import Run, Runs
+from producers.accounting.ranges import Run, SequenceRanges
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,19 @@ class Balance:
     oldest_pending_at: datetime | None
 
 
-class Account:
+class EpochAccount:
     """Counts captured, published and dropped frames; what is neither is pending."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._captured = 0
         self._published = 0
-        self._dropped = Runs()
+        self._dropped = SequenceRanges()
         self._dropped_counts: dict[str, int] = {}
         self._pending: dict[int, datetime] = {}  # in order of sequence
 
     @classmethod
-    def restore(cls, captured: int, dropped: Runs, pending: dict[int, datetime]) -> "Account":
+    def restore(cls, captured: int, dropped: SequenceRanges, pending: dict[int, datetime]) -> "EpochAccount":
         """Return an account whose frames are published unless they are dropped or pending."""
         account = cls()
         account._captured = captured
@@ -67,7 +67,7 @@ class Account:
             return True
 
     @property
-    def dropped_runs(self) -> int:
+    def dropped_ranges(self) -> int:
         """Runs of dropped frames so far."""
         with self._lock:
             return len(self._dropped)

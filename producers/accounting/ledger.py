@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from producers import metrics
-from producers.accounting.account import Account
+from producers.accounting.account import EpochAccount
 from producers.accounting.epoch_folder import EpochFolder, EpochState, state_since
 from steadyline.contracts.camera_status import CameraState, CameraStatus
 from steadyline.contracts.frame import FrameId
@@ -15,15 +15,15 @@ from steadyline.telemetry.logs import get_logger
 
 # A status lists every dropped run, 10,000 at most. Long before that (40 KB of JSON a second) the epoch ends
 # and the next begins, so that no account is ever cut short.
-MAX_RUNS = 1_000
+MAX_RANGES = 1_000
 
 log = get_logger(__name__)
 
 
-class Book:
+class EpochLedger:
     """One epoch of one camera. ``closing`` says why it takes no more captures."""
 
-    def __init__(self, state: EpochState, account: Account, folder: EpochFolder) -> None:
+    def __init__(self, state: EpochState, account: EpochAccount, folder: EpochFolder) -> None:
         self.line = state.line
         self.camera = state.camera
         self.product = state.product
@@ -87,17 +87,17 @@ class Ledger:
         self._product = product
         self._path = folder
         self._lock = threading.Lock()
-        self._books: dict[int, Book] = {}
-        self._current: Book | None = None
+        self._epochs: dict[int, EpochLedger] = {}
+        self._current: EpochLedger | None = None
 
     @property
-    def books(self) -> list[Book]:
+    def open_epochs(self) -> list[EpochLedger]:
         """Open books, oldest first."""
         with self._lock:
-            return [self._books[epoch] for epoch in sorted(self._books)]
+            return [self._epochs[epoch] for epoch in sorted(self._epochs)]
 
     @property
-    def current(self) -> Book | None:
+    def current(self) -> EpochLedger | None:
         """The book that takes captures; None before the first and after the end."""
         return self._current
 
@@ -107,56 +107,56 @@ class Ledger:
             line=self._line, camera=self.camera, product=self._product, epoch=epoch, since=since
         )
 
-    def add(self, book: Book) -> None:
+    def add(self, epoch: EpochLedger) -> None:
         """Take over the book of an earlier run."""
         with self._lock:
-            self._books[book.epoch] = book
+            self._epochs[epoch.epoch] = epoch
 
-    def open(self, now: datetime) -> Book:
+    def open(self, now: datetime) -> EpochLedger:
         """Begin a new epoch. Raises OSError when the disk refuses."""
         with self._lock:
             # A clock that was set back must not begin an epoch before one that is still open.
             known = [int(path.name) for path in self._path.glob("*") if path.name.isdigit()]
-            epoch = max(time.time_ns(), *(taken + 1 for taken in (*self._books, *known)), 1)
+            epoch = max(time.time_ns(), *(taken + 1 for taken in (*self._epochs, *known)), 1)
             state = self.blank_state(epoch, now)
             folder = EpochFolder(self._path / str(epoch))
             folder.save(state)
-            self._books[epoch] = self._current = Book(state, Account(), folder)
+            self._epochs[epoch] = self._current = EpochLedger(state, EpochAccount(), folder)
             return self._current
 
     def capture(self, at: datetime) -> FrameId:
         """Give the next captured frame its id; begins a new epoch when the old one is full."""
-        book = self._current or self.open(at)
-        if book.account.dropped_runs >= MAX_RUNS:
-            book.closing = "rotated"
-            counts = book.state_counts
-            book = self.open(at)
-            book.state_counts.update(counts)
-        sequence = book.account.capture(at)
+        epoch = self._current or self.open(at)
+        if epoch.account.dropped_ranges >= MAX_RANGES:
+            epoch.closing = "rotated"
+            counts = epoch.state_counts
+            epoch = self.open(at)
+            epoch.state_counts.update(counts)
+        sequence = epoch.account.capture(at)
         try:
-            book.folder.note_captured(sequence)
+            epoch.folder.note_captured(sequence)
         except OSError as error:
             log.warning("captured_unsaved", camera=self.camera, error=str(error))
         metrics.CAPTURED.add(camera=self.camera)
-        return FrameId(self.camera, book.epoch, sequence)
+        return FrameId(self.camera, epoch.epoch, sequence)
 
     def publish(self, frame: FrameId) -> None:
         """Note that the broker has the frame."""
-        self._on(frame, lambda book: book.account.publish(frame.sequence), metrics.PUBLISHED.add)
+        self._on(frame, lambda epoch: epoch.account.publish(frame.sequence), metrics.PUBLISHED.add)
 
     def drop(self, frame: FrameId, reason: str) -> None:
         """Note that the frame will never be published, and why."""
         self._on(
             frame,
-            lambda book: book.account.drop(frame.sequence, reason),
+            lambda epoch: epoch.account.drop(frame.sequence, reason),
             lambda camera: metrics.DROPPED.add(camera=camera, reason=reason),
         )
 
     def enter(self, reason: str) -> None:
         """Count that the camera entered a state for ``reason``."""
-        book = self._current
-        if book is not None:
-            book.state_counts[reason] = book.state_counts.get(reason, 0) + 1
+        epoch = self._current
+        if epoch is not None:
+            epoch.state_counts[reason] = epoch.state_counts.get(reason, 0) + 1
 
     def close(self, why: str) -> None:
         """No more captures will come."""
@@ -164,17 +164,17 @@ class Ledger:
             self._current.closing = why
         self._current = None
 
-    def forget(self, book: Book) -> None:
+    def forget(self, epoch: EpochLedger) -> None:
         """The final account is acknowledged: nothing of it need be kept."""
         with self._lock:
-            self._books.pop(book.epoch, None)
-        book.folder.remove()
+            self._epochs.pop(epoch.epoch, None)
+        epoch.folder.remove()
 
-    def _on(self, frame: FrameId, change: Callable[[Book], bool], count: Callable[..., None]) -> None:
+    def _on(self, frame: FrameId, change: Callable[[EpochLedger], bool], count: Callable[..., None]) -> None:
         with self._lock:
-            book = self._books.get(frame.epoch)
-        if book is not None and change(book):
+            epoch = self._epochs.get(frame.epoch)
+        if epoch is not None and change(epoch):
             count(camera=self.camera)
 
 
-__all__ = ["MAX_RUNS", "Book", "Ledger"]
+__all__ = ["MAX_RANGES", "EpochLedger", "Ledger"]

@@ -6,45 +6,45 @@ from collections.abc import Iterable
 Run = tuple[int, int, str]
 
 
-class Runs:
+class SequenceRanges:
     """A set of sequences, each with a reason."""
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
-        self._runs: list[Run] = sorted(runs)
+        self._ranges: list[Run] = sorted(runs)
 
     def __len__(self) -> int:
-        return len(self._runs)
+        return len(self._ranges)
 
     def __contains__(self, sequence: int) -> bool:
-        index = bisect_left(self._runs, (sequence + 1,)) - 1
-        return index >= 0 and self._runs[index][1] >= sequence
+        index = bisect_left(self._ranges, (sequence + 1,)) - 1
+        return index >= 0 and self._ranges[index][1] >= sequence
 
     def add(self, sequence: int, reason: str) -> None:
         """Add one sequence that is not there yet."""
-        index = bisect_left(self._runs, (sequence,))
+        index = bisect_left(self._ranges, (sequence,))
         first = last = sequence
         begin = end = index
-        if index and self._runs[index - 1][1:] == (sequence - 1, reason):
-            first, begin = self._runs[index - 1][0], index - 1
+        if index and self._ranges[index - 1][1:] == (sequence - 1, reason):
+            first, begin = self._ranges[index - 1][0], index - 1
         if (
-            index < len(self._runs)
-            and self._runs[index][0] == sequence + 1
-            and self._runs[index][2] == reason
+            index < len(self._ranges)
+            and self._ranges[index][0] == sequence + 1
+            and self._ranges[index][2] == reason
         ):
-            last, end = self._runs[index][1], index + 1
-        self._runs[begin:end] = [(first, last, reason)]
+            last, end = self._ranges[index][1], index + 1
+        self._ranges[begin:end] = [(first, last, reason)]
 
     def as_list(self) -> list[Run]:
         """Return the runs, ascending."""
-        return list(self._runs)
+        return list(self._ranges)
 
     def counts(self) -> dict[str, int]:
         """Return reason → number of sequences."""
         counts: dict[str, int] = {}
-        for first, last, reason in self._runs:
+        for first, last, reason in self._ranges:
             counts[reason] = counts.get(reason, 0) + last - first + 1
         return counts
 
     def count_below(self, sequence: int) -> int:
         """Return how many sequences are smaller than ``sequence``."""
-        return sum(min(last, sequence - 1) - first + 1 for first, last, _ in self._runs if first < sequence)
+        return sum(min(last, sequence - 1) - first + 1 for first, last, _ in self._ranges if first < sequence)

@@ -27,7 +27,7 @@ class QualityLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QualityFigures:
     """What one small picture says: its mean, its sharpness, its mean difference to the one before."""
 
     mean: float
@@ -35,13 +35,13 @@ class Look:
     change: float | None
 
 
-def look(pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> Look:
+def look(pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> QualityFigures:
     """Measure (H, W) gray pixels; ``before`` of another shape counts as no picture before."""
     same_shape = before is not None and before.shape == pixels.shape
     change = None
     if before is not None and same_shape:
         change = float(np.abs(pixels.astype(np.int16) - before).mean())
-    return Look(float(pixels.mean()), sharpness(pixels), change)
+    return QualityFigures(float(pixels.mean()), sharpness(pixels), change)
 
 
 def sharpness(pixels: NDArray[np.uint8]) -> float:
@@ -63,7 +63,7 @@ class QualityJudge:
         self._blurred_checks = 0
         self.state: CameraState | None = None
 
-    def add(self, seen: Look) -> CameraState | None:
+    def add(self, seen: QualityFigures) -> CameraState | None:
         """Take in one more look; returns the state, None for a good picture."""
         verdict = self._verdict(seen)
         self._learn(seen, verdict)
@@ -77,7 +77,7 @@ class QualityJudge:
         self._recent.clear()
         self.state = None
 
-    def _verdict(self, seen: Look) -> CameraState | None:
+    def _verdict(self, seen: QualityFigures) -> CameraState | None:
         limits = self._limits
         if seen.change is not None and seen.change < limits.frozen_below:
             return "frozen"
@@ -90,7 +90,7 @@ class QualityJudge:
             return "blurred"
         return None
 
-    def _learn(self, seen: Look, verdict: CameraState | None) -> None:
+    def _learn(self, seen: QualityFigures, verdict: CameraState | None) -> None:
         self._blurred_checks = self._blurred_checks + 1 if verdict == "blurred" else 0
         if self._blurred_checks >= _RELEARN:
             self._history.clear()

@@ -14,7 +14,7 @@ _SILENCE_SECONDS = 10.0  # in flight for so long without any acknowledgement: th
 _PATIENCE = timedelta(days=7)  # frames in flight wait out an outage, in order, rather than fail one by one
 
 
-class Link:
+class LazyPublisher:
     """A Publisher that need not be there at the start: cameras run, drop or spool without a broker."""
 
     def __init__(

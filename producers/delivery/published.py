@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from steadyline.contracts.frame import FrameId
 from steadyline.errors import MalformedHeaders
 from steadyline.kafka.broker import Reader, Record
@@ -41,7 +41,7 @@ def published_sequences(reader: Reader, topic: str, cameras: Collection[str], pe
     return found
 
 
-class SharedSearch:
+class PublishedFrames:
     """One read of the topic for all cameras of a process that have something to look up at its start."""
 
     def __init__(self, topic: str) -> None:
@@ -54,18 +54,18 @@ class SharedSearch:
         """Announce a question; before the first ``answer``."""
         self._periods[camera] = period
 
-    def answer(self, camera: str, link: Link) -> dict[int, set[int]]:
+    def answer(self, camera: str, publisher: LazyPublisher) -> dict[int, set[int]]:
         """Return epoch -> sequences of ``camera``; raises BrokerUnavailable, and may be asked again then."""
         with self._lock:
             if self._found is None:
-                self._found = self._search(link)
+                self._found = self._published_frames(publisher)
             return self._found.get(camera, {})
 
-    def _search(self, link: Link) -> Published:
+    def _published_frames(self, publisher: LazyPublisher) -> Published:
         periods = list(self._periods.values())
         ends = [period.until for period in periods if period.until is not None]
         until = max(ends) if len(ends) == len(periods) else None
-        reader = link.reader()
+        reader = publisher.reader()
         try:
             whole = Period(min(period.since for period in periods), until)
             return published_sequences(reader, self._topic, self._periods.keys(), whole)

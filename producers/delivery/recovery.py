@@ -3,12 +3,12 @@
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
 
-from producers.accounting.account import Account
+from producers.accounting.account import EpochAccount
 from producers.accounting.epoch_folder import EpochFolder, EpochState
-from producers.accounting.ledger import Book, Ledger
-from producers.accounting.ranges import Runs
-from producers.delivery.connection import Link
-from producers.delivery.published import Period, SharedSearch
+from producers.accounting.ledger import EpochLedger, Ledger
+from producers.accounting.ranges import SequenceRanges
+from producers.delivery.connection import LazyPublisher
+from producers.delivery.published import Period, PublishedFrames
 from producers.delivery.segment import segments
 from producers.delivery.spool import Spool
 from steadyline.telemetry.logs import get_logger
@@ -18,14 +18,14 @@ log = get_logger(__name__)
 
 def reconcile(
     state: EpochState, captured: int, published: set[int], spooled: Container[int]
-) -> tuple[Account, set[int]]:
+) -> tuple[EpochAccount, set[int]]:
     """Return the account of a past epoch, and the sequences that are still to be sent.
 
     ``captured`` frames were noted, ``published`` are the sequences on the topic since ``state.since``. Of
     the frames whose fate was open, those on the topic are published, those in the spool are pending, and the
     rest is dropped.
     """
-    dropped = Runs(state.dropped_sequences)
+    dropped = SequenceRanges(state.dropped_sequences)
     reason = "stopped" if state.closing == "stopped" else "producer_killed"
     last = max(captured, state.captured, max(published, default=0))
     pending: dict[int, datetime] = {}
@@ -36,36 +36,36 @@ def reconcile(
             pending[sequence] = state.since
         else:
             dropped.add(sequence, reason)
-    return Account.restore(last, dropped, pending), set(pending)
+    return EpochAccount.restore(last, dropped, pending), set(pending)
 
 
 class Recovery:
     """The epochs that earlier runs of one camera left open, as they were before this run began its own."""
 
     def __init__(
-        self, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool, search: SharedSearch
+        self, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool, published_frames: PublishedFrames
     ) -> None:
         self._ledger = ledger
         self._spool = spool
-        self._search = search
+        self._published_frames = published_frames
         self._left = [(folder, *self._load(folder)) for folder in folders]
         if self._left:
             since = min(state.since for _, state, _ in self._left)
-            search.want(ledger.camera, Period(since, max(folder.last_sign for folder in folders)))
+            published_frames.want(ledger.camera, Period(since, max(folder.last_sign for folder in folders)))
 
     @property
     def has_frames_to_send(self) -> bool:
         """True when something is spooled, which must go before all newer frames."""
         return any(segments(folder.path) for folder, _, _ in self._left)
 
-    def run(self, link: Link) -> None:
+    def run(self, publisher: LazyPublisher) -> None:
         """Ask the topic which open frames it has; adopt the spooled ones, close the rest.
 
         Raises BrokerUnavailable, having changed nothing.
         """
         if not self._left:
             return
-        published = self._search.answer(self._ledger.camera, link)
+        published = self._published_frames.answer(self._ledger.camera, publisher)
         for folder, state, captured in reversed(self._left):  # newest first: each goes before what is there
             self._close(folder, state, captured, published.get(state.epoch, set()))
         self._left = []
@@ -76,7 +76,7 @@ class Recovery:
             state, captured, published, {identity.sequence for identity, _ in spooled}
         )
         closing = state.closing or "producer_killed"
-        self._ledger.add(Book(state.model_copy(update={"closing": closing}), account, folder))
+        self._ledger.add(EpochLedger(state.model_copy(update={"closing": closing}), account, folder))
         self._spool.adopt(spooled, pending)
         log.info(
             "account_taken_over",

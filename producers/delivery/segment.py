@@ -25,7 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordLocation:
     """Where a record is: its file, its offset, its length with head."""
 
     path: Path
@@ -41,7 +41,7 @@ def pack(frame: Frame) -> bytes:
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body
 
 
-def read_frame(camera: str, place: Place) -> Frame:
+def read_frame(camera: str, place: RecordLocation) -> Frame:
     """Return the frame at ``place``. Raises ValueError when it is damaged, OSError when it cannot be read."""
     with place.path.open("rb") as file:
         record = os.pread(file.fileno(), place.length, place.offset)
@@ -58,7 +58,7 @@ def read_frame(camera: str, place: Place) -> Frame:
     return Frame(FrameId(camera, epoch, sequence), line, product, moment, content_type, picture, traceparent)
 
 
-def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, Place]]:
+def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, RecordLocation]]:
     """Yield the records of a segment by their heads, up to the end or to one that was not written whole."""
     with path.open("rb") as file:
         size, offset = os.fstat(file.fileno()).st_size, 0
@@ -69,7 +69,7 @@ def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, Place]]:
             if magic != _MAGIC or not _BODY.size <= length <= _LARGEST or offset + whole > size:
                 return
             epoch, sequence, _captured, _meta = _BODY.unpack_from(start, _HEAD.size)
-            yield FrameId(camera, epoch, sequence), Place(path, offset, whole)
+            yield FrameId(camera, epoch, sequence), RecordLocation(path, offset, whole)
             offset += whole
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from producers import metrics
 from producers.accounting.ledger import Ledger
 from producers.delivery.buffer import Buffer
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from producers.delivery.published import Period, published_sequences
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
@@ -55,12 +55,12 @@ class Sender:
     """
 
     def __init__(
-        self, topic: str, buffers: Sequence[Buffer], ledger: Ledger, link: Link, clock: Clock
+        self, topic: str, buffers: Sequence[Buffer], ledger: Ledger, publisher: LazyPublisher, clock: Clock
     ) -> None:
         self._topic = topic
         self._buffers = buffers
         self._ledger = ledger
-        self._link = link
+        self._publisher = publisher
         self._clock = clock
         self._window = Window(64, 8 << 20)
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class Sender:
             self._in_flight[frame.id] = InFlight(frame, self._clock.monotonic(), attempts)
         message = Message(self._topic, frame.key, frame.picture, frame.headers())
         try:
-            self._link.publish(message, partial(self._done, frame.id))
+            self._publisher.publish(message, partial(self._done, frame.id))
         except (Backpressure, BrokerUnavailable, PoisonMessage):
             with self._lock:
                 del self._in_flight[frame.id]
@@ -171,7 +171,7 @@ class Sender:
     def _look(self, doubtful: list[InFlight]) -> dict[int, set[int]]:
         period = Period(min(entry.frame.captured_at for entry in doubtful))
         camera = doubtful[0].frame.id.camera
-        reader = self._link.reader()
+        reader = self._publisher.reader()
         try:
             return published_sequences(reader, self._topic, [camera], period).get(camera, {})
         finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from producers.delivery.buffer import Buffer, Drop
-from producers.delivery.segment import Place, pack, read_frame, scan, segment_path, segments
+from producers.delivery.segment import RecordLocation, pack, read_frame, scan, segment_path, segments
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.telemetry.logs import get_logger
 
@@ -41,7 +41,7 @@ class Spool(Buffer):
         self._most = most_bytes
         self._drop = drop
         self._changed = threading.Condition()
-        self._unread: deque[tuple[FrameId, Place]] = deque()
+        self._unread: deque[tuple[FrameId, RecordLocation]] = deque()
         self._segment_of: dict[FrameId, _Segment] = {}
         self._current: _Segment | None = None
         self._current_epoch = 0
@@ -93,11 +93,11 @@ class Spool(Buffer):
     def is_blocked(self) -> bool:
         return False
 
-    def find(self, epoch: int) -> list[tuple[FrameId, Place]]:
+    def find(self, epoch: int) -> list[tuple[FrameId, RecordLocation]]:
         """Return what an earlier run left of ``epoch``, in order. Raises OSError."""
         return [entry for path in segments(self._root / str(epoch)) for entry in scan(self._camera, path)]
 
-    def adopt(self, found: list[tuple[FrameId, Place]], wanted: Container[int]) -> None:
+    def adopt(self, found: list[tuple[FrameId, RecordLocation]], wanted: Container[int]) -> None:
         """Put the ``wanted`` sequences of an earlier run before all else; call for the newest epoch first."""
         with self._changed:
             by_path: dict[Path, _Segment] = {}
@@ -127,7 +127,7 @@ class Spool(Buffer):
         except OSError as error:
             log.error("spool_failed", frame=str(frame), error=str(error))
             return "spool_failed"
-        place = Place(segment.path, segment.size, written)
+        place = RecordLocation(segment.path, segment.size, written)
         segment.size += written
         self._bytes += written
         if written < len(record):  # a full disk: a reader would stop here, so nothing may follow

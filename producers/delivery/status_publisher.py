@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.errors import Backpressure, BrokerUnavailable
 from steadyline.kafka.broker import Message
@@ -13,13 +13,13 @@ from steadyline.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-class Announcer:
+class StatusPublisher:
     """Shared by all cameras; never waits."""
 
-    def __init__(self, topic: str, line: str, link: Link) -> None:
+    def __init__(self, topic: str, line: str, publisher: LazyPublisher) -> None:
         self._topic = topic
         self._line = line
-        self._link = link
+        self._publisher = publisher
         self._lock = threading.Lock()
         self._in_flight: set[str] = set()
 
@@ -30,14 +30,14 @@ class Announcer:
         """
         key = f"{status.camera}/{status.epoch}"
         with self._lock:
-            if key in self._in_flight or not self._link.is_connected:
+            if key in self._in_flight or not self._publisher.is_connected:
                 return False
             self._in_flight.add(key)
         message = Message(
             self._topic, key.encode(), status.encode(), status.headers(self._line, key, status.at)
         )
         try:
-            self._link.publish(message, partial(self._done, key, acknowledged))
+            self._publisher.publish(message, partial(self._done, key, acknowledged))
         except (Backpressure, BrokerUnavailable) as error:
             log.debug("status_not_sent", key=key, reason=error.reason)
             self._forget(key)

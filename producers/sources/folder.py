@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from producers.sources.address import FolderOptions
 from producers.sources.pacing import Pacer
-from producers.sources.source import CameraLost, Capture, Encoded, Source
+from producers.sources.source import CameraLost, Capture, Encoded, FrameSource
 from steadyline.clock import Clock
 from steadyline.errors import PictureTooLarge, PoisonMessage, UndecodablePicture
 
@@ -21,7 +21,7 @@ _LISTING_SHARE = 0.1  # of the time at most: a folder of 100,000 files takes hal
 Seen = tuple[int, int]  # size and time of change: the same twice means that the file is complete
 
 
-class FolderSource(Source):
+class FolderSource(FrameSource):
     """The regular files of ``folder`` that do not begin with a dot, sorted by name; links are followed."""
 
     def __init__(self, folder: Path, options: FolderOptions, max_bytes: int, clock: Clock) -> None:

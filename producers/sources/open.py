@@ -13,7 +13,7 @@ from producers.sources.address import (
     VideoOptions,
 )
 from producers.sources.folder import FolderSource
-from producers.sources.source import Source
+from producers.sources.source import FrameSource
 from producers.sources.synthetic import SyntheticSource
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
@@ -21,7 +21,7 @@ from steadyline.picture import Channels, PictureLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FrameRequirements:
     """What the frames of a camera must be; ``max_message`` bounds what is passed on unchecked."""
 
     camera: str
@@ -30,7 +30,9 @@ class Wanted:
     max_message: int
 
 
-def open_source(address: SourceAddress, wanted: Wanted, settings: ProducersSettings, clock: Clock) -> Source:
+def open_source(
+    address: SourceAddress, wanted: FrameRequirements, settings: ProducersSettings, clock: Clock
+) -> FrameSource:
     """Return the source; nothing is connected yet. Raises InvalidConfiguration for a kind not to be had."""
     options = address.options
     if isinstance(options, FolderOptions):
@@ -46,10 +48,10 @@ def open_source(address: SourceAddress, wanted: Wanted, settings: ProducersSetti
 def _stream(
     address: SourceAddress,
     options: VideoOptions | LiveOptions,
-    wanted: Wanted,
+    wanted: FrameRequirements,
     settings: ProducersSettings,
     clock: Clock,
-) -> Source:
+) -> FrameSource:
     # Here and not above: loading FFmpeg takes 20 MB and a third of a second, and most lines need none of it.
     from producers.sources.stream import StreamAddress, StreamRules, StreamSource, has_usb_cameras
 

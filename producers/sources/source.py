@@ -41,7 +41,7 @@ class CameraLost(Transient):
         self.why = why
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """A camera, or what stands for one. Keeps its place between two calls of ``captures``."""
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from producers.sources.pacing import Pacer
-from producers.sources.source import CameraLost, Capture, Content, Source
+from producers.sources.source import CameraLost, Capture, Content, FrameSource
 from steadyline.clock import Clock
 from steadyline.errors import PictureTooManyPixels, UndecodablePicture
 from steadyline.picture import Channels, Pixels
@@ -57,7 +57,7 @@ def has_usb_cameras() -> bool:
     return "v4l2" in av.formats_available
 
 
-class StreamSource(Source):
+class StreamSource(FrameSource):
     """Frames of a video stream as pixels. A file that is opened anew after an error goes on where it was."""
 
     def __init__(self, address: StreamAddress, rules: StreamRules, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from producers.sources.address import SyntheticOptions
 from producers.sources.pacing import Pacer
-from producers.sources.source import Capture, Source
+from producers.sources.source import Capture, FrameSource
 from steadyline.clock import Clock
 from steadyline.picture import Channels, Pixels
 
@@ -65,7 +65,7 @@ def render(options: SyntheticOptions, sequence: int) -> Pixels:
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-class SyntheticSource(Source):
+class SyntheticSource(FrameSource):
     """Frames 1, 2, 3 … of ``options``, so that the source's count is the frame's sequence."""
 
     def __init__(self, options: SyntheticOptions, channels: Channels, clock: Clock) -> None:

@@ -61,7 +61,7 @@ class Bank(Protocol):
         """
         ...
 
-    def claim(self, product: str, owner: str, seconds: float) -> bool:
+    def acquire_lease(self, product: str, owner: str, seconds: float) -> bool:
         """Take or renew the right to train ``product``: True for one live owner at a time."""
         ...
 

@@ -26,6 +26,6 @@ def pointer(product: str) -> str:
     return f"{prefix(product)}:current"
 
 
-def claim(product: str) -> str:
+def lease(product: str) -> str:
     """String: who trains the product, with an expiry."""
     return f"{prefix(product)}:claim"

@@ -9,7 +9,7 @@ from steadyline.errors import BankUnavailable
 
 
 class MemoryBank:
-    """Old versions and claims run out by the clock given."""
+    """Old versions and leases run out by the clock given."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -42,7 +42,7 @@ class MemoryBank:
                 raise BankUnavailable(f"bank v{version} of {product} is not there")
             return self._banks[key][1][:limit]
 
-    def claim(self, product: str, owner: str, seconds: float) -> bool:
+    def acquire_lease(self, product: str, owner: str, seconds: float) -> bool:
         now = self._clock.monotonic()
         with self._lock:
             holder = self._claims.get(product)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class RedisMemory:
     """A server's memory in bytes (``limit`` 0: none) and its eviction policy."""
 
     used: int
@@ -118,22 +118,22 @@ class RedisBank:
 
         return self._answered(f"bank v{version} of {product} cannot be read", act)
 
-    def claim(self, product: str, owner: str, seconds: float) -> bool:
+    def acquire_lease(self, product: str, owner: str, seconds: float) -> bool:
         def act() -> bool:
-            return bool(self._claim(keys=[keys.claim(product)], args=[owner, int(seconds * 1000)]))
+            return bool(self._acquire_lease(keys=[keys.lease(product)], args=[owner, int(seconds * 1000)]))
 
-        return self._answered(f"{product} cannot be claimed", act)
+        return self._answered(f"the lease on {product} cannot be taken", act)
 
     def holder(self, product: str) -> str | None:
         owner: Any = self._answered(
-            f"the claim on {product} cannot be looked up", lambda: self._client.get(keys.claim(product))
+            f"the lease on {product} cannot be looked up", lambda: self._client.get(keys.lease(product))
         )
         return None if owner is None else str(owner, "utf-8")
 
     def release(self, product: str, owner: str) -> None:
         self._answered(
             f"{product} cannot be released",
-            lambda: self._release(keys=[keys.claim(product)], args=[owner]),
+            lambda: self._release(keys=[keys.lease(product)], args=[owner]),
         )
 
     def server_time(self) -> float:
@@ -141,10 +141,10 @@ class RedisBank:
         seconds, micros = self._answered("Redis does not tell the time", lambda: self._client.time())
         return float(seconds) + float(micros) / 1e6
 
-    def memory(self) -> Memory:
+    def memory(self) -> RedisMemory:
         """Return how full the server is and what it does when it is."""
         said = self._answered("Redis does not tell its memory", lambda: self._client.info("memory"))
-        return Memory(int(said["used_memory"]), int(said["maxmemory"]), str(said["maxmemory_policy"]))
+        return RedisMemory(int(said["used_memory"]), int(said["maxmemory"]), str(said["maxmemory_policy"]))
 
     def close(self) -> None:
         """Close the connections."""
@@ -155,8 +155,8 @@ class RedisBank:
         return self._client.register_script(_script("flip"))
 
     @cached_property
-    def _claim(self) -> Any:
-        return self._client.register_script(_script("claim"))
+    def _acquire_lease(self) -> Any:
+        return self._client.register_script(_script("acquire_lease"))
 
     @cached_property
     def _release(self) -> Any:

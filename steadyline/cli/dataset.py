@@ -25,7 +25,7 @@ _SETS = (
 )
 
 
-class Name(StrEnum):
+class DatasetName(StrEnum):
     """Sets that can be imported."""
 
     elpv = "elpv"
@@ -52,13 +52,13 @@ def list_sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 @app.command("import")
 def import_set(
-    name: Annotated[Name, typer.Argument(help="The set.")],
+    name: Annotated[DatasetName, typer.Argument(help="The set.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to fill.")],
     cells: Annotated[Cells, typer.Option("--cells", help="Which cells of ELPV.")] = Cells.mono,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Lay a set out as train/good, test/good and test/<defect>."""
-    assert name is Name.elpv
+    assert name is DatasetName.elpv
     found = import_elpv(out, cells.value)
     if as_json:
         typer.echo(json.dumps(asdict(found) | {"folder": str(found.folder)}))

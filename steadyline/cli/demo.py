@@ -9,7 +9,7 @@ from rich.console import Console
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.datasets.elpv import import_elpv
 from steadyline.demo.finish import is_intact, show, summarise
-from steadyline.demo.plan import Plan
+from steadyline.demo.plan import DemoPlan
 from steadyline.demo.run import Demonstration, prepare_folders, write_summary
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import DEFAULT_DETECTOR
@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
     console = Console()
-    plan = Plan(
+    plan = DemoPlan(
         home.resolve(),
         data=data,
         fps=fps,
@@ -49,7 +49,7 @@ def command(
     run_demo(plan, console)
 
 
-def run_demo(plan: Plan, console: Console) -> None:
+def run_demo(plan: DemoPlan, console: Console) -> None:
     """Run it; exit status 1 when a frame is missing, doubled or out of order."""
     dataset = plan.data if plan.data is not None else elpv(plan.dataset, console)
     split = prepare_folders(plan, dataset)

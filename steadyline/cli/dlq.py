@@ -18,13 +18,13 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
-from steadyline.ops.dead_letters.letter import Letter, Place
+from steadyline.ops.dead_letters.letter import Letter, TopicPosition
 from steadyline.ops.dead_letters.replay import (
     CLIENT,
     Choice,
-    Found,
+    ChosenLetters,
     Replay,
-    Sent,
+    ReplayedLetter,
     find,
     read_whole,
     send_back,
@@ -151,7 +151,7 @@ class _Done:
 
     def __init__(self, plan: _Plan, dry_run: bool) -> None:
         self.plan, self.dry_run = plan, dry_run
-        self.sent: list[Sent] = []
+        self.sent: list[ReplayedLetter] = []
 
     @property
     def replayed(self) -> list[Letter]:
@@ -167,15 +167,15 @@ class _Done:
         return [(one.letter, one.problem) for one in self.sent if one.problem] + untried
 
 
-def _parsed(places: Sequence[str]) -> frozenset[Place]:
-    found = {text: Place.parse(text) for text in places}
+def _parsed(places: Sequence[str]) -> frozenset[TopicPosition]:
+    found = {text: TopicPosition.parse(text) for text in places}
     for text, place in found.items():
         if place is None:
             raise InvalidConfiguration(f"{text!r} is no place of a letter: write partition/offset, 2/31 say")
     return frozenset(place for place in found.values() if place is not None)
 
 
-def _plan(found: Found, choice: Choice, frames: str, again: bool) -> _Plan:
+def _plan(found: ChosenLetters, choice: Choice, frames: str, again: bool) -> _Plan:
     """Sort the letters; raises InvalidConfiguration when a place that was asked for holds no such letter."""
     absent = choice.places - {letter.place for letter in found.letters}
     if absent:
@@ -186,7 +186,7 @@ def _plan(found: Found, choice: Choice, frames: str, again: bool) -> _Plan:
     return _Plan([letter for letter, why in judged if not why], [(one, why) for one, why in judged if why])
 
 
-def _tell(done: _Done, found: Found, frames: str, as_json: bool) -> None:
+def _tell(done: _Done, found: ChosenLetters, frames: str, as_json: bool) -> None:
     going = done.plan.chosen if done.dry_run else done.replayed
     if as_json:
         told = {
@@ -250,7 +250,7 @@ def _row(letter: Letter, past: Replay | None) -> dict[str, Any]:
     }
 
 
-def _table(found: Found) -> Table:
+def _table(found: ChosenLetters) -> Table:
     table = Table()
     for column in ("place", "frame", "reason", "error", "bytes", "refused", "replayed"):
         justify: JustifyMethod = "right" if column == "bytes" else "left"
@@ -272,7 +272,7 @@ def _past(past: Replay | None) -> str:
     return "nobody can tell" if past.state == "unknown" else f"{words[past.state]} {past.place}"
 
 
-def _none(found: Found) -> Text:
+def _none(found: ChosenLetters) -> Text:
     if not found.reasons:
         return plain("there are no dead letters")
     counted = ", ".join(f"{reason} {count}" for reason, count in found.reasons.most_common())
@@ -287,7 +287,7 @@ def _frame(letter: Letter) -> str:
     return str(letter.frame) if letter.frame else f"no frame id, camera {letter.camera or 'unknown'}"
 
 
-def _text(place: Place | None) -> str | None:
+def _text(place: TopicPosition | None) -> str | None:
     return None if place is None else str(place)
 
 

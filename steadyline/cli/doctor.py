@@ -12,7 +12,7 @@ from steadyline.cli.servers import STATE, server_settings
 from steadyline.clock import SystemClock
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
-from steadyline.ops.doctor.examine import Surroundings, examine
+from steadyline.ops.doctor.examine import DoctorDependencies, examine
 from steadyline.triton import TritonClient
 
 
@@ -42,6 +42,6 @@ def command(
             cleanup.callback(part.close)
         has_key = triton.admin_key is not None
         report = examine(
-            Surroundings(broker, bank, client, has_key, SystemClock(), config, may_write=not read_only)
+            DoctorDependencies(broker, bank, client, has_key, SystemClock(), config, may_write=not read_only)
         )
     conclude(report, as_json)

@@ -20,7 +20,7 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import Line, load_line
-from steadyline.ops.model_commands import Sent, await_answer, newest_events, send
+from steadyline.ops.model_commands import SentCommand, await_answer, newest_events, send
 from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings, read_settings
 
@@ -134,7 +134,7 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
             _console().print(f"{order.action} was ordered for {order.product}; --wait follows it")
             return
         versions = frozenset(model.version for model in known.models) if known else frozenset()
-        sent = Sent(command, offset, versions)
+        sent = SentCommand(command, offset, versions)
         change, _ = await_answer(broker, topics.model_events, sent, SystemClock(), wait)
     if change is None:
         _console().print(f"[red]no answer within {wait}[/]: is a trainer running? The order stands.")

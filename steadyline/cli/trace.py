@@ -38,14 +38,14 @@ def command(
     topics = config.kafka_topics()
     broker = KafkaBroker(read_settings(KafkaSettings), "steadyline-trace")
     try:
-        story = follow(broker, topics, group or f"{config.topics.prefix}.scorer", identity)
+        timeline = follow(broker, topics, group or f"{config.topics.prefix}.scorer", identity)
     finally:
         broker.close()
     if as_json:
-        print(json.dumps(to_json(story, topics), indent=2))
+        print(json.dumps(to_json(timeline, topics), indent=2))
     else:
-        show(story, topics, Console(soft_wrap=True))
-    if not story.is_sound:
+        show(timeline, topics, Console(soft_wrap=True))
+    if not timeline.is_sound:
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -17,7 +17,14 @@ from rich.table import Table
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.clock import SystemClock
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
-from steadyline.servers.state import Running, end, environment_file, read_state, remove_state, write_state
+from steadyline.servers.state import (
+    RunningStack,
+    end,
+    environment_file,
+    read_state,
+    remove_state,
+    write_state,
+)
 from steadyline.service import EXIT_FAILED, stop_on_signals
 
 LOOK_AFTER = timedelta(seconds=1)
@@ -77,7 +84,7 @@ def _run(wish: _Wish, console: Console) -> None:
                 return
             raise
         logs = {str(name): str(server.log) for name, server in stack.servers.items()}
-        running = Running(os.getpid(), str(wish.home), logs, stack.addresses)
+        running = RunningStack(os.getpid(), str(wish.home), logs, stack.addresses)
         write_state(wish.state, running)
         cleanup.callback(remove_state, wish.state)
         _show(running, wish, console)
@@ -115,7 +122,7 @@ def _detach(wish: _Wish, console: Console) -> None:
         console.print("`make down` stops them")
 
 
-def _await(child: subprocess.Popen[bytes], state: Path) -> Running | None:
+def _await(child: subprocess.Popen[bytes], state: Path) -> RunningStack | None:
     clock = SystemClock()
     deadline = clock.monotonic() + START_SECONDS
     while clock.monotonic() < deadline:
@@ -153,7 +160,7 @@ def _end_abandoned(wish: _Wish, console: Console) -> None:
     console.print(f"ended what a killed run had left: {', '.join(ended)}" if ended else "nothing runs")
 
 
-def _show(running: Running, wish: _Wish, console: Console) -> None:
+def _show(running: RunningStack, wish: _Wish, console: Console) -> None:
     if wish.as_json:
         print(json.dumps({"pid": running.pid, "home": running.home, **asdict(running.addresses)}, indent=2))
         return

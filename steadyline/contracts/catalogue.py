@@ -19,17 +19,17 @@ Wire = tuple[bytes | None, Headers]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class MessageKind:
     """One kind of message. ``topic`` is the field of ``Topics`` that it travels on.
 
-    ``again`` decodes a message as strictly as a reader does and returns what encoding it gives;
+    ``reencode`` decodes a message as strictly as a reader does and returns what encoding it gives;
     it raises PoisonMessage when the message is none of this kind.
     """
 
     name: str
     topic: str
     model: type[JsonMessage] | None
-    again: Callable[[bytes | None, AnyHeaders], Wire]
+    reencode: Callable[[bytes | None, AnyHeaders], Wire]
 
 
 def _frame(value: bytes | None, headers: AnyHeaders) -> Wire:
@@ -43,26 +43,26 @@ def _dead_letter(value: bytes | None, headers: AnyHeaders) -> Wire:
 
 
 def _json(model: type[JsonMessage]) -> Callable[[bytes | None, AnyHeaders], Wire]:
-    def again(value: bytes | None, headers: AnyHeaders) -> Wire:
+    def reencode(value: bytes | None, headers: AnyHeaders) -> Wire:
         event, message = decode_event(headers), model.decode(value)
         if event.kind != model.TYPE:
             raise MalformedHeaders(f"ce_type is {event.kind[:80]!r}, not {model.TYPE!r}")
         line = event.source.rsplit("/", 1)[-1]
         return message.encode(), message.headers(line, event.subject, event.time, event.traceparent)
 
-    return again
+    return reencode
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind("frame", "frames", None, _frame),
-    Kind("score", "scores", Score, _json(Score)),
-    Kind("camera-status", "camera_status", CameraStatus, _json(CameraStatus)),
-    Kind("model-event", "model_events", ModelEvent, _json(ModelEvent)),
-    Kind("model-command", "model_commands", ModelCommand, _json(ModelCommand)),
-    Kind("dead-letter", "dead_letters", None, _dead_letter),
+KINDS: tuple[MessageKind, ...] = (
+    MessageKind("frame", "frames", None, _frame),
+    MessageKind("score", "scores", Score, _json(Score)),
+    MessageKind("camera-status", "camera_status", CameraStatus, _json(CameraStatus)),
+    MessageKind("model-event", "model_events", ModelEvent, _json(ModelEvent)),
+    MessageKind("model-command", "model_commands", ModelCommand, _json(ModelCommand)),
+    MessageKind("dead-letter", "dead_letters", None, _dead_letter),
 )
 
 
-def kind_on(topics: Topics, topic: str) -> Kind | None:
+def kind_on(topics: Topics, topic: str) -> MessageKind | None:
     """Return the kind of message that travels on ``topic``; None when it is no topic of the line."""
     return next((kind for kind in KINDS if getattr(topics, kind.topic).name == topic), None)

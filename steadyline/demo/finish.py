@@ -15,7 +15,7 @@ from rich.table import Table
 from steadyline.contracts.model_event import Model, ModelEvent
 from steadyline.demo.contact_sheet import contact_sheet, most_anomalous
 from steadyline.demo.figures import latencies, swap_figures
-from steadyline.demo.plan import CAMERAS, Plan
+from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.demo.run import DemoFailed, Outcome
 from steadyline.store import Store
 
@@ -25,7 +25,7 @@ ACCOUNT_FIELDS = (
 )  # fmt: skip
 
 
-def summarise(plan: Plan, outcome: Outcome, environment: Mapping[str, str]) -> dict[str, Any]:
+def summarise(plan: DemoPlan, outcome: Outcome, environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the summary; evaluates both versions on the held-out frames, side by side (a minute or two)."""
     with outcome.observed.lock:
         scores, event = list(outcome.observed.scores), outcome.observed.model
@@ -51,7 +51,7 @@ def _first_two(event: ModelEvent) -> list[Model]:
     return [model for model in event.models if model.version <= 2]
 
 
-def account(plan: Plan, environment: Mapping[str, str]) -> dict[str, int]:
+def account(plan: DemoPlan, environment: Mapping[str, str]) -> dict[str, int]:
     """Return the accounting identity as ``steadyline audit`` proves it from the topics."""
     command = [sys.executable, "-P", "-m", "steadyline", "audit", "--line", str(plan.line_file), "--json"]
     answer = _run(command, environment)
@@ -59,7 +59,7 @@ def account(plan: Plan, environment: Mapping[str, str]) -> dict[str, int]:
     return {name: int(totals[name]) for name in ACCOUNT_FIELDS}
 
 
-def evaluated(model: Model, plan: Plan) -> dict[str, Any]:
+def evaluated(model: Model, plan: DemoPlan) -> dict[str, Any]:
     """Return one row of ``models``: clean and attacked AUROC on the held-out frames, by real labels."""
     package = model.package.uri.removeprefix("file://")
     command = [

@@ -14,7 +14,7 @@ from steadyline.kafka.broker import Broker, Reader
 
 
 @dataclass(slots=True)
-class Observed:
+class ObservedMessages:
     """What came over the topics so far; read under ``lock``."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,7 +41,7 @@ class Observer:
     """Reads scores, camera status and model events in one thread until ``close``."""
 
     def __init__(self, broker: Broker, topics: Topics, group: str) -> None:
-        self.seen = Observed()
+        self.seen = ObservedMessages()
         self._broker, self._topics, self._group = broker, topics, group
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo-observer", daemon=True)

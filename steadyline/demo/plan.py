@@ -12,7 +12,7 @@ SWAP_WINDOW = timedelta(seconds=5)  # frames scored this close to the swap count
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoPlan:
     """Sizes and rates of one demonstration, chosen to end within 12 minutes on two cores."""
 
     home: Path

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 
 from steadyline.contracts.model_command import ModelCommand
-from steadyline.demo.observe import Observed, Observer
-from steadyline.demo.plan import PRODUCT, Plan
+from steadyline.demo.observe import ObservedMessages, Observer
+from steadyline.demo.plan import PRODUCT, DemoPlan
 from steadyline.demo.services import Service
 from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
 from steadyline.demo.table import live_table, one_line
@@ -42,12 +42,12 @@ class Outcome:
     """What the run leaves for the summary."""
 
     line: Line
-    observed: Observed
+    observed: ObservedMessages
     failed_requests: int
     started: float
 
 
-def prepare_folders(plan: Plan, dataset: Path) -> Split:
+def prepare_folders(plan: DemoPlan, dataset: Path) -> Split:
     """Start from an empty home and lay out the split; ``dataset`` is in MVTec layout."""
     for path in (
         plan.normals,
@@ -73,7 +73,7 @@ class Demonstration:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: DemoPlan,
         broker: Broker,
         environment: dict[str, str],
         console: Console,
@@ -131,18 +131,18 @@ class Demonstration:
         for service in reversed(self._services):
             service.stop()
 
-    def _run_for(self, phase: str, seen: Observed, seconds: float) -> None:
+    def _run_for(self, phase: str, seen: ObservedMessages, seconds: float) -> None:
         end = time.monotonic() + seconds
         self._wait(phase, seen, lambda: time.monotonic() >= end, timedelta(seconds=seconds + 60))
 
-    def _keep(self, seen: Observed) -> None:
+    def _keep(self, seen: ObservedMessages) -> None:
         self._console.print("the line runs on (--keep): Ctrl-C ends it and prints the account")
         try:
             self._wait("running", seen, lambda: False, timedelta(days=365))
         except KeyboardInterrupt:
             self._console.print("ending")
 
-    def _wait(self, phase: str, seen: Observed, done: Callable[[], bool], within: timedelta) -> None:
+    def _wait(self, phase: str, seen: ObservedMessages, done: Callable[[], bool], within: timedelta) -> None:
         """Show the line until ``done``; DemoFailed after ``within``, ServiceDied when a service is gone, and
         what ``check_servers`` raises when a server is."""
         end = time.monotonic() + within.total_seconds()
@@ -158,7 +158,7 @@ class Demonstration:
                 self._show(live, phase, seen)
                 time.sleep(TICK_SECONDS)
 
-    def _show(self, live: Live | None, phase: str, seen: Observed) -> None:
+    def _show(self, live: Live | None, phase: str, seen: ObservedMessages) -> None:
         now = time.monotonic()
         if live is None and now - self._last_log < LOG_EVERY_SECONDS:
             return
@@ -190,13 +190,13 @@ def scorer_group(line: Line) -> str:
     return f"{line.topics.prefix}.scorer"
 
 
-def live_version(seen: Observed) -> int | None:
+def live_version(seen: ObservedMessages) -> int | None:
     """Return the version in service, as the last model event has it."""
     with seen.lock:
         return seen.model.live_version if seen.model is not None else None
 
 
-def first_is_live(seen: Observed) -> bool:
+def first_is_live(seen: ObservedMessages) -> bool:
     """True once a version is live; raises DemoFailed when the gate refused the first one."""
     with seen.lock:
         event = seen.model
@@ -206,7 +206,7 @@ def first_is_live(seen: Observed) -> bool:
     return live_version(seen) is not None
 
 
-def is_decided(seen: Observed) -> bool:
+def is_decided(seen: ObservedMessages) -> bool:
     """True once a version above 1 is live or rejected."""
     with seen.lock:
         event = seen.model
@@ -215,7 +215,7 @@ def is_decided(seen: Observed) -> bool:
     )
 
 
-def is_drained(seen: Observed) -> bool:
+def is_drained(seen: ObservedMessages) -> bool:
     """True once every camera has ended and nothing is left on the frames topic."""
     with seen.lock:
         ended = bool(seen.statuses) and all(status.state == "ended" for status in seen.statuses.values())

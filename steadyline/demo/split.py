@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadyline.demo.plan import CAMERAS, Plan
+from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.errors import InvalidConfiguration
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -50,7 +50,7 @@ def split_dataset(dataset: Path, first_normals: int, seed: int = 0) -> Split:
     return Split(train[:first], train[first:], held_out, _streams(stream_good, stream_defective, rng))
 
 
-def lay_out(split: Split, plan: Plan) -> None:
+def lay_out(split: Split, plan: DemoPlan) -> None:
     """Write the first normals, the held-out set and the streams; ``add_normals`` brings the others."""
     _copy(split.first, plan.normals / "train" / "good")
     for label, path in split.held_out:
@@ -63,7 +63,7 @@ def lay_out(split: Split, plan: Plan) -> None:
             shutil.copyfile(path, folder / f"{index:04}-{path.stem}{path.suffix}")
 
 
-def add_normals(split: Split, plan: Plan) -> int:
+def add_normals(split: Split, plan: DemoPlan) -> int:
     """Add the remaining normals to the training folder; returns how many came."""
     _copy(split.more, plan.normals / "train" / "good")
     return len(split.more)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
-from steadyline.demo.observe import Observed
+from steadyline.demo.observe import ObservedMessages
 from steadyline.demo.plan import CAMERAS
 
 
-def live_table(seen: Observed, phase: str) -> Table:
+def live_table(seen: ObservedMessages, phase: str) -> Table:
     """Return the table as it stands now."""
     now = datetime.now(UTC)
     with seen.lock:
@@ -31,7 +31,7 @@ def live_table(seen: Observed, phase: str) -> Table:
     return table
 
 
-def one_line(seen: Observed, phase: str) -> str:
+def one_line(seen: ObservedMessages, phase: str) -> str:
     """Return the same in one line, for logs."""
     now = datetime.now(UTC)
     with seen.lock:

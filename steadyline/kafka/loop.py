@@ -20,13 +20,13 @@ from steadyline.kafka.broker import (
 )
 from steadyline.kafka.dead_letter import dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
-from steadyline.kafka.lane import Entry, Lane, Outputs
+from steadyline.kafka.partition_queue import Outputs, PartitionQueue, TakenRecord
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 
-class Handler(Protocol):
+class RecordHandler(Protocol):
     """Turns one record into messages; the loop sees to order, transactions and dead letters."""
 
     def submit(self, record: Record) -> Future[Outputs]:
@@ -72,11 +72,11 @@ class StreamLoop:
     """Runs one worker with one handler until told to stop; used from one thread."""
 
     def __init__(
-        self, worker: Worker, handler: Handler, dead_letters: str, policy: LoopPolicy, clock: Clock
+        self, worker: Worker, handler: RecordHandler, dead_letters: str, policy: LoopPolicy, clock: Clock
     ) -> None:
         self._worker, self._handler, self._dead_letters = worker, handler, dead_letters
         self._policy, self._clock = policy, clock
-        self._lanes: dict[Partition, Lane] = {}
+        self._lanes: dict[Partition, PartitionQueue] = {}
         self._storm = StormGuard(policy.storm, clock)
         self._turns = 0
         self._last_commit = clock.monotonic()
@@ -115,14 +115,14 @@ class StreamLoop:
             self._handler.drop(partition)
 
     def _take(self, partition: Partition, records: Sequence[Record]) -> None:
-        lane = self._lanes.setdefault(partition, Lane())
+        lane = self._lanes.setdefault(partition, PartitionQueue())
         lane.add(records)
         is_full = len(lane) > self._policy.high or lane.bytes > self._policy.high_bytes
         if is_full and not lane.paused:
             self._worker.pause(partition)
             lane.paused = True
 
-    def _in_turn(self) -> list[tuple[Partition, Lane]]:
+    def _in_turn(self) -> list[tuple[Partition, PartitionQueue]]:
         """Return the lanes, each time beginning with another: a busy one must not starve the rest."""
         lanes = list(self._lanes.items())
         first = self._turns % max(1, len(lanes))
@@ -179,8 +179,8 @@ class StreamLoop:
         metrics.COMMIT_SECONDS.record(self._clock.monotonic() - began)
         self._release(taken)
 
-    def _collect(self) -> tuple[dict[Partition, list[Entry]], list[Message], dict[Partition, int]]:
-        taken: dict[Partition, list[Entry]] = {}
+    def _collect(self) -> tuple[dict[Partition, list[TakenRecord]], list[Message], dict[Partition, int]]:
+        taken: dict[Partition, list[TakenRecord]] = {}
         messages: list[Message] = []
         offsets: dict[Partition, int] = {}
         size = 0
@@ -196,14 +196,14 @@ class StreamLoop:
                 taken.setdefault(partition, []).append(entry)
         return taken, messages, offsets
 
-    def _outputs(self, entry: Entry) -> Outputs:
+    def _outputs(self, entry: TakenRecord) -> Outputs:
         """Return the messages of a finished entry; a refused one becomes its dead letter."""
         try:
             return entry.result.result()
         except PoisonMessage as error:
             return [dead_letter(entry.record, error, self._dead_letters)]
 
-    def _release(self, taken: dict[Partition, list[Entry]]) -> None:
+    def _release(self, taken: dict[Partition, list[TakenRecord]]) -> None:
         """Forget what is committed; partitions with room go on. Raises DeadLetterStorm."""
         for partition, entries in taken.items():
             lane = self._lanes[partition]
@@ -216,7 +216,7 @@ class StreamLoop:
             for entry in entries:
                 self._count(partition, entry)
 
-    def _count(self, partition: Partition, entry: Entry) -> None:
+    def _count(self, partition: Partition, entry: TakenRecord) -> None:
         error = entry.result.exception()
         if not isinstance(error, PoisonMessage):
             self._storm.count(False)

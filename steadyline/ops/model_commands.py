@@ -44,7 +44,7 @@ def send(broker: Broker, topic: Topic, line: str, command: ModelCommand) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentCommand:
     """An order on its way, and what was known when it was sent."""
 
     command: ModelCommand
@@ -52,7 +52,7 @@ class Sent:
     versions_before: frozenset[int]
 
 
-def answer_to(sent: Sent, event: ModelEvent | None) -> Change | None:
+def answer_to(sent: SentCommand, event: ModelEvent | None) -> Change | None:
     """Return the change that answers the order, None while there is none.
 
     A promotion or a rollback is answered when its version is live or was refused; a training when the
@@ -73,7 +73,7 @@ def answer_to(sent: Sent, event: ModelEvent | None) -> Change | None:
 
 
 def await_answer(
-    broker: Broker, topic: Topic, sent: Sent, clock: Clock, within: timedelta
+    broker: Broker, topic: Topic, sent: SentCommand, clock: Clock, within: timedelta
 ) -> tuple[Change | None, ModelEvent | None]:
     """Follow the events until the order is answered; (None, newest event) when time ran out."""
     reader = broker.reader("steadyline-models")

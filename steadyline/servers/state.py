@@ -14,7 +14,7 @@ POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningStack:
     """A stack and the process that holds it."""
 
     pid: int
@@ -23,7 +23,7 @@ class Running:
     addresses: Addresses
 
 
-def write_state(path: Path, running: Running) -> None:
+def write_state(path: Path, running: RunningStack) -> None:
     """Write ``path`` (JSON) and, beside it, the same addresses as ``.env`` for a shell; both hold the key."""
     owner = {"started": start_time(running.pid), "boot": boot_id()}
     _write_private(path, json.dumps({**asdict(running), **owner}, indent=2) + "\n")
@@ -42,18 +42,18 @@ def remove_state(path: Path) -> None:
     environment_file(path).unlink(missing_ok=True)
 
 
-def read_state(path: Path) -> Running | None:
+def read_state(path: Path) -> RunningStack | None:
     """Return the stack that ``path`` records, None when there is none or its process is gone."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         pid, started, boot = int(known["pid"]), known["started"], known["boot"]
-        running = Running(pid, known["home"], known["logs"], Addresses(**known["addresses"]))
+        running = RunningStack(pid, known["home"], known["logs"], Addresses(**known["addresses"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return running if boot == boot_id() and start_time(pid) == started else None
 
 
-def end(running: Running, seconds: float) -> bool:
+def end(running: RunningStack, seconds: float) -> bool:
     """End a stack by its process id; False when it is still there after ``seconds``."""
     started = start_time(running.pid)
     if started is None:

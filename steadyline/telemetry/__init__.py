@@ -6,13 +6,13 @@ from contextlib import ExitStack, contextmanager
 from steadyline.clock import Clock
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.export import start_metrics
-from steadyline.telemetry.health import Health, HealthServer
+from steadyline.telemetry.health import HealthServer, ServiceHealth
 from steadyline.telemetry.logs import configure_logs, get_logger
 from steadyline.telemetry.tracing import configure_tracing, stop_tracing
 
 
 @contextmanager
-def telemetry(service: str, settings: TelemetrySettings, clock: Clock) -> Iterator[Health]:
+def telemetry(service: str, settings: TelemetrySettings, clock: Clock) -> Iterator[ServiceHealth]:
     """Set up logs, traces, metrics and the health server; flush them at the end.
 
     Import the service's metrics before: what is declared later is not exported.
@@ -23,7 +23,7 @@ def telemetry(service: str, settings: TelemetrySettings, clock: Clock) -> Iterat
         stack.callback(stop_tracing)
         metrics = start_metrics(service, settings)
         stack.callback(metrics.stop)
-        health = Health(clock)
+        health = ServiceHealth(clock)
         host, port = settings.steadyline_health_host, settings.steadyline_health_port
         server = HealthServer(host, port, health, metrics.text)
         stack.callback(server.close)

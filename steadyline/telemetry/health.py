@@ -16,7 +16,7 @@ from steadyline.errors import InvalidConfiguration
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Health:
+class ServiceHealth:
     """What the process says of itself; written by its loops, read by the server."""
 
     def __init__(self, clock: Clock, max_silence: timedelta = timedelta(seconds=30)) -> None:
@@ -55,7 +55,7 @@ class HealthServer:
     Raises InvalidConfiguration when the address cannot be had.
     """
 
-    def __init__(self, host: str, port: int, health: Health, metrics: Callable[[], bytes]) -> None:
+    def __init__(self, host: str, port: int, health: ServiceHealth, metrics: Callable[[], bytes]) -> None:
         try:
             self._server = _Server((host, port), _handler(health, metrics))
         except OSError as error:
@@ -87,8 +87,8 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
 
-def _handler(health: Health, metrics: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler(health: ServiceHealth, metrics: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
+    class HealthRequestHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, PROMETHEUS_TEXT, metrics())
@@ -109,4 +109,4 @@ def _handler(health: Health, metrics: Callable[[], bytes]) -> type[BaseHTTPReque
         def log_message(self, format: str, *args: Any) -> None:
             """Scrapes are not news."""
 
-    return Handler
+    return HealthRequestHandler

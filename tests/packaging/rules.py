@@ -200,3 +200,15 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     finished,
     described,
 )
+
+
+def class_names(sources: Sequence[Source]) -> Iterator[str]:
+    """A class name is given once in the whole tree: it can be searched for, and read without its file."""
+    places: dict[str, list[str]] = {}
+    for source in sources:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{source.name}:{node.lineno}")
+    for name, found in sorted(places.items()):
+        if len(found) > 1:
+            yield f"the class {name} is defined {len(found)} times: {', '.join(found)}"

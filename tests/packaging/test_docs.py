@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel, Field
 
 from producers.sources.address import parse_source
-from steadyline.contracts.catalogue import KINDS, Kind
+from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import PoisonMessage
@@ -58,7 +58,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     return schema
 
 
-def header_schema(kind: Kind) -> dict[str, Any]:
+def header_schema(kind: MessageKind) -> dict[str, Any]:
     """Return the schema of a kind's headers as one object of texts."""
     message: dict[str, Any] = asyncapi.document()["components"]["messages"][kind.name]
     return dict(message["headers"])
@@ -107,7 +107,7 @@ def test_a_schema_refuses_what_a_reader_would(change: dict[str, Any], at: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_header_schemas_refuse_a_message_of_another_kind(kind: Kind) -> None:
+def test_header_schemas_refuse_a_message_of_another_kind(kind: MessageKind) -> None:
     other = next(golden for golden in GOLDENS if golden.kind.name not in (kind.name, "dead-letter"))
     texts = {name: value.decode() for name, value in other.headers}
     assert list(Draft7Validator(header_schema(kind)).iter_errors(texts))

@@ -67,3 +67,12 @@ def test_every_allowance_is_used(every_source: list[Source]) -> None:
         pattern for pattern in patterns if not any(source.is_in((pattern,)) for source in every_source)
     )
     assert unused == []
+
+
+def test_a_class_name_is_given_once_in_the_whole_tree(every_source: list[Source]) -> None:
+    assert list(rules.class_names(every_source)) == []
+
+
+def test_a_class_name_given_twice_is_found() -> None:
+    twice = [Source.parse(f"{folder}/x.py", "class Frame: ...") for folder in ("scorer", "trainer")]
+    assert list(rules.class_names(twice))

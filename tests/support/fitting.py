@@ -18,7 +18,7 @@ SETTINGS = FitSettings(
     profile="cpu",
     seed=3,
     steps=STEPS,
-    overrides={"course.batch": 8, "course.attack_steps": 2, "shape.width": 8},
+    overrides={"schedule.batch": 8, "schedule.attack_steps": 2, "shape.width": 8},
 )
 
 

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 from steadyline.errors import Backpressure, MalformedHeaders
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.lane import Outputs
+from steadyline.kafka.partition_queue import Outputs
 
 
 def answer(record: Record, topic: str) -> Message:
@@ -29,7 +29,7 @@ class Prompt:
         """Nothing is kept."""
 
 
-class Patient:
+class ScriptedHandler:
     """Answers in the order the test wants; takes ``room`` records at a time. ``bad`` fails in the future."""
 
     def __init__(self, topic: str, room: int = 8) -> None:

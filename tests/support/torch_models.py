@@ -19,8 +19,8 @@ class BrightSpot(nn.Module):
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (B,) and maps (B, H/4, W/4) of uint8 pictures (B, H, W, C)."""
         grey = picture.permute(0, 3, 1, 2).float().mean(1, keepdim=True) / 255
-        heat = self.gain * nn.functional.avg_pool2d(grey, 4)[:, 0]
-        return heat.amax((1, 2)), heat
+        anomaly_map = self.gain * nn.functional.avg_pool2d(grey, 4)[:, 0]
+        return anomaly_map.amax((1, 2)), anomaly_map
 
 
 class Darkest(Served):
@@ -28,8 +28,8 @@ class Darkest(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
-        return torch.logsumexp(40 * heat.flatten(1), 1) / 40, heat
+        anomaly_map = 1 - functional.avg_pool2d(x, 8, 1).mean(1)
+        return torch.logsumexp(40 * anomaly_map.flatten(1), 1) / 40, anomaly_map
 
 
 class Masked(Darkest):
@@ -37,5 +37,5 @@ class Masked(Darkest):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        score, heat = super().score_float(x)
-        return (score * 64).round() / 64 + 0 * score, heat
+        score, anomaly_map = super().score_float(x)
+        return (score * 64).round() / 64 + 0 * score, anomaly_map

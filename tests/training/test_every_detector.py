@@ -28,26 +28,26 @@ from steadyline.store import Store
 from steadyline.triton import parse_config
 from tests.support.parts import good_parts
 from trainer.data.banks import Banks
-from trainer.data.snapshot import Source, make_snapshot
+from trainer.data.snapshot import NormalSource, make_snapshot
 from trainer.detectors.registry import DETECTORS
 from trainer.jobs.bank_maker import pseudo_maker
-from trainer.jobs.build import Made, Materials, Workbench, all_scores, make_package
+from trainer.jobs.build import BuildContext, BuiltPackage, PackageInputs, all_scores, make_package
 from trainer.jobs.export import OnnxModel
 from trainer.jobs.gate_figures import figures_of, measure, rebuilt
 from trainer.jobs.spec import JobSpec
-from trainer.lifecycle.gate import Measured, rule
-from trainer.monitor.detection import Sight
+from trainer.lifecycle.gate import GateFigures, rule
+from trainer.monitor.detection import DetectionMonitor
 from trainer.monitor.monitor import draw, to_round
 from trainer.triton_config import Serving
 
 Overrides = dict[str, float | int | str | bool]
 
 # Smaller numbers for those that would take long; the others train as they are, two steps.
-ATTACKED: Overrides = {"course.batch": 4, "course.attack_steps": 1, "shape.width": 8}
+ATTACKED: Overrides = {"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 8}
 SMALL: dict[str, Overrides] = {
-    "bgad": {"flow.couplings": 2, "flow.hidden": 16, "course.normal": 64},
+    "bgad": {"flow.couplings": 2, "flow.hidden": 16, "schedule.normal": 64},
     "cobra": ATTACKED,
-    "daf": {"course.batch": 2, "shape.student": 8, "shape.decoder": 8},
+    "daf": {"schedule.batch": 2, "shape.student": 8, "shape.decoder": 8},
     "robust": ATTACKED,
     "robust+certified": {f"verdict.{name}": value for name, value in ATTACKED.items()},
 }
@@ -58,7 +58,7 @@ SIDE = 32
 class Packaged:
     """What was made of a detector, and the package as the store gives it back."""
 
-    made: Made
+    made: BuiltPackage
     card: Card
     files: dict[str, bytes]
 
@@ -77,13 +77,13 @@ def packaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.set_num_threads(1)
     store, clock = Store(f"memory://{uuid.uuid4().hex}"), ManualClock()
     parts = good_parts(24, SIDE)
-    snapshot = make_snapshot([(Source(id=f"{i:02}", uri=""), part) for i, part in enumerate(parts)])
+    snapshot = make_snapshot([(NormalSource(id=f"{i:02}", uri=""), part) for i, part in enumerate(parts)])
     packed = snapshot.pack()
     spec = an_order(request.param, store.put("snapshots/plate", packed), sha256(packed))
-    bench = Workbench(tmp_path_factory.mktemp("kept"), Serving(), lambda phase, done, of: None, clock)
-    banks = Banks(MemoryBank(), store, pseudo_maker(bench.told), clock)
-    manifest, entries = banks.ensure(spec.ingredients(), snapshot)
-    made = make_package(Materials(spec, snapshot, manifest, entries), bench)
+    bench = BuildContext(tmp_path_factory.mktemp("kept"), Serving(), lambda phase, done, of: None, clock)
+    banks = Banks(MemoryBank(), store, pseudo_maker(bench.on_progress), clock)
+    manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
+    made = make_package(PackageInputs(spec, snapshot, manifest, entries), bench)
     folder = package_key("plate", 1)
     write_package(store, folder, made.files)
     files = load_package(store, read_package(store, folder))
@@ -105,7 +105,7 @@ def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figur
     before = figures_of(card, gate)
     for figure in ("clean", "attacked", "corrupted"):
         assert getattr(measured, figure) == pytest.approx(getattr(before, figure), abs=0.005)
-    ruling = rule(Measured(measured.clean, measured.attacked, measured.corrupted), None, gate)
+    ruling = rule(GateFigures(measured.clean, measured.attacked, measured.corrupted), None, gate)
     assert ruling.accepted or ruling.reason.split(":")[0] in ("clean_floor", "masked_gradients")
     assert (again.lipschitz is None) == (made.module.lipschitz is None)
 
@@ -114,8 +114,8 @@ def test_every_detector_is_served_as_the_contract_says_and_seen_by_the_watch(pac
     card, known = packaged.card, packaged.made.known
     graph = OnnxModel(packaged.files[MODEL])
     config = parse_config(packaged.files[CONFIG].decode())
-    score, heat = graph(known.normals[:3])
-    assert (score.shape, list(heat.shape[1:])) == ((3,), list(config.output[1].dims))
+    score, anomaly_map = graph(known.normals[:3])
+    assert (score.shape, list(anomaly_map.shape[1:])) == ((3,), list(config.output[1].dims))
     threshold = card.calibrations[PRODUCT_WIDE].threshold
     anomalous = all_scores(graph, known.anomalies)
     assert float(np.mean(anomalous > threshold)) == card.figures["detection_rate"]
@@ -124,4 +124,4 @@ def test_every_detector_is_served_as_the_contract_says_and_seen_by_the_watch(pac
     seen = to_round(scores, sample, threshold)
     assert seen.is_finite()
     assert not seen.is_constant()
-    assert Sight(card.figures["detection_rate"], 0.5).judge(seen) is None
+    assert DetectionMonitor(card.figures["detection_rate"], 0.5).judge(seen) is None

@@ -13,7 +13,7 @@ from trainer.data.known_defects import known_digest, read_known_defects
 from trainer.data.mvtec import Preparation
 from trainer.fit import FitSettings, fit
 from trainer.folder import FolderOrder, fit_folder
-from trainer.jobs.build import Workbench
+from trainer.jobs.build import BuildContext
 from trainer.triton_config import Serving
 
 
@@ -33,10 +33,10 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
         size=32,
         channels="gray",
         false_alarm_rate=0.1,
-        overrides={"course.batch": 4, "course.attack_steps": 1, "shape.width": 4},
+        overrides={"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 4},
         known_defects=marked,
     )
-    bench = Workbench(tmp_path, Serving(), lambda phase, done, of: None, SystemClock())
+    bench = BuildContext(tmp_path, Serving(), lambda phase, done, of: None, SystemClock())
     card, notes = fit_folder(order, bench)
     read = read_known_defects(marked, Preparation(32, "gray"))
     assert card.lineage["known_defects"] == known_digest(read)

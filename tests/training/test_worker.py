@@ -13,34 +13,34 @@ from steadyline.digest import sha256
 from steadyline.line import GateSection
 from steadyline.store import Store
 from tests.support.parts import good_parts
-from trainer.data.snapshot import Source, make_snapshot
-from trainer.jobs.build import Workbench
+from trainer.data.snapshot import NormalSource, make_snapshot
+from trainer.jobs.build import BuildContext
 from trainer.jobs.spec import JobResult, Jobs, JobSpec, LivePackage
-from trainer.jobs.worker import Connections, run_job
+from trainer.jobs.worker import WorkerConnections, run_job
 from trainer.progress import PHASES, Progress
 from trainer.triton_config import Serving
 
 SIDE = 32
 
 
-class Plant:
+class WorkerBench:
     """A store with a snapshot, and what a child tells while it carries out an order."""
 
     def __init__(self, work: Path) -> None:
         clock, store = ManualClock(), Store(f"memory://{uuid.uuid4().hex}")
-        self.told: list[Progress] = []
+        self.on_progress: list[Progress] = []
         self.jobs = Jobs(store, "plate")
-        self._at = Connections(store, MemoryBank(), clock)
-        self._bench = Workbench(work, Serving(), self._hear, clock)
+        self._at = WorkerConnections(store, MemoryBank(), clock)
+        self._bench = BuildContext(work, Serving(), self._hear, clock)
         parts = enumerate(good_parts(24, SIDE))
-        packed = make_snapshot([(Source(id=f"{i:02}", uri=""), part) for i, part in parts]).pack()
+        packed = make_snapshot([(NormalSource(id=f"{i:02}", uri=""), part) for i, part in parts]).pack()
         self._uri, self._digest = store.put("snapshots/plate", packed), sha256(packed)
 
     def _hear(self, phase: str, done: int, of: int) -> None:
-        self.told.append(Progress(phase, done, of))
+        self.on_progress.append(Progress(phase, done, of))
 
     def train(self, version: int, live: LivePackage | None) -> JobResult:
-        self.told.clear()
+        self.on_progress.clear()
         self.jobs.order(JobSpec(
             product="plate", version=version, why="test", detector="certified", profile="cpu", steps=None,
             seed=0, size=SIDE, channels="gray", false_alarm_rate=0.1, gate=GateSection(steps=1),
@@ -54,24 +54,24 @@ class Plant:
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Plant:
-    return Plant(tmp_path_factory.mktemp("work"))
+def plant(tmp_path_factory: pytest.TempPathFactory) -> WorkerBench:
+    return WorkerBench(tmp_path_factory.mktemp("work"))
 
 
 def test_a_second_version_is_measured_beside_the_live_one_and_its_progress_never_runs_backwards(
-    plant: Plant,
+    plant: WorkerBench,
 ) -> None:
     first = plant.train(1, None)
     assert (first.live, first.live_version) == (None, None)
     second = plant.train(2, LivePackage(version=1, package=first.package))
     assert (second.live, second.live_version) == (first.candidate, 1), "the same frames, the same figures"
-    assert {progress.phase for progress in plant.told} == set(PHASES) - {"bank"}, "the bank was there"
-    ratios = [progress.ratio for progress in plant.told]
+    assert {progress.phase for progress in plant.on_progress} == set(PHASES) - {"bank"}, "the bank was there"
+    ratios = [progress.ratio for progress in plant.on_progress]
     assert all(before <= after for before, after in pairwise(ratios))
     assert ratios[-1] == 1.0
 
 
-def test_an_order_that_is_carried_out_again_takes_the_package_that_is_there(plant: Plant) -> None:
+def test_an_order_that_is_carried_out_again_takes_the_package_that_is_there(plant: WorkerBench) -> None:
     first = plant.train(1, None)
     plant.jobs.reopen()
     again = plant.train(1, None)

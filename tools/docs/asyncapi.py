@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
-from steadyline.contracts.catalogue import KINDS, Kind
+from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import Topic
@@ -64,7 +64,7 @@ def _server() -> Node:
     return {"host": "{bootstrap}", "protocol": "kafka", "variables": {"bootstrap": variable}}
 
 
-def _channel(kind: Kind) -> Node:
+def _channel(kind: MessageKind) -> Node:
     topic = topic_of(kind)
     prefix = TopicSection.model_fields["prefix"]
     address = topic.name.replace(f"{prefix.default}.", "{prefix}.", 1)
@@ -101,7 +101,7 @@ def _operations() -> Iterator[tuple[str, Node]]:
             )
 
 
-def _message(kind: Kind) -> Node:
+def _message(kind: MessageKind) -> Node:
     headers = headers_of(kind)
     model = kind.model or (Frame if kind.name == "frame" else DeadLetter)
     node: Node = {
@@ -137,13 +137,13 @@ def _message(kind: Kind) -> Node:
     return node
 
 
-def _content_type(kind: Kind) -> str:
+def _content_type(kind: MessageKind) -> str:
     if kind.model is not None:
         return "application/json"
     return "image/*" if kind.name == "frame" else "application/octet-stream"
 
 
-def _payload(kind: Kind) -> Node:
+def _payload(kind: MessageKind) -> Node:
     if kind.model is not None:
         return {"$ref": _SCHEMAS.format(model=kind.model.__name__)}
     what = "The encoded picture." if kind.name == "frame" else "The refused bytes, untouched."

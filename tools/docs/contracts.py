@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from producers.reasons import DROPPED, LOST, STATE
-from steadyline.contracts.catalogue import KINDS, Kind
+from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
@@ -91,7 +91,7 @@ def _topics() -> str:
     return table(head, (_topic(topic_of(kind), kind) for kind in KINDS))
 
 
-def _topic(topic: Topic, kind: Kind) -> tuple[str, ...]:
+def _topic(topic: Topic, kind: MessageKind) -> tuple[str, ...]:
     return (
         code(topic.name),
         topic.key,
@@ -104,7 +104,7 @@ def _topic(topic: Topic, kind: Kind) -> tuple[str, ...]:
     )
 
 
-def _message(kind: Kind) -> str:
+def _message(kind: MessageKind) -> str:
     topic = topic_of(kind)
     parts = [f"## {kind.name}\n", f"On {code(topic.name)}, key: {topic.key}. {_meaning(kind)}\n"]
     if kind.name == "dead-letter":
@@ -130,7 +130,7 @@ def _message(kind: Kind) -> str:
     return "\n".join(parts)
 
 
-def _meaning(kind: Kind) -> str:
+def _meaning(kind: MessageKind) -> str:
     if kind.model is not None:
         return prose(kind.model.__doc__ or "")
     return prose((Frame if kind.name == "frame" else DeadLetter).__doc__ or "")
@@ -146,17 +146,17 @@ def _fields(part: type[BaseModel]) -> str:
     return table(head, rows)
 
 
-def _headers(kind: Kind) -> str:
+def _headers(kind: MessageKind) -> str:
     return table(("header", "always", "text", "meaning"), _header_rows(kind))
 
 
-def _header_rows(kind: Kind) -> Iterator[tuple[str, ...]]:
+def _header_rows(kind: MessageKind) -> Iterator[tuple[str, ...]]:
     for header in headers_of(kind):
         always = "yes" if header.required else "no"
         yield code(header.name), always, _text(kind, header), header.description
 
 
-def _text(kind: Kind, header: Header) -> str:
+def _text(kind: MessageKind, header: Header) -> str:
     """Return what a header's text looks like."""
     schema = header.schema
     match header.name:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadyline.contracts.catalogue import KINDS, Kind
+from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.topics import Topic, line_topics
 from steadyline.line import TopicSection
@@ -35,7 +35,7 @@ class Example:
     headers: dict[str, str]
 
 
-def topic_of(kind: Kind) -> Topic:
+def topic_of(kind: MessageKind) -> Topic:
     """Return a kind's topic, named as on a line that sets nothing."""
     defaults = TopicSection()
     topic: Topic = getattr(line_topics(defaults.prefix, defaults.partitions), kind.topic)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from steadyline.contracts.catalogue import Kind
+from steadyline.contracts.catalogue import MessageKind
 from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import NAME, TYPE, Frame, FrameId
 from steadyline.contracts.headers import SPEC_VERSION, Headers
@@ -73,7 +73,7 @@ class Header:
     required: bool
 
 
-def headers_of(kind: Kind) -> list[Header]:
+def headers_of(kind: MessageKind) -> list[Header]:
     """Return the headers that a kind of message is written with, in order; raises Undescribed."""
     written, described, schemas = _written(kind)
     names = [name for name, _ in written]
@@ -88,7 +88,7 @@ def headers_of(kind: Kind) -> list[Header]:
     ]
 
 
-def _written(kind: Kind) -> tuple[Headers, dict[str, str], dict[str, dict[str, Any]]]:
+def _written(kind: MessageKind) -> tuple[Headers, dict[str, str], dict[str, dict[str, Any]]]:
     if kind.name == "dead-letter":
         letter = DeadLetter(b"", (), "reason", "", "topic", 0, 0)
         return letter.encode_headers(), _LETTER, _letter_schemas()

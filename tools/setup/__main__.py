@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tools.setup import environments, kafka
 from tools.setup.command import CACHE, REQUIREMENTS, ROOT, SetUpFailed, say
 from tools.setup.interpreter import go_on_with_a_fitting_python, is_fitting
-from tools.setup.part import Part
+from tools.setup.part import SetUpPart
 from tools.setup.system import check_platform, provide
 
 if TYPE_CHECKING:
@@ -39,24 +39,24 @@ def main() -> int:
     return 0
 
 
-def parts() -> list[Part]:
+def parts() -> list[SetUpPart]:
     """Return all parts, in order."""
     product = [REQUIREMENTS / "dev.lock", ROOT / "pyproject.toml"]
     triton = [REQUIREMENTS / "triton.lock", REQUIREMENTS / "triton-server.lock"]
     jars, installed = CACHE / "kafka", environments.installed
     bootstrap = [REQUIREMENTS / "bootstrap.lock"]
     return [
-        Part("uv", environments.TOOL, bootstrap, environments.make_tool, installed),
-        Part(
+        SetUpPart("uv", environments.TOOL, bootstrap, environments.make_tool, installed),
+        SetUpPart(
             "the Python environment (PyTorch is large: some minutes)",
             ROOT / ".venv",
             product,
             environments.make_product,
             installed,
         ),
-        Part("Triton's environment", ROOT / ".venv-triton", triton, environments.make_triton, installed),
-        Part("Kafka's jars", jars, [kafka.POM, kafka.SUMS], kafka.make_jars, kafka.jars),
-        Part(
+        SetUpPart("Triton's environment", ROOT / ".venv-triton", triton, environments.make_triton, installed),
+        SetUpPart("Kafka's jars", jars, [kafka.POM, kafka.SUMS], kafka.make_jars, kafka.jars),
+        SetUpPart(
             "an archive of Kafka's classes",
             CACHE / "kafka-classes",
             [kafka.POM, kafka.SUMS],

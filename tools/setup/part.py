@@ -16,7 +16,7 @@ STAMP = ".made-from"
 
 
 @dataclass(frozen=True)
-class Part:
+class SetUpPart:
     """``make`` fills ``folder`` from ``sources``; ``contents`` names what must still be in it later."""
 
     name: str

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from trainer.adversarial import ranks
+from trainer.adversarial import distributed
 from trainer.arrays import PseudoBank
 from trainer.learning.augment import Light, flip, move, relight
 
@@ -28,7 +28,7 @@ class Variation:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PairedBatch:
     """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, S, S); ``cells`` (2n, h, w) is 1
     where a cell is defective; ``picked`` (n, R) numbers the cells that enter the contrastive loss."""
 
@@ -43,14 +43,14 @@ class Batch:
         half = len(self.first) // 2
         return (torch.arange(2 * half, device=self.first.device) >= half).float()
 
-    def own(self, device: torch.device) -> "Batch":
+    def own(self, device: torch.device) -> "PairedBatch":
         """Return this process's pairs of a batch that every process drew, on its device."""
         layout = torch.channels_last
-        return Batch(
-            first=ranks.own(self.first).to(device, memory_format=layout),
-            second=ranks.own(self.second).to(device, memory_format=layout),
-            cells=ranks.own(self.cells).to(device),
-            picked=ranks.own(self.picked, kinds=1).to(device),
+        return PairedBatch(
+            first=distributed.own(self.first).to(device, memory_format=layout),
+            second=distributed.own(self.second).to(device, memory_format=layout),
+            cells=distributed.own(self.cells).to(device),
+            picked=distributed.own(self.picked, kinds=1).to(device),
         )
 
 
@@ -67,9 +67,9 @@ class Pairs:
     def size(self, wanted: int) -> int:
         """Return how many pairs a batch has: at most as many as there are normals, the same per process."""
         found = min(wanted, len(self._sources))
-        return found if found == wanted else found // ranks.world() * ranks.world()
+        return found if found == wanted else found // distributed.world() * distributed.world()
 
-    def draw(self, seed: int, step: int, size: int, picks: int) -> Batch:
+    def draw(self, seed: int, step: int, size: int, picks: int) -> PairedBatch:
         """Return the batch of a step: ``size`` pairs, or what ``size`` makes of it."""
         size = self.size(size)
         rng = np.random.default_rng([seed, step])
@@ -89,7 +89,7 @@ class Pairs:
         cells = functional.adaptive_avg_pool2d(masks, self._grid)[:, 0]
         light = self._variation.light
         layout = torch.channels_last
-        return Batch(
+        return PairedBatch(
             first=relight(pairs, light, random).contiguous(memory_format=layout),
             second=relight(pairs, light, random).contiguous(memory_format=layout),
             cells=(cells >= CELL_SHARE).float(),

@@ -13,7 +13,7 @@ _RARE = -2.0  # first bias of the defect logit: few cells are defective
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class NetworkShape:
     """``cells``: judges patches (a top-down head at stride 4), not whole pictures."""
 
     width: int
@@ -30,7 +30,7 @@ class Shape:
 class CellNetwork(nn.Module):
     """``features`` → cells (B, F, h, w); ``classify`` looks at each cell on its own; ``pool`` at them all."""
 
-    def __init__(self, shape: Shape, channels: int) -> None:
+    def __init__(self, shape: NetworkShape, channels: int) -> None:
         super().__init__()
         self.cells = shape.cells
         widths = [shape.width * factor for factor in (1, 2, 4, 8)]
@@ -40,7 +40,9 @@ class CellNetwork(nn.Module):
         for index, (width, count) in enumerate(zip(widths, shape.blocks, strict=True)):
             strides = [1 if index == 0 else 2] + [1] * (count - 1)
             inputs = [before] + [width] * (count - 1)
-            self.stages.append(nn.Sequential(*(_Block(inputs[k], width, strides[k]) for k in range(count))))
+            self.stages.append(
+                nn.Sequential(*(_ConvBlock(inputs[k], width, strides[k]) for k in range(count)))
+            )
             before = width
         self.top_down = _TopDown(widths[1:], shape.features) if shape.cells else nn.Identity()
         self.head = nn.Conv2d(shape.features, 1, 1)
@@ -81,7 +83,7 @@ class CellNetwork(nn.Module):
             return self.features(torch.zeros(1, channels, side, side)).shape[2]
 
 
-class _Block(nn.Module):
+class _ConvBlock(nn.Module):
     def __init__(self, before: int, width: int, stride: int) -> None:
         super().__init__()
         self.first = _convolution(before, width, 3, stride)
@@ -118,7 +120,7 @@ class _TopDown(nn.Module):
         return smoothed
 
 
-def _stem(channels: int, shape: Shape) -> nn.Module:
+def _stem(channels: int, shape: NetworkShape) -> nn.Module:
     if shape.stem == "small":
         return _convolution(channels, shape.width, 5, 2)
     return nn.Sequential(_convolution(channels, shape.width, 7, 2), nn.MaxPool2d(3, 2, 1))

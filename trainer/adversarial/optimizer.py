@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from trainer.adversarial.course import Course
+from trainer.adversarial.schedule import TrainingSchedule
 
 _TRUST = 1e-3
 _MOMENTUM = 0.9
@@ -45,10 +45,10 @@ class Lars(torch.optim.Optimizer):
         parameter.sub_(momentum)
 
 
-def make_optimizer(course: Course, network: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(schedule: TrainingSchedule, network: nn.Module) -> torch.optim.Optimizer:
     """Return the course's optimizer over the network's parameters."""
-    if course.optimizer == "lars":
-        return Lars(network.parameters(), course.learning_rate, course.weight_decay)
+    if schedule.optimizer == "lars":
+        return Lars(network.parameters(), schedule.learning_rate, schedule.weight_decay)
     return torch.optim.AdamW(
-        network.parameters(), course.learning_rate, weight_decay=course.weight_decay, fused=True
+        network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )

@@ -27,18 +27,20 @@ class Lite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = _Same(3, _STEM, 3, stride=2)
+        self._conv_stem = _SamePadding(3, _STEM, 3, stride=2)
         self._bn0 = _norm(_STEM)
         blocks: list[nn.Module] = []
         self._ends: list[int] = []
         before = _STEM
         for repeats, kernel, stride, expansion, channels in (*_STAGES, *_LATE_STAGES):
             for index in range(repeats):
-                blocks.append(_Block(before, channels, kernel, (stride if index == 0 else 1, expansion)))
+                blocks.append(
+                    _InvertedResidual(before, channels, kernel, (stride if index == 0 else 1, expansion))
+                )
                 before = channels
             self._ends.append(len(blocks))
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head = _Same(before, _HEAD, 1)
+        self._conv_head = _SamePadding(before, _HEAD, 1)
         self._bn1 = _norm(_HEAD)
         self._fc = nn.Linear(_HEAD, _CLASSES)
 
@@ -60,7 +62,7 @@ class Lite0(nn.Module):
         return logits
 
 
-class _Block(nn.Module):
+class _InvertedResidual(nn.Module):
     """An inverted residual (Sandler et al., CVPR 2018)."""
 
     def __init__(self, before: int, channels: int, kernel: int, how: tuple[int, int]) -> None:
@@ -70,11 +72,11 @@ class _Block(nn.Module):
         self._expands = expansion != 1
         self._skips = stride == 1 and before == channels
         if self._expands:
-            self._expand_conv = _Same(before, middle, 1)
+            self._expand_conv = _SamePadding(before, middle, 1)
             self._bn0 = _norm(middle)
-        self._depthwise_conv = _Same(middle, middle, kernel, stride=stride, groups=middle)
+        self._depthwise_conv = _SamePadding(middle, middle, kernel, stride=stride, groups=middle)
         self._bn1 = _norm(middle)
-        self._project_conv = _Same(middle, channels, 1)
+        self._project_conv = _SamePadding(middle, channels, 1)
         self._bn2 = _norm(channels)
 
     @override
@@ -85,7 +87,7 @@ class _Block(nn.Module):
         return x + projected if self._skips else projected
 
 
-class _Same(nn.Conv2d):
+class _SamePadding(nn.Conv2d):
     """A convolution without bias and with TensorFlow's SAME padding."""
 
     def __init__(self, before: int, channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:

@@ -13,7 +13,7 @@ from trainer.lifecycle.rollout import TECHNICAL, Rollout
 log = get_logger(__name__)
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The order cannot be followed; the message says why."""
 
 
@@ -46,7 +46,7 @@ class Commands:
     def _outcome(self, command: ModelCommand) -> str:
         try:
             self._follow(command)
-        except Refused as refusal:
+        except CommandRefused as refusal:
             version = command.version or self._state.event.live_version or 1
             text = f"{transitions.REFUSED}{command.action} by {command.who}: {refusal}"
             self._state.announce(transitions.note(self._state.event, version, text, self._clock.now()))
@@ -63,29 +63,29 @@ class Commands:
             case "rollback":
                 self._roll_back(command.version, said)
             case "shadow":
-                raise Refused("this trainer serves no shadow versions")
+                raise CommandRefused("this trainer serves no shadow versions")
 
     def _promote(self, version: int | None, said: str) -> None:
         if version is None:
-            raise Refused("which version to promote was not said")
+            raise CommandRefused("which version to promote was not said")
         model = transitions.find(self._state.event, version)
         if model is None:
-            raise Refused(f"version {version} is not known (any more)")
+            raise CommandRefused(f"version {version} is not known (any more)")
         if model.state == "live":
-            raise Refused(f"version {version} is live already")
+            raise CommandRefused(f"version {version} is live already")
         if model.state == "rejected" and not model.reason.startswith(TECHNICAL):
-            raise Refused(f"version {version} was rejected: {model.reason}")
+            raise CommandRefused(f"version {version} was rejected: {model.reason}")
         self._serve(version, f"promoted {said}")
 
     def _roll_back(self, version: int | None, said: str) -> None:
         target = version or transitions.before_live(self._state.event)
         model = None if target is None else transitions.find(self._state.event, target)
         if target is None or model is None or model.state != "retired":
-            raise Refused("there is no version that was live before")
+            raise CommandRefused("there is no version that was live before")
         self._serve(target, f"rolled back {said}")
         metrics.PROMOTIONS.add(product=self._state.product, outcome="rolled_back")
 
     def _serve(self, version: int, reason: str) -> None:
         failure = self._rollout.put_in_service(version, reason, {})
         if failure is not None:
-            raise Refused(f"version {version} cannot be served and the live one stays: {failure}")
+            raise CommandRefused(f"version {version} cannot be served and the live one stays: {failure}")

@@ -1,6 +1,6 @@
 """One product's desk: answers commands, orders trainings, decides on candidates, keeps the live one served.
 
-Whatever is cut short is done again by whoever holds the claim next: the order lies in the store, the
+Whatever is cut short is done again by whoever holds the lease next: the order lies in the store, the
 checkpoint beside it, and loading or announcing twice changes nothing.
 """
 
@@ -13,17 +13,17 @@ from steadyline.errors import InvalidConfiguration
 from steadyline.line import Product
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
-from trainer.control.commands import Commands, Refused
-from trainer.control.inbox import Inbox
-from trainer.control.training_supervisor import Trainings
-from trainer.control.trigger import Known, why_train
+from trainer.control.commands import CommandRefused, Commands
+from trainer.control.inbox import ProductInbox
+from trainer.control.training_supervisor import TrainingSupervisor
+from trainer.control.trigger import RetrainFacts, why_train
 from trainer.data.snapshot import Snapshot
 from trainer.jobs.spec import JobFailure
 from trainer.lifecycle import transitions
-from trainer.lifecycle.leases import Claims, Standing
+from trainer.lifecycle.leases import Leases, LeaseState
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.rollout import Rollout
-from trainer.monitor.monitor import Watcher
+from trainer.monitor.monitor import ModelMonitor
 
 log = get_logger(__name__)
 
@@ -31,31 +31,35 @@ SERVED_EVERY = timedelta(seconds=2)  # how often Triton is asked whether it stil
 
 
 @dataclass(frozen=True, slots=True)
-class Duties:
+class ControllerDependencies:
     """What a desk works with."""
 
-    claims: Claims
+    leases: Leases
     rollout: Rollout
-    watcher: Watcher
-    collect: Callable[[Inbox], Snapshot]
+    monitor: ModelMonitor
+    collect: Callable[[ProductInbox], Snapshot]
     clock: Clock
 
 
-class Desk:
+class ProductController:
     """Everything one product needs, called in turns from one thread."""
 
     def __init__(
         self,
         settings: Product,
         state: ProductState,
-        inbox: Inbox,
-        trainings: Trainings,
-        duties: Duties,
+        inbox: ProductInbox,
+        supervisor: TrainingSupervisor,
+        dependencies: ControllerDependencies,
     ) -> None:
-        self._settings, self._state, self._inbox, self._trainings = settings, state, inbox, trainings
-        self._claims, self._rollout, self._watcher = duties.claims, duties.rollout, duties.watcher
-        self._collect, self._clock = duties.collect, duties.clock
-        self._commands = Commands(state, duties.rollout, self._train_by_order, duties.clock)
+        self._settings, self._state, self._inbox, self._supervisor = settings, state, inbox, supervisor
+        self._leases, self._rollout, self._monitor = (
+            dependencies.leases,
+            dependencies.rollout,
+            dependencies.monitor,
+        )
+        self._collect, self._clock = dependencies.collect, dependencies.clock
+        self._commands = Commands(state, dependencies.rollout, self._train_by_order, dependencies.clock)
         self._ask_triton_at = float("-inf")
 
     @property
@@ -65,22 +69,22 @@ class Desk:
 
     def turn(self) -> None:
         """Do what is due. Raises Transient when something outside is away; the next turn tries again."""
-        standing = self._claims.standing(self.product)
-        metrics.HOLDS_CLAIM.set(int(standing is Standing.OURS), product=self.product)
-        if standing is Standing.ANOTHERS:
+        lease = self._leases.state_of(self.product)
+        metrics.HOLDS_LEASE.set(int(lease is LeaseState.HELD), product=self.product)
+        if lease is LeaseState.HELD_BY_OTHER:
             self.stand_by()
-        if standing is not Standing.OURS:
+        if lease is not LeaseState.HELD:
             return
         self._inbox.admit(self._clock.now())
         self._answer_commands()
         self._advance_training()
         self._keep_served()
-        self._watcher.turn(self._rollout)
+        self._monitor.turn(self._rollout)
 
     def stand_by(self) -> None:
         """Another trainer serves the product, or this one stops: leave everything as it can be taken up."""
-        self._trainings.stop()
-        self._watcher.stop()
+        self._supervisor.stop()
+        self._monitor.stop()
         self._state.forget()
 
     def _answer_commands(self) -> None:
@@ -91,30 +95,30 @@ class Desk:
     def _train_by_order(self, said: str) -> None:
         """A trainer that died between the order and its answer finds its own order: that one counts."""
         why = why_train(self._known(asked=said), self._settings.retrain, self._clock.now()) or said
-        spec = self._trainings.spec
+        spec = self._supervisor.spec
         if spec is None:
             self._order(why)
         elif spec.why != why:
-            raise Refused(f"version {spec.version} is being trained")
+            raise CommandRefused(f"version {spec.version} is being trained")
 
     def _advance_training(self) -> None:
-        if self._trainings.spec is None:
+        if self._supervisor.spec is None:
             why = why_train(self._known(), self._settings.retrain, self._clock.now())
             if why is not None:
                 self._order(why)
             return
-        answer = self._trainings.turn()
+        answer = self._supervisor.turn()
         if answer is None:
             return
         if isinstance(answer, JobFailure):
             self._rollout.give_up(answer)
         elif answer.live_version != self._state.event.live_version and not self._is_decided(answer.version):
             log.info("live_version_changed_meanwhile", product=self.product, version=answer.version)
-            self._trainings.measure_again(self._state.event)
+            self._supervisor.measure_again(self._state.event)
             return
         else:
             self._rollout.decide(answer)
-        self._trainings.close()
+        self._supervisor.close()
 
     def _order(self, why: str) -> None:
         """Order a training; normals that cannot be used end it here, with an event that says so."""
@@ -124,12 +128,12 @@ class Desk:
             version = transitions.next_version(self._state.event)
             self._rollout.give_up(JobFailure(version=version, reason="normals", message=str(error)))
             return
-        self._trainings.order(why, self._state.event, snapshot)
+        self._supervisor.order(why, self._state.event, snapshot)
 
-    def _known(self, asked: str | None = None) -> Known:
+    def _known(self, asked: str | None = None) -> RetrainFacts:
         attempted = attempted_at(self._state)
         new = self._inbox.newer_than(attempted) if attempted is not None else 0
-        return Known(bool(self._state.event.models), attempted, new, asked)
+        return RetrainFacts(bool(self._state.event.models), attempted, new, asked)
 
     def _is_decided(self, version: int) -> bool:
         model = transitions.find(self._state.event, version)

@@ -18,7 +18,7 @@ from trainer.data.reservoir import Normal, Reservoir
 log = get_logger(__name__)
 
 
-class Inbox:
+class ProductInbox:
     """One product's commands in order and its reservoir, handed from the reading thread to the desk's."""
 
     def __init__(self, product: str, rules: RetrainSection) -> None:
@@ -73,10 +73,10 @@ class Inbox:
             return self._reservoir.newer_than(moment)
 
 
-class Intake:
+class TopicFollower:
     """Follows both topics from the beginning: sampling by hash gives the same reservoir every time."""
 
-    def __init__(self, reader: Reader, topics: Topics, inboxes: Mapping[str, Inbox]) -> None:
+    def __init__(self, reader: Reader, topics: Topics, inboxes: Mapping[str, ProductInbox]) -> None:
         self._reader, self._topics, self._inboxes = reader, topics, inboxes
 
     def turn(self, wait: timedelta) -> int:

@@ -16,7 +16,7 @@ from trainer.progress import Progress
 STOP_SECONDS = 20.0
 
 
-class Training:
+class TrainingProcess:
     """One running child: ``python -m trainer job --line … --product …``."""
 
     def __init__(self, line: Path, product: str, work: Path) -> None:

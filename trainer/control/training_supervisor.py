@@ -12,7 +12,7 @@ from steadyline.line import Product
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
-from trainer.control.training_process import Training
+from trainer.control.training_process import TrainingProcess
 from trainer.data.snapshot import Snapshot
 from trainer.jobs.spec import JobFailure, JobResult, Jobs, JobSpec, LivePackage
 from trainer.lifecycle import transitions
@@ -24,7 +24,7 @@ REST_AFTER_DEATH = timedelta(seconds=2)  # times the deaths so far
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class WorkDirectories:
     """Where children run: the line file they read, the folder of checkpoints, the trainer's seed."""
 
     line_file: Path
@@ -32,13 +32,15 @@ class Workplace:
     seed: int
 
 
-class Trainings:
+class TrainingSupervisor:
     """At most one training at a time."""
 
-    def __init__(self, product: str, settings: Product, store: Store, place: Workplace, clock: Clock) -> None:
+    def __init__(
+        self, product: str, settings: Product, store: Store, place: WorkDirectories, clock: Clock
+    ) -> None:
         self._product, self._settings, self._store, self._place = product, settings, store, place
         self._jobs, self._clock = Jobs(store, product), clock
-        self._child: Training | None = None
+        self._child: TrainingProcess | None = None
         self._deaths = 0
         self._not_before: datetime | None = None
         self._spec: JobSpec | None = None
@@ -130,7 +132,7 @@ class Trainings:
 
     def _start(self, spec: JobSpec) -> None:
         self._folder().mkdir(parents=True, exist_ok=True)
-        self._child = Training(self._place.line_file, self._product, self._folder())
+        self._child = TrainingProcess(self._place.line_file, self._product, self._folder())
         log.info(
             "training_started", product=self._product, version=spec.version, pid=self._child.pid, why=spec.why
         )

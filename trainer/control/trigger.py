@@ -7,7 +7,7 @@ from steadyline.line import RetrainSection
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RetrainFacts:
     """What the decision rests on; ``attempted_at`` is when the last training ended, also a refused one."""
 
     ever_trained: bool
@@ -16,7 +16,7 @@ class Known:
     asked: str | None = None  # why somebody ordered a training
 
 
-def why_train(known: Known, rules: RetrainSection, now: datetime) -> str | None:
+def why_train(known: RetrainFacts, rules: RetrainSection, now: datetime) -> str | None:
     """Return why a training should start now, None when it should not.
 
     A first training needs no rule. A refused or failed one is not tried again by itself before the schedule,

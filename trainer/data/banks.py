@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ingredients:
+class BankSpec:
     """What a bank is made of, and where its normals lie."""
 
     product: str
@@ -39,7 +39,7 @@ class Ingredients:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeEntries:
+class GeneratedBank:
     """What a maker of pseudo-anomalies returns: entries, its settings, acceptance rate per transform."""
 
     entries: list[BankEntry]
@@ -48,7 +48,7 @@ class MadeEntries:
     acceptance: dict[str, float]
 
 
-Maker = Callable[[Snapshot, Ingredients], MadeEntries]
+Maker = Callable[[Snapshot, BankSpec], GeneratedBank]
 
 
 def entries_digest(entries: Sequence[BankEntry]) -> str:
@@ -65,7 +65,7 @@ class Banks:
     def __init__(self, bank: Bank, store: Store, maker: Maker, clock: Clock) -> None:
         self._bank, self._store, self._maker, self._clock = bank, store, maker, clock
 
-    def ensure(self, wanted: Ingredients, snapshot: Snapshot) -> tuple[BankManifest, list[BankEntry]]:
+    def ensure(self, wanted: BankSpec, snapshot: Snapshot) -> tuple[BankManifest, list[BankEntry]]:
         """Return the bank of these normals: the current one, one remade from its manifest, or a new one."""
         manifest = newest_manifest(self._store, wanted.product)
         if manifest is None or not _is_made_of(manifest, wanted):
@@ -90,7 +90,7 @@ class Banks:
         return self._remake(manifest, read_snapshot(self._store, manifest))[0]
 
     def _keep(
-        self, made: MadeEntries, wanted: Ingredients, snapshot: Snapshot, version: int
+        self, made: GeneratedBank, wanted: BankSpec, snapshot: Snapshot, version: int
     ) -> tuple[BankManifest, list[BankEntry]]:
         manifest = BankManifest(
             product=wanted.product,
@@ -115,20 +115,20 @@ class Banks:
 
     def _remake(self, manifest: BankManifest, snapshot: Snapshot) -> tuple[BankManifest, list[BankEntry]]:
         """The same code makes the same bytes; after an upgrade that draws otherwise it is a new version."""
-        ingredients = _ingredients(manifest)
-        made = self._maker(snapshot, ingredients)
+        bank_spec = _spec_of(manifest)
+        made = self._maker(snapshot, bank_spec)
         if entries_digest(made.entries) != manifest.digest:
             log.warning(
                 "bank_differs", product=manifest.product, version=manifest.version, why="code changed"
             )
-            return self._keep(made, ingredients, snapshot, manifest.version + 1)
+            return self._keep(made, bank_spec, snapshot, manifest.version + 1)
         self._bank.write(manifest, made.entries)
         log.info("bank_remade", product=manifest.product, version=manifest.version, entries=manifest.entries)
         return manifest, made.entries
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFrames:
+class HeldOutSet:
     """Frames that no training saw, with known truth: (N, S, S, C) uint8 each; a transform per anomaly."""
 
     anomalies: Pictures
@@ -136,26 +136,26 @@ class KnownFrames:
     normals: Pictures
 
 
-def held_out_frames(entries: Sequence[BankEntry], snapshot: Snapshot, channels: str) -> KnownFrames:
+def held_out_frames(entries: Sequence[BankEntry], snapshot: Snapshot, channels: str) -> HeldOutSet:
     """Return the pseudo-anomalies of held-out normals, and those normals."""
     held_out = snapshot.held_out_ids()
     chosen = [entry for entry in entries if entry.source in held_out]
     if not chosen:
         raise ContractBroken("the bank has no pseudo-anomaly of a held-out normal")
     pictures = np.stack([decode_png(entry.picture_png, channels) for entry in chosen])
-    return KnownFrames(
+    return HeldOutSet(
         pictures, tuple(entry.transform for entry in chosen), snapshot.pictures[snapshot.held_out]
     )
 
 
-class KnownBanks:
+class HeldOutCache:
     """The held-out frames of a product's current bank, kept in memory until the bank changes."""
 
     def __init__(self, bank: Bank, store: Store, product: str) -> None:
         self._bank, self._store, self._product = bank, store, product
-        self._kept: tuple[str, KnownFrames] | None = None
+        self._kept: tuple[str, HeldOutSet] | None = None
 
-    def held_out(self) -> KnownFrames | None:
+    def held_out(self) -> HeldOutSet | None:
         """Return them, None when Redis has no bank. Raises BankUnavailable, StoreUnavailable."""
         manifest = self._bank.current(self._product)
         if manifest is None:
@@ -201,13 +201,13 @@ def decode_png(data: bytes, channels: str) -> Pictures:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _is_made_of(manifest: BankManifest, wanted: Ingredients) -> bool:
+def _is_made_of(manifest: BankManifest, wanted: BankSpec) -> bool:
     made_of = manifest.normals_digest, manifest.recipe.get("detector"), manifest.recipe.get("profile")
     return made_of == (wanted.snapshot_digest, wanted.detector, wanted.profile)
 
 
-def _ingredients(manifest: BankManifest) -> Ingredients:
-    return Ingredients(
+def _spec_of(manifest: BankManifest) -> BankSpec:
+    return BankSpec(
         manifest.product,
         manifest.channels,
         str(manifest.recipe["detector"]),

@@ -12,7 +12,7 @@ from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.arrays import Pictures
 from trainer.data.reservoir import Normal
-from trainer.data.snapshot import Snapshot, Source, make_snapshot
+from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
 
 log = get_logger(__name__)
 
@@ -45,19 +45,19 @@ def collect(product: Product, reservoir: Sequence[Normal], store: Store) -> Snap
     return make_snapshot([*frames, *_from_reservoir(reservoir, store, product.picture)])
 
 
-def from_folder(folder: Path, picture: PictureSection) -> list[tuple[Source, Pictures]]:
+def from_folder(folder: Path, picture: PictureSection) -> list[tuple[NormalSource, Pictures]]:
     """Return the readable frames of a folder; a frame's id is its file name."""
     found = []
     for path in folder_files(folder):
         pixels = _prepared(path.read_bytes(), picture, str(path))
         if pixels is not None:
-            found.append((Source(id=path.name, uri=path.absolute().as_uri()), pixels))
+            found.append((NormalSource(id=path.name, uri=path.absolute().as_uri()), pixels))
     return found
 
 
 def _from_reservoir(
     reservoir: Sequence[Normal], store: Store, picture: PictureSection
-) -> list[tuple[Source, Pictures]]:
+) -> list[tuple[NormalSource, Pictures]]:
     found = []
     for normal in reservoir:
         try:
@@ -70,7 +70,7 @@ def _from_reservoir(
             continue
         pixels = _prepared(data, picture, normal.frame)
         if pixels is not None:
-            source = Source(
+            source = NormalSource(
                 id=normal.frame,
                 camera=normal.camera,
                 uri=normal.picture_uri,

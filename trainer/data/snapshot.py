@@ -21,7 +21,7 @@ LEAST_HELD_OUT = 8
 LEAST_NORMALS = 24
 
 
-class Source(Part):
+class NormalSource(Part):
     """Where a training frame came from. ``camera`` is empty for a frame of the first folder."""
 
     id: str
@@ -33,14 +33,14 @@ class Source(Part):
 
 class _Head(Part):
     shape: tuple[int, int, int, int]
-    sources: list[Source]
+    sources: list[NormalSource]
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """``pictures`` is (N, S, S, C) uint8, in order of the sources' ids; ``held_out`` is (N,) bool."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[NormalSource, ...]
     pictures: Pictures
     held_out: NDArray[np.bool_]
 
@@ -59,12 +59,12 @@ class Snapshot:
         return [source.camera for source, out in zip(self.sources, self.held_out, strict=True) if out]
 
 
-def make_snapshot(frames: Sequence[tuple[Source, Pictures]]) -> Snapshot:
+def make_snapshot(frames: Sequence[tuple[NormalSource, Pictures]]) -> Snapshot:
     """Return the snapshot of prepared frames, each (S, S, C); equal pictures count once.
 
     Raises InvalidConfiguration when there are fewer than LEAST_NORMALS.
     """
-    unique: dict[str, tuple[Source, Pictures]] = {}
+    unique: dict[str, tuple[NormalSource, Pictures]] = {}
     for source, picture in sorted(frames, key=lambda frame: frame[0].id):
         unique.setdefault(_digest(picture), (source, picture))
     if len(unique) < LEAST_NORMALS:

@@ -19,7 +19,7 @@ def named(profiles: Mapping[str, Profile], name: str, detector: str) -> Profile:
 
 
 def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
-    """Return a profile with single numbers changed: ``{"switch": "sum", "course.steps": 100}``.
+    """Return a profile with single numbers changed: ``{"switch": "sum", "schedule.steps": 100}``.
 
     Raises InvalidConfiguration for a name that the profile does not have.
     """

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 Score = Callable[[Tensor], Tensor]
-Told = Callable[[int], None]
+ReportDone = Callable[[int], None]
 
 BATCH = 64  # pictures attacked together: 64 of 64 pixels fit a core's cache well enough
 _LAST_STEP = 0.05  # of epsilon: steps shrink linearly to this, so that the last ones only polish
@@ -214,12 +214,12 @@ class Squares:
 
 
 def attack_in_batches(
-    attack: Attack, score: Score, x: Tensor, direction: Tensor, told: Told | None = None
+    attack: Attack, score: Score, x: Tensor, direction: Tensor, on_progress: ReportDone | None = None
 ) -> Tensor:
-    """Return the attacked pictures of any number, BATCH at a time; ``told`` hears how many are done."""
+    """Return the attacked pictures of any number, BATCH at a time; ``on_progress`` gets how many are done."""
     found = []
     for start in range(0, len(x), BATCH):
         found.append(attack(score, x[start : start + BATCH], direction[start : start + BATCH]))
-        if told is not None:
-            told(min(start + BATCH, len(x)))
+        if on_progress is not None:
+            on_progress(min(start + BATCH, len(x)))
     return torch.cat(found)

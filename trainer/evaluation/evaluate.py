@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from trainer.data.mvtec import TestSet
-from trainer.detector_protocol import Progress, Served
+from trainer.detector_protocol import OnProgress, Served
 from trainer.evaluation.attacks import Attack, Pgd, RandomSigns
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.certificate import certified_auroc
@@ -23,7 +23,7 @@ from trainer.evaluation.localisation import Maps, localisation
 from trainer.evaluation.native import Native
 from trainer.evaluation.per_defect import by_kind
 from trainer.evaluation.sanity import BLIND_NOISE, Check, Sanity, chosen
-from trainer.evaluation.subject import Scores, Subject, floats
+from trainer.evaluation.subject import AttackTarget, Scores, floats
 
 DIGITS = 4
 CERTIFICATE_SLACK = 1e-4  # ties that float32 decides either way
@@ -65,7 +65,11 @@ def name_of(epsilon: float) -> str:
 
 
 def evaluate(
-    module: Served, test: TestSet, settings: EvaluationSettings, told: Progress, other: Served | None = None
+    module: Served,
+    test: TestSet,
+    settings: EvaluationSettings,
+    on_progress: OnProgress,
+    other: Served | None = None,
 ) -> Evaluation:
     """Return the figures of ``module`` on ``test``; ``other``: a second model, whose attack must do less
     harm. With ``test.native`` the camera's pixels are attacked, else those of the model's input.
@@ -73,10 +77,10 @@ def evaluate(
     Raises ValueError when a score is not finite.
     """
     began = time.monotonic()
-    served = Subject.of(module, test.pictures, test.anomalous)
+    served = AttackTarget.of(module, test.pictures, test.anomalous)
     scores = served.scores(served.x)
     subject, index = _attacked_subject(module, test, settings)
-    work = _Work(subject, settings, told)
+    work = _AttackRuns(subject, settings, on_progress)
     clean = subject.scores(subject.x)
     noise = subject.auroc(work.scores(RandomSigns(settings.epsilons[0], settings.seed), "noise"))
     robust, attacked, hit = work.pgd()
@@ -113,27 +117,27 @@ def evaluate(
 
 def _attacked_subject(
     module: Served, test: TestSet, settings: EvaluationSettings
-) -> tuple[Subject, NDArray[np.intp]]:
+) -> tuple[AttackTarget, NDArray[np.intp]]:
     """Return the pictures that are attacked, at their native size if that is known, and which they are."""
     count = len(test.pictures) if settings.attacked is None else settings.attacked
     index = np.sort(chosen(test.anomalous, count))
     if test.native is None:
-        return Subject.of(module, test.pictures, test.anomalous).part(index), index
+        return AttackTarget.of(module, test.pictures, test.anomalous).part(index), index
     native = Native([test.native[place] for place in index], test.pictures.shape[1])
-    return Subject.at_native(module, native, test.anomalous[index]), index
+    return AttackTarget.at_native(module, native, test.anomalous[index]), index
 
 
-def _attack_facts(subject: Subject) -> dict[str, JsonValue]:
+def _attack_facts(subject: AttackTarget) -> dict[str, JsonValue]:
     defective = int(subject.anomalous.sum())
     at = "input" if subject.native is None else "native"
     return {"at": at, "good": len(subject.anomalous) - defective, "defective": defective}
 
 
-class _Work:
+class _AttackRuns:
     """Runs the attacks and says how far it is, in pictures times steps."""
 
-    def __init__(self, subject: Subject, settings: EvaluationSettings, told: Progress) -> None:
-        self._subject, self._settings, self._told = subject, settings, told
+    def __init__(self, subject: AttackTarget, settings: EvaluationSettings, on_progress: OnProgress) -> None:
+        self._subject, self._settings, self._on_progress = subject, settings, on_progress
         self._done = 0
         attacks = len(settings.epsilons) * sum(settings.steps) * settings.restarts
         self._total = len(subject.x) * (1 + attacks) + 2 * settings.checked * _SANITY_COST
@@ -145,10 +149,10 @@ class _Work:
     def attacked(self, attack: Attack, name: str, cost: int) -> Tensor:
         """Return the attacked pictures; each costs ``cost`` steps."""
 
-        def heard(done: int) -> None:
-            self._told(min(self._total, self._done + done * cost), self._total, name)
+        def report(done: int) -> None:
+            self._on_progress(min(self._total, self._done + done * cost), self._total, name)
 
-        found = self._subject.attacked(attack, heard)
+        found = self._subject.attacked(attack, report)
         self._done += len(self._subject.x) * cost
         return found
 
@@ -172,12 +176,12 @@ class _Work:
         found = []
         for check in sanity.checks(other):
             found.append(check)
-            self._told(min(self._total, self._done + len(found)), self._total, check.check)
-        self._told(self._total, self._total, "done")
+            self._on_progress(min(self._total, self._done + len(found)), self._total, check.check)
+        self._on_progress(self._total, self._total, "done")
         return found
 
 
-def certified(subject: Subject, epsilons: tuple[float, ...]) -> dict[str, float]:
+def certified(subject: AttackTarget, epsilons: tuple[float, ...]) -> dict[str, float]:
     """Return, by epsilon, the AUROC that no attack on the model's input can go below; empty when unproven."""
     found = {
         name_of(epsilon): certified_auroc(subject.module, subject.x, subject.anomalous, epsilon)
@@ -210,7 +214,7 @@ def _whole_checks(clean: float, noise: float, robust: dict[str, dict[str, float]
 
 
 def _pixel(
-    served: Subject, test: TestSet, maps: Maps, attacked: tuple[NDArray[np.intp], dict[str, Tensor]]
+    served: AttackTarget, test: TestSet, maps: Maps, attacked: tuple[NDArray[np.intp], dict[str, Tensor]]
 ) -> dict[str, JsonValue]:
     """Return the pixel figures over the pictures whose mask is known, and the AUROC under the longest attacks
     over those of them that were ``attacked``: which they are, and what became of them by epsilon.
@@ -226,7 +230,7 @@ def _pixel(
     return {**localisation(maps, masks).rounded(), "pgd": pgd}
 
 
-def _located_maps(served: Subject, test: TestSet) -> Maps:
+def _located_maps(served: AttackTarget, test: TestSet) -> Maps:
     return served.maps(served.x[torch.from_numpy(np.flatnonzero(test.located))])
 
 

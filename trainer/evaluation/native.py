@@ -14,9 +14,9 @@ from torch import Tensor
 
 from steadyline.prepare import resize_weights
 from trainer.arrays import Pictures
-from trainer.evaluation.attacks import Attack, Told
+from trainer.evaluation.attacks import Attack, ReportDone
 
-Gain = Callable[[Tensor, Tensor], Tensor]
+Objective = Callable[[Tensor, Tensor], Tensor]
 
 BATCH = 32  # pictures attacked together: 32 of 300 x 300 floats are 12 MB
 
@@ -59,7 +59,9 @@ class NativeBatch:
         return self.down @ x @ self.across
 
 
-def attack_native(attack: Attack, gain: Gain, native: Native, told: Told | None = None) -> Tensor:
+def attack_native(
+    attack: Attack, gain: Objective, native: Native, on_progress: ReportDone | None = None
+) -> Tensor:
     """Return the attacked pictures as the model gets them, (N, C, S, S).
 
     ``gain`` gets resized pictures (B, C, S, S) and which ones they are (B,), and returns how far each is in
@@ -77,8 +79,8 @@ def attack_native(attack: Attack, gain: Gain, native: Native, told: Told | None 
         found.append(batch.resized(hit))
         places.append(batch.places)
         done += len(hit)
-        if told is not None:
-            told(done)
+        if on_progress is not None:
+            on_progress(done)
     return torch.cat(found)[torch.argsort(torch.cat(places))]
 
 

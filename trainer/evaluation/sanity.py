@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from trainer.detector_protocol import Served
 from trainer.evaluation.attacks import BATCH, Apgd, Attack, Pgd, Squares
-from trainer.evaluation.subject import Scores, Subject
+from trainer.evaluation.subject import AttackTarget, Scores
 
 EPSILON = 2 / 255
 LADDER = (10, 20, 50, 100)  # PGD steps
@@ -62,7 +62,7 @@ class Sanity:
     ``remember`` is asked for the scores under each attack, by the attack's name, and may know them already.
     """
 
-    def __init__(self, subject: Subject, seed: int, remember: Remember = afresh) -> None:
+    def __init__(self, subject: AttackTarget, seed: int, remember: Remember = afresh) -> None:
         self._subject, self._seed, self._remember = subject, seed, remember
         anomalies = int(subject.anomalous.sum())
         pairs = anomalies * (len(subject.anomalous) - anomalies)
@@ -113,7 +113,7 @@ class Sanity:
             return before
         return self._scores(f"PGD-{attack.steps} {attack.epsilon * 255:g} of 255", attack)
 
-    def _scores(self, name: str, attack: Attack, subject: Subject | None = None) -> Scores:
+    def _scores(self, name: str, attack: Attack, subject: AttackTarget | None = None) -> Scores:
         """Return the scores of what ``attack`` makes against ``subject``, this one by default."""
         attacked = self._subject if subject is None else subject
         return self._remember(name, lambda: self._subject.scores(attacked.attacked(attack)))

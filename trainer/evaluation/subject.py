@@ -10,16 +10,16 @@ from torch.nn import functional
 
 from trainer.arrays import Pictures
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH, Attack, Told
+from trainer.evaluation.attacks import BATCH, Attack, ReportDone
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.localisation import Maps
-from trainer.evaluation.native import Gain, Native, attack_native
+from trainer.evaluation.native import Native, Objective, attack_native
 
 Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AttackTarget:
     """``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. Everything goes through the served score.
 
     With ``native`` attacks change the camera's own pixels, through the resize; else those of ``x``. With
@@ -33,16 +33,16 @@ class Subject:
     mixed: bool = False
 
     @staticmethod
-    def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "Subject":
+    def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "AttackTarget":
         """Return the subject of uint8 pictures (N, S, S, C)."""
-        return Subject(module, floats(pictures), anomalous)
+        return AttackTarget(module, floats(pictures), anomalous)
 
     @staticmethod
-    def at_native(module: Served, native: Native, anomalous: NDArray[np.bool_]) -> "Subject":
+    def at_native(module: Served, native: Native, anomalous: NDArray[np.bool_]) -> "AttackTarget":
         """Return the subject of a camera's pictures, each of its own size; ``x`` is not rounded to 8 bits."""
-        return Subject(module, native.resized(), anomalous, native)
+        return AttackTarget(module, native.resized(), anomalous, native)
 
-    def part(self, index: NDArray[np.intp]) -> "Subject":
+    def part(self, index: NDArray[np.intp]) -> "AttackTarget":
         """Return the subject of some of the pictures."""
         native = None if self.native is None else self.native.part(index.tolist())
         return replace(
@@ -68,17 +68,17 @@ class Subject:
         found = []
         with torch.inference_mode():
             for part in torch.split(x, BATCH):
-                heat = self.module.score_float(part)[1][:, None]
-                found.append(functional.interpolate(heat, size=x.shape[2:], mode="bilinear")[:, 0])
+                anomaly_map = self.module.score_float(part)[1][:, None]
+                found.append(functional.interpolate(anomaly_map, size=x.shape[2:], mode="bilinear")[:, 0])
         maps: Maps = torch.cat(found).numpy()
         return maps
 
-    def attacked(self, attack: Attack, told: Told | None = None) -> Tensor:
-        """Return (N, C, S, S), each picture attacked in its own direction; ``told`` hears how many are."""
+    def attacked(self, attack: Attack, on_progress: ReportDone | None = None) -> Tensor:
+        """Return (N, C, S, S), each attacked in its own direction; ``on_progress`` gets how many are done."""
         direction = self.direction
-        return self.driven(attack, lambda x, places: self.score(x) * direction[places], told)
+        return self.maximise(attack, lambda x, places: self.score(x) * direction[places], on_progress)
 
-    def driven(self, attack: Attack, gain: Gain, told: Told | None = None) -> Tensor:
+    def maximise(self, attack: Attack, gain: Objective, on_progress: ReportDone | None = None) -> Tensor:
         """Return the pictures changed so that ``gain`` rises, (N, C, S, S); see ``attack_native`` for it."""
 
         def searched(x: Tensor, places: Tensor) -> Tensor:
@@ -86,13 +86,13 @@ class Subject:
                 return gain(x, places)
 
         if self.native is not None:
-            return attack_native(attack, searched, self.native, told)
+            return attack_native(attack, searched, self.native, on_progress)
         found = []
         for places in torch.split(torch.arange(len(self.x)), BATCH):
             x = self.x[places]
             found.append(attack(lambda x, at=places: searched(x, at), x, torch.ones(len(x))))  # type: ignore[misc]
-            if told is not None:
-                told(int(places[-1]) + 1)
+            if on_progress is not None:
+                on_progress(int(places[-1]) + 1)
         return torch.cat(found)
 
     def auroc(self, scores: Scores) -> float:

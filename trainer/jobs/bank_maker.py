@@ -1,27 +1,27 @@
 """The maker of a product's pseudo-anomalies: its detector's recipe, applied to a snapshot."""
 
-from trainer.data.banks import Ingredients, MadeEntries, Maker
+from trainer.data.banks import BankSpec, GeneratedBank, Maker
 from trainer.data.snapshot import Snapshot
 from trainer.detectors.registry import detector_named
 from trainer.fit import FitSettings, make_pseudo_anomalies
-from trainer.progress import Tell
+from trainer.progress import ReportProgress
 from trainer.pseudo.entry import to_entries
 
 
-def pseudo_maker(told: Tell) -> Maker:
-    """Return the maker; ``told(phase, done, total)`` hears of its progress."""
+def pseudo_maker(on_progress: ReportProgress) -> Maker:
+    """Return the maker; ``on_progress(phase, done, total)`` hears of its progress."""
 
-    def make(snapshot: Snapshot, of: Ingredients) -> MadeEntries:
+    def make(snapshot: Snapshot, of: BankSpec) -> GeneratedBank:
         settings = FitSettings(of.detector, of.profile, of.seed)
         recipe = detector_named(of.detector).bank_recipe(of.profile)
         made = make_pseudo_anomalies(
             snapshot.pictures,
             settings,
             snapshot.held_out,
-            lambda done, total, message: told("bank", done, total),
+            lambda done, total, message: on_progress("bank", done, total),
         )
         entries = to_entries(made, [source.id for source in snapshot.sources])
         numbers = {**recipe.parameters(), **made.found_shares()}
-        return MadeEntries(entries, numbers, recipe.per_normal, made.rates)
+        return GeneratedBank(entries, numbers, recipe.per_normal, made.rates)
 
     return make

@@ -14,7 +14,7 @@ from steadyline.contracts.model_event import PRODUCT_WIDE, Probe
 from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, write_card
 from steadyline.picture import encode_png
 from trainer.arrays import KnownDefects, Pictures
-from trainer.data.banks import KnownFrames, held_out_frames
+from trainer.data.banks import HeldOutSet, held_out_frames
 from trainer.data.known_defects import known_digest
 from trainer.data.snapshot import Snapshot
 from trainer.detector_protocol import Served
@@ -24,9 +24,9 @@ from trainer.jobs.export import Exported, OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
 from trainer.jobs.spec import JobSpec
-from trainer.progress import Tell
+from trainer.progress import ReportProgress
 from trainer.pseudo.entry import from_entries
-from trainer.triton_config import Served as ServedShape
+from trainer.triton_config import ServedShape as ServedShape
 from trainer.triton_config import Serving, config_pbtxt
 
 COMPARED = 24  # pictures of each kind on which the graph is compared with torch
@@ -39,7 +39,7 @@ PROBE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Materials:
+class PackageInputs:
     """What a package is made from."""
 
     spec: JobSpec
@@ -50,43 +50,45 @@ class Materials:
 
 
 @dataclass(frozen=True, slots=True)
-class Workbench:
+class BuildContext:
     """Where and how: checkpoints, how Triton will run it, who hears of the progress, what attacks."""
 
     checkpoints: Path
     serving: Serving
-    told: Tell
+    on_progress: ReportProgress
     clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltPackage:
     """A package's files, its card, the module they came from, and what a person should be told."""
 
     files: Mapping[str, bytes]
     card: Card
     module: Served
-    known: KnownFrames
+    known: HeldOutSet
     notes: tuple[str, ...]
 
 
-def make_package(materials: Materials, bench: Workbench) -> Made:
+def make_package(inputs: PackageInputs, context: BuildContext) -> BuiltPackage:
     """Train and package; the same materials give the same weights, interrupted or not.
 
     Raises InvalidConfiguration when the detector or its profile is unknown, ContractBroken when the
     exported graph differs from torch.
     """
-    spec, snapshot = materials.spec, materials.snapshot
-    trained = train_on(materials, bench)
-    known = held_out_frames(materials.entries, snapshot, spec.channels)
-    bench.told("export", 0, 1)
+    spec, snapshot = inputs.spec, inputs.snapshot
+    trained = train_on(inputs, context)
+    known = held_out_frames(inputs.entries, snapshot, spec.channels)
+    context.on_progress("export", 0, 1)
     exported = export(trained.module, compared_pictures(trained.module, known, spec.gate.epsilon))
-    bench.told("calibrate", 0, 1)
+    context.on_progress("calibrate", 0, 1)
     run = OnnxModel(exported.model)
     normal, anomalous = all_scores(run, known.normals), all_scores(run, known.anomalies)
     calibrated = calibrate(_by_camera(snapshot, normal), spec.false_alarm_rate)
     threshold = calibrated.calibrations[PRODUCT_WIDE].threshold
-    measured = measure(trained.module, known, spec.gate, lambda done, of: bench.told("measure", done, of))
+    measured = measure(
+        trained.module, known, spec.gate, lambda done, of: context.on_progress("measure", done, of)
+    )
     figures = {
         **trained.figures,
         **named_figures(measured, spec.gate),
@@ -95,18 +97,18 @@ def make_package(materials: Materials, bench: Workbench) -> Made:
         "export_score_difference": exported.score_difference,
         "export_map_difference": exported.map_difference,
     }
-    card = _card(materials, bench, (trained, calibrated, figures))
+    card = _card(inputs, context, (trained, calibrated, figures))
     card = card.model_copy(update={"probes": probes(known, normal, anomalous)})
     files = {
         MODEL: exported.model,
-        CONFIG: config_pbtxt(_shape(spec, exported), bench.serving).encode(),
+        CONFIG: config_pbtxt(_shape(spec, exported), context.serving).encode(),
         CARD: write_card(card),
         WEIGHTS: trained.weights(),
     }
-    return Made(files, card, trained.module, known, calibrated.notes)
+    return BuiltPackage(files, card, trained.module, known, calibrated.notes)
 
 
-def compared_pictures(module: Served, known: KnownFrames, epsilon: float) -> Pictures:
+def compared_pictures(module: Served, known: HeldOutSet, epsilon: float) -> Pictures:
     """Return real frames and their attacked copies, for the comparison of the graph with torch."""
     real = np.concatenate([known.normals[:COMPARED], known.anomalies[:COMPARED]])
     is_anomaly = np.arange(len(real)) >= len(known.normals[:COMPARED])
@@ -119,7 +121,7 @@ def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def probes(known: KnownFrames, normal: NDArray[np.float32], anomalous: NDArray[np.float32]) -> list[Probe]:
+def probes(known: HeldOutSet, normal: NDArray[np.float32], anomalous: NDArray[np.float32]) -> list[Probe]:
     """Return known answers: the least anomalous normals and the most anomalous pseudo-anomalies.
 
     They are far apart, so that a model which is not this one hardly gives the same answers.
@@ -133,27 +135,25 @@ def probes(known: KnownFrames, normal: NDArray[np.float32], anomalous: NDArray[n
     ]
 
 
-def train_on(materials: Materials, bench: Workbench) -> Trained:
+def train_on(inputs: PackageInputs, context: BuildContext) -> Trained:
     """Train on the normals that are not held out; the same materials give the same weights."""
-    spec, snapshot = materials.spec, materials.snapshot
+    spec, snapshot = inputs.spec, inputs.snapshot
     trained = ~snapshot.held_out
     ids = [source.id for source, kept in zip(snapshot.sources, trained, strict=True) if kept]
     index = {name: place for place, name in enumerate(ids)}
     return train(
         snapshot.pictures[trained],
-        from_entries(materials.entries, index, spec.channels),
-        FitSettings(
-            spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides, materials.known_defects
-        ),
-        lambda step, total, message: bench.told("fit", step, total),
-        bench.checkpoints,
+        from_entries(inputs.entries, index, spec.channels),
+        FitSettings(spec.detector, spec.profile, spec.seed, spec.steps, spec.overrides, inputs.known_defects),
+        lambda step, total, message: context.on_progress("fit", step, total),
+        context.checkpoints,
     )
 
 
 def _card(
-    materials: Materials, bench: Workbench, outcome: tuple[Trained, Calibrated, dict[str, float]]
+    inputs: PackageInputs, context: BuildContext, outcome: tuple[Trained, Calibrated, dict[str, float]]
 ) -> Card:
-    spec, manifest = materials.spec, materials.manifest
+    spec, manifest = inputs.spec, inputs.manifest
     trained, calibrated, figures = outcome
     return Card(
         product=spec.product,
@@ -161,7 +161,7 @@ def _card(
         detector=spec.detector,
         profile=spec.profile,
         seed=spec.seed,
-        trained_at=bench.clock.now(),
+        trained_at=context.clock.now(),
         size=spec.size,
         channels=spec.channels,
         recipe=dict(trained.recipe),
@@ -180,7 +180,7 @@ def _card(
             "profile": spec.profile,
             "order": spec.digest(),
             "why": spec.why,
-            **_known_lineage(materials.known_defects),
+            **_known_lineage(inputs.known_defects),
         },
     )
 

@@ -51,8 +51,8 @@ class OnnxModel:
 
     def __call__(self, pictures: Pictures) -> tuple[Floats, Floats]:
         """Return scores (B,) and maps (B, h, w) of pictures (B, H, W, C)."""
-        score, heat = self._session.run(["score", "map"], {"picture": pictures})
-        return score, heat
+        score, anomaly_map = self._session.run(["score", "map"], {"picture": pictures})
+        return score, anomaly_map
 
 
 def export(module: nn.Module, pictures: Pictures) -> Exported:
@@ -67,8 +67,8 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
     pictures = np.concatenate([pictures, edges])
     model = _to_onnx(module, pictures[:2])
     with torch.inference_mode():
-        score, heat = module(torch.from_numpy(pictures))
-    expected = score.numpy(), heat.numpy()
+        score, anomaly_map = module(torch.from_numpy(pictures))
+    expected = score.numpy(), anomaly_map.numpy()
     _check_contract(expected, len(pictures))
     run = OnnxModel(model)
     worst = np.zeros(2)
@@ -82,7 +82,7 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
             f"the exported graph differs from torch by {worst[0]:.2e} (score) and {worst[1]:.2e} (map) of "
             f"their spread on {len(pictures)} pictures; at most {LARGEST_DIFFERENCE:.0e} is accepted"
         )
-    return Exported(model, heat.shape[1], heat.shape[2], float(worst[0]), float(worst[1]))
+    return Exported(model, anomaly_map.shape[1], anomaly_map.shape[2], float(worst[0]), float(worst[1]))
 
 
 def _to_onnx(module: nn.Module, example: Pictures) -> bytes:
@@ -120,14 +120,14 @@ def _forget_where_it_was_made(proto: onnx.ModelProto) -> None:
 
 
 def _check_contract(outputs: tuple[Floats, Floats], count: int) -> None:
-    score, heat = outputs
-    if score.shape != (count,) or heat.ndim != 3 or heat.shape[0] != count:
+    score, anomaly_map = outputs
+    if score.shape != (count,) or anomaly_map.ndim != 3 or anomaly_map.shape[0] != count:
         raise ContractBroken(
-            f"score is {score.shape} and map {heat.shape}; ({count},) and ({count}, h, w) are due"
+            f"score is {score.shape} and map {anomaly_map.shape}; ({count},) and ({count}, h, w) are due"
         )
-    if score.dtype != np.float32 or heat.dtype != np.float32:
-        raise ContractBroken(f"score is {score.dtype} and map {heat.dtype}; float32 is due")
-    if not (np.isfinite(score).all() and np.isfinite(heat).all()):
+    if score.dtype != np.float32 or anomaly_map.dtype != np.float32:
+        raise ContractBroken(f"score is {score.dtype} and map {anomaly_map.dtype}; float32 is due")
+    if not (np.isfinite(score).all() and np.isfinite(anomaly_map).all()):
         raise ContractBroken("the module answers with NaN or infinity")
 
 

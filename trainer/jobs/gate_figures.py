@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from steadyline.line import GateSection
 from steadyline.package import WEIGHTS, Card
 from trainer.arrays import Pictures, PseudoBank
-from trainer.data.banks import KnownFrames
-from trainer.detector_protocol import FitInput, Progress, Served
+from trainer.data.banks import HeldOutSet
+from trainer.detector_protocol import FitInput, OnProgress, Served
 from trainer.detectors.registry import detector_named
 from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.certificate import certified_auroc
-from trainer.evaluation.subject import Subject
+from trainer.evaluation.subject import AttackTarget
 from trainer.fit import rebuild
 from trainer.jobs.spec import Figures
 
@@ -28,17 +28,17 @@ from trainer.jobs.spec import Figures
 MOST_FRAMES = 96
 ATTACK_SEED = 0
 
-Told = Callable[[int, int], None]
+ReportDone = Callable[[int, int], None]
 
 
-def measure(module: Served, known: KnownFrames, gate: GateSection, told: Told) -> Figures:
+def measure(module: Served, known: HeldOutSet, gate: GateSection, on_progress: ReportDone) -> Figures:
     """Return the figures of ``module``; the same module and frames give the same figures."""
-    subject = Subject.of(module, *_chosen(known))
+    subject = AttackTarget.of(module, *_chosen(known))
 
-    def heard(done: int) -> None:
-        told(done, len(subject.x))
+    def report(done: int) -> None:
+        on_progress(done, len(subject.x))
 
-    hit = subject.attacked(Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED), heard)
+    hit = subject.attacked(Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED), report)
     return Figures(
         clean=subject.auroc(subject.scores(subject.x)),
         attacked=subject.auroc(subject.scores(hit)),
@@ -46,7 +46,7 @@ def measure(module: Served, known: KnownFrames, gate: GateSection, told: Told) -
     )
 
 
-def certified_companion(normals: Pictures, progress: Progress) -> Served:
+def certified_companion(normals: Pictures, progress: OnProgress) -> Served:
     """Return the certified distance to normals (N, S, S, C): seconds of fitting, and nothing is learned."""
     none = PseudoBank(
         normals[:0], np.zeros((0, *normals.shape[1:3]), bool), np.zeros(0, np.int64), transform=()
@@ -54,11 +54,11 @@ def certified_companion(normals: Pictures, progress: Progress) -> Served:
     return detector_named("certified").fit(FitInput(normals, none, "cpu", 0), progress, None).module
 
 
-def measure_floor(companion: Served, known: KnownFrames, gate: GateSection) -> float:
+def measure_floor(companion: Served, known: HeldOutSet, gate: GateSection) -> float:
     """Return the AUROC that no attack within the gate's epsilon can bring ``companion`` under, on the frames
     of ``measure``.
     """
-    subject = Subject.of(companion, *_chosen(known))
+    subject = AttackTarget.of(companion, *_chosen(known))
     floor = certified_auroc(companion, subject.x, subject.anomalous, gate.epsilon)
     assert floor is not None, "the companion proves its bounds"
     return floor
@@ -66,7 +66,7 @@ def measure_floor(companion: Served, known: KnownFrames, gate: GateSection) -> f
 
 def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:
     """Return pictures (N, S, S, C) attacked in the model's disfavour, rounded to what a camera can send."""
-    hit = Subject.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
+    hit = AttackTarget.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
     rounded: Pictures = (hit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return rounded
 
@@ -100,7 +100,7 @@ def rebuilt(card: Card, files: Mapping[str, bytes]) -> Served:
     return rebuild(recipe, files[WEIGHTS])
 
 
-def _chosen(known: KnownFrames) -> tuple[Pictures, NDArray[np.bool_]]:
+def _chosen(known: HeldOutSet) -> tuple[Pictures, NDArray[np.bool_]]:
     """Return MOST_FRAMES of each kind, evenly over the frames as they come."""
     normals = known.normals[_evenly(len(known.normals))]
     anomalies = known.anomalies[_evenly(len(known.anomalies))]

@@ -10,7 +10,7 @@ from steadyline.digest import sha256
 from steadyline.line import GateSection
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
-from trainer.data.banks import Ingredients
+from trainer.data.banks import BankSpec
 
 P = TypeVar("P", bound=Part)
 
@@ -49,9 +49,9 @@ class JobSpec(Part):
         fields = {"why", "live", "gate", "ordered_at"}
         return sha256(self.model_dump_json(exclude=fields).encode())
 
-    def ingredients(self) -> Ingredients:
+    def bank_spec(self) -> BankSpec:
         """Return what the bank of this training is made of."""
-        return Ingredients(
+        return BankSpec(
             product=self.product,
             channels=self.channels,
             detector=self.detector,

@@ -8,10 +8,10 @@ from torch import Tensor
 FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))  # axes of (..., H, W)
 
 
-def over_flips(mapped: Callable[[Tensor], Tensor], x: Tensor, flips: int) -> Tensor:
+def test_time_augmentation(mapped: Callable[[Tensor], Tensor], x: Tensor, flips: int) -> Tensor:
     """Return the mean map (B, h, w) over the first ``flips`` of pictures (B, C, S, S), each flipped back."""
     maps = []
     for axes in FLIPS[:flips]:
-        heat = mapped(x.flip(axes) if axes else x)
-        maps.append(heat.flip(axes) if axes else heat)
+        anomaly_map = mapped(x.flip(axes) if axes else x)
+        maps.append(anomaly_map.flip(axes) if axes else anomaly_map)
     return torch.stack(maps).mean(0)

@@ -15,7 +15,7 @@ PATIENCE = timedelta(seconds=15)
 ACKNOWLEDGED_WITHIN = PATIENCE + timedelta(seconds=5)
 
 
-class Announcer:
+class EventLog:
     """Reads and writes the compacted topic. One per product's thread."""
 
     def __init__(self, publisher: Publisher, reader: Reader, topic: str, line: str) -> None:

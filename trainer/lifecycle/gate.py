@@ -17,7 +17,7 @@ MASKING_SLACK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class GateFigures:
     """AUROC of one model on the gate's frames: clean, attacked at the gate's epsilon, corrupted."""
 
     clean: float
@@ -35,7 +35,7 @@ class Ruling:
 
 
 def rule(
-    candidate: Measured, live: Measured | None, limits: GateSection, floor: float | None = None
+    candidate: GateFigures, live: GateFigures | None, limits: GateSection, floor: float | None = None
 ) -> Ruling:
     """Return whether ``candidate`` may go live in place of ``live`` (None: there is none yet).
 
@@ -64,7 +64,7 @@ def rule(
     )
 
 
-def _unsound(candidate: Measured) -> str | None:
+def _unsound(candidate: GateFigures) -> str | None:
     values = (candidate.clean, candidate.attacked, candidate.corrupted)
     if not all(math.isfinite(value) for value in values):
         return f"not_finite: figures are {values}"
@@ -77,7 +77,7 @@ def _unsound(candidate: Measured) -> str | None:
     return None
 
 
-def _under(candidate: Measured, floor: float, limits: GateSection) -> str | None:
+def _under(candidate: GateFigures, floor: float, limits: GateSection) -> str | None:
     if candidate.attacked >= floor - limits.floor_drop:
         return None
     return (
@@ -86,7 +86,7 @@ def _under(candidate: Measured, floor: float, limits: GateSection) -> str | None
     )
 
 
-def _worse(candidate: Measured, live: Measured, limits: GateSection) -> str | None:
+def _worse(candidate: GateFigures, live: GateFigures, limits: GateSection) -> str | None:
     checks = (
         ("clean_worse", live.clean, candidate.clean, limits.clean_drop),
         ("robust_worse", live.attacked, candidate.attacked, limits.robust_drop),
@@ -98,8 +98,8 @@ def _worse(candidate: Measured, live: Measured, limits: GateSection) -> str | No
     return None
 
 
-def _figures(candidate: Measured, live: Measured | None) -> dict[str, float]:
-    named: Mapping[str, Measured | None] = {"candidate": candidate, "live": live}
+def _figures(candidate: GateFigures, live: GateFigures | None) -> dict[str, float]:
+    named: Mapping[str, GateFigures | None] = {"candidate": candidate, "live": live}
     return {
         f"{who}_{word}": round(value, 4)
         for who, measured in named.items()

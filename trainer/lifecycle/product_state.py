@@ -8,22 +8,22 @@ from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import BrokerUnavailable, Transient
 from trainer import metrics
 from trainer.lifecycle import transitions
-from trainer.lifecycle.event_log import Announcer
-from trainer.lifecycle.leases import Claims, Standing
+from trainer.lifecycle.event_log import EventLog
+from trainer.lifecycle.leases import Leases, LeaseState
 
 
-class ClaimLost(Transient):
+class LeaseLost(Transient):
     """Another trainer may be serving the product: nothing may be announced."""
 
     reason = "claim_lost"
 
 
 class ProductState:
-    """The newest event of one product: read when the claim is taken, written by us alone from then on."""
+    """The newest event of one product: read when the lease is taken, written by us alone from then on."""
 
-    def __init__(self, product: str, announcer: Announcer, claims: Claims, clock: Clock) -> None:
+    def __init__(self, product: str, event_log: EventLog, leases: Leases, clock: Clock) -> None:
         self.product = product
-        self._announcer, self._claims, self._clock = announcer, claims, clock
+        self._event_log, self._leases, self._clock = event_log, leases, clock
         self._event: ModelEvent | None = None
         self._answering = 0
 
@@ -31,7 +31,7 @@ class ProductState:
     def event(self) -> ModelEvent:
         """The newest event; raises BrokerUnavailable when it must be read and cannot be."""
         if self._event is None:
-            self._event = self._announcer.newest(self.product) or transitions.nothing_yet(
+            self._event = self._event_log.newest(self.product) or transitions.nothing_yet(
                 self.product, self._clock.now()
             )
             self._measure()
@@ -40,14 +40,14 @@ class ProductState:
     def announce(self, event: ModelEvent) -> None:
         """Make ``event`` the newest one.
 
-        Raises ClaimLost, and then nothing changed; or BrokerUnavailable, and then only the topic knows
+        Raises LeaseLost, and then nothing changed; or BrokerUnavailable, and then only the topic knows
         whether it did: the event is read anew before the next step, so that nothing is announced twice.
         """
-        if self._claims.standing(self.product) is not Standing.OURS:
-            raise ClaimLost(f"the claim on {self.product} is not ours any more")
+        if self._leases.state_of(self.product) is not LeaseState.HELD:
+            raise LeaseLost(f"the lease on {self.product} is not ours any more")
         event = transitions.answered(event, self._answering, event.at)
         try:
-            self._announcer.announce(event)
+            self._event_log.announce(event)
         except BrokerUnavailable:
             self._event = None
             raise

@@ -10,7 +10,7 @@ from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.jobs.spec import Figures, JobFailure, JobResult
 from trainer.lifecycle import transitions
-from trainer.lifecycle.gate import Measured, rule
+from trainer.lifecycle.gate import GateFigures, rule
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter, PromotionFailed
 from trainer.lifecycle.transitions import Step
@@ -126,5 +126,5 @@ class Rollout:
         self._state.announce(transitions.reject(self._state.event, step, figures))
 
 
-def _measured(figures: Figures) -> Measured:
-    return Measured(figures.clean, figures.attacked, figures.corrupted)
+def _measured(figures: Figures) -> GateFigures:
+    return GateFigures(figures.clean, figures.attacked, figures.corrupted)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-class Rebuilding:
+class BankRebuildProcess:
     """Makes a lost bank again in a process of its own; nothing here waits for it."""
 
     def __init__(self, line: Path, product: str) -> None:

@@ -13,7 +13,7 @@ FALSE_ALARM_CEILING = 0.5  # a model that alarms on half of the normals sees not
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class MonitorRound:
     """Scores of one round: pseudo-anomalies by transform, and normals; and the model's threshold."""
 
     anomalies: Mapping[str, Sequence[float]]
@@ -50,7 +50,7 @@ class Round:
 
 
 @dataclass(slots=True)
-class Sight:
+class DetectionMonitor:
     """Judges rounds of one version. ``floor`` is the share of ``expected`` under which it counts as blind.
 
     ``expected`` is the detection rate that the version showed on all held-out pseudo-anomalies when it was
@@ -62,7 +62,7 @@ class Sight:
     blind: bool = False
     _rounds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=ROUNDS))
 
-    def judge(self, seen: Round) -> str | None:
+    def judge(self, seen: MonitorRound) -> str | None:
         """Return why the model counts as blind after this round, None while it sees."""
         found, of = seen.detected()
         least = self.floor * self.expected
@@ -76,7 +76,7 @@ class Sight:
         self.blind = reason is not None
         return reason
 
-    def _reason(self, seen: Round, least: float) -> str | None:
+    def _reason(self, seen: MonitorRound, least: float) -> str | None:
         if not seen.is_finite():
             return "not_finite: some score is not a number"
         if seen.is_constant():

@@ -15,12 +15,12 @@ from steadyline.line import WatchSection
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.arrays import Pictures
-from trainer.data.banks import KnownBanks, KnownFrames
+from trainer.data.banks import HeldOutCache, HeldOutSet
 from trainer.lifecycle import transitions
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.rollout import Rollout
-from trainer.monitor.bank_rebuild import Rebuilding
-from trainer.monitor.detection import Round, Sight
+from trainer.monitor.bank_rebuild import BankRebuildProcess
+from trainer.monitor.detection import DetectionMonitor, MonitorRound
 
 log = get_logger(__name__)
 
@@ -31,7 +31,7 @@ MEND_AFTER = 2  # rounds without an answer before the version is loaded again
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MonitorSample:
     """The frames of one round."""
 
     anomalies: Pictures
@@ -40,26 +40,31 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class MonitorInputs:
     """Where the watch gets its frames and its answers from."""
 
-    banks: KnownBanks
+    banks: HeldOutCache
     triton: Inference
 
 
-class Watcher:
+class ModelMonitor:
     """Watches one product's live model."""
 
     def __init__(
-        self, state: ProductState, settings: WatchSection, eyes: Eyes, rebuilding: Rebuilding, clock: Clock
+        self,
+        state: ProductState,
+        settings: WatchSection,
+        inputs: MonitorInputs,
+        bank_rebuild: BankRebuildProcess,
+        clock: Clock,
     ) -> None:
         self._state, self._settings, self._clock = state, settings, clock
-        self._banks, self._triton, self._rebuilding = eyes.banks, eyes.triton, rebuilding
+        self._banks, self._triton, self._bank_rebuild = inputs.banks, inputs.triton, bank_rebuild
         self._look: datetime | None = None
         self._next: datetime | None = None
         self._rounds = 0
         self._silent = 0
-        self._sight: tuple[int, Sight] | None = None
+        self._sight: tuple[int, DetectionMonitor] | None = None
 
     def turn(self, rollout: Rollout) -> None:
         """Do a round when it is due. Raises Transient when Triton, Redis or the store is away."""
@@ -80,7 +85,7 @@ class Watcher:
             self._no_answer(rollout, error)
             raise
         except ContractBroken as error:
-            self._tell(live, Round({}, [], threshold), f"wrong_outputs: {error}")
+            self._tell(live, MonitorRound({}, [], threshold), f"wrong_outputs: {error}")
             return
         self._silent = 0
         seen = to_round(scores, sample, threshold)
@@ -88,9 +93,9 @@ class Watcher:
 
     def stop(self) -> None:
         """Leave nothing running."""
-        self._rebuilding.stop()
+        self._bank_rebuild.stop()
 
-    def _known_frames(self, now: datetime) -> KnownFrames | None:
+    def _known_frames(self, now: datetime) -> HeldOutSet | None:
         """Return what to show; None while a lost bank is made again, and when that cannot be done."""
         try:
             known = self._banks.held_out()
@@ -101,18 +106,18 @@ class Watcher:
             return None
         if known is None:
             self._remake_bank(now)
-        elif self._rebuilding.is_started:
+        elif self._bank_rebuild.is_started:
             metrics.BANK_REBUILDS.add(product=self._state.product)
-            self._rebuilding.stop()
+            self._bank_rebuild.stop()
         return known
 
     def _remake_bank(self, now: datetime) -> None:
-        if not self._rebuilding.is_started:
+        if not self._bank_rebuild.is_started:
             log.warning("bank_lost", product=self._state.product)
-            self._rebuilding.start()
-        elif (status := self._rebuilding.poll()) is not None:
+            self._bank_rebuild.start()
+        elif (status := self._bank_rebuild.poll()) is not None:
             log.error("bank_not_rebuilt", product=self._state.product, status=status)
-            self._rebuilding.stop()
+            self._bank_rebuild.stop()
             self._look = now + REBUILD_AGAIN
 
     def _scores(self, live: Model, pictures: Pictures) -> np.ndarray:
@@ -121,13 +126,13 @@ class Watcher:
         waiting = [self._triton.infer(ref, part) for part in parts]
         return np.concatenate([future.result().scores for future in waiting])
 
-    def _sight_of(self, live: Model) -> Sight:
+    def _sight_of(self, live: Model) -> DetectionMonitor:
         if self._sight is None or self._sight[0] != live.version:
             expected = live.figures.get("detection_rate", 1.0)
-            self._sight = live.version, Sight(expected, self._settings.floor)
+            self._sight = live.version, DetectionMonitor(expected, self._settings.floor)
         return self._sight[1]
 
-    def _tell(self, live: Model, seen: Round, reason: str | None) -> None:
+    def _tell(self, live: Model, seen: MonitorRound, reason: str | None) -> None:
         """Export what was seen; an event says so when the verdict (``reason``: why it is blind) is new."""
         product = self._state.product
         for transform, rate in seen.detection().items():
@@ -166,7 +171,7 @@ def _is_due(moment: datetime | None, now: datetime) -> bool:
     return moment is None or now >= moment
 
 
-def draw(known: KnownFrames, count: int, chance: random.Random) -> Sample:
+def draw(known: HeldOutSet, count: int, chance: random.Random) -> MonitorSample:
     """Return ``count`` pseudo-anomalies, each transform as often as any other, and ``count`` normals."""
     by_transform: dict[str, list[int]] = {}
     for index, transform in enumerate(known.transforms):
@@ -178,15 +183,15 @@ def draw(known: KnownFrames, count: int, chance: random.Random) -> Sample:
     )
     chosen = [index for _, _, index in turns[:count]]
     normals = chance.sample(range(len(known.normals)), min(count, len(known.normals)))
-    return Sample(
+    return MonitorSample(
         known.anomalies[chosen], tuple(known.transforms[index] for index in chosen), known.normals[normals]
     )
 
 
-def to_round(scores: np.ndarray, sample: Sample, threshold: float) -> Round:
+def to_round(scores: np.ndarray, sample: MonitorSample, threshold: float) -> MonitorRound:
     """Return the round of scores in the order anomalies, normals."""
     anomalies: dict[str, list[float]] = {}
     for transform, score in zip(sample.transforms, scores, strict=False):
         anomalies.setdefault(transform, []).append(float(score))
     normals: Sequence[float] = [float(score) for score in scores[len(sample.transforms) :]]
-    return Round(anomalies, normals, threshold)
+    return MonitorRound(anomalies, normals, threshold)

@@ -51,14 +51,14 @@ def make_bank(
     recipe: BankRecipe,
     seed: int,
     held_out: Masks | None = None,
-    told: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> MadeBank:
     """Return up to ``per_normal`` pseudo-anomalies of every normal (N, S, S, C).
 
     ``held_out`` (N,) marks normals that no training sees: the check's bar comes from them, and they lend no
     texture to the others. Each draw depends on the seed, its own two numbers and the shares only. A normal
-    has fewer when all ``tries`` of a draw were refused. ``told(done, of)`` hears of each normal. Raises
-    ValueError when either side has no normal.
+    has fewer when all ``tries`` of a draw were refused. ``on_progress(done, of)`` is called after each
+    normal. Raises ValueError when either side has no normal.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
     pictures = _as_floats(normals)
@@ -73,8 +73,8 @@ def make_bank(
             anomaly = drawer.draw(source, number, donors=int(aside[source]), rng=rng)
             if anomaly is not None:
                 found.append(anomaly)
-        if told is not None:
-            told(source + 1, len(normals))
+        if on_progress is not None:
+            on_progress(source + 1, len(normals))
     return MadeBank(tuple(found), drawer.rates(), drawer.shares())
 
 

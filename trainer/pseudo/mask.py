@@ -26,8 +26,8 @@ def closed(mask: Mask, share: float) -> Mask:
     reach = round(share * side / 2)
     if reach == 0:
         return mask
-    around = 2 * reach  # of repeated border, so that a gap at the border is one, too
-    wide = Image.fromarray(np.pad(mask, around, mode="edge").astype(np.uint8) * np.uint8(255))
+    dependencies = 2 * reach  # of repeated border, so that a gap at the border is one, too
+    wide = Image.fromarray(np.pad(mask, dependencies, mode="edge").astype(np.uint8) * np.uint8(255))
     wide = wide.filter(ImageFilter.MaxFilter(2 * reach + 1)).filter(ImageFilter.MinFilter(2 * reach + 1))
-    inside = slice(around, around + side)
+    inside = slice(dependencies, dependencies + side)
     return np.asarray(wide)[inside, inside] > 0

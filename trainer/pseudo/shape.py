@@ -37,10 +37,10 @@ def polygon(size: int, of: Parameters) -> Alpha:
     """Return the mask of a polygon around (x, y), its corners in order of their angle."""
     rng, canvas = details(of), Canvas(size)
     corners = int(of["corners"])
-    around = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    dependencies = np.sort(rng.uniform(0, 2 * np.pi, corners))
     reach = canvas.side * float(of["radius"]) * rng.uniform(0.3, 1.0, corners)
     stretch, angle = float(of["stretch"]), float(of["angle"])
-    along, across = reach * np.cos(around) * stretch, reach * np.sin(around) / stretch
+    along, across = reach * np.cos(dependencies) * stretch, reach * np.sin(dependencies) / stretch
     xs = along * np.cos(angle) - across * np.sin(angle) + float(of["x"]) * canvas.side
     ys = along * np.sin(angle) + across * np.cos(angle) + float(of["y"]) * canvas.side
     canvas.draw.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=255)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.ops.audit.runs import Run, Sequences, above, below, count, displaced, gaps, head, inside
-from steadyline.ops.audit.sighting import Epoch, Refused, Sightings, Waiting
+from steadyline.ops.audit.ranges import Run, Sequences, above, below, count, displaced, gaps, head, inside
+from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class EpochFates:
     """The books of one epoch, up to the ``captured`` frames that its last status tells of.
 
     ``captured = scored + dropped + dead_lettered + pending + waiting + expired + missing``. ``newer`` counts
@@ -50,7 +50,7 @@ class _Fates:
     """Sequences by fate, one entry for each occurrence; ``letters`` and ``waiting`` without the replayed."""
 
     scores: Sequences
-    letters: list[Refused]
+    letters: list[RefusedFrame]
     waiting: Sequences
 
     @property
@@ -58,7 +58,7 @@ class _Fates:
         return np.array([letter.sequence for letter in self.letters], dtype=np.int64)
 
 
-def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> Account:
+def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> EpochFates:
     """Return the account of one epoch.
 
     Sequences below ``expired_below`` of which nothing is left count as expired, not as missing: retention
@@ -68,7 +68,7 @@ def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> Account:
     fates = _fates(seen)
     copies = np.concatenate((fates.scores, fates.refused, fates.waiting))
     present = np.unique(copies)
-    account = Account(
+    account = EpochFates(
         epoch,
         newer=len(present),
         doubled=_doubled(fates, copies, seen.status),
@@ -77,7 +77,7 @@ def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> Account:
     return account if seen.status is None else _balance(account, seen.status, fates, expired_below)
 
 
-def _balance(account: Account, status: CameraStatus, fates: _Fates, expired_below: int) -> Account:
+def _balance(account: EpochFates, status: CameraStatus, fates: _Fates, expired_below: int) -> EpochFates:
     """Put the fates up to the status' sequence beside the producer's own counts."""
     present = np.unique(np.concatenate((fates.scores, fates.refused, fates.waiting)))
     runs = [(first, last) for first, last, _ in status.dropped_sequences]
@@ -116,7 +116,7 @@ def _fates(seen: Sightings) -> _Fates:
     for sequence, offset in zip(scores[of_interest].tolist(), sources[of_interest].tolist(), strict=True):
         scored_at.setdefault(sequence, []).append(offset)
 
-    def is_live(letter: Refused) -> bool:
+    def is_live(letter: RefusedFrame) -> bool:
         at = letter.source.offset if letter.source is not None else -1
         return letter.place not in marks and not any(
             offset > at for offset in scored_at.get(letter.sequence, ())
@@ -126,7 +126,7 @@ def _fates(seen: Sightings) -> _Fates:
     consumed = {(item.sequence, item.source.offset) for item in seen.refused if item.source is not None}
     consumed |= {(sequence, offset) for sequence, offsets in scored_at.items() for offset in offsets}
 
-    def is_waiting(item: Waiting) -> bool:
+    def is_waiting(item: WaitingFrame) -> bool:
         return (item.sequence, item.place.offset) not in consumed
 
     waiting = [item.sequence for item in seen.waiting if is_waiting(item)]

@@ -10,9 +10,16 @@ from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
 from steadyline.errors import MalformedHeaders, MalformedMessage
 from steadyline.kafka.broker import Broker, Reader, Record
-from steadyline.ops.audit.account import Account, settle
-from steadyline.ops.audit.sighting import Epoch, Refused, Sightings, Waiting
-from steadyline.ops.dead_letters.letter import REPLAYED_FROM, Place, frame_of, place_of, read_letter, texts
+from steadyline.ops.audit.account import EpochFates, settle
+from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
+from steadyline.ops.dead_letters.letter import (
+    REPLAYED_FROM,
+    TopicPosition,
+    frame_of,
+    place_of,
+    read_letter,
+    texts,
+)
 
 MOST_SEQUENCES = 1 << 62
 SKEW = timedelta(minutes=5)  # clocks of producers, scorers and broker may differ by less than this
@@ -51,7 +58,7 @@ class Gathered:
         """Return the sightings of one epoch, new ones when it was never seen."""
         return self.epochs.setdefault(epoch, Sightings())
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[EpochFates]:
         """Settle every epoch, by camera and time."""
         return [settle(epoch, seen, self._expired_below(epoch, seen)) for epoch, seen in self._ordered()]
 
@@ -119,7 +126,7 @@ def _take_scores(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
             continue
         epoch = Epoch(frame.camera, frame.epoch)
         if scope.holds(epoch):
-            source = Place(score.source_partition, score.source_offset)
+            source = TopicPosition(score.source_partition, score.source_offset)
             gathered.of(epoch).add_score(frame.sequence, source)
 
 
@@ -131,7 +138,7 @@ def _take_letters(records: Iterable[Record], scope: Scope, gathered: Gathered) -
             continue
         epoch = Epoch(letter.frame.camera, letter.frame.epoch)
         if scope.holds(epoch):
-            refused = Refused(
+            refused = RefusedFrame(
                 letter.frame.sequence, letter.place, letter.source, letter.reason, letter.replayed_from
             )
             gathered.of(epoch).refused.append(refused)
@@ -145,8 +152,8 @@ def _take_frames(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
             continue  # it will be a dead letter
         epoch = Epoch(frame.camera, frame.epoch)
         if scope.holds(epoch):
-            mark = Place.parse(headers.get(REPLAYED_FROM, ""))
-            gathered.of(epoch).waiting.append(Waiting(frame.sequence, place_of(record), mark))
+            mark = TopicPosition.parse(headers.get(REPLAYED_FROM, ""))
+            gathered.of(epoch).waiting.append(WaitingFrame(frame.sequence, place_of(record), mark))
 
 
 def first_kept_ms(broker: Broker, reader: Reader, topic: str) -> dict[int, int]:

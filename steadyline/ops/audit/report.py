@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from steadyline.ops.audit.account import Account
+from steadyline.ops.audit.account import EpochFates
 from steadyline.ops.audit.gather import Gathered
-from steadyline.ops.audit.runs import count, each
+from steadyline.ops.audit.ranges import count, each
 from steadyline.ops.audit.sighting import Epoch
 
 
@@ -19,7 +19,7 @@ from steadyline.ops.audit.sighting import Epoch
 class Audit:
     """All accounts, and what belongs to no frame."""
 
-    accounts: list[Account]
+    accounts: list[EpochFates]
     nameless_letters: int = 0
     unreadable_scores: int = 0
     unreadable_statuses: int = 0
@@ -43,7 +43,7 @@ class Audit:
     def totals(self) -> dict[str, int]:
         """Return the sums over all epochs."""
         rows = [_numbers(account) for account in self.accounts]
-        return {name: sum(row[name] for row in rows) for name in _numbers(Account(Epoch("", 0)))}
+        return {name: sum(row[name] for row in rows) for name in _numbers(EpochFates(Epoch("", 0)))}
 
     def as_json(self, most: int | None) -> dict[str, Any]:
         """Return the whole as JSON values; at most ``most`` frames are named per list, all with None."""
@@ -105,7 +105,7 @@ def sentence(totals: dict[str, int]) -> str:
     )
 
 
-def _numbers(account: Account) -> dict[str, int]:
+def _numbers(account: EpochFates) -> dict[str, int]:
     return {
         "captured": account.captured,
         "scored": account.scored,
@@ -120,7 +120,7 @@ def _numbers(account: Account) -> dict[str, int]:
     }
 
 
-def _entry(account: Account, most: int | None) -> dict[str, Any]:
+def _entry(account: EpochFates, most: int | None) -> dict[str, Any]:
     numbers: dict[str, Any] = _numbers(account)
     epoch = account.epoch
     doubled = [
@@ -148,7 +148,7 @@ def _named(epoch: Epoch, amount: int, sequences: Iterable[int], most: int | None
     return {"count": amount, "frames": [_name(epoch, sequence) for sequence in islice(sequences, most)]}
 
 
-def _faults(account: Account, most: int | None) -> list[str]:
+def _faults(account: EpochFates, most: int | None) -> list[str]:
     """Return one line for each fault, and one for what is left out."""
     epoch = account.epoch
     numbers = _numbers(account)

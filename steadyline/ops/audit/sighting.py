@@ -4,7 +4,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.ops.dead_letters.letter import Place
+from steadyline.ops.dead_letters.letter import TopicPosition
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -16,23 +16,23 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedFrame:
     """A dead letter of frame ``sequence``; ``replayed_from`` is the earlier letter it was a replay of."""
 
     sequence: int
-    place: Place
-    source: Place | None
+    place: TopicPosition
+    source: TopicPosition | None
     reason: str
-    replayed_from: Place | None = None
+    replayed_from: TopicPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingFrame:
     """A frame on its topic at or after the group's committed offset."""
 
     sequence: int
-    place: Place
-    replayed_from: Place | None = None
+    place: TopicPosition
+    replayed_from: TopicPosition | None = None
 
 
 @dataclass(slots=True)
@@ -43,10 +43,10 @@ class Sightings:
     scores: "array[int]" = field(default_factory=lambda: array("q"))
     sources: "array[int]" = field(default_factory=lambda: array("q"))  # offset on the frames topic
     partition: int | None = None
-    refused: list[Refused] = field(default_factory=list)
-    waiting: list[Waiting] = field(default_factory=list)
+    refused: list[RefusedFrame] = field(default_factory=list)
+    waiting: list[WaitingFrame] = field(default_factory=list)
 
-    def add_score(self, sequence: int, source: Place) -> None:
+    def add_score(self, sequence: int, source: TopicPosition) -> None:
         """Add a score of frame ``sequence``, read at ``source`` of the frames topic."""
         self.scores.append(sequence)
         self.sources.append(source.offset)

@@ -14,7 +14,7 @@ from steadyline.kafka.dead_letter import ADDED
 REPLAYED_FROM = "replayed-from"
 
 
-class Place(NamedTuple):
+class TopicPosition(NamedTuple):
     """Where a record lies on its topic."""
 
     partition: int
@@ -25,11 +25,11 @@ class Place(NamedTuple):
         return f"{self.partition}/{self.offset}"
 
     @staticmethod
-    def parse(text: str) -> "Place | None":
+    def parse(text: str) -> "TopicPosition | None":
         """Return the place that ``partition/offset`` names; None when it names none."""
         partition, _, offset = text.partition("/")
         if all(part.isascii() and part.isdigit() and len(part) < 19 for part in (partition, offset)):
-            return Place(int(partition), int(offset))
+            return TopicPosition(int(partition), int(offset))
         return None
 
 
@@ -38,13 +38,13 @@ class Letter:
     """One dead letter; ``frame`` is None when its headers name none, ``replayed_from`` an earlier letter."""
 
     record: Record
-    place: Place
-    source: Place | None
+    place: TopicPosition
+    source: TopicPosition | None
     source_topic: str
     reason: str
     error: str
     frame: FrameId | None
-    replayed_from: Place | None
+    replayed_from: TopicPosition | None
     size: int
 
     @property
@@ -67,7 +67,7 @@ class Letter:
 def read_letter(record: Record) -> Letter:
     """Return the letter; whatever its headers lack is empty, for its frame may have been anything."""
     headers = texts(record)
-    source = Place.parse(f"{headers.get('source-partition')}/{headers.get('source-offset')}")
+    source = TopicPosition.parse(f"{headers.get('source-partition')}/{headers.get('source-offset')}")
     return Letter(
         record=record,
         place=place_of(record),
@@ -76,7 +76,7 @@ def read_letter(record: Record) -> Letter:
         reason=headers.get("reason", "unknown"),
         error=headers.get("error", ""),
         frame=frame_of(headers),
-        replayed_from=Place.parse(headers.get(REPLAYED_FROM, "")),
+        replayed_from=TopicPosition.parse(headers.get(REPLAYED_FROM, "")),
         size=len(record.value or b""),
     )
 
@@ -95,9 +95,9 @@ def replay(letter: Letter, topic: str) -> Message:
     return Message(topic, letter.record.key, letter.record.value, tuple(headers), partition)
 
 
-def place_of(record: Record) -> Place:
+def place_of(record: Record) -> TopicPosition:
     """Return where the record lies."""
-    return Place(record.partition.number, record.offset)
+    return TopicPosition(record.partition.number, record.offset)
 
 
 def moment_of(record: Record) -> datetime:

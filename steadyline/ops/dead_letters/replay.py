@@ -15,14 +15,14 @@ from steadyline.ops.audit.gather import SKEW, first_kept_ms
 from steadyline.ops.dead_letters.letter import (
     REPLAYED_FROM,
     Letter,
-    Place,
+    TopicPosition,
     frame_of,
     place_of,
     read_letter,
     replay,
     texts,
 )
-from steadyline.ops.offsets import none_but, only
+from steadyline.ops.offsets import start_offsets_for
 
 CLIENT = "steadyline-dlq"
 SENT_WITHIN = timedelta(seconds=30)
@@ -40,14 +40,14 @@ class Replay:
     """
 
     state: State
-    place: Place | None = None
+    place: TopicPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Which letters: those that fit everything that is given, written ``since`` then."""
 
-    places: frozenset[Place] = frozenset()
+    places: frozenset[TopicPosition] = frozenset()
     reason: str | None = None
     camera: str | None = None
     since: datetime | None = None
@@ -68,11 +68,11 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Found:
+class ChosenLetters:
     """The chosen letters without their bytes, oldest first; ``matching`` counts those left out as well."""
 
     letters: list[Letter] = field(default_factory=list)
-    replays: dict[Place, Replay] = field(default_factory=dict)
+    replays: dict[TopicPosition, Replay] = field(default_factory=dict)
     matching: int = 0
     reasons: Counter[str] = field(default_factory=Counter)  # of all letters read
 
@@ -85,14 +85,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class ReplayedLetter:
     """A letter that was written back; ``problem`` is empty when the broker has acknowledged it."""
 
     letter: Letter
     problem: str = ""
 
 
-def find(broker: Broker, topics: Topics, group: str, choice: Choice, most: int | None = None) -> Found:
+def find(
+    broker: Broker, topics: Topics, group: str, choice: Choice, most: int | None = None
+) -> ChosenLetters:
     """Return the newest ``most`` letters of a choice, and what became of their replays.
 
     Raises BrokerUnavailable and ContractBroken. Costs a read of the dead letters, of the scores since the
@@ -115,7 +117,7 @@ def find(broker: Broker, topics: Topics, group: str, choice: Choice, most: int |
     return found
 
 
-def send_back(broker: Broker, topics: Topics, places: Collection[Place]) -> Iterator[Sent]:
+def send_back(broker: Broker, topics: Topics, places: Collection[TopicPosition]) -> Iterator[ReplayedLetter]:
     """Write the refused frames back to the partition each came from, and yield each when it is decided.
 
     Stops at the first that the broker does not even take; the rest is not tried.
@@ -134,11 +136,13 @@ def send_back(broker: Broker, topics: Topics, places: Collection[Place]) -> Iter
         reader.close()
 
 
-def read_whole(broker: Broker, reader: Reader, topics: Topics, places: Collection[Place]) -> Iterator[Letter]:
+def read_whole(
+    broker: Broker, reader: Reader, topics: Topics, places: Collection[TopicPosition]
+) -> Iterator[Letter]:
     """Yield the letters at these places with their bytes, one at a time."""
     topic = topics.dead_letters.name
     begin = Choice(frozenset(places)).begin()
-    for record in reader.read(topic, start=only(broker, topic, begin or {})):
+    for record in reader.read(topic, start=start_offsets_for(broker, topic, begin or {})):
         if place_of(record) in places:
             yield read_letter(record)
 
@@ -169,36 +173,36 @@ class _Open:
     def oldest(self) -> datetime:
         return min(letter.at for letter in self.letters) - SKEW
 
-    def waiting(self, frames: Iterable[Record]) -> dict[Place, Replay]:
+    def waiting(self, frames: Iterable[Record]) -> dict[TopicPosition, Replay]:
         """A frame on its topic says which letter it was."""
         places = {letter.place: letter for letter in self.letters}
-        found: dict[Place, Replay] = {}
+        found: dict[TopicPosition, Replay] = {}
         for record in frames:
             headers = texts(record)
-            mark = Place.parse(headers.get(REPLAYED_FROM, ""))
+            mark = TopicPosition.parse(headers.get(REPLAYED_FROM, ""))
             if mark in places and frame_of(headers) == places[mark].frame:
                 found[mark] = Replay("waiting", place_of(record))
         return found
 
-    def scored(self, scores: Iterable[Record]) -> dict[Place, Replay]:
+    def scored(self, scores: Iterable[Record]) -> dict[TopicPosition, Replay]:
         """A frame that was scored from a later place than the one it was refused at was replayed between."""
         by_frame: dict[str, list[Letter]] = {}
         for letter in self.letters:
             if letter.frame is not None:
                 by_frame.setdefault(str(letter.frame), []).append(letter)
         cameras = {letter.record.key for letter in self.letters}
-        found: dict[Place, Replay] = {}
+        found: dict[TopicPosition, Replay] = {}
         for record in scores:
             score = _decoded(record) if record.key in cameras else None
             if score is None:
                 continue
             for letter in by_frame.get(score.frame, ()):
-                source = Place(score.source_partition, score.source_offset)
+                source = TopicPosition(score.source_partition, score.source_offset)
                 if letter.source is not None and _is_behind(source, letter.source):
                     found[letter.place] = Replay("scored", source)
         return found
 
-    def forgotten(self, kept: Mapping[int, int]) -> dict[Place, Replay]:
+    def forgotten(self, kept: Mapping[int, int]) -> dict[TopicPosition, Replay]:
         """``kept``: partition → time of the oldest score there; a replay older than it left no trace."""
         return {
             letter.place: Replay("unknown")
@@ -217,9 +221,9 @@ class _Batch:
     topic: str
     is_refused: bool = False
     _open: list[Letter] = field(default_factory=list)
-    _outcomes: dict[Place, Exception | None] = field(default_factory=dict)
+    _outcomes: dict[TopicPosition, Exception | None] = field(default_factory=dict)
 
-    def add(self, letter: Letter) -> Iterator[Sent]:
+    def add(self, letter: Letter) -> Iterator[ReplayedLetter]:
         """Hand one over; when there is no room, first wait for and yield those before it."""
         try:
             self._publish(letter)
@@ -227,16 +231,18 @@ class _Batch:
             yield from self.settle()
             self._publish(letter)
 
-    def settle(self) -> Iterator[Sent]:
+    def settle(self) -> Iterator[ReplayedLetter]:
         """Wait for the broker, and yield what was handed over."""
         self.publisher.flush(SENT_WITHIN)
         for letter in self._open:
             light = letter.without_bytes()
             if letter.place not in self._outcomes:
-                yield Sent(light, "the broker has not acknowledged it; it may be on the topic all the same")
+                yield ReplayedLetter(
+                    light, "the broker has not acknowledged it; it may be on the topic all the same"
+                )
             else:
                 error = self._outcomes[letter.place]
-                yield Sent(light, "" if error is None else str(error))
+                yield ReplayedLetter(light, "" if error is None else str(error))
         self._open.clear()
 
     def _publish(self, letter: Letter) -> None:
@@ -257,14 +263,14 @@ class _Batch:
 
 def _find(
     broker: Broker, reader: Reader, topic: str, choice: Choice, most: int | None
-) -> tuple[Found, dict[Place, Letter]]:
+) -> tuple[ChosenLetters, dict[TopicPosition, Letter]]:
     """Return the chosen letters, and place → the later letter that says it was replayed from there."""
-    found = Found()
-    later: dict[Place, Letter] = {}
+    found = ChosenLetters()
+    later: dict[TopicPosition, Letter] = {}
 
     def chosen() -> Iterator[Letter]:
         begin = choice.begin()
-        start = None if begin is None else only(broker, topic, begin)
+        start = None if begin is None else start_offsets_for(broker, topic, begin)
         for record in reader.read(topic, choice.since, start):
             letter = read_letter(record).without_bytes()
             found.reasons[letter.reason] += 1
@@ -274,7 +280,7 @@ def _find(
                 found.matching += 1
                 yield letter
 
-    def age(letter: Letter) -> tuple[int, Place]:
+    def age(letter: Letter) -> tuple[int, TopicPosition]:
         return letter.record.timestamp_ms, letter.place
 
     letters = chosen()
@@ -282,7 +288,9 @@ def _find(
     return found, later
 
 
-def _refused_again(letters: Iterable[Letter], later: Mapping[Place, Letter]) -> dict[Place, Replay]:
+def _refused_again(
+    letters: Iterable[Letter], later: Mapping[TopicPosition, Letter]
+) -> dict[TopicPosition, Replay]:
     found = {letter.place: (letter, later[letter.place]) for letter in letters if letter.place in later}
     return {
         place: Replay("refused", after.place)
@@ -300,10 +308,12 @@ def _since(
 ) -> Iterator[Record]:
     """Yield the records of the letters' partitions since the oldest, or from the committed offsets on."""
     known = {place: offset for place, offset in (committed or {}).items() if place.topic == topic}
-    return reader.read(topic, letters.oldest, known | none_but(broker, topic, letters.partitions))
+    return reader.read(
+        topic, letters.oldest, known | start_offsets_for(broker, topic, dict.fromkeys(letters.partitions))
+    )
 
 
-def _is_behind(source: Place, before: Place) -> bool:
+def _is_behind(source: TopicPosition, before: TopicPosition) -> bool:
     return source.partition == before.partition and source.offset > before.offset
 
 

@@ -13,7 +13,7 @@ from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Message
 from steadyline.ops.doctor.finding import Report
 
-# Frames carry their capture time and claims expire by Redis' clock: a second is felt in both.
+# Frames carry their capture time and leases expire by Redis' clock: a second is felt in both.
 MOST_SECONDS = 1.0
 WITHIN = timedelta(seconds=20)
 REMEDY = "synchronise the clocks (chrony or systemd-timesyncd) on this machine and on the servers"
@@ -39,7 +39,7 @@ def clock_topic(prefix: str) -> ClockTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """What another clock said between two looks at ours, all in seconds since 1970."""
 
     before: float
@@ -54,20 +54,20 @@ class Reading:
         return max(0.0, self.theirs - self.after)
 
 
-def judge_clock(name: str, reading: Reading, report: Report) -> None:
+def judge_clock(name: str, reading: ClockReading, report: Report) -> None:
     """Compare a clock with ours."""
     off = reading.skew
     report.judge(f"clock of {name}", abs(off) <= MOST_SECONDS, f"{off:+.3f} s from ours", REMEDY)
 
 
-def read_clock(theirs: Callable[[], float], clock: Clock) -> Reading:
+def read_clock(theirs: Callable[[], float], clock: Clock) -> ClockReading:
     """Ask another clock; errors of ours pass through."""
     before = clock.now().timestamp()
     said = theirs()
-    return Reading(before, said, clock.now().timestamp())
+    return ClockReading(before, said, clock.now().timestamp())
 
 
-def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> Reading:
+def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading:
     """Write one message and see when the broker says it came; proves a write and a read as well.
 
     Raises BrokerUnavailable.
@@ -86,7 +86,7 @@ def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> Reading:
         for record in reader.read(topic.name):
             if record.value == mark:
                 # a time stamp has whole milliseconds, cut off
-                return Reading(before - 0.001, record.timestamp_ms / 1000, after)
+                return ClockReading(before - 0.001, record.timestamp_ms / 1000, after)
     finally:
         publisher.close()
         reader.close()

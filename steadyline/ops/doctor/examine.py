@@ -23,7 +23,7 @@ STORE = "free disk space, or mend the address or the permissions of the line fil
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DoctorDependencies:
     """The servers, the clock and, where there is one, the line; ``may_write`` lets probes be written."""
 
     broker: Broker
@@ -35,7 +35,7 @@ class Surroundings:
     may_write: bool
 
 
-def examine(around: Surroundings) -> Report:
+def examine(around: DoctorDependencies) -> Report:
     """Look at everything; never raises for what it finds."""
     report = Report()
     events = _kafka(around, report)
@@ -55,7 +55,7 @@ def examine(around: Surroundings) -> Report:
     return report
 
 
-def _kafka(around: Surroundings, report: Report) -> dict[str, ModelEvent] | None:
+def _kafka(around: DoctorDependencies, report: Report) -> dict[str, ModelEvent] | None:
     """Look at the broker, its topics and its clock; returns the products' events, None without a broker."""
     broker, line = around.broker, around.line
     try:
@@ -81,7 +81,7 @@ def _kafka(around: Surroundings, report: Report) -> dict[str, ModelEvent] | None
     return {}
 
 
-def _redis(around: Surroundings, report: Report) -> bool:
+def _redis(around: DoctorDependencies, report: Report) -> bool:
     try:
         memory = around.bank.memory()
     except SteadylineError as error:

@@ -3,7 +3,7 @@
 import uuid
 
 from steadyline.bank.entry import Bank
-from steadyline.bank.redis import Memory
+from steadyline.bank.redis import RedisMemory
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import StoreUnavailable
 from steadyline.ops.doctor.finding import Report
@@ -12,7 +12,7 @@ from steadyline.store import Store
 MOST_FULL = 0.8  # a new bank is written beside the old one before the pointer moves
 
 
-def judge_memory(memory: Memory, report: Report) -> None:
+def judge_memory(memory: RedisMemory, report: Report) -> None:
     """An evicted entry is a hole in a live bank: Redis must refuse writes instead, and have room."""
     report.judge(
         "Redis' eviction policy",

@@ -15,21 +15,27 @@ from steadyline.ops.audit.gather import SKEW, Scope, gather
 from steadyline.ops.audit.sighting import Epoch
 from steadyline.ops.dead_letters.letter import (
     REPLAYED_FROM,
-    Place,
+    TopicPosition,
     frame_of,
     moment_of,
     place_of,
     read_letter,
     texts,
 )
-from steadyline.ops.offsets import none_but, read_one
-from steadyline.ops.trace.timeline import Published, Scored, Standing, Story, standing
+from steadyline.ops.offsets import read_one, start_offsets_for
+from steadyline.ops.trace.timeline import (
+    AccountedFate,
+    FrameTimeline,
+    PublishedSighting,
+    ScoreSighting,
+    accounted_fate,
+)
 from steadyline.telemetry.tracing import parse_traceparent
 
 DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def follow(broker: Broker, topics: Topics, group: str, frame: FrameId) -> Story:
+def follow(broker: Broker, topics: Topics, group: str, frame: FrameId) -> FrameTimeline:
     """Return the story of a frame; raises BrokerUnavailable and ContractBroken.
 
     Costs a read of the scores and the dead letters since the frame's epoch began. The frames themselves are
@@ -39,7 +45,7 @@ def follow(broker: Broker, topics: Topics, group: str, frame: FrameId) -> Story:
     """
     reader = broker.reader("steadyline-trace")
     try:
-        return _Follower(broker, reader, topics, group, frame).story()
+        return _Follower(broker, reader, topics, group, frame).timeline()
     finally:
         reader.close()
 
@@ -57,34 +63,34 @@ class _Follower:
         """From when on the frame may be on a topic."""
         return max(DAWN, datetime.fromtimestamp(self.frame.epoch / 1e9, UTC) - SKEW)
 
-    def story(self) -> Story:
+    def timeline(self) -> FrameTimeline:
         """Read in the order of the audit: a status is older than what is read after it."""
-        story = Story(self.frame)
-        self._take_statuses(story)
+        timeline = FrameTimeline(self.frame)
+        self._take_statuses(timeline)
         committed = self.broker.committed_offsets(self.group)
         consumed = self.broker.start_offsets([self.topics.frames.name]) | committed
-        self._take_scores(story)
-        self._take_letters(story)
-        self._take_sources(story, consumed)
-        if not story.has_fate or story.letters:
-            self._take_waiting(story, committed, consumed)
-        if not story.has_fate:
-            story.standing = self._standing()
-            if story.standing == "missing":
-                self._take_lost(story, consumed)
-        story.published.sort(key=lambda item: item.place)
-        return story
+        self._take_scores(timeline)
+        self._take_letters(timeline)
+        self._take_sources(timeline, consumed)
+        if not timeline.has_fate or timeline.letters:
+            self._take_waiting(timeline, committed, consumed)
+        if not timeline.has_fate:
+            timeline.accounted_fate = self._accounted_fate()
+            if timeline.accounted_fate == "missing":
+                self._take_lost(timeline, consumed)
+        timeline.published.sort(key=lambda item: item.place)
+        return timeline
 
-    def _take_statuses(self, story: Story) -> None:
+    def _take_statuses(self, timeline: FrameTimeline) -> None:
         for record in self.reader.read(self.topics.camera_status.name):
             try:
                 status = CameraStatus.decode(record.value) if record.value is not None else None
             except MalformedMessage:
                 continue
             if status is not None and (status.camera, status.epoch) == (self.frame.camera, self.frame.epoch):
-                story.status, story.product = status, status.product
+                timeline.status, timeline.product = status, status.product
 
-    def _take_scores(self, story: Story) -> None:
+    def _take_scores(self, timeline: FrameTimeline) -> None:
         key, name = self.frame.camera.encode(), str(self.frame)
         needle = name.encode()
         for record in self.reader.read(self.topics.scores.name, self.since):
@@ -95,68 +101,68 @@ class _Follower:
             except MalformedMessage:
                 continue
             if score.frame == name:
-                story.scores.append(Scored(score, place_of(record), moment_of(record)))
-                story.product, story.captured_at = score.product, score.captured_at
-                _take_trace(story, texts(record))
+                timeline.scores.append(ScoreSighting(score, place_of(record), moment_of(record)))
+                timeline.product, timeline.captured_at = score.product, score.captured_at
+                _take_trace(timeline, texts(record))
 
-    def _take_letters(self, story: Story) -> None:
+    def _take_letters(self, timeline: FrameTimeline) -> None:
         for record in self.reader.read(self.topics.dead_letters.name, self.since):
             letter = read_letter(record)
             if letter.frame == self.frame:
-                story.letters.append(letter.without_bytes())
-                _take_headers(story, texts(record))
+                timeline.letters.append(letter.without_bytes())
+                _take_headers(timeline, texts(record))
 
-    def _take_sources(self, story: Story, consumed: Mapping[Partition, int]) -> None:
+    def _take_sources(self, timeline: FrameTimeline, consumed: Mapping[Partition, int]) -> None:
         """Look at the frame where it was scored and where it was refused."""
         frames = self.topics.frames.name
-        sources = {item.source for item in story.scores}
+        sources = {item.source for item in timeline.scores}
         sources |= {
             letter.source
-            for letter in story.letters
+            for letter in timeline.letters
             if letter.source is not None and letter.source_topic == frames
         }
         for source in sorted(sources):
             record = read_one(self.broker, self.reader, Partition(frames, source.partition), source.offset)
             if record is not None:
-                self._take_frame(story, record, consumed)
+                self._take_frame(timeline, record, consumed)
 
     def _take_waiting(
-        self, story: Story, committed: Mapping[Partition, int], consumed: Mapping[Partition, int]
+        self, timeline: FrameTimeline, committed: Mapping[Partition, int], consumed: Mapping[Partition, int]
     ) -> None:
         """Look at what the scorers have yet to consume, on the frame's partition where that is known."""
         frames = self.topics.frames.name
-        known = {letter.source.partition for letter in story.letters if letter.source is not None}
+        known = {letter.source.partition for letter in timeline.letters if letter.source is not None}
         start = {place: offset for place, offset in committed.items() if place.topic == frames}
         if known:
-            start |= none_but(self.broker, frames, known)
+            start |= start_offsets_for(self.broker, frames, dict.fromkeys(known))
         for record in self.reader.read(frames, self.since, start):
-            self._take_frame(story, record, consumed)
+            self._take_frame(timeline, record, consumed)
 
-    def _take_lost(self, story: Story, consumed: Mapping[Partition, int]) -> None:
+    def _take_lost(self, timeline: FrameTimeline, consumed: Mapping[Partition, int]) -> None:
         """Look for a frame that was consumed and has no fate."""
         for record in self.reader.read(self.topics.frames.name, self.since):
-            self._take_frame(story, record, consumed)
-            if story.published:
+            self._take_frame(timeline, record, consumed)
+            if timeline.published:
                 return
 
-    def _take_frame(self, story: Story, record: Record, consumed: Mapping[Partition, int]) -> None:
+    def _take_frame(self, timeline: FrameTimeline, record: Record, consumed: Mapping[Partition, int]) -> None:
         headers, place = texts(record), place_of(record)
-        if frame_of(headers) != self.frame or place in {item.place for item in story.published}:
+        if frame_of(headers) != self.frame or place in {item.place for item in timeline.published}:
             return
         ahead = record.offset - consumed.get(record.partition, 0)
-        story.published.append(
-            Published(
+        timeline.published.append(
+            PublishedSighting(
                 place,
                 len(record.value or b""),
                 headers.get("content-type", ""),
                 moment_of(record),
                 ahead if ahead >= 0 else None,
-                Place.parse(headers.get(REPLAYED_FROM, "")),
+                TopicPosition.parse(headers.get(REPLAYED_FROM, "")),
             )
         )
-        _take_headers(story, headers)
+        _take_headers(timeline, headers)
 
-    def _standing(self) -> Standing | None:
+    def _accounted_fate(self) -> AccountedFate | None:
         scope = Scope(self.group, self.frame.camera, self.since)
         gathered = gather(self.broker, self.topics, scope)
         epoch = Epoch(self.frame.camera, self.frame.epoch)
@@ -164,21 +170,21 @@ class _Follower:
         if seen is None or seen.status is None:
             return None
         account = next(account for account in gathered.accounts() if account.epoch == epoch)
-        return standing(account, min(seen.scores, default=None), self.frame.sequence)
+        return accounted_fate(account, min(seen.scores, default=None), self.frame.sequence)
 
 
-def _take_headers(story: Story, headers: Mapping[str, str]) -> None:
+def _take_headers(timeline: FrameTimeline, headers: Mapping[str, str]) -> None:
     """Take what the frame's own headers say, where nothing better has said it."""
-    story.product = story.product or headers.get("product", "")
-    if story.captured_at is None:
+    timeline.product = timeline.product or headers.get("product", "")
+    if timeline.captured_at is None:
         try:
-            story.captured_at = parse_time(headers.get("ce_time", ""))
+            timeline.captured_at = parse_time(headers.get("ce_time", ""))
         except MalformedHeaders:
-            story.captured_at = None  # it may be what the frame was refused for
-    _take_trace(story, headers)
+            timeline.captured_at = None  # it may be what the frame was refused for
+    _take_trace(timeline, headers)
 
 
-def _take_trace(story: Story, headers: Mapping[str, str]) -> None:
+def _take_trace(timeline: FrameTimeline, headers: Mapping[str, str]) -> None:
     context = parse_traceparent(headers.get("traceparent"))
-    if story.trace_id is None and context is not None:
-        story.trace_id = f"{context.trace_id:032x}"
+    if timeline.trace_id is None and context is not None:
+        timeline.trace_id = f"{context.trace_id:032x}"

@@ -7,26 +7,26 @@ from typing import Literal
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
-from steadyline.ops.audit.account import Account
-from steadyline.ops.dead_letters.letter import Letter, Place
+from steadyline.ops.audit.account import EpochFates
+from steadyline.ops.dead_letters.letter import Letter, TopicPosition
 
 Fate = Literal[
     "scored", "dropped", "dead-lettered", "waiting", "pending", "expired", "missing", "doubled", "unknown"
 ]
 # Where the account of its epoch puts a frame that is on no topic.
-Standing = Literal["pending", "expired", "missing", "beyond"]
+AccountedFate = Literal["pending", "expired", "missing", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedSighting:
     """The frame on its topic; ``ahead`` counts the frames before it that the scorers have yet to take."""
 
-    place: Place
+    place: TopicPosition
     size: int
     content_type: str
     at: datetime
     ahead: int | None = None
-    replayed_from: Place | None = None
+    replayed_from: TopicPosition | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -35,21 +35,21 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreSighting:
     """A score of the frame, and when it was on its topic."""
 
     score: Score
-    place: Place
+    place: TopicPosition
     at: datetime
 
     @property
-    def source(self) -> Place:
+    def source(self) -> TopicPosition:
         """Where the frame was read."""
-        return Place(self.score.source_partition, self.score.source_offset)
+        return TopicPosition(self.score.source_partition, self.score.source_offset)
 
 
 @dataclass(slots=True)
-class Story:
+class FrameTimeline:
     """All sightings of one frame, each kind in the order of its topic."""
 
     frame: FrameId
@@ -57,10 +57,10 @@ class Story:
     product: str = ""
     captured_at: datetime | None = None
     trace_id: str | None = None
-    published: list[Published] = field(default_factory=list)
-    scores: list[Scored] = field(default_factory=list)
+    published: list[PublishedSighting] = field(default_factory=list)
+    scores: list[ScoreSighting] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
-    standing: Standing | None = None
+    accounted_fate: AccountedFate | None = None
 
     @property
     def began(self) -> datetime:
@@ -78,7 +78,7 @@ class Story:
         """True when a topic tells what became of the frame."""
         return bool(self.dropped or self.scores or self.letters or self.waiting())
 
-    def waiting(self) -> list[Published]:
+    def waiting(self) -> list[PublishedSighting]:
         """Return where it waits, without what was scored or refused while the topics were read."""
         taken = {item.source for item in self.scores} | {letter.source for letter in self.letters}
         return [item for item in self.published if item.is_waiting and item.place not in taken]
@@ -109,7 +109,8 @@ class Story:
             return found[0]
         if self.letters:
             return "missing"  # replayed, and nothing has come of it
-        return "unknown" if self.standing is None or self.standing == "beyond" else self.standing
+        placed = self.accounted_fate
+        return "unknown" if placed is None or placed == "beyond" else placed
 
     @property
     def is_sound(self) -> bool:
@@ -117,7 +118,7 @@ class Story:
         return self.fate not in ("unknown", "missing", "doubled")
 
 
-def standing(account: Account, oldest_score: int | None, sequence: int) -> Standing:
+def accounted_fate(account: EpochFates, oldest_score: int | None, sequence: int) -> AccountedFate:
     """Return where the account of its epoch puts a frame without a fate.
 
     ``oldest_score``: the smallest sequence of the epoch that is scored, None without any.

@@ -119,32 +119,32 @@ class BankContract(ABC):
 
     def test_one_owner_at_a_time_has_the_claim(self, bank: Bank, product: str) -> None:
         assert bank.holder(product) is None
-        assert bank.claim(product, "one", 30)
-        assert not bank.claim(product, "other", 30)
-        assert bank.claim(product, "one", 30)
+        assert bank.acquire_lease(product, "one", 30)
+        assert not bank.acquire_lease(product, "other", 30)
+        assert bank.acquire_lease(product, "one", 30)
         assert bank.holder(product) == "one"
 
     def test_a_claim_runs_out(self, bank: Bank, product: str) -> None:
-        assert bank.claim(product, "one", 0.2)
-        eventually(lambda: bank.claim(product, "other", 30), within=5)
-        assert not bank.claim(product, "one", 30)
+        assert bank.acquire_lease(product, "one", 0.2)
+        eventually(lambda: bank.acquire_lease(product, "other", 30), within=5)
+        assert not bank.acquire_lease(product, "one", 30)
 
     def test_only_the_owner_can_give_a_claim_back(self, bank: Bank, product: str) -> None:
-        bank.claim(product, "one", 30)
+        bank.acquire_lease(product, "one", 30)
         bank.release(product, "other")
-        assert not bank.claim(product, "other", 30)
+        assert not bank.acquire_lease(product, "other", 30)
         bank.release(product, "one")
-        assert bank.claim(product, "other", 30)
+        assert bank.acquire_lease(product, "other", 30)
 
     def test_of_many_that_claim_at_once_one_gets_it(self, bank: Bank, product: str) -> None:
         start, won = threading.Barrier(8), []
 
-        def claim(owner: str) -> None:
+        def acquire_lease(owner: str) -> None:
             start.wait()
-            if bank.claim(product, owner, 30):
+            if bank.acquire_lease(product, owner, 30):
                 won.append(owner)
 
-        threads = [threading.Thread(target=claim, args=(str(n),)) for n in range(8)]
+        threads = [threading.Thread(target=acquire_lease, args=(str(n),)) for n in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -163,7 +163,7 @@ class TestMemoryBank(BankContract):
         bank = MemoryBank(clock)
         bank.write(a_manifest(product, 1, 3), some_entries(3))
         bank.write(a_manifest(product, 2, 3), some_entries(3))
-        bank.claim(product, "one", 20)
+        bank.acquire_lease(product, "one", 20)
         clock.advance(timedelta(seconds=OLD_SECONDS))
         with pytest.raises(BankUnavailable):
             bank.read(product, 1)
@@ -232,8 +232,8 @@ class TestRedisAway:
         stack.redis.kill9()
         with pytest.raises(BankUnavailable, match=f"the bank of {product} cannot be looked up"):
             bank.current(product)
-        with pytest.raises(BankUnavailable, match="cannot be claimed"):
-            bank.claim(product, "one", 30)
+        with pytest.raises(BankUnavailable, match="cannot be taken"):
+            bank.acquire_lease(product, "one", 30)
         stack.redis.restart()
         assert bank.current(product) is None
         bank.write(a_manifest(product, 1, 3), some_entries(3))
@@ -245,7 +245,7 @@ class TestRedisAway:
     ) -> None:
         stack = own_stack("redis")
         bank = RedisBank(RedisSettings(url=SecretStr(stack.addresses.redis_url), timeout_seconds=0.3))
-        bank.claim(product, "one", 30)
+        bank.acquire_lease(product, "one", 30)
         stack.redis.suspend()
         try:
             with pytest.raises(BankUnavailable):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 SHORT = timedelta(milliseconds=50)
 
 
-class Bench:
+class TwoPartitionTopic:
     """A topic of two partitions with six records each, and the members of a group."""
 
     def __init__(self, kafka: str) -> None:
@@ -43,9 +43,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(kafka: str) -> Iterator[Bench]:
+def bench(kafka: str) -> Iterator[TwoPartitionTopic]:
     with ExitStack() as stack:
-        made = Bench(kafka)
+        made = TwoPartitionTopic(kafka)
         stack.callback(made.broker.close)
         yield made
 
@@ -64,7 +64,7 @@ def give_up_asking(worker: KafkaWorker, place: Partition) -> None:
     eventually(given_up, 20)
 
 
-def test_a_partition_that_comes_back_goes_on_from_what_is_committed_now(bench: Bench) -> None:
+def test_a_partition_that_comes_back_goes_on_from_what_is_committed_now(bench: TwoPartitionTopic) -> None:
     first = bench.member("w1")
     polled(first, 12)
     first.take_lost()
@@ -99,7 +99,7 @@ def test_a_partition_that_comes_back_goes_on_from_what_is_committed_now(bench: B
     first.close()
 
 
-def test_after_an_unknown_outcome_it_goes_on_from_what_is_committed_now(bench: Bench) -> None:
+def test_after_an_unknown_outcome_it_goes_on_from_what_is_committed_now(bench: TwoPartitionTopic) -> None:
     worker = bench.member("w1")
     polled(worker, 12)
     worker.take_lost()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from steadyline.contracts.catalogue import KINDS, Kind, Wire
+from steadyline.contracts.catalogue import KINDS, MessageKind, Wire
 from steadyline.contracts.headers import Headers
 from steadyline.errors import PoisonMessage
 
@@ -18,7 +18,7 @@ HEADERS = ".headers.json"
 class Golden:
     """One example: ``<kind>/<version>/<name>.headers.json`` and the value beside it."""
 
-    kind: Kind
+    kind: MessageKind
     name: str
     value: bytes
     headers: Headers
@@ -55,7 +55,7 @@ def goldens(root: Path = EXAMPLES) -> Iterator[Golden]:
 def problems(golden: Golden) -> list[str]:
     """Return how an example fails: it must decode, and encode to the very same bytes."""
     try:
-        wire: Wire = golden.kind.again(golden.value, golden.headers)
+        wire: Wire = golden.kind.reencode(golden.value, golden.headers)
     except PoisonMessage as error:
         return [f"{golden.kind.name}/{golden.name} is refused: {error.reason}: {error}"]
     found = []

@@ -7,27 +7,29 @@ from pathlib import Path
 import pytest
 
 from steadyline.servers import LocalStack
-from tests.integration.producers.plant import Plant
+from tests.integration.producers.plant import ProducersLine
 from tests.support.servers import OwnStack
 
 
 @pytest.fixture
-def plant(tmp_path: Path, kafka: str) -> Iterator[Plant]:
+def plant(tmp_path: Path, kafka: str) -> Iterator[ProducersLine]:
     """A plant on the shared broker."""
     with ExitStack() as stack:
-        made = Plant(tmp_path, kafka)
+        made = ProducersLine(tmp_path, kafka)
         stack.callback(made.close)
         yield made
 
 
 @pytest.fixture
-def own_plant(tmp_path: Path, own_stack: OwnStack) -> Iterator[Callable[[], tuple[Plant, LocalStack]]]:
+def own_plant(
+    tmp_path: Path, own_stack: OwnStack
+) -> Iterator[Callable[[], tuple[ProducersLine, LocalStack]]]:
     """A factory of a plant on a broker that the test may kill."""
     with ExitStack() as stack:
 
-        def make() -> tuple[Plant, LocalStack]:
+        def make() -> tuple[ProducersLine, LocalStack]:
             servers = own_stack("kafka")
-            made = Plant(tmp_path, servers.addresses.kafka_bootstrap)
+            made = ProducersLine(tmp_path, servers.addresses.kafka_bootstrap)
             stack.callback(made.close)
             return made, servers
 

@@ -21,7 +21,7 @@ from tests.support.eventually import eventually
 
 
 @dataclass
-class Running:
+class RunningProducers:
     """One producers process and its log."""
 
     process: "subprocess.Popen[bytes]"
@@ -50,7 +50,7 @@ class Running:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
-class Plant:
+class ProducersLine:
     """A line file in ``home``, its topics on ``bootstrap``, and the processes started for it."""
 
     def __init__(self, home: Path, bootstrap: str) -> None:
@@ -58,7 +58,7 @@ class Plant:
         self.state = home / "state"
         self._bootstrap = bootstrap
         self._prefix = f"t{uuid.uuid4().hex[:8]}"
-        self._started: list[Running] = []
+        self._started: list[RunningProducers] = []
         self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=bootstrap), "test")
         self._reader = self.broker.reader("test")
 
@@ -79,7 +79,7 @@ class Plant:
         """The topics of the line."""
         return load_line(self.home / "line.yaml").kafka_topics()
 
-    def start(self, *options: str, **environment: str) -> Running:
+    def start(self, *options: str, **environment: str) -> RunningProducers:
         """Start ``python -m producers run``."""
         log = self.home / f"producers-{len(self._started)}.log"
         variables: Mapping[str, str] = {
@@ -95,7 +95,7 @@ class Plant:
             process = subprocess.Popen(
                 [*command, *options], env=variables, cwd=self.home, stdout=output, stderr=output
             )
-        running = Running(process, log)
+        running = RunningProducers(process, log)
         self._started.append(running)
         return running
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from steadyline.servers import LocalStack
-from tests.integration.producers.plant import Plant
+from tests.integration.producers.plant import ProducersLine
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
 
-MakePlant = Callable[[], tuple[Plant, LocalStack]]
+MakePlant = Callable[[], tuple[ProducersLine, LocalStack]]
 
 
-def spooled(plant: Plant, camera: str, at_least: int, epochs: int = 1) -> bool:
+def spooled(plant: ProducersLine, camera: str, at_least: int, epochs: int = 1) -> bool:
     """True when there are so many open epochs of ``camera`` and the newest has spooled so many bytes."""
     folders = sorted(path for path in (plant.state / camera).glob("*") if path.name.isdigit())
     sizes = [path.stat().st_size for path in folders[-1].glob("*.frames") if path.exists()]

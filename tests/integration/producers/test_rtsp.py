@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from steadyline.picture import PictureLimits, inspect
-from tests.integration.producers.plant import Plant
+from tests.integration.producers.plant import ProducersLine
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers
@@ -66,7 +66,9 @@ def camera() -> Iterator[RtspCamera]:
         yield made
 
 
-def test_a_lost_rtsp_camera_is_down_with_a_reason_and_comes_back(plant: Plant, camera: RtspCamera) -> None:
+def test_a_lost_rtsp_camera_is_down_with_a_reason_and_comes_back(
+    plant: ProducersLine, camera: RtspCamera
+) -> None:
     plant.describe(
         f'id: c1, product: part, encode: "jpeg:80", source: "rtsp://127.0.0.1:{camera.port}/cam?fps=10"'
     )
@@ -89,7 +91,7 @@ def test_a_lost_rtsp_camera_is_down_with_a_reason_and_comes_back(plant: Plant, c
         assert (info.format, info.width, info.height) == ("jpeg", 320, 240)
 
 
-def down_again(plant: Plant) -> int:
+def down_again(plant: ProducersLine) -> int:
     """Return how many frames were published when the camera, once up, was down again; 0 before that."""
     latest = plant.latest("c1")[0]
     return latest.published if latest.state == "down" and latest.state_counts.get("capturing") else 0

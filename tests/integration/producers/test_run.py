@@ -11,7 +11,7 @@ from producers.sources.address import SyntheticOptions
 from producers.sources.synthetic import render
 from steadyline.contracts.frame import Frame
 from steadyline.picture import PictureLimits, decode, encode_jpeg, encode_png, inspect
-from tests.integration.producers.plant import Plant
+from tests.integration.producers.plant import ProducersLine
 
 pytestmark = pytest.mark.servers
 
@@ -44,7 +44,7 @@ def fill_with_good_and_hostile(folder: Path) -> dict[str, bytes]:
     return files
 
 
-def test_cameras_run_to_their_end_and_every_account_closes(plant: Plant) -> None:
+def test_cameras_run_to_their_end_and_every_account_closes(plant: ProducersLine) -> None:
     files = fill_with_good_and_hostile(plant.home / "hostile")
     plant.describe(
         """
@@ -89,7 +89,7 @@ def assert_rendered(frames: list[Frame]) -> None:
     assert len({frame.traceparent for frame in frames}) == len(frames)
 
 
-def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: Plant) -> None:
+def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: ProducersLine) -> None:
     plant.describe('id: c1, product: part, source: "synthetic:?fps=200&size=64&distinct=20"')
     plant.create_topics()
     running = plant.start()
@@ -102,7 +102,7 @@ def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: Plant) -> Non
     assert (final.reason, final.published) == ("stopped", final.captured)
 
 
-def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: Plant) -> None:
+def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: ProducersLine) -> None:
     plant.describe(
         'id: c1, product: part, when_behind: block, source: "synthetic:?fps=300&size=64&limit=600"'
     )
@@ -117,7 +117,7 @@ def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: Plant) -> Non
     assert (ended.reason, ended.published) == ("limit", 600)
 
 
-def test_frozen_dark_and_bright_cameras_are_told_apart(plant: Plant) -> None:
+def test_frozen_dark_and_bright_cameras_are_told_apart(plant: ProducersLine) -> None:
     for name, values in {"frozen": (99, 99), "dark": (0, 3), "bright": (251, 255)}.items():
         (plant.home / name).mkdir()
         for number, value in enumerate(values):
@@ -141,7 +141,7 @@ def test_frozen_dark_and_bright_cameras_are_told_apart(plant: Plant) -> None:
     assert missing.captured == 0
 
 
-def test_missing_topics_end_the_process_with_what_to_do(plant: Plant) -> None:
+def test_missing_topics_end_the_process_with_what_to_do(plant: ProducersLine) -> None:
     plant.describe('id: c1, product: part, source: "synthetic:?fps=20&size=64"')
     running = plant.start()
     assert running.wait() == 4

@@ -37,7 +37,7 @@ from steadyline.servers import Addresses
 from steadyline.settings import KafkaSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.triton import TritonClient
-from tests.integration.scorer.running import Running
+from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture, model_event, serve_version
 
@@ -115,7 +115,7 @@ class Floor:
         self._publisher = self.broker.publisher("test-frames")
         self._reader = self.broker.reader("test-scores")
         self._sent = _Sent()
-        self._started: list[Running] = []
+        self._started: list[RunningScorer] = []
         self.records: list[Record] = []
         self.refused: list[Record] = []
 
@@ -139,7 +139,7 @@ class Floor:
         self.serve(version, model)
         self.announce(version, model)
 
-    def start(self, instance: str, **environment: str) -> Running:
+    def start(self, instance: str, **environment: str) -> RunningScorer:
         """Start ``python -m scorer run``."""
         ours = {
             "TRITON_TIMEOUT_SECONDS": "2",
@@ -149,12 +149,12 @@ class Floor:
         }
         return self.start_service("scorer", instance, {**ours, **environment})
 
-    def start_producers(self, **environment: str) -> Running:
+    def start_producers(self, **environment: str) -> RunningScorer:
         """Start ``python -m producers run``: every camera of the line in one process."""
         ours = {"PRODUCERS_STATE": str(self.home / "producers"), "PRODUCERS_STATUS_SECONDS": "0.5"}
         return self.start_service("producers", "all", {**ours, **environment})
 
-    def start_service(self, service: str, name: str, environment: Mapping[str, str]) -> Running:
+    def start_service(self, service: str, name: str, environment: Mapping[str, str]) -> RunningScorer:
         """Start a service of the line; ``name`` tells its log from others."""
         log = self.home / f"{service}-{len(self._started)}-{name}.log"
         variables = {
@@ -167,7 +167,7 @@ class Floor:
         command = [sys.executable, "-P", "-m", service, "run", "--line", str(self.line_file)]
         with log.open("wb") as output:
             process = subprocess.Popen(command, env=variables, cwd=self.home, stdout=output, stderr=output)
-        running = Running(process, log)
+        running = RunningScorer(process, log)
         self._started.append(running)
         return running
 

@@ -16,7 +16,7 @@ _PORT = re.compile(r"health_server_started.*?\bport\W+(\d+)|\bport\W+(\d+).*heal
 
 
 @dataclass
-class Running:
+class RunningScorer:
     """One process and its log."""
 
     process: "subprocess.Popen[bytes]"

@@ -11,7 +11,7 @@ import pytest
 from steadyline.servers import Addresses, LocalStack
 from steadyline.service import EXIT_FATAL, EXIT_OK
 from tests.integration.scorer.floor import Floor
-from tests.integration.scorer.running import Running
+from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
 from tests.support.servers import OwnStack
 
@@ -90,7 +90,7 @@ def test_a_scorer_frozen_beyond_its_session_is_replaced_and_does_no_harm_when_it
     for scorer in (frozen, other):
         scorer.until_ready()
 
-    def has_committed(scorer: Running, before: float = 0.0) -> bool:
+    def has_committed(scorer: RunningScorer, before: float = 0.0) -> bool:
         floor.send(8)
         return scorer.metric("loop_transactions_total", outcome="committed") > before
 
@@ -116,7 +116,7 @@ def test_of_two_scorers_with_one_name_one_is_fenced_and_the_other_goes_on(floor:
     floor.send(50)
     twins.append(floor.start("a"))
 
-    def ended() -> list[Running]:
+    def ended() -> list[RunningScorer]:
         floor.send(8)
         return [twin for twin in twins if twin.process.poll() is not None]
 

@@ -9,7 +9,7 @@ import pytest
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
 from tests.integration.scorer.floor import CAMERAS, Floor
-from tests.integration.scorer.running import Running
+from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
 from tests.support.servers import OwnStack
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.servers
 SOURCE = "synthetic:?fps=20&size=64&distinct=40"
 
 
-def scored(scorers: list[Running]) -> float:
+def scored(scorers: list[RunningScorer]) -> float:
     """Return how many frames these scorers have scored since they were started."""
     return sum(scorer.metric("scorer_frames_scored_total") for scorer in scorers)
 
 
-def committed(scorers: list[Running]) -> float:
+def committed(scorers: list[RunningScorer]) -> float:
     """Return how many transactions these scorers have committed."""
     return sum(scorer.metric("loop_transactions_total", outcome="committed") for scorer in scorers)
 

@@ -38,7 +38,7 @@ def redis_url(own_stack: OwnStack) -> str:
     url = own_stack("redis").addresses.redis_url
     bank = RedisBank(RedisSettings(url=SecretStr(url)))
     bank.write(a_manifest("bank-a", 3, 12), some_entries(12))
-    bank.claim("bank-a", "trainer-1", 60)
+    bank.acquire_lease("bank-a", "trainer-1", 60)
     bank.close()
     return url
 

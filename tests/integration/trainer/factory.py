@@ -25,7 +25,7 @@ from steadyline.service import EXIT_OK
 from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.triton import TritonClient
-from tests.integration.trainer.running import Running
+from tests.integration.trainer.running import RunningTrainer
 from tests.support.eventually import eventually
 
 SIZE = 32
@@ -68,7 +68,7 @@ class Factory:
         self.home, self.addresses = home, addresses
         self.product = f"part{uuid.uuid4().hex[:8]}"
         self.orders = USUAL
-        self._started: list[Running] = []
+        self._started: list[RunningTrainer] = []
         self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=addresses.kafka_bootstrap), "test")
         self.bank = RedisBank(RedisSettings(url=SecretStr(addresses.redis_url)))
         self.triton = TritonClient(
@@ -117,7 +117,7 @@ class Factory:
             encoding="utf-8",
         )
 
-    def work(self, orders: Orders = USUAL) -> Running:
+    def work(self, orders: Orders = USUAL) -> RunningTrainer:
         """Return the one trainer at work by these orders; another one is ended first, as it should be."""
         alive = [running for running in self._started if running.is_alive]
         if len(alive) == 1 and self.orders == orders:
@@ -131,7 +131,7 @@ class Factory:
         for running in self._started:
             assert not running.is_alive or running.stop() == EXIT_OK, running.text()[-4000:]
 
-    def start(self, work: str = "work") -> Running:
+    def start(self, work: str = "work") -> RunningTrainer:
         """Start ``python -m trainer run``; trainers with different ``work`` are different trainers."""
         log = self.home / f"trainer-{len(self._started)}.log"
         variables = {
@@ -145,7 +145,7 @@ class Factory:
             process = subprocess.Popen(
                 command, env=variables, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        running = Running(process, log)
+        running = RunningTrainer(process, log)
         self._started.append(running)
         return running
 

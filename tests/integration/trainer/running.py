@@ -16,7 +16,7 @@ STARTED_WITHIN = 120.0  # two cores, shared with other tests
 
 
 @dataclass
-class Running:
+class RunningTrainer:
     """One trainer process and its log, a line of JSON an event."""
 
     process: "subprocess.Popen[bytes]"

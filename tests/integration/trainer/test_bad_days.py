@@ -130,7 +130,7 @@ def test_of_two_trainers_one_trains_and_the_other_takes_over_what_a_killed_one_l
     trained.rest()
     trained.orders_are(Orders(steps=10, gate=STRICT))
     first = trained.start("work-a")
-    eventually(lambda: first.metric("trainer_claim_held_info") == 1, 120, "the first one has the claim")
+    eventually(lambda: first.metric("trainer_claim_held_info") == 1, 120, "the first one has the lease")
     second = trained.start("work-b")
     eventually(lambda: second.metric("trainer_claim_held_info") == 0, 120, "the second one stands by")
     assert trained.models("retrain", trained.product, "--why", "ten steps").returncode == EXIT_OK

@@ -34,9 +34,9 @@ def test_a_pair_that_was_trained_on_the_line_answers_verdict_and_map_in_one_requ
         served = factory.triton.infer(ModelRef(factory.product, 1), pictures).result(30)
         with torch.inference_mode():
             floats = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-            verdict, heat = module.verdict.score_float(floats)[0], module.map.score_float(floats)[1]
+            verdict, anomaly_map = module.verdict.score_float(floats)[0], module.map.score_float(floats)[1]
         np.testing.assert_allclose(served.scores, verdict.numpy(), rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(served.maps, heat.numpy(), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(served.maps, anomaly_map.numpy(), rtol=1e-3, atol=1e-3)
         probe(factory.product, live, factory.triton)
     finally:
         factory.close()

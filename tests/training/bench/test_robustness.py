@@ -13,15 +13,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from bench.robustness.attacks import attacked, unsettled_rows
-from bench.robustness.bad_days import rates
-from bench.robustness.cell import Measured, measure
 from bench.robustness.collect import collect
-from bench.robustness.kept import Kept
-from bench.robustness.located import located, map_gain, pixel_figures
-from bench.robustness.model import Model, digest_of
-from bench.robustness.plan import Settings
+from bench.robustness.corruptions import rates
+from bench.robustness.localisation import attacked_localisation, map_gain, pixel_figures
+from bench.robustness.matrix import broken
+from bench.robustness.measure import RunResult, measure
+from bench.robustness.model import EvaluatedModel, digest_of
+from bench.robustness.plan import AttackSettings
 from bench.robustness.plots import draw, draw_curves
-from bench.robustness.run import broken
+from bench.robustness.result_cache import ResultCache
 from bench.robustness.splits import fixed_split
 from bench.robustness.table import headline, markdown
 from steadyline.errors import InvalidConfiguration
@@ -33,10 +33,10 @@ from tests.support.torch_models import Darkest, Masked
 from trainer.data.mvtec import TestSet
 from trainer.detector_protocol import Served
 from trainer.evaluation.attacks import Pgd
-from trainer.evaluation.subject import Subject
+from trainer.evaluation.subject import AttackTarget
 from trainer.jobs.export import export
 
-SETTINGS = Settings(first_steps=3, steps=6, restarts=1, attacked=8, checked=6)
+SETTINGS = AttackSettings(first_steps=3, steps=6, restarts=1, attacked=8, checked=6)
 COUNT = 10
 
 
@@ -54,27 +54,27 @@ def a_test_set() -> TestSet:
     )
 
 
-def a_model(module: Served, test: TestSet) -> Model:
+def a_model(module: Served, test: TestSet) -> EvaluatedModel:
     graph = export(module, test.pictures[:4]).model
     facts = {"training_seconds": 0.0}
-    return Model(module.eval(), graph, digest_of(module), 32, "gray", 0.55, facts)
+    return EvaluatedModel(module.eval(), graph, digest_of(module), 32, "gray", 0.55, facts)
 
 
-def kept_in(folder: Path, heard: Callable[[str, bool], None] = lambda name, is_new: None) -> Kept:
-    return Kept(folder, "key", heard)
+def kept_in(folder: Path, report: Callable[[str, bool], None] = lambda name, is_new: None) -> ResultCache:
+    return ResultCache(folder, "key", report)
 
 
-def fails(measured: Measured) -> list[str]:
+def fails(measured: RunResult) -> list[str]:
     return [row["check"] for row in measured.figures["sanity"] if not row["holds"]]
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Measured]:
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     folder, test = tmp_path_factory.mktemp("cell"), a_test_set()
     return folder, measure(a_model(Darkest(), test), test, SETTINGS, kept_in(folder), None)
 
 
-def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, Measured]) -> None:
+def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, RunResult]) -> None:
     figures = honest[1].figures
     assert fails(honest[1]) == []
     assert figures["attacked"]["4/255"]["auroc"] <= figures["attacked"]["2/255"]["auroc"] <= figures["clean"]
@@ -85,7 +85,7 @@ def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, Meas
     assert figures["pixel"]["pictures"] == 12, "of the attack on the map: those of the checks"
     test = a_test_set()
     assert test.masks is not None
-    whole = Subject.of(Darkest(), test.pictures, test.anomalous)
+    whole = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
     assert figures["pixel"]["clean"] == pixel_figures(whole, whole.x, test.masks), "of all pictures"
 
 
@@ -101,16 +101,18 @@ def test_a_graph_that_answers_otherwise_than_its_twin_is_caught(tmp_path: Path) 
     class Other(Darkest):
         @override
         def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            score, heat = super().score_float(x)
-            return 1.1 * score, heat
+            score, anomaly_map = super().score_float(x)
+            return 1.1 * score, anomaly_map
 
     test = a_test_set()
-    swapped = Model(Darkest().eval(), export(Other(), test.pictures[:4]).model, "", 32, "gray", 0.5, {})
+    swapped = EvaluatedModel(
+        Darkest().eval(), export(Other(), test.pictures[:4]).model, "", 32, "gray", 0.5, {}
+    )
     measured = measure(swapped, test, SETTINGS, kept_in(tmp_path), None)
     assert "the exported graph falls as its torch twin does" in fails(measured)
 
 
-def test_a_run_goes_on_from_what_is_kept_and_makes_what_was_cut_short(honest: tuple[Path, Measured]) -> None:
+def test_a_run_goes_on_from_what_is_kept_and_makes_what_was_cut_short(honest: tuple[Path, RunResult]) -> None:
     folder, before = honest
     torn = folder / "PGD-6_start_1_4_255.json"
     torn.write_text(torn.read_text()[:20])
@@ -127,7 +129,7 @@ def test_a_run_goes_on_from_what_is_kept_and_makes_what_was_cut_short(honest: tu
 
 def test_results_of_another_model_are_not_taken(tmp_path: Path) -> None:
     assert kept_in(tmp_path).value("clean", lambda: 1) == 1
-    assert Kept(tmp_path, "other key", lambda name, is_new: None).value("clean", lambda: 2) == 2
+    assert ResultCache(tmp_path, "other key", lambda name, is_new: None).value("clean", lambda: 2) == 2
 
 
 def test_settled_pictures_are_those_whose_order_no_attack_can_change() -> None:
@@ -139,9 +141,9 @@ def test_settled_pictures_are_those_whose_order_no_attack_can_change() -> None:
 
 def test_leaving_settled_pictures_out_changes_no_figure(tmp_path: Path) -> None:
     test = a_test_set()
-    subject = Subject.of(Darkest(), test.pictures, test.anomalous)
+    subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
     epsilon = 24 / 255
-    found = attacked(subject, epsilon, Settings(first_steps=3, steps=20, restarts=1), kept_in(tmp_path))
+    found = attacked(subject, epsilon, AttackSettings(first_steps=3, steps=20, restarts=1), kept_in(tmp_path))
     whole = subject.auroc(subject.scores(subject.attacked(Pgd(epsilon, 20, seed=1))))
     assert found.unsettled["PGD-3"] == 2 * COUNT
     assert found.auroc <= whole + 1e-4
@@ -149,9 +151,9 @@ def test_leaving_settled_pictures_out_changes_no_figure(tmp_path: Path) -> None:
 
 def test_an_attack_that_leaves_nothing_ends_early_and_says_so(tmp_path: Path) -> None:
     test = a_test_set()
-    subject = Subject.of(Darkest(), test.pictures, test.anomalous)
+    subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
     # one pair of a hundred in order is less than what is worth a long attack; all are out of it here
-    found = attacked(subject, 200 / 255, Settings(first_steps=10, steps=50), kept_in(tmp_path))
+    found = attacked(subject, 200 / 255, AttackSettings(first_steps=10, steps=50), kept_in(tmp_path))
     assert found.auroc < 0.005
     assert next(iter(found.stages)) == "PGD-10"
     assert not list(tmp_path.glob("PGD-50*"))
@@ -170,8 +172,8 @@ def test_the_map_is_pushed_off_the_defect() -> None:
 def test_an_attack_on_the_map_lowers_where_it_points(tmp_path: Path) -> None:
     test = a_test_set()
     assert test.masks is not None
-    subject = Subject.of(Darkest(), test.pictures, test.anomalous)
-    found = located(subject, test.masks, (8 / 255,), (0, kept_in(tmp_path)))
+    subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
+    found = attacked_localisation(subject, test.masks, (8 / 255,), (0, kept_in(tmp_path)))
     assert found["8/255"]["auroc"] < found["unattacked"]["auroc"]
 
 
@@ -193,7 +195,7 @@ def test_a_data_set_that_changed_is_refused_by_name(tmp_path: Path) -> None:
         fixed_split("parts", folder, split)
 
 
-def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[Path, Measured]) -> None:
+def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[Path, RunResult]) -> None:
     figures: dict[str, Any] = {"size": 32, "attack_at": "native", **honest[1].figures}
     rows = [
         {"data": "parts", "model": "darkest", "seed": 0, **figures},
@@ -211,7 +213,7 @@ def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[P
 
 
 def test_cells_of_several_runs_come_into_one_table(
-    honest: tuple[Path, Measured], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    honest: tuple[Path, RunResult], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = {"size": 32, "attack_at": "native", **honest[1].figures, "sanity": []}
     for out, seed in (("first", 0), ("second", 1)):
@@ -234,7 +236,7 @@ def test_cells_of_several_runs_come_into_one_table(
         collect([tmp_path / "third"])
 
 
-def test_plots_are_drawn(honest: tuple[Path, Measured], tmp_path: Path) -> None:
+def test_plots_are_drawn(honest: tuple[Path, RunResult], tmp_path: Path) -> None:
     draw(tmp_path, honest[1], Darkest())
     draw_curves(tmp_path / "curves.png", [{"model": "darkest", **honest[1].figures}])
     assert all(path.stat().st_size > 5000 for path in tmp_path.glob("*.png"))

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from bench.robustness.anomalib import NAMES, model_named
-from bench.robustness.model import Model
-from bench.robustness.packages import Shop
-from bench.robustness.plan import Cell, Fitting
+from bench.robustness.model import EvaluatedModel
+from bench.robustness.model_store import ModelStore
+from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.datasets.elpv import import_elpv
 from steadyline.errors import InvalidConfiguration
 from trainer.backbone.weights import pretrained
@@ -39,15 +39,17 @@ class Made:
 
     name: str
     folder: Path
-    model: Model
+    model: EvaluatedModel
 
 
-def told(phase: str, done: int, total: int) -> None:
+def on_progress(phase: str, done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
-def shop(folder: Path) -> Shop:
-    return Shop(folder, Fitting(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), Serving(), told)
+def shop(folder: Path) -> ModelStore:
+    return ModelStore(
+        folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), Serving(), on_progress
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def made(request: pytest.FixtureRequest, cells: Path, tmp_path_factory: pytest.T
     """A model, as the bench makes it, and where."""
     name: str = request.param
     folder = tmp_path_factory.mktemp(name)
-    return Made(name, folder, shop(folder).model(Cell("cells", name, 0), cells))
+    return Made(name, folder, shop(folder).model(Run("cells", name, 0), cells))
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_a_model_that_the_bench_does_not_have_is_answered_with_those_it_has() ->
 @pytest.mark.parametrize("name", NAMES)
 def test_without_anomalib_the_error_says_which_command_brings_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=f"{name} needs Anomalib.*`make bench-anomalib`"):
-        shop(tmp_path).model(Cell("cells", name, 0), tmp_path / "is not looked at")
+        shop(tmp_path).model(Run("cells", name, 0), tmp_path / "is not looked at")
 
 
 class TestWithAnomalib:
@@ -96,7 +98,7 @@ class TestWithAnomalib:
     def test_a_model_is_made_once_and_answers_as_its_graph_does(
         self, made: Made, cells: Path, test: TestSet
     ) -> None:
-        again = shop(made.folder).model(Cell("cells", made.name, 0), cells)
+        again = shop(made.folder).model(Run("cells", made.name, 0), cells)
         assert again.digest == made.model.digest
         with torch.inference_mode():
             found = again.module(torch.from_numpy(test.pictures))[0].numpy()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from bench.robustness.baseline import Given
+from bench.robustness.baseline import BaselineInput
 from bench.robustness.baselines import BANK, BASELINES, NearestPatch, PlaceGaussian
-from bench.robustness.packages import Shop
-from bench.robustness.plan import Cell, Fitting
+from bench.robustness.model_store import ModelStore
+from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.picture import encode_png
 from tests.support.parts import defective_parts, good_parts
 from trainer.detector_protocol import Served
@@ -21,7 +21,7 @@ from trainer.triton_config import Serving
 SIZE, STEPS = 32, 4
 
 
-def told(phase: str, done: int, total: int) -> None:
+def on_progress(phase: str, done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
@@ -42,9 +42,9 @@ def scores(module: Served, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.ui
 
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: Path, tmp_path: Path) -> None:
-    fitting = Fitting(steps=STEPS, sizes={name: SIZE})
-    shop = Shop(tmp_path, fitting, Serving(), told)
-    cell = Cell("parts", name, 0)
+    fitting = FitSettingsByModel(steps=STEPS, sizes={name: SIZE})
+    shop = ModelStore(tmp_path, fitting, Serving(), on_progress)
+    cell = Run("parts", name, 0)
     model = shop.model(cell, data)
     card = tmp_path / cell.path / "baseline.json"
     written = card.stat().st_mtime_ns
@@ -62,7 +62,7 @@ def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: 
 
 def test_a_nearest_patch_is_at_no_distance_from_a_kept_picture() -> None:
     normals = good_parts(6, SIZE)
-    given = Given(normals, "cpu", None, 0)
+    given = BaselineInput(normals, "cpu", None, 0)
     module = BASELINES["patch-nearest"].fit(given, lambda step, total, message: None, Path())
     assert isinstance(module, NearestPatch)
     assert len(module.bank) == 6 * 16 <= BANK  # few patches are all kept
@@ -73,7 +73,7 @@ def test_a_nearest_patch_is_at_no_distance_from_a_kept_picture() -> None:
 def test_the_gaussian_distance_is_mahalanobis() -> None:
     normals = good_parts(30, SIZE)
     module = BASELINES["patch-gaussian"].fit(
-        Given(normals, "cpu", None, 0), lambda step, total, message: None, Path()
+        BaselineInput(normals, "cpu", None, 0), lambda step, total, message: None, Path()
     )
     assert isinstance(module, PlaceGaussian)
     x = torch.from_numpy(defective_parts(1, SIZE)[0]).permute(0, 3, 1, 2).float() / 255

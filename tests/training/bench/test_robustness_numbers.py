@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.robustness.packages import Shop
-from bench.robustness.plan import Cell, Fitting, overrides_by_detector
+from bench.robustness.model_store import ModelStore
+from bench.robustness.plan import FitSettingsByModel, Run, overrides_by_detector
 from steadyline.errors import InvalidConfiguration
 from steadyline.package import CARD
 from tests.support.parts import a_set_of_parts
@@ -13,30 +13,30 @@ from trainer.triton_config import Serving
 
 
 def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothers(tmp_path: Path) -> None:
-    fitting = Fitting(
+    fitting = FitSettingsByModel(
         steps=1,
         sizes={"cobra": 32},
         overrides={
-            "cobra": {"course.batch": 4, "course.attack_steps": 1, "shape.width": 8},
-            "robust": {"course.batch": 7},
+            "cobra": {"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 8},
+            "robust": {"schedule.batch": 7},
         },
     )
-    shop = Shop(tmp_path / "models", fitting, Serving(), lambda phase, done, total: None)
-    cell = Cell("parts", "cobra", 0)
+    shop = ModelStore(tmp_path / "models", fitting, Serving(), lambda phase, done, total: None)
+    cell = Run("parts", "cobra", 0)
     shop.model(cell, a_set_of_parts(tmp_path / "parts", 32))
     card = (tmp_path / "models" / cell.path / CARD).read_text()
     assert '"batch":4' in card.replace(" ", "")
 
 
 def test_numbers_are_sorted_by_their_detector() -> None:
-    typed = ["robust:course.batch=8", "daf:shape.cue=false", "robust:course.epsilon=0.02"]
+    typed = ["robust:schedule.batch=8", "daf:shape.cue=false", "robust:schedule.epsilon=0.02"]
     assert overrides_by_detector(typed) == {
-        "robust": {"course.batch": 8, "course.epsilon": 0.02},
+        "robust": {"schedule.batch": 8, "schedule.epsilon": 0.02},
         "daf": {"shape.cue": False},
     }
 
 
-@pytest.mark.parametrize("typed", ["course.batch=4", "robust:course.batch", ":course.batch=4"])
+@pytest.mark.parametrize("typed", ["schedule.batch=4", "robust:schedule.batch", ":schedule.batch=4"])
 def test_a_number_without_its_detector_is_refused(typed: str) -> None:
     with pytest.raises(InvalidConfiguration, match="NAME=VALUE"):
         overrides_by_detector([typed])

@@ -17,7 +17,7 @@ from trainer.detectors.registry import DETECTORS
 from trainer.evaluation.evaluate import EvaluationSettings
 from trainer.fit import rebuild
 from trainer.folder import EvaluationOrder, FolderOrder, evaluate_folder, fit_folder, open_package
-from trainer.jobs.build import Workbench
+from trainer.jobs.build import BuildContext
 from trainer.triton_config import Serving
 
 CODE = Path(__file__).parent / "gaussian" / "detector.py"
@@ -29,8 +29,8 @@ def an_order(folder: Path, detector: str = "gaussian") -> FolderOrder:
     return FolderOrder(folder / "parts", folder / "model", "plate", detector, "cpu", None, 0, 32, "gray", 0.1)
 
 
-def a_bench(folder: Path) -> Workbench:
-    return Workbench(folder, Serving(), lambda phase, done, of: None, SystemClock())
+def a_bench(folder: Path) -> BuildContext:
+    return BuildContext(folder, Serving(), lambda phase, done, of: None, SystemClock())
 
 
 @pytest.fixture(scope="module", autouse=True)

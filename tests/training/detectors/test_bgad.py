@@ -15,7 +15,7 @@ from trainer.backbone.weights import pretrained
 from trainer.detector_protocol import FitInput, Fitted, Overrides
 from trainer.detectors.bgad.defects import Located, defective_cells, flipped, locate, pasted
 from trainer.detectors.bgad.detector import Bgad
-from trainer.detectors.bgad.flow import Flow, FlowShape
+from trainer.detectors.bgad.flow import FlowShape, NormalizingFlow
 from trainer.detectors.bgad.levels import Levels, LevelShape
 from trainer.detectors.bgad.profile import profile_named
 from trainer.detectors.bgad.served import BgadServed
@@ -26,8 +26,8 @@ from trainer.jobs.export import export
 from trainer.pseudo.entry import in_memory
 
 SIDE = 64
-SMALL: Overrides = {"course.steps": 10, "course.normal": 64, "flow.hidden": 16, "flow.couplings": 2}
-PUSHED: Overrides = {**SMALL, "course.pushes": 20, "course.anomalous": 32, "known.tilt": 0.0}
+SMALL: Overrides = {"schedule.steps": 10, "schedule.normal": 64, "flow.hidden": 16, "flow.couplings": 2}
+PUSHED: Overrides = {**SMALL, "schedule.pushes": 20, "schedule.anomalous": 32, "known.tilt": 0.0}
 
 
 def quiet(step: int, total: int, message: str) -> None:
@@ -71,10 +71,12 @@ def test_normals_alone_teach_it_what_is_defective_and_where(plain: Fitted) -> No
     assert defect_auroc(plain) > 0.9
     assert plain.figures["known_defects"] == 0
     bad, masks = defective_parts(24, SIDE, seed=42)
-    heat = plain.module(torch.from_numpy(bad))[1]
-    heat = heat - heat.mean((1, 2), keepdim=True)  # some pictures are unlikelier than others as a whole
+    anomaly_map = plain.module(torch.from_numpy(bad))[1]
+    anomaly_map = anomaly_map - anomaly_map.mean(
+        (1, 2), keepdim=True
+    )  # some pictures are unlikelier than others as a whole
     cells = torch.from_numpy(masks).float().reshape(24, 4, 16, 4, 16).mean((2, 4)) > 0.2
-    assert heat[cells].mean() > heat[~cells].mean()
+    assert anomaly_map[cells].mean() > anomaly_map[~cells].mean()
 
 
 def test_known_defects_make_defects_of_their_kind_score_higher(plain: Fitted, taught: Fitted) -> None:
@@ -139,7 +141,9 @@ def test_the_exported_graph_leans_and_joins_its_levels_as_torch_does() -> None:
     """One stage of the backbone is enough: whole ones are exported with every detector."""
     shape, random = LevelShape(stages=(1,), scales=(1.0, 0.8), standardised=True), torch.Generator()
     sides = shape.sides(SIDE)
-    flows = nn.ModuleList(Flow(16, side, FlowShape(couplings=1, hidden=4), seed=0) for side in sides)
+    flows = nn.ModuleList(
+        NormalizingFlow(16, side, FlowShape(couplings=1, hidden=4), seed=0) for side in sides
+    )
     served = BgadServed(Levels(pretrained(), shape), flows, sides, profile_named("cpu").scoring)
     served.lean([torch.randn(16, generator=random.manual_seed(level)) for level in range(2)])
     exported = export(served, defective_parts(4, SIDE)[0])
@@ -156,7 +160,7 @@ def test_the_recipe_and_the_weights_rebuild_it(taught: Fitted) -> None:
 
 
 def test_the_paper_profile_takes_steps(given: FitInput) -> None:
-    shorter: Overrides = {"course.normal": 128, "course.anomalous": 64}
+    shorter: Overrides = {"schedule.normal": 128, "schedule.anomalous": 64}
     paper = replace(given, profile="paper", steps=2, overrides=shorter, known_defects=known(2, masked=True))
     found = fitted(paper)
     assert found.figures["known_defects"] == 2
@@ -170,11 +174,11 @@ def test_known_defects_of_another_size_are_refused(given: FitInput) -> None:
 
 
 def test_a_defect_without_a_mask_lies_where_its_picture_scores_highest() -> None:
-    heat = torch.zeros(2, 4, 4)
-    heat[0, 1, 2], heat[1, 0, 0] = 5, 5
+    anomaly_map = torch.zeros(2, 4, 4)
+    anomaly_map[0, 1, 2], anomaly_map[1, 0, 0] = 5, 5
     drawn = np.zeros((8, 8), bool)
     drawn[6:, 6:] = True
-    found = locate(KnownDefects(np.zeros((2, 8, 8, 1), np.uint8), (None, drawn)), heat, region=1 / 16)
+    found = locate(KnownDefects(np.zeros((2, 8, 8, 1), np.uint8), (None, drawn)), anomaly_map, region=1 / 16)
     assert found.masks[0].sum() == 4
     assert found.masks[0][2:4, 4:6].all()
     np.testing.assert_array_equal(found.masks[1], drawn)

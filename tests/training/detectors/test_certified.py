@@ -102,10 +102,10 @@ def test_the_whole_score_and_every_cell_keep_the_certificate(
 ) -> None:
     x = floats(defective_parts(2, SMALL, seed=seed)[0])
     with torch.no_grad():
-        score, heat = small.module.score_float(x)
+        score, anomaly_map = small.module.score_float(x)
         moved, moved_heat = small.module.score_float(within(x, epsilon, seed))
     assert (moved - score).abs().max() <= epsilon + EXACT
-    assert (moved_heat - heat).abs().max() <= epsilon + EXACT
+    assert (moved_heat - anomaly_map).abs().max() <= epsilon + EXACT
 
 
 def test_the_gradient_is_at_most_one_in_the_norm_that_answers_a_largest_change(whole: Fitted) -> None:
@@ -167,10 +167,10 @@ def test_defects_are_told_from_normals_and_located(whole: Fitted) -> None:
     parts, masks = defective_parts(16, SIDE, seed=9)
     with torch.no_grad():
         normal = whole.module.score_float(floats(good_parts(16, SIDE, seed=8)))[0]
-        score, heat = whole.module.score_float(floats(parts))
+        score, anomaly_map = whole.module.score_float(floats(parts))
     assert score.min() > normal.max()
     grid = places(SIDE, 4, 2)
-    highest = heat.flatten(1).argmax(1)
+    highest = anomaly_map.flatten(1).argmax(1)
     for index, mask in enumerate(masks):
         row, column = divmod(int(highest[index]), grid)
         assert mask[2 * row : 2 * row + 4, 2 * column : 2 * column + 4].any()

@@ -7,7 +7,7 @@ import torch
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from tests.support.fitting import STEPS, uninterrupted
 from tests.support.parts import defective_parts, good_parts
-from trainer.adversarial.fold import folded
+from trainer.adversarial.fuse_batchnorm import folded
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.profile import ADVERSARIES, PROFILES, SWITCHES
 from trainer.evaluation.auroc import auroc
@@ -26,11 +26,11 @@ def trained() -> Trained:
 
 def test_it_tells_defective_parts_from_good_ones_it_never_saw(trained: Trained) -> None:
     good, (bad, masks) = good_parts(30, seed=21), defective_parts(30, seed=22)
-    score, heat = trained.module(torch.from_numpy(np.concatenate([good, bad])))
+    score, anomaly_map = trained.module(torch.from_numpy(np.concatenate([good, bad])))
     assert auroc(score.numpy(), np.arange(60) >= 30) > 0.9
-    assert heat.shape == (60, 8, 8)
+    assert anomaly_map.shape == (60, 8, 8)
     cells = torch.from_numpy(masks).float().reshape(30, 8, 4, 8, 4).mean((2, 4)) > 0.5
-    assert heat[30:][cells].mean() > heat[30:][~cells].mean()
+    assert anomaly_map[30:][cells].mean() > anomaly_map[30:][~cells].mean()
 
 
 def test_the_recipe_and_the_weights_rebuild_the_model(trained: Trained) -> None:
@@ -59,28 +59,28 @@ def test_figures_of_a_training_need_no_label(trained: Trained) -> None:
 def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None:
     small: dict[str, float | int | str | bool] = {
         "shape.width": 4,
-        "course.batch": 4,
-        "course.attack_steps": 1,
+        "schedule.batch": 4,
+        "schedule.attack_steps": 1,
         "score.memory": 8,
         "switch": switch,
     }
     settings = FitSettings("cobra", profile=profile, steps=2, overrides=small)
     made = fit(good_parts(10, channels=3), settings, quiet)[0]
-    score, heat = made.module(torch.from_numpy(good_parts(2, channels=3)))
+    score, anomaly_map = made.module(torch.from_numpy(good_parts(2, channels=3)))
     assert torch.isfinite(score).all()
-    assert torch.isfinite(heat).all()
+    assert torch.isfinite(anomaly_map).all()
 
 
 def test_the_papers_own_recipe_trains_at_its_real_width() -> None:
     """Nothing is smaller than in the paper but the pictures, the batch and the numbers of steps."""
     paper = PROFILES["paper"]
     assert (paper.shape.width, paper.shape.blocks, paper.embedding) == (64, (2, 2, 2, 2), 128)
-    assert (paper.course.optimizer, paper.course.attack_steps, paper.classes) == ("lars", 10, 2)
+    assert (paper.schedule.optimizer, paper.schedule.attack_steps, paper.classes) == ("lars", 10, 2)
     assert paper.adversaries == tuple(ADVERSARIES.values())
     assert paper.score.shifted
     small: dict[str, float | int | str | bool] = {
-        "course.batch": 4,
-        "course.attack_steps": 1,
+        "schedule.batch": 4,
+        "schedule.attack_steps": 1,
         "score.memory": 16,
     }
     made = fit(good_parts(9), FitSettings("cobra", profile="paper", steps=2, overrides=small), quiet)[0]

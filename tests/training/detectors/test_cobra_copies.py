@@ -15,8 +15,8 @@ from trainer.pseudo.kinds import TRANSFORMS
 
 TINY: dict[str, float | int | str | bool] = {
     "shape.width": 4,
-    "course.batch": 4,
-    "course.attack_steps": 1,
+    "schedule.batch": 4,
+    "schedule.attack_steps": 1,
     "score.memory": 8,
 }
 

@@ -23,8 +23,8 @@ from trainer.pseudo.synthetic import STRATEGIES
 SMALL: dict[str, float | int | str | bool] = {
     "shape.student": 12,
     "shape.decoder": 8,
-    "course.mixed": False,
-    "course.average": 0.9,
+    "schedule.mixed": False,
+    "schedule.average": 0.9,
 }
 SETTINGS = FitSettings("daf", seed=3, steps=90, overrides=SMALL)
 
@@ -41,17 +41,17 @@ def trained() -> Trained:
 
 def test_it_says_where_the_defect_is_and_which_part_has_one(trained: Trained) -> None:
     good, (bad, masks) = good_parts(20, seed=21), defective_parts(20, seed=22)
-    score, heat = trained.module(torch.from_numpy(np.concatenate([good, bad])))
-    assert heat.shape == (40, 32, 32)
+    score, anomaly_map = trained.module(torch.from_numpy(np.concatenate([good, bad])))
+    assert anomaly_map.shape == (40, 32, 32)
     truth = np.concatenate([np.zeros_like(masks), masks])
-    assert auroc(heat.numpy(), truth) > 0.9
-    assert aupro(heat.numpy(), truth) > 0.6
+    assert auroc(anomaly_map.numpy(), truth) > 0.9
+    assert aupro(anomaly_map.numpy(), truth) > 0.6
     assert auroc(score.numpy(), np.arange(40) >= 20) > 0.85
 
 
 def test_the_score_is_the_mean_of_the_map_s_highest_pixels(trained: Trained) -> None:
-    score, heat = trained.module(torch.from_numpy(defective_parts(3)[0]))
-    highest = heat.flatten(1).sort(1).values[:, -5:]
+    score, anomaly_map = trained.module(torch.from_numpy(defective_parts(3)[0]))
+    highest = anomaly_map.flatten(1).sort(1).values[:, -5:]
     torch.testing.assert_close(score, highest.mean(1))
 
 
@@ -86,18 +86,18 @@ def test_a_dead_channel_gives_numbers_in_torch_and_in_the_graph(trained: Trained
 
 
 def test_a_killed_training_goes_on_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(Exception):
+    class KilledDaf(Exception):
         pass
 
     def killed(step: int, total: int, message: str) -> None:
         if step == 6:
-            raise Killed
+            raise KilledDaf
 
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 4)
     normals, settings = good_parts(12), replace(SETTINGS, steps=7)
     bank = in_memory(make_pseudo_anomalies(normals, settings))
     whole = train(normals, bank, settings, quiet)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledDaf):
         train(normals, bank, settings, killed, tmp_path)
     seen: list[int] = []
     resumed = train(normals, bank, settings, lambda step, total, message: seen.append(step), tmp_path)
@@ -117,8 +117,8 @@ def test_each_strategy_of_the_paper_is_a_profile_with_its_own_bank() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        FitSettings("daf", "paper-nsa", steps=2, overrides={"course.mixed": False}),
-        replace(SETTINGS, steps=2, overrides={**SMALL, "shape.cue": False, "course.teacher_sees": "clean"}),
+        FitSettings("daf", "paper-nsa", steps=2, overrides={"schedule.mixed": False}),
+        replace(SETTINGS, steps=2, overrides={**SMALL, "shape.cue": False, "schedule.teacher_sees": "clean"}),
         replace(SETTINGS, steps=2, overrides={**SMALL, "shape.decodes": "student"}),
         replace(SETTINGS, steps=2, overrides={**SMALL, "shape.decodes": "teacher"}),
     ],
@@ -126,12 +126,12 @@ def test_each_strategy_of_the_paper_is_a_profile_with_its_own_bank() -> None:
 def test_every_switch_trains(settings: FitSettings) -> None:
     normals = good_parts(10, 32, 3)
     module = fit(normals, settings, quiet)[0].module
-    score, heat = module(torch.from_numpy(normals))
+    score, anomaly_map = module(torch.from_numpy(normals))
     assert score.isfinite().all()
-    assert heat.shape == (10, 32, 32)
+    assert anomaly_map.shape == (10, 32, 32)
 
 
 def test_the_rate_grows_and_is_cut_to_a_fifth_twice() -> None:
-    course = profile_named("paper").course
-    rates = [course.rate_at(step, 1000) / course.learning_rate for step in (0, 39, 500, 700, 900)]
+    schedule = profile_named("paper").schedule
+    rates = [schedule.rate_at(step, 1000) / schedule.learning_rate for step in (0, 39, 500, 700, 900)]
     assert rates == pytest.approx([0.025, 1, 1, 0.2, 0.04])

@@ -12,7 +12,7 @@ from typing_extensions import override
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.line import GateSection
 from tests.support.parts import defective_parts, good_parts
-from trainer.data.banks import KnownFrames
+from trainer.data.banks import HeldOutSet
 from trainer.detector_protocol import Served
 from trainer.detectors.pair.served import PairServed
 from trainer.evaluation.subject import floats
@@ -21,8 +21,8 @@ from trainer.jobs.gate_figures import measure
 
 STEPS = 4
 SMALL: dict[str, float | int | str | bool] = {
-    "course.batch": 4,
-    "course.attack_steps": 1,
+    "schedule.batch": 4,
+    "schedule.attack_steps": 1,
     "shape.width": 8,
 }
 PARTS = good_parts(12)
@@ -44,8 +44,10 @@ Told = list[tuple[int, int, str]]
 @pytest.fixture(scope="module")
 def trained() -> tuple[Trained, Told]:
     torch.set_num_threads(1)
-    told: Told = []
-    return fit(PARTS, settings("certified+robust", "map."), lambda *heard: told.append(heard))[0], told
+    on_progress: Told = []
+    return fit(PARTS, settings("certified+robust", "map."), lambda *report: on_progress.append(report))[
+        0
+    ], on_progress
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,9 @@ def test_score_and_map_are_those_of_each_trained_alone(pair: Trained) -> None:
     verdict = fit(PARTS, FitSettings("certified", seed=3), quiet)[0].module
     mapped = fit(PARTS, settings("robust"), quiet)[0].module
     x = torch.from_numpy(PICTURES)
-    score, heat = pair.module(x)
+    score, anomaly_map = pair.module(x)
     assert_close(score, verdict(x)[0])
-    assert_close(heat, mapped(x)[1])
+    assert_close(anomaly_map, mapped(x)[1])
     assert_close(pair.module.score_alone(floats(PICTURES)), score)
 
 
@@ -88,7 +90,7 @@ class Unasked(Served):
 def test_the_gate_measures_the_verdict_without_waiting_for_the_map(pair: Trained) -> None:
     verdict = pair.module.verdict
     assert isinstance(verdict, Served)
-    known = KnownFrames(PICTURES[4:], ("dark",) * 4, PICTURES[:4])
+    known = HeldOutSet(PICTURES[4:], ("dark",) * 4, PICTURES[:4])
     figures = measure(PairServed(verdict, Unasked()), known, GateSection(steps=1), lambda done, of: None)
     assert figures == measure(verdict, known, GateSection(steps=1), lambda done, of: None)
 
@@ -104,21 +106,21 @@ def test_recipe_and_weights_hold_both_and_nothing_else(pair: Trained) -> None:
         rebuild({**pair.recipe, "map": alone.recipe}, pair.weights())
 
 
-class Killed(Exception):
+class KilledPair(Exception):
     """Stands for the signal."""
 
 
 def test_a_training_killed_in_the_second_part_goes_on_there_to_the_same_weights(tmp_path: Path) -> None:
-    order, told = settings("robust+certified", "verdict."), Told()
+    order, on_progress = settings("robust+certified", "verdict."), Told()
 
     def until_the_second(step: int, total: int, message: str) -> None:
         if message.startswith("map: "):
-            raise Killed
+            raise KilledPair
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledPair):
         fit(PARTS, order, until_the_second, tmp_path)
-    resumed = fit(PARTS, order, lambda *heard: told.append(heard), tmp_path)[0]
-    assert not any(message.startswith("verdict: ") for _, _, message in told)
+    resumed = fit(PARTS, order, lambda *report: on_progress.append(report), tmp_path)[0]
+    assert not any(message.startswith("verdict: ") for _, _, message in on_progress)
     whole = fit(PARTS, order, quiet)[0]
     for name, tensor in whole.module.state_dict().items():
         assert torch.equal(resumed.module.state_dict()[name], tensor), name
@@ -127,12 +129,12 @@ def test_a_training_killed_in_the_second_part_goes_on_there_to_the_same_weights(
 
 
 def test_progress_covers_both_and_never_runs_backwards(trained: tuple[Trained, Told]) -> None:
-    told = [heard for heard in trained[1] if heard[2].startswith(("verdict: ", "map: "))]
-    steps = [step for step, _, _ in told]
+    on_progress = [report for report in trained[1] if report[2].startswith(("verdict: ", "map: "))]
+    steps = [step for step, _, _ in on_progress]
     assert steps == sorted(steps)
-    assert told[-1][:2] == (2000, 2000)
-    assert {total for _, total, _ in told} == {2000}
-    assert any(step == 1000 and message.startswith("verdict") for step, _, message in told)
+    assert on_progress[-1][:2] == (2000, 2000)
+    assert {total for _, total, _ in on_progress} == {2000}
+    assert any(step == 1000 and message.startswith("verdict") for step, _, message in on_progress)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_progress_covers_both_and_never_runs_backwards(trained: tuple[Trained, T
         (FitSettings("robust+viper"), "no detector 'viper'"),
         (FitSettings("cobra+robust+certified"), r"no detector 'robust\+certified'"),
         (FitSettings("certified+robust", profile="laptop"), "no profile 'laptop'"),
-        (FitSettings("certified+robust", overrides={"course.batch": 4}), "begin it with verdict. or map."),
+        (FitSettings("certified+robust", overrides={"schedule.batch": 4}), "begin it with verdict. or map."),
         (FitSettings("certified+robust", overrides={"map": 4}), "begin it with verdict. or map."),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 from typing_extensions import override
 
 from producers.accounting import ledger as ledger_module
-from producers.app import Surroundings, build
+from producers.app import ProducersDependencies, build
 from producers.config import ProducersSettings
-from producers.sources.source import CameraLost, Capture, Encoded, Source
+from producers.sources.source import CameraLost, Capture, Encoded, FrameSource
 from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame
@@ -19,14 +19,14 @@ from steadyline.errors import EmptyPicture, InvalidConfiguration
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import Line
 from steadyline.picture import encode_png
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 from tests.support.eventually import eventually
 
 CLOCK = SystemClock()
 GOOD = encode_png(np.arange(256, dtype=np.uint8).reshape(16, 16))
 
 
-class ScriptedSource(Source):
+class ScriptedSource(FrameSource):
     """Yields what it is given; an exception in the list is raised, and the next call goes on after it."""
 
     def __init__(self, script: Sequence[Capture | Exception]) -> None:
@@ -55,7 +55,7 @@ def good() -> Capture:
     return Capture(CLOCK.now(), Encoded(GOOD, "image/png"))
 
 
-class Bench:
+class CameraBench:
     """Runs the producers of one line to their end and reads the topics."""
 
     def __init__(self, home: Path) -> None:
@@ -67,8 +67,8 @@ class Bench:
 
     def run(self, line: Line, stop: threading.Event | None = None) -> None:
         self.broker.create_topics(list(line.kafka_topics()))
-        around = Surroundings(line, self.home, self.settings, CLOCK)
-        with build(around, [], self.broker, Health(CLOCK)) as producers:
+        dependencies = ProducersDependencies(line, self.home, self.settings, CLOCK)
+        with build(dependencies, [], self.broker, ServiceHealth(CLOCK)) as producers:
             producers.run(stop or threading.Event())
 
     def statuses(self, line: Line) -> list[CameraStatus]:
@@ -81,15 +81,15 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> CameraBench:
+    return CameraBench(tmp_path)
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, script: Sequence[Capture | Exception]) -> None:
     monkeypatch.setattr("producers.app.open_source", lambda *_: ScriptedSource(script))
 
 
-def test_a_camera_runs_to_its_limit_and_closes_its_account(bench: Bench) -> None:
+def test_a_camera_runs_to_its_limit_and_closes_its_account(bench: CameraBench) -> None:
     line = a_line(when_behind="block")
     bench.run(line)
     final = bench.statuses(line)[-1]
@@ -99,7 +99,7 @@ def test_a_camera_runs_to_its_limit_and_closes_its_account(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest", "spool"])
-def test_every_policy_closes_its_account(bench: Bench, policy: str) -> None:
+def test_every_policy_closes_its_account(bench: CameraBench, policy: str) -> None:
     line = a_line(when_behind=policy)
     bench.run(line)
     final = bench.statuses(line)[-1]
@@ -107,7 +107,7 @@ def test_every_policy_closes_its_account(bench: Bench, policy: str) -> None:
     assert final.published == len(bench.frames(line))
 
 
-def test_nothing_a_camera_sends_ends_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_a_camera_sends_ends_it(bench: CameraBench, monkeypatch: pytest.MonkeyPatch) -> None:
     odd: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = np.zeros((0, 7), np.uint8)
     script: list[Capture | Exception] = [
         good(),
@@ -129,7 +129,9 @@ def test_nothing_a_camera_sends_ends_it(bench: Bench, monkeypatch: pytest.Monkey
     assert final.dropped == {"empty_picture": 1, "internal_error": 1, "undecodable_picture": 1}
 
 
-def test_a_lost_camera_is_down_until_it_gives_a_frame(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_camera_is_down_until_it_gives_a_frame(
+    bench: CameraBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scripted(monkeypatch, [CameraLost("refused", "nobody there")] * 40 + [good()])
     line = a_line()
     bench.run(line)
@@ -139,9 +141,9 @@ def test_a_lost_camera_is_down_until_it_gives_a_frame(bench: Bench, monkeypatch:
 
 
 def test_an_account_with_too_many_gaps_goes_on_in_a_new_epoch(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: CameraBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "MAX_RUNS", 3)
+    monkeypatch.setattr(ledger_module, "MAX_RANGES", 3)
     scripted(monkeypatch, [good(), Capture(CLOCK.now(), EmptyPicture("nothing"))] * 5)
     line = a_line(when_behind="block")
     bench.run(line)
@@ -153,7 +155,7 @@ def test_an_account_with_too_many_gaps_goes_on_in_a_new_epoch(
     assert all(final.state == "ended" for final in finals.values())
 
 
-def test_a_stopped_camera_flushes_and_says_that_it_was_stopped(bench: Bench) -> None:
+def test_a_stopped_camera_flushes_and_says_that_it_was_stopped(bench: CameraBench) -> None:
     line = a_line(source="synthetic:?fps=500&size=16")
     stop = threading.Event()
     running = threading.Thread(target=bench.run, args=(line, stop))
@@ -165,13 +167,13 @@ def test_a_stopped_camera_flushes_and_says_that_it_was_stopped(bench: Bench) -> 
     assert (final.state, final.reason, final.pending) == ("ended", "stopped", 0)
 
 
-def test_what_a_stop_without_a_broker_leaves_is_closed_by_the_next_run(bench: Bench) -> None:
+def test_what_a_stop_without_a_broker_leaves_is_closed_by_the_next_run(bench: CameraBench) -> None:
     line = a_line(when_behind="block")
     bench.settings = bench.settings.model_copy(update={"stop_seconds": 0.2})
     bench.broker.create_topics(list(line.kafka_topics()))
     bench.broker.set_away(True)
-    around = Surroundings(line, bench.home, bench.settings, CLOCK)
-    with build(around, [], bench.broker, Health(CLOCK)) as producers:
+    dependencies = ProducersDependencies(line, bench.home, bench.settings, CLOCK)
+    with build(dependencies, [], bench.broker, ServiceHealth(CLOCK)) as producers:
         stop = threading.Event()
         stop.set()
         producers.run(stop)
@@ -188,14 +190,14 @@ def captured_files(home: Path) -> list[int]:
     return [int.from_bytes(path.read_bytes(), "little") for path in files]
 
 
-def test_a_spool_left_by_another_policy_is_still_sent(bench: Bench) -> None:
+def test_a_spool_left_by_another_policy_is_still_sent(bench: CameraBench) -> None:
     line = a_line(when_behind="spool")
     bench.settings = bench.settings.model_copy(update={"stop_seconds": 1.0})
     bench.broker.create_topics(list(line.kafka_topics()))
     bench.broker.set_away(True)
-    around = Surroundings(line, bench.home, bench.settings, CLOCK)
+    dependencies = ProducersDependencies(line, bench.home, bench.settings, CLOCK)
     stop = threading.Event()
-    with build(around, [], bench.broker, Health(CLOCK)) as producers:
+    with build(dependencies, [], bench.broker, ServiceHealth(CLOCK)) as producers:
         running = threading.Thread(target=producers.run, args=(stop,))
         running.start()
         eventually(lambda: captured_files(bench.home) == [20])
@@ -208,10 +210,10 @@ def test_a_spool_left_by_another_policy_is_still_sent(bench: Bench) -> None:
     assert [f.id.sequence for f in frames] == [*range(1, 21), *range(1, 21)]
 
 
-def test_an_unknown_camera_is_named(bench: Bench) -> None:
-    around = Surroundings(a_line(), bench.home, bench.settings, CLOCK)
+def test_an_unknown_camera_is_named(bench: CameraBench) -> None:
+    dependencies = ProducersDependencies(a_line(), bench.home, bench.settings, CLOCK)
     with (
         pytest.raises(InvalidConfiguration, match="no camera c9; the line has c1"),
-        build(around, ["c9"], bench.broker, Health(CLOCK)),
+        build(dependencies, ["c9"], bench.broker, ServiceHealth(CLOCK)),
     ):
         pass

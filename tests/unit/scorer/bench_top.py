@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from typing_extensions import override
 
-from scorer.app import Surroundings, make_handler
+from scorer.app import ScorerDependencies, make_handler
 from scorer.config import ScorerSettings
-from scorer.handler import Pools, Scoring
+from scorer.handler import ScoringHandler, ThreadPools
 from scorer.model_slot import ModelSlot, empty_slots
 from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame, FrameId
@@ -67,9 +67,11 @@ class BenchTop:
     def __post_init__(self) -> None:
         self.slots = empty_slots(self.line.products)
         self.store = RefusingStore(self.line.store)
-        self.pools = Pools.of(1)
-        around = Surroundings(self.line, self.settings, TritonSettings(), self.clock)
-        self.handler: Scoring = make_handler(around, self.slots, self.inference, self.store, self.pools)
+        self.pools = ThreadPools.of(1)
+        dependencies = ScorerDependencies(self.line, self.settings, TritonSettings(), self.clock)
+        self.handler: ScoringHandler = make_handler(
+            dependencies, self.slots, self.inference, self.store, self.pools
+        )
 
     @property
     def slot(self) -> ModelSlot:

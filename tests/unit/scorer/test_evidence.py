@@ -33,11 +33,11 @@ def test_about_the_wanted_fraction_of_normal_frames_is_kept() -> None:
 
 
 @given(maps)
-def test_a_map_is_read_back_to_a_255th_of_its_range(heat: np.ndarray) -> None:
-    drawn = Image.open(io.BytesIO(draw_map(heat)))
+def test_a_map_is_read_back_to_a_255th_of_its_range(anomaly_map: np.ndarray) -> None:
+    drawn = Image.open(io.BytesIO(draw_map(anomaly_map)))
     low, high = float(drawn.info[MAP_MIN]), float(drawn.info[MAP_MAX])
     found = low + np.asarray(drawn, dtype=np.float64) / 255 * (high - low)
-    assert np.abs(found - heat).max() <= (high - low) / 510 * 1.01 + 1e-4
+    assert np.abs(found - anomaly_map).max() <= (high - low) / 510 * 1.01 + 1e-4
 
 
 def test_evidence_is_named_by_the_place_of_its_frame() -> None:

@@ -164,11 +164,11 @@ def test_a_frame_prepared_for_another_size_is_prepared_again(top: BenchTop) -> N
 
 def test_frames_are_held_while_the_models_answers_are_in_doubt(top: BenchTop) -> None:
     top.put(1, Contrast())
-    top.slot.doubt("wrong_answer")
+    top.slot.suspend("wrong_answer")
     future = top.handler.submit(a_record(1))
     top.pass_time(10)
     assert not future.done()
-    top.slot.trust()
+    top.slot.resume()
     top.pass_time(0)
     assert future.result(10)
 
@@ -294,10 +294,10 @@ def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: Be
     assert (score.picture_uri, score.map_uri) == (f"{folder}/picture.png", f"{folder}/map.png")
     assert top.store.get(score.picture_uri or "") == DEFECT
     assert score.picture_sha256 == hashlib.sha256(DEFECT).hexdigest()
-    heat = Image.open(io.BytesIO(top.store.get(score.map_uri or "")))
-    assert heat.size == (4, 4)
-    assert np.asarray(heat)[1, 1] == 255
-    assert float(heat.info["steadyline:map-max"]) == pytest.approx(0.5, abs=1e-5)
+    anomaly_map = Image.open(io.BytesIO(top.store.get(score.map_uri or "")))
+    assert anomaly_map.size == (4, 4)
+    assert np.asarray(anomaly_map)[1, 1] == 255
+    assert float(anomaly_map.info["steadyline:map-max"]) == pytest.approx(0.5, abs=1e-5)
 
 
 def test_a_score_waits_for_its_evidence_while_the_store_is_full(top: BenchTop) -> None:

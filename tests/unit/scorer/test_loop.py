@@ -24,7 +24,7 @@ POLICY = LoopPolicy(commit_every=timedelta(0), storm=StormLimit(fraction=0.5, me
 
 
 @dataclass
-class Line:
+class ScoringLine:
     """An in-memory broker with the line's topics, and scorers that run on threads."""
 
     broker: MemoryBroker = field(default_factory=MemoryBroker)
@@ -104,14 +104,14 @@ class RunningLoop:
 
 
 @pytest.fixture
-def line() -> Iterator[Line]:
-    made = Line()
+def line() -> Iterator[ScoringLine]:
+    made = ScoringLine()
     yield made
     for top in made.tops:
         top.close()
 
 
-def test_every_frame_is_scored_once_and_in_order(line: Line) -> None:
+def test_every_frame_is_scored_once_and_in_order(line: ScoringLine) -> None:
     scorer = line.scorer("a")
     line.send(300)
     eventually(lambda: line.lag() == 0, 20)
@@ -119,7 +119,9 @@ def test_every_frame_is_scored_once_and_in_order(line: Line) -> None:
     line.assert_all_accounted_in_order()
 
 
-def test_a_refused_frame_is_a_dead_letter_with_its_bytes_its_headers_and_the_reason(line: Line) -> None:
+def test_a_refused_frame_is_a_dead_letter_with_its_bytes_its_headers_and_the_reason(
+    line: ScoringLine,
+) -> None:
     scorer = line.scorer("a")
     line.send(30, bad_every=10)
     eventually(lambda: line.lag() == 0, 20)
@@ -133,7 +135,7 @@ def test_a_refused_frame_is_a_dead_letter_with_its_bytes_its_headers_and_the_rea
         assert headers["source-topic"].decode() == line.topics.frames.name
 
 
-def test_scorers_that_join_and_leave_lose_and_double_nothing(line: Line) -> None:
+def test_scorers_that_join_and_leave_lose_and_double_nothing(line: ScoringLine) -> None:
     first = line.scorer("a")
     line.send(200)
     second = line.scorer("b")
@@ -148,7 +150,7 @@ def test_scorers_that_join_and_leave_lose_and_double_nothing(line: Line) -> None
     line.assert_all_accounted_in_order()
 
 
-def test_a_storm_of_poison_stops_the_scorer(line: Line) -> None:
+def test_a_storm_of_poison_stops_the_scorer(line: ScoringLine) -> None:
     scorer = line.scorer("a")
     line.send(60, bad_every=1)
     eventually(lambda: scorer.failed, 20)

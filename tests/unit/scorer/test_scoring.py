@@ -41,21 +41,21 @@ def test_the_normals_themselves_reach_no_level_more_often_than_the_level(scores:
 
 @given(normals, finite, maps)
 def test_the_verdict_is_anomalous_exactly_above_the_threshold(
-    scores: list[float], score: float, heat: np.ndarray
+    scores: list[float], score: float, anomaly_map: np.ndarray
 ) -> None:
     calibration = Calibration(scores=scores, threshold=scores[-1], achieved_rate=0.1)
-    judged = score_frame(score, heat, calibration)
-    assert judged.verdict == ("anomalous" if score > scores[-1] else "normal")
-    assert judged.threshold == scores[-1]
+    scored = score_frame(score, anomaly_map, calibration)
+    assert scored.verdict == ("anomalous" if score > scores[-1] else "normal")
+    assert scored.threshold == scores[-1]
 
 
 @given(maps)
-def test_the_peak_is_the_centre_of_a_highest_cell(heat: np.ndarray) -> None:
-    peak = find_peak(heat)
-    row, column = int(peak.y * heat.shape[0]), int(peak.x * heat.shape[1])
-    assert heat[row, column] == heat.max() == np.float32(peak.value)
-    assert math.isclose(peak.x, (column + 0.5) / heat.shape[1])
-    assert math.isclose(peak.y, (row + 0.5) / heat.shape[0])
+def test_the_peak_is_the_centre_of_a_highest_cell(anomaly_map: np.ndarray) -> None:
+    peak = find_peak(anomaly_map)
+    row, column = int(peak.y * anomaly_map.shape[0]), int(peak.x * anomaly_map.shape[1])
+    assert anomaly_map[row, column] == anomaly_map.max() == np.float32(peak.value)
+    assert math.isclose(peak.x, (column + 0.5) / anomaly_map.shape[1])
+    assert math.isclose(peak.y, (row + 0.5) / anomaly_map.shape[0])
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
@@ -67,9 +67,9 @@ def test_a_score_that_is_not_finite_is_refused(score: float) -> None:
 
 
 def test_a_map_with_a_cell_that_is_not_finite_is_refused() -> None:
-    heat = np.array([[0, math.nan]], np.float32)
+    anomaly_map = np.array([[0, math.nan]], np.float32)
     with pytest.raises(UnscorableFrame):
-        score_frame(0.0, heat, Calibration(scores=[0], threshold=0, achieved_rate=1))
+        score_frame(0.0, anomaly_map, Calibration(scores=[0], threshold=0, achieved_rate=1))
 
 
 def test_a_camera_without_its_own_calibration_has_the_products() -> None:

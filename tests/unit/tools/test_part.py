@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.setup.part import STAMP, Part
+from tools.setup.part import STAMP, SetUpPart
 
 
 class Counted:
@@ -15,8 +15,8 @@ class Counted:
         self.source.write_text("1")
         self.made, self.fails = 0, False
 
-    def part(self, also_from: str = "") -> Part:
-        return Part("a part", self.folder, [self.source], self._make, self._contents, also_from)
+    def part(self, also_from: str = "") -> SetUpPart:
+        return SetUpPart("a part", self.folder, [self.source], self._make, self._contents, also_from)
 
     def _make(self, folder: Path) -> None:
         self.made += 1

@@ -13,11 +13,11 @@ def test_a_phase_says_when_it_begins_now_and_then_and_when_it_ends() -> None:
     for done in range(1, 101):
         said.append(lines.line("fit", done, 100))
         clock.advance(timedelta(seconds=1))
-    heard = [line for line in said if line is not None]
-    assert heard[0] == "fit 1/100"
-    assert heard[1] == "fit 11/100, 0:01:29 left"
-    assert heard[-1] == "fit 100/100"
-    assert len(heard) == 11
+    report = [line for line in said if line is not None]
+    assert report[0] == "fit 1/100"
+    assert report[1] == "fit 11/100, 0:01:29 left"
+    assert report[-1] == "fit 100/100"
+    assert len(report) == 11
 
 
 def test_a_resumed_phase_reckons_with_what_was_done_since() -> None:

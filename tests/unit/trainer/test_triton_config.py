@@ -3,9 +3,9 @@
 import pytest
 
 from steadyline.triton import parse_config
-from trainer.triton_config import Accelerator, Served, Serving, config_pbtxt
+from trainer.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 
-SERVED = Served("cell", 64, 1, 16, 16)
+SERVED = ServedShape("cell", 64, 1, 16, 16)
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])

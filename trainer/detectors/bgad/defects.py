@@ -24,15 +24,15 @@ class Located:
     masks: Masks
 
 
-def locate(known: KnownDefects, heat: Tensor, region: float) -> Located:
+def locate(known: KnownDefects, anomaly_map: Tensor, region: float) -> Located:
     """Return known defects with their masks; where there is none, or an empty one, what scores highest.
 
-    ``heat`` is (K, h, w), of a model that knows normals only; ``region`` the share of cells that is taken.
+    ``anomaly_map`` is (K, h, w), of a model that knows normals only; ``region`` is the share of cells taken.
     """
     side = known.pictures.shape[1]
-    cells = max(1, round(region * heat[0].numel()))
-    level = heat.flatten(1).topk(cells, 1).values[:, -1, None, None]
-    highest = functional.interpolate((heat >= level)[:, None].float(), size=(side, side))[:, 0] > 0.5
+    cells = max(1, round(region * anomaly_map[0].numel()))
+    level = anomaly_map.flatten(1).topk(cells, 1).values[:, -1, None, None]
+    highest = functional.interpolate((anomaly_map >= level)[:, None].float(), size=(side, side))[:, 0] > 0.5
     masks = [
         guess if mask is None or not mask.any() else mask
         for mask, guess in zip(known.masks, highest.numpy(), strict=True)

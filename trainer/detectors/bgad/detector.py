@@ -11,12 +11,12 @@ from typing_extensions import override
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.backbone.lite import Lite0
 from trainer.backbone.weights import pretrained
-from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
-from trainer.detectors.bgad.flow import Flow, FlowShape
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
+from trainer.detectors.bgad.flow import FlowShape, NormalizingFlow
 from trainer.detectors.bgad.levels import Levels, LevelShape
-from trainer.detectors.bgad.profile import Scoring, profile_named
+from trainer.detectors.bgad.profile import BgadScoring, profile_named
 from trainer.detectors.bgad.served import BgadServed
-from trainer.detectors.bgad.training import Training
+from trainer.detectors.bgad.training import BgadTraining
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.pseudo.recipe import BankRecipe
@@ -38,17 +38,17 @@ class Bgad(Detector):
         return profile_named(profile).bank
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         check_input(given, "bgad")
         _check_known(given)
         profile = with_overrides(profile_named(given.profile), given.overrides)
-        course = profile.course
+        schedule = profile.schedule
         if given.steps is not None:
-            pushes = max(1, round(course.pushes * given.steps / course.steps))
-            course = replace(course, steps=given.steps, pushes=pushes)
-        profile = replace(profile, course=course)
-        recipe = training_recipe(given, "bgad", profile, course.steps)
-        training = Training(given, profile, self._levels(pretrained(), profile.levels))
+            pushes = max(1, round(schedule.pushes * given.steps / schedule.steps))
+            schedule = replace(schedule, steps=given.steps, pushes=pushes)
+        profile = replace(profile, schedule=schedule)
+        recipe = training_recipe(given, "bgad", profile, schedule.steps)
+        training = BgadTraining(given, profile, self._levels(pretrained(), profile.levels))
         served = training.run(checkpoints_of(checkpoint, given, recipe), progress)
         return Fitted(served, recipe, training.figures())
 
@@ -61,10 +61,10 @@ class Bgad(Detector):
             shape = LevelShape(**{**numbers["levels"], **lists})
             sides = shape.sides(int(size))
             flows = nn.ModuleList(
-                Flow(width, side, FlowShape(**numbers["flow"]), seed=0)
+                NormalizingFlow(width, side, FlowShape(**numbers["flow"]), seed=0)
                 for width, side in zip(shape.channels(), sides, strict=True)
             )
-            served = BgadServed(Levels(Lite0(), shape), flows, sides, Scoring(**numbers["scoring"]))
+            served = BgadServed(Levels(Lite0(), shape), flows, sides, BgadScoring(**numbers["scoring"]))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a bgad model do not fit: {error}") from error

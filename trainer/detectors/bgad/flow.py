@@ -26,7 +26,7 @@ class FlowShape:
     hidden: int
 
 
-class Flow(nn.Module):
+class NormalizingFlow(nn.Module):
     """The log-density of vectors of ``channels`` numbers on a square grid of ``side`` cells a side."""
 
     code: Tensor

@@ -14,7 +14,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class BgadSchedule:
     """``steps`` learn the normals, and with known defects ``pushes`` more move the boundary's wrong sides.
 
     Each step draws ``normal`` and ``anomalous`` vectors a level. ``shrinkage`` of the mean variance is
@@ -32,7 +32,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Scoring:
+class BgadScoring:
     """A picture scores the mean of its ``share`` of most unlikely cells; a share of 0 is the one worst cell.
 
     ``levels``: "standard" sums the log-densities of levels in the units of the training normals; "paper" sums
@@ -44,7 +44,7 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDefectUse:
     """A known defect without a mask is taken to lie in the ``region`` of its cells that scores highest.
 
     ``tilt`` is how far densities lean away from the known defects, were there very many; of K there are it is
@@ -60,16 +60,16 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class BgadProfile:
     """One recipe."""
 
     bank: BankRecipe
     levels: LevelShape
     flow: FlowShape
-    course: Course
+    schedule: BgadSchedule
     boundary: Boundary
-    known: Known
-    scoring: Scoring
+    known: KnownDefectUse
+    scoring: BgadScoring
 
 
 # Pseudo-anomalies only judge: whether known defects helped, and at the gate.
@@ -77,11 +77,11 @@ _BANK = BankRecipe(per_normal=2, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, con
 
 # In small trials pushing cost clean AUROC with few known defects, and leaning away from them did not. So here
 # known defects tilt, and in "paper" they are pushed; both are switches that ``bench.ablations.bgad`` has.
-_CPU = Profile(
+_CPU = BgadProfile(
     bank=_BANK,
     levels=LevelShape(stages=(5, 6), scales=(1.0, 0.8), standardised=True),
     flow=FlowShape(couplings=4, hidden=64),
-    course=Course(
+    schedule=BgadSchedule(
         steps=150,
         pushes=0,
         normal=512,
@@ -91,15 +91,15 @@ _CPU = Profile(
         average=0.98,
     ),
     boundary=Boundary(quantile=0.05, margin=0.1, weight=1.0),
-    known=Known(region=0.1, tilt=3.0, prior=10.0, copies=16, most_copies=128),
-    scoring=Scoring(share=0.05, levels="standard"),
+    known=KnownDefectUse(region=0.1, tilt=3.0, prior=10.0, copies=16, most_copies=128),
+    scoring=BgadScoring(share=0.05, levels="standard"),
 )
 
-_PAPER = Profile(
+_PAPER = BgadProfile(
     bank=_BANK,
     levels=LevelShape(stages=(2, 3, 5), scales=(1.0,), standardised=False),
     flow=FlowShape(couplings=8, hidden=256),
-    course=Course(
+    schedule=BgadSchedule(
         steps=2400,
         pushes=2400,
         normal=4096,
@@ -109,13 +109,13 @@ _PAPER = Profile(
         average=0.0,
     ),
     boundary=Boundary(quantile=0.05, margin=0.1, weight=1.0),
-    known=Known(region=0.1, tilt=0.0, prior=10.0, copies=32, most_copies=512),
-    scoring=Scoring(share=0.0, levels="paper"),
+    known=KnownDefectUse(region=0.1, tilt=0.0, prior=10.0, copies=32, most_copies=512),
+    scoring=BgadScoring(share=0.0, levels="paper"),
 )
 
-PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, BgadProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str) -> BgadProfile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "bgad")

@@ -6,9 +6,9 @@ from torch.nn import functional
 from typing_extensions import override
 
 from trainer.detector_protocol import Served
-from trainer.detectors.bgad.flow import Flow
+from trainer.detectors.bgad.flow import NormalizingFlow
 from trainer.detectors.bgad.levels import Levels
-from trainer.detectors.bgad.profile import Scoring
+from trainer.detectors.bgad.profile import BgadScoring
 
 
 class BgadServed(Served):
@@ -21,7 +21,7 @@ class BgadServed(Served):
     spread: Tensor
     most: Tensor
 
-    def __init__(self, levels: Levels, flows: nn.ModuleList, sides: list[int], scoring: Scoring) -> None:
+    def __init__(self, levels: Levels, flows: nn.ModuleList, sides: list[int], scoring: BgadScoring) -> None:
         """``sides``: the cells a side of each level."""
         super().__init__()
         self.levels, self.flows = levels, flows
@@ -46,11 +46,11 @@ class BgadServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = self.heat(self.levels(x))
-        worst = heat.flatten(1).topk(self._worst, 1).values
-        return worst.mean(1), heat
+        anomaly_map = self.anomaly_map(self.levels(x))
+        worst = anomaly_map.flatten(1).topk(self._worst, 1).values
+        return worst.mean(1), anomaly_map
 
-    def heat(self, whitened: list[Tensor]) -> Tensor:
+    def anomaly_map(self, whitened: list[Tensor]) -> Tensor:
         """Return the map (B, h, w) of whitened levels (B, cells, channels)."""
         finest = max(self._sides)
         total = torch.zeros(())
@@ -65,9 +65,9 @@ class BgadServed(Served):
             total = total + unlikely[:, 0]
         return total
 
-    def _flow(self, level: int) -> Flow:
+    def _flow(self, level: int) -> NormalizingFlow:
         flow = self.flows[level]
-        assert isinstance(flow, Flow)
+        assert isinstance(flow, NormalizingFlow)
         return flow
 
     def _unlikely(self, density: Tensor, level: int) -> Tensor:

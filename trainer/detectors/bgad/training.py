@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainer.arrays import KnownDefects, Pictures
-from trainer.detector_protocol import FitInput, Progress
+from trainer.detector_protocol import FitInput, OnProgress
 from trainer.detectors.bgad import vectors
 from trainer.detectors.bgad.defects import Located, flipped, locate, pasted
-from trainer.detectors.bgad.flow import Flow
+from trainer.detectors.bgad.flow import NormalizingFlow
 from trainer.detectors.bgad.levels import Levels
 from trainer.detectors.bgad.loss import likelihood_loss, push_pull
-from trainer.detectors.bgad.profile import Profile
+from trainer.detectors.bgad.profile import BgadProfile
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.vectors import Vectors
 from trainer.evaluation.auroc import auroc
@@ -32,11 +32,11 @@ ALLOWED_LOSS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TrainingHooks:
     """Who hears of the steps, and where they are kept."""
 
     checkpoints: Checkpoints | None
-    progress: Progress
+    progress: OnProgress
     steps: int
 
 
@@ -48,43 +48,43 @@ class Judges:
     anomalous: NDArray[np.bool_]
 
 
-class Training:
+class BgadTraining:
     """One training. ``run`` goes on from the newest checkpoint."""
 
-    def __init__(self, given: FitInput, profile: Profile, levels: Levels) -> None:
+    def __init__(self, given: FitInput, profile: BgadProfile, levels: Levels) -> None:
         self._given, self._profile, self._levels = given, profile, levels
         size = given.normals.shape[1]
         self._sides, channels = profile.levels.sides(size), profile.levels.channels()
         kept, self._judges = _split(given)
         each = 4 * sum(side * side * width for side, width in zip(self._sides, channels, strict=True))
         raw = vectors.raw_features(levels, vectors.with_mirrored(given.normals[kept], each))
-        self._noise = levels.fit(raw, profile.course.shrinkage)
+        self._noise = levels.fit(raw, profile.schedule.shrinkage)
         self._normals = vectors.of_normals(levels.whitened(raw), self._noise)
         self._trained_on = given.normals[kept]
         flows = nn.ModuleList(
-            Flow(width, side, profile.flow, given.seed * 100 + level)
+            NormalizingFlow(width, side, profile.flow, given.seed * 100 + level)
             for level, (width, side) in enumerate(zip(channels, self._sides, strict=True))
         )
-        optimizer = torch.optim.Adam(flows.parameters(), profile.course.learning_rate, fused=True)
+        optimizer = torch.optim.Adam(flows.parameters(), profile.schedule.learning_rate, fused=True)
         self.state = State.start(flows, optimizer)
 
-    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> BgadServed:
+    def run(self, checkpoints: Checkpoints | None, progress: OnProgress) -> BgadServed:
         """Train to the end and return the served module."""
-        course, state = self._profile.course, self.state
+        schedule, state = self._profile.schedule, self.state
         found = checkpoints.newest() if checkpoints is not None else None
         if found is not None:
             state.resume(found)
         known = self._given.known_defects
-        last = course.steps if known is None else course.steps + course.pushes
-        told = Told(checkpoints, progress, last)
-        self._go_on(course.steps, [], told)
+        last = schedule.steps if known is None else schedule.steps + schedule.pushes
+        on_progress = TrainingHooks(checkpoints, progress, last)
+        self._go_on(schedule.steps, [], on_progress)
         if not state.guarded:
             state.keep_best(self._judged(self.served(state.average)), ALLOWED_LOSS)
         if known is None:
             return self._best([])
         real = self._located(known)
         if state.step < last:
-            self._go_on(last, self._defects(real), told)
+            self._go_on(last, self._defects(real), on_progress)
         tilts = self._tilts(real)
         if len(state.guarded) == 1:
             state.keep_best(self._judged(self.served(state.average, tilts)), ALLOWED_LOSS)
@@ -123,7 +123,7 @@ class Training:
         self.state.average.load_state_dict(self.state.best)
         return self.served(self.state.average, tilts)
 
-    def _go_on(self, until: int, defects: list[list[Vectors]], told: Told) -> None:
+    def _go_on(self, until: int, defects: list[list[Vectors]], on_progress: TrainingHooks) -> None:
         """Train up to the step ``until``; ``defects`` are real ones and copies, each level by level."""
         state = self.state
         while state.step < until:
@@ -131,40 +131,44 @@ class Training:
             state.step += 1
             if state.step == until:
                 state.losses.append(loss)
-            told.progress(state.step, told.steps, f"loss {loss:.3f}")
-            if told.checkpoints is not None and (state.step % CHECKPOINT_EVERY == 0 or state.step == until):
-                told.checkpoints.write(state.checkpoint())
+            on_progress.progress(state.step, on_progress.steps, f"loss {loss:.3f}")
+            if on_progress.checkpoints is not None and (
+                state.step % CHECKPOINT_EVERY == 0 or state.step == until
+            ):
+                on_progress.checkpoints.write(state.checkpoint())
 
     def _step(self, defects: list[list[Vectors]]) -> float:
-        course, state = self._profile.course, self.state
+        schedule, state = self._profile.schedule, self.state
         self._set_rate()
         random = torch.Generator().manual_seed((self._given.seed << 32) + state.step)
         loss = torch.zeros(())
         for level, flow in enumerate(state.network.children()):
-            normal = flow(*self._normals[level].draw(course.normal, random))
+            normal = flow(*self._normals[level].draw(schedule.normal, random))
             loss = loss + likelihood_loss(normal)
             if defects:
-                drawn = [part[level].draw(course.anomalous // len(defects), random) for part in defects]
+                drawn = [part[level].draw(schedule.anomalous // len(defects), random) for part in defects]
                 values, places = (torch.cat(part) for part in zip(*drawn, strict=True))
                 boundary = self._profile.boundary
                 loss = loss + boundary.weight * push_pull(normal, flow(values, places), boundary)
         state.descend(loss)
-        state.follow(course.average)
+        state.follow(schedule.average)
         return float(loss.detach())
 
     def _set_rate(self) -> None:
         """Half a cosine over the normals' steps, and another over the pushes."""
-        course, step = self._profile.course, self.state.step
-        done = step / course.steps if step < course.steps else (step - course.steps) / course.pushes
+        schedule, step = self._profile.schedule, self.state.step
+        done = step / schedule.steps if step < schedule.steps else (step - schedule.steps) / schedule.pushes
         for group in self.state.optimizer.param_groups:
-            group["lr"] = course.learning_rate * 0.5 * (1 + np.cos(np.pi * done)) + 1e-6
+            group["lr"] = schedule.learning_rate * 0.5 * (1 + np.cos(np.pi * done)) + 1e-6
 
     def _located(self, known: KnownDefects) -> Located:
         """Where there is no mask, the place comes from the flows that know normals only."""
         plain = self.served(_with(self.state.average, self.state.best))
         with torch.no_grad():
-            heat = plain.heat(self._levels.whitened(vectors.raw_features(self._levels, known.pictures)))
-        return locate(known, heat, self._profile.known.region)
+            anomaly_map = plain.anomaly_map(
+                self._levels.whitened(vectors.raw_features(self._levels, known.pictures))
+            )
+        return locate(known, anomaly_map, self._profile.known.region)
 
     def _defects(self, real: Located) -> list[list[Vectors]]:
         """Return the vectors of the real defects, in all flips, and those of their copies."""

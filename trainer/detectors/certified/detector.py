@@ -10,9 +10,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
 from trainer.detectors.certified.patches import cover, leave_one_out, patches_by_place, views
-from trainer.detectors.certified.profile import Profile, profile_named
+from trainer.detectors.certified.profile import CertifiedProfile, profile_named
 from trainer.detectors.certified.served import CertifiedServed
 from trainer.pseudo.recipe import BankRecipe
 
@@ -30,7 +30,7 @@ class Certified(Detector):
         return profile_named(profile).bank
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         profile = profile_named(given.profile)
         if given.overrides:
             raise InvalidConfiguration(
@@ -61,7 +61,7 @@ class Certified(Detector):
         try:
             numbers: Any = recipe["numbers"]
             pixels, _, kept = weights["memory"].shape
-            profile = Profile(
+            profile = CertifiedProfile(
                 **{**numbers, "bank": self.bank_recipe("cpu"), "gains": tuple(numbers["gains"])}
             )
             side: Any = recipe["size"]
@@ -72,17 +72,17 @@ class Certified(Detector):
         return served.eval()
 
 
-def _module(side: int, profile: Profile, shape: tuple[int, int]) -> CertifiedServed:
+def _module(side: int, profile: CertifiedProfile, shape: tuple[int, int]) -> CertifiedServed:
     return CertifiedServed((side, profile.patch, profile.stride), profile.tolerance, shape)
 
 
-def _numbers(profile: Profile) -> dict[str, Any]:
+def _numbers(profile: CertifiedProfile) -> dict[str, Any]:
     numbers = asdict(profile)
     del numbers["bank"]
     return {**numbers, "gains": list(profile.gains)}
 
 
-def _check(given: FitInput, profile: Profile) -> None:
+def _check(given: FitInput, profile: CertifiedProfile) -> None:
     count, height, width, channels = given.normals.shape
     if count < FEWEST_NORMALS:
         raise InvalidConfiguration(

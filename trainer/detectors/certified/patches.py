@@ -29,7 +29,7 @@ def patches_by_place(x: Tensor, patch: int, stride: int) -> Tensor:
     return torch.stack(patch_planes(x, patch, stride), dim=2).transpose(0, 1).contiguous()
 
 
-def cover(found: Tensor, size: int, told: Callable[[int, int], None]) -> Tensor:
+def cover(found: Tensor, size: int, on_progress: Callable[[int, int], None]) -> Tensor:
     """Return (L, size): at each of L places, indices of patches that cover (L, R, P), farthest point first.
 
     The first is the one nearest to the mean (Gonzalez, 1985; the distance is the mean absolute difference).
@@ -44,7 +44,7 @@ def cover(found: Tensor, size: int, told: Callable[[int, int], None]) -> Tensor:
             chosen[start : start + CHUNK, place] = index
             covered = torch.minimum(covered, _apart(part, part[row, index]))
             index = covered.argmax(1)
-        told(min(start + CHUNK, len(found)), len(found))
+        on_progress(min(start + CHUNK, len(found)), len(found))
     return chosen
 
 

@@ -9,7 +9,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class CertifiedProfile:
     """``patch`` and ``stride`` are in pixels of the input; ``memory`` patches are kept at each place.
 
     Normals also count flipped and under each of ``gains`` of the light. A pixel that differs by no more than
@@ -26,14 +26,16 @@ class Profile:
     usual: float
 
 
-_CPU = Profile(LOCAL_BANK, patch=4, stride=2, memory=128, gains=(0.93, 1.0, 1.07), tolerance=0.02, usual=0.99)
-_PAPER = Profile(
+_CPU = CertifiedProfile(
+    LOCAL_BANK, patch=4, stride=2, memory=128, gains=(0.93, 1.0, 1.07), tolerance=0.02, usual=0.99
+)
+_PAPER = CertifiedProfile(
     LOCAL_BANK, patch=4, stride=2, memory=512, gains=(0.86, 0.93, 1.0, 1.07, 1.14), tolerance=0.02, usual=0.99
 )
 
-PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, CertifiedProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str) -> CertifiedProfile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "certified")

@@ -37,8 +37,8 @@ class CertifiedServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = self._apart(x, self._tolerance).amin(2) - self.usual
-        return heat.amax(1), heat.reshape(-1, self._grid, self._grid)
+        anomaly_map = self._apart(x, self._tolerance).amin(2) - self.usual
+        return anomaly_map.amax(1), anomaly_map.reshape(-1, self._grid, self._grid)
 
     @override
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from trainer.detectors.cobra.profile import Score
+from trainer.detectors.cobra.profile import CobraScoring
 
 
-class Memory(nn.Module):
+class EmbeddingMemory(nn.Module):
     """Similarity to the nearest normal embedding.
 
     The maximum is smooth (a scaled log-sum-exp): an attack gets a gradient towards every entry, not only
@@ -20,7 +20,7 @@ class Memory(nn.Module):
     entries: Tensor
     norm: Tensor
 
-    def __init__(self, score: Score, dimension: int) -> None:
+    def __init__(self, score: CobraScoring, dimension: int) -> None:
         super().__init__()
         self._sharpness, self._norm_power = score.sharpness, score.norm_power
         self.register_buffer("entries", torch.zeros(score.memory, dimension))

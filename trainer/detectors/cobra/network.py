@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from trainer.adversarial.network import CellNetwork, Shape
+from trainer.adversarial.network import CellNetwork, NetworkShape
 from trainer.detectors.cobra.copies import Classes
 
 
@@ -13,7 +13,7 @@ class Network(CellNetwork):
     each of the two questions: a softmax over the four whose logits are sums of the two.
     """
 
-    def __init__(self, shape: Shape, channels: int, embedding: int, classes: Classes = 2) -> None:
+    def __init__(self, shape: NetworkShape, channels: int, embedding: int, classes: Classes = 2) -> None:
         super().__init__(shape, channels)
         self.projector = nn.Sequential(
             nn.Conv2d(shape.features, shape.features, 1),

@@ -7,14 +7,14 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-from trainer.adversarial import ranks
-from trainer.adversarial.batch import Batch
-from trainer.adversarial.fold import folded
-from trainer.adversarial.objective import Judged, Objective, attacked, class_loss
+from trainer.adversarial import distributed
+from trainer.adversarial.batch import PairedBatch
+from trainer.adversarial.fuse_batchnorm import folded
+from trainer.adversarial.objective import CellLogits, TrainingObjective, attacked, class_loss
 from trainer.detectors.cobra.copies import picked_with_turned, with_turned
 from trainer.detectors.cobra.loss import contrastive_loss
 from trainer.detectors.cobra.network import Network
-from trainer.detectors.cobra.profile import Adversary, Profile
+from trainer.detectors.cobra.profile import Adversary, CobraProfile
 from trainer.detectors.cobra.served import CobraServed
 
 
@@ -22,7 +22,7 @@ from trainer.detectors.cobra.served import CobraServed
 class Outputs:
     """Of judged cells: logits, embeddings (B, D, h, w), and logits (B,) of being turned."""
 
-    logits: Judged
+    logits: CellLogits
     embeddings: Tensor
     turned: Tensor
 
@@ -36,18 +36,20 @@ class Outputs:
             self.turned.chunk(count),
             strict=True,
         )
-        return [Outputs(Judged(images, cells), embedded, turned) for images, cells, embedded, turned in parts]
+        return [
+            Outputs(CellLogits(images, cells), embedded, turned) for images, cells, embedded, turned in parts
+        ]
 
 
-class CobraObjective(Objective):
+class CobraObjective(TrainingObjective):
     """Opposite pairs and classification, on clean rows and on those of each adversary."""
 
-    def __init__(self, profile: Profile, normals: Tensor, seed: int) -> None:
+    def __init__(self, profile: CobraProfile, normals: Tensor, seed: int) -> None:
         """``normals`` (N, C, S, S) in [0, 1] are what the memory is filled from."""
         self._profile, self._normals, self._seed = profile, normals, seed
 
     @override
-    def loss(self, network: nn.Module, batch: Batch, epsilon: float, random: Generator) -> Tensor:
+    def loss(self, network: nn.Module, batch: PairedBatch, epsilon: float, random: Generator) -> Tensor:
         assert isinstance(network, Network)
         profile, weights = self._profile, self._profile.weights
         still = folded(network)
@@ -80,20 +82,20 @@ class CobraObjective(Objective):
         module.remember(self._normals, self._seed)
         return module.to(memory_format=torch.channels_last)
 
-    def _contrast(self, batch: Batch, views: list[Outputs], clean: int) -> Tensor:
+    def _contrast(self, batch: PairedBatch, views: list[Outputs], clean: int) -> Tensor:
         """The contrastive loss over the rows of all processes; the mean form needs its own rows only."""
         profile = self._profile
         embedded = torch.stack([rows(view, batch) for view in views])
         if profile.switch != "mean":
-            embedded = ranks.gathered(embedded)
+            embedded = distributed.gathered(embedded)
         kinds = None
         if profile.classes == 4:  # one of each picture's picks after the other, turned after not turned
             place = torch.arange(embedded.shape[1])
-            picks = max(1, len(place) // (len(batch.first) * ranks.world()))
+            picks = max(1, len(place) // (len(batch.first) * distributed.world()))
             kinds = 2 * (place < len(place) // 2) + place // picks % 2
         return contrastive_loss(embedded, clean, profile.temperature, profile.switch, kinds)
 
-    def _class_loss(self, found: Outputs, batch: Batch) -> Tensor:
+    def _class_loss(self, found: Outputs, batch: PairedBatch) -> Tensor:
         """Cross-entropy over the K classes: with K = 4, of the sum of two logits, so the sum of two."""
         loss = class_loss(found.logits, batch, self._profile.weights.cells)
         if self._profile.classes == 2:
@@ -102,7 +104,7 @@ class CobraObjective(Objective):
         return loss + functional.binary_cross_entropy_with_logits(found.turned, truth)
 
     def _attacked(
-        self, network: Network, adversary: Adversary, batch: Batch, of: tuple[float, Generator]
+        self, network: Network, adversary: Adversary, batch: PairedBatch, of: tuple[float, Generator]
     ) -> Tensor:
         """Return an adversary's view (2n, C, S, S), its targets computed once."""
         targets = _targets(network, adversary, batch)
@@ -111,12 +113,12 @@ class CobraObjective(Objective):
             lambda seen: self._gain(network, adversary, batch, (seen, targets)),
             x,
             of[0],
-            self._profile.course,
+            self._profile.schedule,
             of[1],
         )
 
     def _gain(
-        self, network: Network, adversary: Adversary, batch: Batch, seen: tuple[Tensor, Tensor | None]
+        self, network: Network, adversary: Adversary, batch: PairedBatch, seen: tuple[Tensor, Tensor | None]
     ) -> Tensor:
         x, targets = seen
         found = outputs(network, x)
@@ -125,7 +127,7 @@ class CobraObjective(Objective):
             return gained
         similar = functional.normalize(rows(found, batch), dim=1)
         if adversary.contrast:
-            every = ranks.gathered(targets[None])[0]
+            every = distributed.gathered(targets[None])[0]
             all_pairs = similar @ every.T / self._profile.temperature
             lost = torch.logsumexp(all_pairs, dim=1) - (similar * targets).sum(1) / self._profile.temperature
             gained = gained + adversary.contrast * lost.mean()
@@ -138,10 +140,10 @@ def outputs(network: Network, x: Tensor) -> Outputs:
     features = network.features(x)
     judged = network.judged(features)
     cells = network.classify(judged)
-    return Outputs(Judged(network.pool(cells), cells), network.embed(judged), network.turn(features))
+    return Outputs(CellLogits(network.pool(cells), cells), network.embed(judged), network.turn(features))
 
 
-def rows(found: Outputs, batch: Batch) -> Tensor:
+def rows(found: Outputs, batch: PairedBatch) -> Tensor:
     """Return (2n·R, D) embeddings of the picked cells, at the same places of both pictures of a pair."""
     flat = found.embeddings.flatten(2)
     if flat.shape[2] == 1:
@@ -150,7 +152,7 @@ def rows(found: Outputs, batch: Batch) -> Tensor:
     return flat.gather(2, places).transpose(1, 2).flatten(0, 1)
 
 
-def _targets(network: Network, adversary: Adversary, batch: Batch) -> Tensor | None:
+def _targets(network: Network, adversary: Adversary, batch: PairedBatch) -> Tensor | None:
     """The clean rows that an adversary pulls from and to: the other view's, as the paper has it."""
     if not (adversary.contrast or adversary.opposite):
         return None
@@ -159,10 +161,10 @@ def _targets(network: Network, adversary: Adversary, batch: Batch) -> Tensor | N
         return functional.normalize(rows(outputs(network, other), batch), dim=1)
 
 
-def _turned_too(batch: Batch) -> Batch:
+def _turned_too(batch: PairedBatch) -> PairedBatch:
     """K = 4: after every picture the same turned by a quarter. Halves stay halves, pairs stay pairs."""
     layout = torch.channels_last
-    return Batch(
+    return PairedBatch(
         first=with_turned(batch.first).contiguous(memory_format=layout),
         second=with_turned(batch.second).contiguous(memory_format=layout),
         cells=with_turned(batch.cells),

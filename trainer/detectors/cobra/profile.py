@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
-from trainer.adversarial.course import CPU_COURSE, Course
-from trainer.adversarial.network import Shape
+from trainer.adversarial.network import NetworkShape
+from trainer.adversarial.schedule import CPU_COURSE, TrainingSchedule
 from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.detectors.profiles import Number, named, with_overrides
 from trainer.learning.augment import LINE_LIGHT, Light
@@ -32,7 +32,7 @@ class Adversary:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class CobraScoring:
     """The served score: ``memory`` embeddings of normals in the graph, what being unlike them weighs
     against the head's logit, how sharp the smooth maximum over them is. As the paper does, ``norm_power`` 1
     multiplies the similarity with the embedding's norm, ``shifted`` looks at all K copies of the picture and
@@ -48,7 +48,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class CobraLossWeights:
     """What the terms of the loss weigh. ``clean`` and ``attacked`` weigh rows within classification."""
 
     contrast: float
@@ -59,21 +59,21 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class CobraProfile:
     """One recipe. ``embedding`` is the size of a cell's embedding, ``classes`` is K (see ``copies``)."""
 
     bank: BankRecipe
-    shape: Shape
+    shape: NetworkShape
     embedding: int
-    score: Score
-    weights: Weights
+    score: CobraScoring
+    weights: CobraLossWeights
     light: Light
     adversaries: tuple[Adversary, ...]
     clean_second_view: bool
     switch: Switch
     temperature: float
     rows_per_pair: int  # cells that enter the contrastive loss, per pair of a normal and its pseudo-anomaly
-    course: Course
+    schedule: TrainingSchedule
     classes: Classes = 2
 
 
@@ -84,36 +84,36 @@ ADVERSARIES: Mapping[str, Adversary] = {
     "classes": Adversary(view=2, classes=1.0),
 }
 
-_CPU = Profile(
+_CPU = CobraProfile(
     bank=LOCAL_BANK,
-    shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
+    shape=NetworkShape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
     embedding=32,
-    score=Score(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
-    weights=Weights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
+    score=CobraScoring(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
+    weights=CobraLossWeights(contrast=0.1, classes=1.0, cells=1.0, clean=0.3, attacked=0.7),
     light=LINE_LIGHT,
     adversaries=(Adversary(view=2, classes=1.0, opposite=0.1),),
     clean_second_view=False,
     switch="mean",
     temperature=0.5,
     rows_per_pair=4,
-    course=CPU_COURSE,
+    schedule=CPU_COURSE,
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
 # pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures published took more.
-_PAPER = Profile(
+_PAPER = CobraProfile(
     bank=PAPER_BANK,
-    shape=Shape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False),
+    shape=NetworkShape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False),
     embedding=128,
-    score=Score(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0, shifted=True, scaled=True),
-    weights=Weights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
+    score=CobraScoring(memory=1024, weight=1.0, sharpness=20.0, norm_power=1.0, shifted=True, scaled=True),
+    weights=CobraLossWeights(contrast=1.0, classes=1.0, cells=0.0, clean=2.0, attacked=1.0),
     light=Light(contrast=0.4, gain=0.4, colour=0.1, offset=0.0, noise=0.0, noisy=0.0, blurred=0.0),
     adversaries=tuple(ADVERSARIES.values()),
     clean_second_view=True,
     switch="mean",
     temperature=0.5,
     rows_per_pair=1,
-    course=Course(
+    schedule=TrainingSchedule(
         epsilon=2 / 255,
         attack_steps=10,
         epsilon_warm_up=0.0,
@@ -129,15 +129,15 @@ _PAPER = Profile(
     ),
 )
 
-PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, CobraProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str) -> CobraProfile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "cobra")
 
 
-def overridden(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
+def overridden(profile: CobraProfile, overrides: Mapping[str, Number]) -> CobraProfile:
     """Return ``with_overrides``; ``adversaries`` is a word like ``contrast+classes``.
 
     Raises InvalidConfiguration for a loss, an adversary or a K that there is not, too.

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from trainer.adversarial.fold import folded
-from trainer.adversarial.network import Shape
+from trainer.adversarial.fuse_batchnorm import folded
+from trainer.adversarial.network import NetworkShape
 from trainer.detector_protocol import Served
 from trainer.detectors.cobra.copies import Classes, copies, signs
-from trainer.detectors.cobra.memory import Memory
+from trainer.detectors.cobra.memory import EmbeddingMemory
 from trainer.detectors.cobra.network import Network
-from trainer.detectors.cobra.profile import Score
+from trainer.detectors.cobra.profile import CobraScoring
 from trainer.learning.flips import FLIPS
 
 MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
@@ -39,13 +39,13 @@ class CobraServed(Served):
     confidence: Tensor
 
     def __init__(
-        self, shape: Shape, embedding: int, score: Score, channels: int, classes: Classes = 2
+        self, shape: NetworkShape, embedding: int, score: CobraScoring, channels: int, classes: Classes = 2
     ) -> None:
         super().__init__()
         self.network = folded(Network(shape, channels, embedding, classes))
-        self.memory = Memory(score, embedding)
+        self.memory = EmbeddingMemory(score, embedding)
         count = classes if score.shifted else 1
-        self.of_copies = nn.ModuleList(Memory(score, embedding) for _ in range(count - 1))
+        self.of_copies = nn.ModuleList(EmbeddingMemory(score, embedding) for _ in range(count - 1))
         self._score, self._classes = score, classes
         if score.scaled:
             self.register_buffer("confidence", torch.ones(count))
@@ -73,8 +73,8 @@ class CobraServed(Served):
         found = copy.deepcopy(self)
         score = replace(self._score, memory=size)
         dimension = self.memory.entries.shape[1]
-        found.memory = Memory(score, dimension)
-        found.of_copies = nn.ModuleList(Memory(score, dimension) for _ in self.of_copies)
+        found.memory = EmbeddingMemory(score, dimension)
+        found.of_copies = nn.ModuleList(EmbeddingMemory(score, dimension) for _ in self.of_copies)
         return found
 
     def remember(self, normals: Tensor, seed: int) -> None:
@@ -87,7 +87,7 @@ class CobraServed(Served):
                     judged = self.network.judged(features)
                     found.append(self.network.embed(judged).permute(0, 2, 3, 1).flatten(0, 2))
                     confidence.append(self._confidence(k, features))
-                assert isinstance(memory, Memory)
+                assert isinstance(memory, EmbeddingMemory)
                 memory.remember(_some(torch.cat(found), seed))
                 if self._score.scaled:
                     self.confidence[k] = torch.cat(confidence).mean().clamp(min=_LEAST_CONFIDENCE)
@@ -104,7 +104,7 @@ class CobraServed(Served):
         features = self.network.features(shifted)
         score = -self._confidence(k, features) / self._scale(k)
         memory = self.of_copies[k - 1]
-        assert isinstance(memory, Memory)
+        assert isinstance(memory, EmbeddingMemory)
         unlike = self._unlike(memory, self.network.judged(features)).flatten(1)
         return score + torch.logsumexp(unlike, dim=1)
 
@@ -115,7 +115,7 @@ class CobraServed(Served):
         found = distorted * logits
         return found if self._classes == 2 else found + turned * self.network.turn(features)
 
-    def _unlike(self, memory: Memory, features: Tensor) -> Tensor:
+    def _unlike(self, memory: EmbeddingMemory, features: Tensor) -> Tensor:
         similarity: Tensor = memory(self.network.embed(features))
         return self._score.weight * (1 - similarity)
 

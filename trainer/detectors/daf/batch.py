@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from trainer.arrays import PseudoBank
-from trainer.detectors.daf.profile import Course
+from trainer.detectors.daf.profile import DafSchedule
 from trainer.learning.augment import Light, flip, relight
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class DefectBatch:
     """``clean`` and ``seen`` are (B, C, S, S): the same pictures before and after a defect was made, under
     the same light. ``mask`` (B, S, S) is 1 on the defect, and empty for pictures that have none."""
 
@@ -30,21 +30,21 @@ class Draws:
         self._sources = sources.numpy()
         self._of = {int(source): np.flatnonzero(bank.source == source) for source in self._sources}
 
-    def draw(self, seed: int, step: int, course: Course) -> Batch:
+    def draw(self, seed: int, step: int, schedule: DafSchedule) -> DefectBatch:
         """Return the batch of a step; a normal that has no synthetic defect stays clean."""
         rng = np.random.default_rng([seed, step])
-        sources = rng.choice(self._sources, course.batch, replace=len(self._sources) < course.batch)
+        sources = rng.choice(self._sources, schedule.batch, replace=len(self._sources) < schedule.batch)
         clean = self._normals[torch.from_numpy(sources)]
         seen, mask = clean.clone(), torch.zeros(len(clean), *clean.shape[2:])
         for row, source in enumerate(sources):
             own = self._of[int(source)]
-            if rng.random() >= course.clean and len(own):
+            if rng.random() >= schedule.clean and len(own):
                 chosen = int(rng.choice(own))
                 seen[row] = as_floats(self._bank.pictures[chosen : chosen + 1])[0]
                 mask[row] = torch.from_numpy(self._bank.masks[chosen]).float()
         across, down = (torch.from_numpy(rng.random(len(clean)) < 0.5) for _ in range(2))
         light = int(rng.integers(1 << 62))
-        return Batch(
+        return DefectBatch(
             clean=self._lit(flip(clean, across, down), light),
             seen=self._lit(flip(seen, across, down), light),
             mask=flip(mask[:, None], across, down)[:, 0],

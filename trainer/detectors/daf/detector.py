@@ -12,11 +12,11 @@ from typing_extensions import override
 from steadyline.errors import PackageRejected
 from trainer.backbone.lite import Lite0, trimmed
 from trainer.backbone.weights import pretrained
-from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
-from trainer.detectors.daf.network import Learner, Shape, Teacher
-from trainer.detectors.daf.profile import Scoring, profile_named
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
+from trainer.detectors.daf.network import DafShape, Learner, Teacher
+from trainer.detectors.daf.profile import DafScoring, profile_named
 from trainer.detectors.daf.served import DafServed
-from trainer.detectors.daf.training import Training
+from trainer.detectors.daf.training import DafTraining
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.learning.precision import is_native
@@ -34,19 +34,21 @@ class Daf(Detector):
         return profile_named(profile).bank
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         check_input(given, "daf")
         profile = with_overrides(profile_named(given.profile), given.overrides)
-        course = profile.course
-        steps = course.steps if given.steps is None else given.steps
-        profile = replace(profile, course=replace(course, mixed=course.mixed and is_native(), steps=steps))
+        schedule = profile.schedule
+        steps = schedule.steps if given.steps is None else given.steps
+        profile = replace(
+            profile, schedule=replace(schedule, mixed=schedule.mixed and is_native(), steps=steps)
+        )
         recipe = training_recipe(given, "daf", profile, steps)
         checkpoints = checkpoints_of(checkpoint, given, recipe)
         shape = profile.shape
         teacher = Teacher(trimmed(pretrained(), max(shape.stages)), shape)
         # after the teacher: the first time it is read, a network is made and numbers are drawn for it
         torch.manual_seed(given.seed)
-        training = Training(given, profile, (teacher, Learner(shape, given.normals.shape[3])))
+        training = DafTraining(given, profile, (teacher, Learner(shape, given.normals.shape[3])))
         served = training.run(checkpoints, progress)
         return Fitted(served, recipe, training.figures())
 
@@ -54,11 +56,11 @@ class Daf(Detector):
     def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
         try:
             numbers: Any = recipe["numbers"]
-            shape = Shape(**{**numbers["shape"], "stages": tuple(numbers["shape"]["stages"])})
+            shape = DafShape(**{**numbers["shape"], "stages": tuple(numbers["shape"]["stages"])})
             side: Any = recipe["size"]
             channels: Any = recipe["channels"]
             teacher = Teacher(trimmed(Lite0(), max(shape.stages)), shape)
-            scoring = Scoring(**numbers["scoring"])
+            scoring = DafScoring(**numbers["scoring"])
             served = DafServed(teacher, Learner(shape, int(channels)), scoring, int(side))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:

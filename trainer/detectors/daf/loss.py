@@ -22,12 +22,12 @@ def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
     return total
 
 
-def decoder_loss(heat: Tensor, auxiliary: Sequence[Tensor], mask: Tensor, negatives: int) -> Tensor:
-    """Return the balanced cross-entropy of the map's logits ``heat`` (B, h, w) and of each auxiliary head's.
+def decoder_loss(anomaly_map: Tensor, auxiliary: Sequence[Tensor], mask: Tensor, negatives: int) -> Tensor:
+    """Return the balanced cross-entropy of the map's logits (B, h, w) and of each auxiliary head's.
 
     The map is compared at the size of ``mask`` (B, S, S), the auxiliary logits (B, h_i, w_i) at their own.
     """
-    total = hard_cross_entropy(enlarged(heat, mask.shape[2]), mask, negatives)
+    total = hard_cross_entropy(enlarged(anomaly_map, mask.shape[2]), mask, negatives)
     for found in auxiliary:
         total = total + hard_cross_entropy(found, covered(mask, found.shape[2]), negatives)
     return total

@@ -17,7 +17,7 @@ _RARE = -2.0  # first bias of the map's logit: few pixels are defective
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class DafShape:
     """``stages`` of the teacher, counted from 1, fine to coarse; ``student`` and ``decoder`` are the channels
     at the finest, and twice as many at each after it.
 
@@ -50,7 +50,7 @@ class Shape:
 class Teacher(nn.Module):
     """The frozen network's stages, each channel less its mean over normals and in units of its spread."""
 
-    def __init__(self, network: Lite0, shape: Shape) -> None:
+    def __init__(self, network: Lite0, shape: DafShape) -> None:
         """``network`` is trimmed to the last stage of ``shape``; until ``fit`` nothing is standardised."""
         super().__init__()
         self._stages = shape.stages
@@ -87,7 +87,7 @@ class Student(nn.Module):
     """A small residual net whose outputs have the teacher's shapes. It starts from random weights: one that
     starts from the teacher's agrees with it on defects, too."""
 
-    def __init__(self, shape: Shape, channels: int) -> None:
+    def __init__(self, shape: DafShape, channels: int) -> None:
         super().__init__()
         before, stride = shape.student, 2
         steps = [_convolution(channels, before, 5, 2)]
@@ -118,7 +118,7 @@ class Decoder(nn.Module):
     Each scale but the finest has an auxiliary head, for the training alone.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: DafShape) -> None:
         super().__init__()
         self._cue = shape.cue
         self.joins = nn.ModuleList()
@@ -147,24 +147,24 @@ class Decoder(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DafOutputs:
     """``stages``, fine to coarse; logits of the map (B, h, w) and of the auxiliary heads, coarse to fine."""
 
     stages: list[Agreement]
-    heat: Tensor
+    anomaly_map: Tensor
     auxiliary: list[Tensor]
 
 
 class Learner(nn.Module):
     """All that is trained: student and decoder."""
 
-    def __init__(self, shape: Shape, channels: int) -> None:
+    def __init__(self, shape: DafShape, channels: int) -> None:
         super().__init__()
         self._window, self._decodes_student = shape.window, shape.decodes == "student"
         self.student, self.decoder = Student(shape, channels), Decoder(shape)
 
     @override
-    def forward(self, due: Sequence[Tensor], x: Tensor, teacher: Sequence[Tensor]) -> Found:
+    def forward(self, due: Sequence[Tensor], x: Tensor, teacher: Sequence[Tensor]) -> DafOutputs:
         """Return what is found in pictures ``x`` (B, C, S, S), of which ``teacher`` has the teacher's stages.
 
         ``due`` are those that the student is compared with: the same, or of the pictures without defects.
@@ -172,7 +172,7 @@ class Learner(nn.Module):
         own = self.student(x)
         stages = [agreement(wanted, got, self._window) for wanted, got in zip(due, own, strict=True)]
         features = own if self._decodes_student else [stage.to(own[0].dtype) for stage in teacher]
-        return Found(stages, *self.decoder([stage.discrepancy for stage in stages], features))
+        return DafOutputs(stages, *self.decoder([stage.discrepancy for stage in stages], features))
 
 
 class _Residual(nn.Module):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainer.detectors.daf.network import Shape
+from trainer.detectors.daf.network import DafShape
 from trainer.detectors.profiles import named
 from trainer.learning.augment import Light
 from trainer.pseudo.kinds import LOCAL_BANK
@@ -16,7 +16,7 @@ from trainer.pseudo.synthetic import STRATEGIES
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class DafSchedule:
     """``batch`` pictures a step, of which the share ``clean`` has no defect.
 
     The rate grows during ``warm_up`` and is cut to a fifth at each of ``cuts``, all fractions of the run.
@@ -44,7 +44,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Scoring:
+class DafScoring:
     """The map is ``discrepancy`` times the sum of the stages' mean ones, and ``decoder`` times the decoder's,
     the mean over so many ``flips`` of the picture (1, 2 or 4).
 
@@ -61,28 +61,28 @@ class Scoring:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class DafProfile:
     """One recipe. ``negatives``: so many of the hardest normal pixels for each defective one."""
 
     bank: BankRecipe
-    shape: Shape
-    course: Course
+    shape: DafShape
+    schedule: DafSchedule
     light: Light
     negatives: int
-    scoring: Scoring
+    scoring: DafScoring
 
 
 # The paper's weights are 1 and 3. Ours lean on the decoder, which has seen margins: the discrepancy says
 # little of what lies within a large defect.
-_SCORING = Scoring(discrepancy=1.0, decoder=30.0, flips=1, sigma=4.0, share=0.001, fewest=5)
+_SCORING = DafScoring(discrepancy=1.0, decoder=30.0, flips=1, sigma=4.0, share=0.001, fewest=5)
 _PAPER_SCORING = replace(_SCORING, decoder=3.0)
 # Margins are large, and a decoder can learn to mark the whole of them.
 _BANK = replace(LOCAL_BANK, per_normal=8, shares={**LOCAL_BANK.shares, "margin": 0.4}, closing=0.08)
 
-_CPU = Profile(
+_CPU = DafProfile(
     bank=_BANK,
-    shape=Shape(stages=(2, 3, 4), student=32, decoder=32, window=3, cue=True, decodes="student"),
-    course=Course(
+    shape=DafShape(stages=(2, 3, 4), student=32, decoder=32, window=3, cue=True, decodes="student"),
+    schedule=DafSchedule(
         batch=8,
         clean=0.4,
         steps=3000,
@@ -99,10 +99,10 @@ _CPU = Profile(
     scoring=_SCORING,
 )
 
-_PAPER = Profile(
+_PAPER = DafProfile(
     bank=replace(LOCAL_BANK, shares=STRATEGIES["draem"], per_normal=64),
-    shape=Shape(stages=(2, 3, 4), student=64, decoder=64, window=5, cue=True, decodes="student"),
-    course=Course(
+    shape=DafShape(stages=(2, 3, 4), student=64, decoder=64, window=5, cue=True, decodes="student"),
+    schedule=DafSchedule(
         batch=8,
         clean=0.4,
         steps=60_000,
@@ -119,8 +119,8 @@ _PAPER = Profile(
     scoring=_PAPER_SCORING,
 )
 
-_BASES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
-PROFILES: Mapping[str, Profile] = {
+_BASES: Mapping[str, DafProfile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, DafProfile] = {
     **_BASES,
     **{
         f"{name}-{strategy}": replace(base, bank=replace(base.bank, shares=shares, closing=0.0))
@@ -130,6 +130,6 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str) -> DafProfile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "daf")

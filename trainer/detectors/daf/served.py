@@ -12,8 +12,8 @@ from trainer.backbone.lite import frozen
 from trainer.detector_protocol import Served
 from trainer.detectors.daf.loss import enlarged
 from trainer.detectors.daf.network import Learner, Teacher
-from trainer.detectors.daf.profile import Scoring
-from trainer.learning.flips import over_flips
+from trainer.detectors.daf.profile import DafScoring
+from trainer.learning.flips import test_time_augmentation
 
 _REACH = 3  # standard deviations on either side
 _SIDE = 256  # the side at which ``sigma`` is given
@@ -27,7 +27,7 @@ class DafServed(Served):
 
     gauss: Tensor
 
-    def __init__(self, teacher: Teacher, learner: Learner, scoring: Scoring, side: int) -> None:
+    def __init__(self, teacher: Teacher, learner: Learner, scoring: DafScoring, side: int) -> None:
         super().__init__()
         self.teacher, self.learner = teacher, frozen(copy.deepcopy(learner))
         self.learner.decoder.auxiliary = nn.ModuleList()
@@ -37,19 +37,19 @@ class DafServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = self._smoothed(over_flips(self._heat, x, self._scoring.flips))
-        return heat.flatten(1).topk(self._count, 1).values.mean(1), heat
+        anomaly_map = self._smoothed(test_time_augmentation(self._heat, x, self._scoring.flips))
+        return anomaly_map.flatten(1).topk(self._count, 1).values.mean(1), anomaly_map
 
     def _heat(self, x: Tensor) -> Tensor:
         stages = self.teacher(x)
         found = self.learner(stages, x, stages)
         apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._side) for stage in found.stages])
-        decoded = torch.sigmoid(enlarged(found.heat, self._side))
+        decoded = torch.sigmoid(enlarged(found.anomaly_map, self._side))
         return self._scoring.discrepancy * apart.sum(0) + self._scoring.decoder * decoded
 
-    def _smoothed(self, heat: Tensor) -> Tensor:
+    def _smoothed(self, anomaly_map: Tensor) -> Tensor:
         reach = self.gauss.shape[0] // 2
-        padded = functional.pad(heat[:, None], (reach, reach, reach, reach), mode="replicate")
+        padded = functional.pad(anomaly_map[:, None], (reach, reach, reach, reach), mode="replicate")
         across = functional.conv2d(padded, self.gauss[None, None, None, :])
         return functional.conv2d(across, self.gauss[None, None, :, None])[:, 0]
 

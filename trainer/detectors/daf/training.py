@@ -2,12 +2,12 @@
 
 import torch
 
-from trainer.detector_protocol import FitInput, Progress
+from trainer.detector_protocol import FitInput, OnProgress
 from trainer.detectors.daf.batch import Draws, as_floats
 from trainer.detectors.daf.judge import SLACK, Judge
 from trainer.detectors.daf.loss import decoder_loss, distillation_loss
 from trainer.detectors.daf.network import Learner, Teacher
-from trainer.detectors.daf.profile import Profile
+from trainer.detectors.daf.profile import DafProfile
 from trainer.detectors.daf.served import DafServed
 from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
@@ -17,10 +17,10 @@ CHECKPOINT_EVERY = 100  # steps; about 25 s on one core
 _BATCH = 32
 
 
-class Training:
+class DafTraining:
     """One training. ``run`` goes on from wherever ``state`` is."""
 
-    def __init__(self, given: FitInput, profile: Profile, networks: tuple[Teacher, Learner]) -> None:
+    def __init__(self, given: FitInput, profile: DafProfile, networks: tuple[Teacher, Learner]) -> None:
         normals = as_floats(given.normals)
         self._given, self._profile = given, profile
         self._side = normals.shape[3]
@@ -30,9 +30,9 @@ class Training:
         self.state = State.start(self._learner, _optimizer(profile, self._learner), scaler())
         self._judge = Judge(normals, given.bank, given.seed)
         self._draws = Draws(normals, given.bank, self._judge.rest, profile.light)
-        self._steps = profile.course.steps
+        self._steps = profile.schedule.steps
 
-    def run(self, checkpoints: Checkpoints | None, progress: Progress) -> DafServed:
+    def run(self, checkpoints: Checkpoints | None, progress: OnProgress) -> DafServed:
         """Train to the end and return the served module; resumes from the newest checkpoint."""
         state, steps = self.state, self._steps
         found = checkpoints.newest() if checkpoints is not None else None
@@ -51,19 +51,19 @@ class Training:
         return self._served()
 
     def _step(self) -> float:
-        course, state, profile = self._profile.course, self.state, self._profile
+        schedule, state, profile = self._profile.schedule, self.state, self._profile
         for group in state.optimizer.param_groups:
-            group["lr"] = course.rate_at(state.step, self._steps)
-        batch = self._draws.draw(self._given.seed, state.step, course)
-        with mixed(course.mixed):
+            group["lr"] = schedule.rate_at(state.step, self._steps)
+        batch = self._draws.draw(self._given.seed, state.step, schedule)
+        with mixed(schedule.mixed):
             with torch.no_grad():
                 stages = self._teacher(batch.seen)
-                due = self._teacher(batch.clean) if course.teacher_sees == "clean" else stages
+                due = self._teacher(batch.clean) if schedule.teacher_sees == "clean" else stages
             found = self._learner(due, batch.seen, stages)
         loss = distillation_loss(found.stages, batch.mask)
-        loss = loss + decoder_loss(found.heat, found.auxiliary, batch.mask, profile.negatives)
+        loss = loss + decoder_loss(found.anomaly_map, found.auxiliary, batch.mask, profile.negatives)
         state.descend(loss)
-        state.follow(course.average)
+        state.follow(schedule.average)
         return float(loss.detach())
 
     def _served(self) -> DafServed:
@@ -85,8 +85,8 @@ class Training:
         }
 
 
-def _optimizer(profile: Profile, learner: Learner) -> torch.optim.Optimizer:
-    course = profile.course
+def _optimizer(profile: DafProfile, learner: Learner) -> torch.optim.Optimizer:
+    schedule = profile.schedule
     return torch.optim.AdamW(
-        learner.parameters(), course.learning_rate, weight_decay=course.weight_decay, fused=True
+        learner.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from trainer.detector_protocol import Detector, FitInput, Fitted, Overrides, Progress, Recipe, Served
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Overrides, Recipe, Served
 from trainer.detectors.pair.served import PairServed
 from trainer.pseudo.recipe import BankRecipe
 
@@ -20,8 +20,8 @@ WHOLE = 1000  # what each of the two counts in the progress of both
 class Pair(Detector):
     """Score by ``verdict``, map by ``mapped``; named ``robust+daf`` after both.
 
-    The bank is the one that ``verdict`` asks for. Single numbers are given as ``verdict.course.batch`` or
-    ``map.course.batch``; steps, when given, are those of each.
+    The bank is the one that ``verdict`` asks for. Single numbers are given as ``verdict.schedule.batch`` or
+    ``map.schedule.batch``; steps, when given, are those of each.
     """
 
     def __init__(self, name: str, verdict: Detector, mapped: Detector) -> None:
@@ -33,7 +33,7 @@ class Pair(Detector):
         return self._verdict.bank_recipe(profile)
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         chosen = _by_part(given.overrides)
         fitted: list[Fitted] = []
         for index, (part, detector) in enumerate(((VERDICT, self._verdict), (MAP, self._mapped))):
@@ -64,14 +64,14 @@ class Pair(Detector):
         return PairServed(verdict, self._mapped.rebuild(recipes[1], parts[MAP])).eval()
 
 
-def _half(progress: Progress, index: int, part: str) -> Progress:
+def _half(progress: OnProgress, index: int, part: str) -> OnProgress:
     """Return what a part tells its progress to: its half of both."""
 
-    def told(step: int, total: int, message: str) -> None:
+    def on_progress(step: int, total: int, message: str) -> None:
         done = index * WHOLE + WHOLE * step // max(total, 1)
         progress(done, 2 * WHOLE, f"{part}: {message}")
 
-    return told
+    return on_progress
 
 
 def _by_part(overrides: Overrides) -> dict[str, dict[str, float | int | str | bool]]:

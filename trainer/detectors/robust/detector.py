@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from steadyline.errors import PackageRejected
 from trainer.adversarial.batch import Variation
-from trainer.adversarial.course import here
-from trainer.adversarial.network import CellNetwork, Shape
-from trainer.adversarial.training import Plan, Training
-from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.adversarial.network import CellNetwork, NetworkShape
+from trainer.adversarial.schedule import here
+from trainer.adversarial.training import AdversarialTraining, TrainingPlan
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
 from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
 from trainer.detectors.robust.objective import RobustObjective
@@ -35,18 +35,18 @@ class Robust(Detector):
         return profile_named(profile).bank
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         check_input(given, "robust")
         profile = with_overrides(profile_named(given.profile), given.overrides)
-        course = here(profile.course)
-        profile = replace(profile, course=course)
-        steps = course.steps if given.steps is None else given.steps
+        schedule = here(profile.schedule)
+        profile = replace(profile, schedule=schedule)
+        steps = schedule.steps if given.steps is None else given.steps
         recipe = training_recipe(given, "robust", profile, steps)
         checkpoints = checkpoints_of(checkpoint, given, recipe)
         torch.manual_seed(given.seed)
         network = CellNetwork(profile.shape, given.normals.shape[3])
-        plan = Plan(course, Variation(profile.light, profile.shift), steps, given.seed)
-        training = Training(given, plan, network, RobustObjective(profile))
+        plan = TrainingPlan(schedule, Variation(profile.light, profile.shift), steps, given.seed)
+        training = AdversarialTraining(given, plan, network, RobustObjective(profile))
         trained = training.run(checkpoints, progress)
         assert isinstance(trained, RobustServed)
         served = RobustServed(trained.network, profile.flips, profile.sharpness)
@@ -56,7 +56,7 @@ class Robust(Detector):
     def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
         try:
             numbers: Any = recipe["numbers"]
-            shape = Shape(**{**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])})
+            shape = NetworkShape(**{**numbers["shape"], "blocks": tuple(numbers["shape"]["blocks"])})
             channels: Any = recipe["channels"]
             network = CellNetwork(shape, int(channels))
             served = RobustServed(network, int(numbers["flips"]), float(numbers["sharpness"]))

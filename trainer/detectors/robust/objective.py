@@ -4,32 +4,32 @@ import torch
 from torch import Generator, Tensor, nn
 from typing_extensions import override
 
-from trainer.adversarial.batch import Batch
-from trainer.adversarial.fold import folded
+from trainer.adversarial.batch import PairedBatch
+from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import CellNetwork
-from trainer.adversarial.objective import Judged, Objective, attacked, class_loss
-from trainer.detectors.robust.profile import Profile
+from trainer.adversarial.objective import CellLogits, TrainingObjective, attacked, class_loss
+from trainer.detectors.robust.profile import RobustProfile
 from trainer.detectors.robust.served import RobustServed
 
 
-class RobustObjective(Objective):
+class RobustObjective(TrainingObjective):
     """Clean rows and attacked ones, weighed."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: RobustProfile) -> None:
         self._profile = profile
 
     @override
-    def loss(self, network: nn.Module, batch: Batch, epsilon: float, random: Generator) -> Tensor:
+    def loss(self, network: nn.Module, batch: PairedBatch, epsilon: float, random: Generator) -> Tensor:
         assert isinstance(network, CellNetwork)
         weights, still = self._profile.weights, folded(network)
 
         def gain(x: Tensor) -> Tensor:
             return class_loss(judged(still, x), batch, weights.cells)
 
-        hit = attacked(gain, batch.first, epsilon, self._profile.course, random)
+        hit = attacked(gain, batch.first, epsilon, self._profile.schedule, random)
         found = judged(network, torch.cat([batch.first, hit]))
         images, cells = found.images.chunk(2), found.cells.chunk(2)
-        losses = [class_loss(Judged(images[part], cells[part]), batch, weights.cells) for part in (0, 1)]
+        losses = [class_loss(CellLogits(images[part], cells[part]), batch, weights.cells) for part in (0, 1)]
         return weights.clean * losses[0] + weights.attacked * losses[1]
 
     @override
@@ -39,7 +39,7 @@ class RobustObjective(Objective):
         return RobustServed(network, 1, self._profile.sharpness).eval().to(memory_format=torch.channels_last)
 
 
-def judged(network: CellNetwork, x: Tensor) -> Judged:
+def judged(network: CellNetwork, x: Tensor) -> CellLogits:
     """Return the logits of pictures (B, C, S, S)."""
     cells = network.classify(network.judged(network.features(x)))
-    return Judged(network.pool(cells), cells)
+    return CellLogits(network.pool(cells), cells)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from trainer.adversarial.course import CPU_COURSE, Course
-from trainer.adversarial.network import Shape
+from trainer.adversarial.network import NetworkShape
+from trainer.adversarial.schedule import CPU_COURSE, TrainingSchedule
 from trainer.detectors.profiles import named
 from trainer.learning.augment import LINE_LIGHT, Light
 from trainer.pseudo.kinds import LOCAL_BANK
@@ -13,7 +13,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class RobustLossWeights:
     """What the cells' loss weighs beside the picture's, and clean rows beside attacked ones."""
 
     cells: float
@@ -22,7 +22,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class RobustProfile:
     """One recipe.
 
     The served map is the mean over so many ``flips`` of the picture (1, 2 or 4), and the score its maximum,
@@ -30,35 +30,35 @@ class Profile:
     """
 
     bank: BankRecipe
-    shape: Shape
-    weights: Weights
+    shape: NetworkShape
+    weights: RobustLossWeights
     light: Light
     shift: float
-    course: Course
+    schedule: TrainingSchedule
     flips: Literal[1, 2, 4]
     sharpness: float
 
 
-_CPU = Profile(
+_CPU = RobustProfile(
     bank=LOCAL_BANK,
-    shape=Shape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
-    weights=Weights(cells=1.0, clean=0.3, attacked=0.7),
+    shape=NetworkShape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
+    weights=RobustLossWeights(cells=1.0, clean=0.3, attacked=0.7),
     light=LINE_LIGHT,
     shift=0.045,
-    course=replace(CPU_COURSE, steps=2400),
+    schedule=replace(CPU_COURSE, steps=2400),
     flips=4,
     sharpness=4.0,
 )
 
 _PAPER = replace(
     _CPU,
-    shape=Shape(width=32, blocks=(2, 2, 2, 2), stem="small", cells=True),
-    course=replace(CPU_COURSE, attack_steps=10, batch=64, steps=12_000, average=0.999, device="cuda"),
+    shape=NetworkShape(width=32, blocks=(2, 2, 2, 2), stem="small", cells=True),
+    schedule=replace(CPU_COURSE, attack_steps=10, batch=64, steps=12_000, average=0.999, device="cuda"),
 )
 
-PROFILES: Mapping[str, Profile] = {"cpu": _CPU, "paper": _PAPER}
+PROFILES: Mapping[str, RobustProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
-def profile_named(name: str) -> Profile:
+def profile_named(name: str) -> RobustProfile:
     """Return a profile; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "robust")

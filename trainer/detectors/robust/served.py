@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from trainer.adversarial.fold import folded
+from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import CellNetwork
 from trainer.detector_protocol import Served
-from trainer.learning.flips import over_flips
+from trainer.learning.flips import test_time_augmentation
 
 
 class RobustServed(Served):
@@ -24,7 +24,7 @@ class RobustServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        heat = over_flips(
+        anomaly_map = test_time_augmentation(
             lambda flipped: self.network.classify(self.network.features(flipped)), x, self._flips
         )
-        return torch.logsumexp(self._sharpness * heat.flatten(1), 1) / self._sharpness, heat
+        return torch.logsumexp(self._sharpness * anomaly_map.flatten(1), 1) / self._sharpness, anomaly_map

@@ -33,7 +33,7 @@ products:
 """
 
 
-class Patient:
+class ExaminedLine:
     """A line in a folder of its own, on given servers."""
 
     def __init__(self, folder: Path, addresses: Addresses) -> None:
@@ -79,8 +79,8 @@ class Patient:
 
 
 @pytest.fixture
-def patient(tmp_path: Path, addresses: Addresses) -> Iterator[Patient]:
-    made = Patient(tmp_path, addresses)
+def patient(tmp_path: Path, addresses: Addresses) -> Iterator[ExaminedLine]:
+    made = ExaminedLine(tmp_path, addresses)
     yield made
     made.broker.close()
 
@@ -89,7 +89,7 @@ def failed(findings: dict[str, dict[str, Any]]) -> set[str]:
     return {check for check, finding in findings.items() if finding["state"] == "failed"}
 
 
-def test_a_new_line_with_its_topics_is_well(patient: Patient) -> None:
+def test_a_new_line_with_its_topics_is_well(patient: ExaminedLine) -> None:
     patient.broker.create_topics(list(patient.topics))
     status, findings = patient.examine()
     assert status == 0, findings
@@ -100,7 +100,7 @@ def test_a_new_line_with_its_topics_is_well(patient: Patient) -> None:
     assert findings[f"bank of {patient.product}"]["state"] == "skipped"
 
 
-def test_every_missing_or_wrong_topic_is_named(patient: Patient) -> None:
+def test_every_missing_or_wrong_topic_is_named(patient: ExaminedLine) -> None:
     topics = patient.topics
     wrong = [
         replace(topics.frames, partitions=3),
@@ -120,7 +120,9 @@ def test_every_missing_or_wrong_topic_is_named(patient: Patient) -> None:
     }
 
 
-def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_noticed(patient: Patient) -> None:
+def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_noticed(
+    patient: ExaminedLine,
+) -> None:
     patient.broker.create_topics(list(patient.topics))
     patient.announce(Contrast(), 1)
     check = f"live model of {patient.product}"
@@ -142,7 +144,7 @@ def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_notice
     client.close()
 
 
-def test_a_store_that_cannot_be_written_is_found_and_read_only_writes_nothing(patient: Patient) -> None:
+def test_a_store_that_cannot_be_written_is_found_and_read_only_writes_nothing(patient: ExaminedLine) -> None:
     patient.broker.create_topics(list(patient.topics))
     (patient.folder / "occupied").write_text("a file where a folder must be")
     patient.write_line("file://./occupied/store")
@@ -154,7 +156,7 @@ def test_a_store_that_cannot_be_written_is_found_and_read_only_writes_nothing(pa
     assert {findings["store"]["state"], findings["clock of Kafka"]["state"]} == {"skipped"}
 
 
-def test_servers_that_do_not_answer_are_named_and_the_rest_is_looked_at(patient: Patient) -> None:
+def test_servers_that_do_not_answer_are_named_and_the_rest_is_looked_at(patient: ExaminedLine) -> None:
     _, findings = patient.examine(
         KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", TRITON_URL="127.0.0.1:1", TRITON_ADMIN_KEY="wrong"
     )
@@ -162,7 +164,7 @@ def test_servers_that_do_not_answer_are_named_and_the_rest_is_looked_at(patient:
     assert findings["store"]["state"] == "ok"
 
 
-def test_a_wrong_key_is_told_from_a_server_that_is_away(patient: Patient) -> None:
+def test_a_wrong_key_is_told_from_a_server_that_is_away(patient: ExaminedLine) -> None:
     patient.broker.create_topics(list(patient.topics))
     _, findings = patient.examine(TRITON_ADMIN_KEY="wrong")
     assert failed(findings) == {"Triton's repository"}
@@ -171,7 +173,7 @@ def test_a_wrong_key_is_told_from_a_server_that_is_away(patient: Patient) -> Non
 
 def test_a_redis_that_evicts_or_is_full_is_found(tmp_path: Path, own_stack: OwnStack, kafka: str) -> None:
     own = own_stack("redis").addresses
-    patient = Patient(tmp_path, Addresses(kafka_bootstrap=kafka, redis_url=own.redis_url))
+    patient = ExaminedLine(tmp_path, Addresses(kafka_bootstrap=kafka, redis_url=own.redis_url))
     patient.broker.create_topics(list(patient.topics))
     ask_redis(own.redis_url, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     ask_redis(own.redis_url, "CONFIG", "SET", "maxmemory", "1mb")
@@ -180,7 +182,7 @@ def test_a_redis_that_evicts_or_is_full_is_found(tmp_path: Path, own_stack: OwnS
     patient.broker.close()
 
 
-def test_without_a_line_file_the_servers_alone_are_looked_at(patient: Patient) -> None:
+def test_without_a_line_file_the_servers_alone_are_looked_at(patient: ExaminedLine) -> None:
     (patient.folder / "line.yaml").unlink()
     status, findings = patient.examine("--read-only")
     assert status == 0

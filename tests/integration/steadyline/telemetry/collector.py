@@ -103,7 +103,7 @@ def collecting() -> Iterator[Collector]:
 def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
     routes = {"/v1/traces": collector.take_traces, "/v1/metrics": collector.take_metrics}
 
-    class Handler(BaseHTTPRequestHandler):
+    class CollectorRequestHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             take = routes.get(self.path)
@@ -119,7 +119,7 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: Any) -> None:
             """Requests are not news."""
 
-    return Handler
+    return CollectorRequestHandler
 
 
 def _seen(service: str, span: Span) -> SeenSpan:

@@ -16,7 +16,7 @@ from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
 from tests.integration.scorer.floor import Floor
-from tests.integration.scorer.running import Running
+from tests.integration.scorer.running import RunningScorer
 from tests.integration.steadyline.telemetry.collector import Collector, SeenSpan, collecting
 from tests.support.eventually import eventually
 from tests.support.models import a_plain_picture
@@ -50,7 +50,7 @@ def told_to(url: str) -> dict[str, str]:
     }
 
 
-def ask(process: Running, path: str) -> tuple[int, Any]:
+def ask(process: RunningScorer, path: str) -> tuple[int, Any]:
     """Return the status and the JSON of a health page."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{process.port()}{path}", timeout=5) as answer:
@@ -120,8 +120,8 @@ def assert_topics_agree(floor: Floor, captures: dict[str, SeenSpan], scores: dic
         traceparent = dict(record.headers)["traceparent"].decode()
         assert ids_of(traceparent) == ids(scores[Score.decode(record.value).frame])
     some = next(iter(captures))
-    status, story = floor.ask("trace", some)
-    assert (status, story["fate"], story["trace_id"]) == (EXIT_OK, "scored", captures[some].trace_id)
+    status, timeline = floor.ask("trace", some)
+    assert (status, timeline["fate"], timeline["trace_id"]) == (EXIT_OK, "scored", captures[some].trace_id)
 
 
 def assert_metrics_agree(collector: Collector, total: int) -> None:

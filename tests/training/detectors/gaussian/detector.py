@@ -10,7 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from trainer.detector_protocol import Detector, FitInput, Fitted, Progress, Recipe, Served
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 
@@ -30,7 +30,7 @@ class Gaussian(Detector):
         return LOCAL_BANK
 
     @override
-    def fit(self, given: FitInput, progress: Progress, checkpoint: Path | None) -> Fitted:
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
         if given.overrides:
             raise InvalidConfiguration(f"gaussian has no number {', '.join(given.overrides)} to change")
         x = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
@@ -71,8 +71,8 @@ class _GaussianServed(Served):
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         off = ((x - self.mean) / self.spread).abs().mean(1, keepdim=True)
-        heat = functional.avg_pool2d(off, self._patch)[:, 0]
-        return heat.amax((1, 2)), heat
+        anomaly_map = functional.avg_pool2d(off, self._patch)[:, 0]
+        return anomaly_map.amax((1, 2)), anomaly_map
 
 
 def _served(recipe: Recipe) -> _GaussianServed:

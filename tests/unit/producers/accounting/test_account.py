@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.accounting.account import Account, Balance
-from producers.accounting.ranges import Runs
+from producers.accounting.account import Balance, EpochAccount
+from producers.accounting.ranges import SequenceRanges
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def assert_identity(balance: Balance) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("cpd"), st.integers(1, 30), st.sampled_from(["a", "b"]))))
 def test_the_identity_holds_after_every_step(steps: list[tuple[str, int, str]]) -> None:
-    account = Account()
+    account = EpochAccount()
     for step, sequence, reason in steps:
         if step == "c":
             account.capture(NOON)
@@ -32,7 +32,7 @@ def test_the_identity_holds_after_every_step(steps: list[tuple[str, int, str]]) 
 
 
 def test_a_frame_has_one_fate() -> None:
-    account = Account()
+    account = EpochAccount()
     account.capture(NOON)
     assert account.drop(1, "stopped")
     assert not account.publish(1)
@@ -42,7 +42,7 @@ def test_a_frame_has_one_fate() -> None:
 
 
 def test_the_oldest_open_frame_is_known() -> None:
-    account = Account()
+    account = EpochAccount()
     assert account.balance().oldest_pending == 1
     for _ in range(3):
         account.capture(NOON)
@@ -54,7 +54,7 @@ def test_the_oldest_open_frame_is_known() -> None:
 
 
 def test_a_restored_account_goes_on() -> None:
-    account = Account.restore(10, Runs([(2, 3, "spool_full")]), {9: NOON, 10: NOON})
+    account = EpochAccount.restore(10, SequenceRanges([(2, 3, "spool_full")]), {9: NOON, 10: NOON})
     assert account.balance().published == 6
     account.publish(9)
     account.drop(10, "producer_killed")
@@ -65,7 +65,7 @@ def test_a_restored_account_goes_on() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.sampled_from(["a", "b"])), unique_by=lambda item: item[0]))
 def test_runs_are_sorted_merged_and_complete(items: list[tuple[int, str]]) -> None:
-    runs = Runs()
+    runs = SequenceRanges()
     for sequence, reason in items:
         runs.add(sequence, reason)
     told = {

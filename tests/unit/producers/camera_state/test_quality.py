@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from producers.camera_state.inspection import Inspection
-from producers.camera_state.quality import Look, QualityJudge, QualityLimits, look, sharpness
+from producers.camera_state.quality import QualityFigures, QualityJudge, QualityLimits, look, sharpness
 from producers.sources.source import Capture, Content, Encoded
 from steadyline.clock import ManualClock
 from steadyline.contracts.camera_status import CameraState
@@ -14,7 +14,7 @@ from steadyline.errors import EmptyPicture
 from steadyline.picture import PictureLimits, Pixels, encode_jpeg
 
 LIMITS = QualityLimits(dark_below=8, bright_above=247, frozen_below=0.05, blurred_below=0.25, checks=3)
-GOOD = Look(mean=120, sharpness=100, change=3)
+GOOD = QualityFigures(mean=120, sharpness=100, change=3)
 
 
 def noise(seed: int, mean: float = 120, spread: float = 20) -> Pixels:
@@ -28,7 +28,7 @@ def smooth(pixels: Pixels) -> Pixels:
     return p.astype(np.uint8)
 
 
-def states(judge: QualityJudge, looks: list[Look]) -> list[CameraState | None]:
+def states(judge: QualityJudge, looks: list[QualityFigures]) -> list[CameraState | None]:
     return [judge.add(seen) for seen in looks]
 
 
@@ -50,13 +50,15 @@ def test_a_blurred_picture_has_far_less_sharpness() -> None:
 @pytest.mark.parametrize(
     ("seen", "state"),
     [
-        (Look(mean=3, sharpness=100, change=3), "dark"),
-        (Look(mean=252, sharpness=100, change=3), "bright"),
-        (Look(mean=120, sharpness=100, change=0.0), "frozen"),
-        (Look(mean=3, sharpness=0, change=0.0), "frozen"),
+        (QualityFigures(mean=3, sharpness=100, change=3), "dark"),
+        (QualityFigures(mean=252, sharpness=100, change=3), "bright"),
+        (QualityFigures(mean=120, sharpness=100, change=0.0), "frozen"),
+        (QualityFigures(mean=3, sharpness=0, change=0.0), "frozen"),
     ],
 )
-def test_a_state_is_entered_and_left_after_three_looks_that_agree(seen: Look, state: CameraState) -> None:
+def test_a_state_is_entered_and_left_after_three_looks_that_agree(
+    seen: QualityFigures, state: CameraState
+) -> None:
     judge = QualityJudge(LIMITS)
     assert states(judge, [GOOD] * 3 + [seen] * 4) == [None] * 5 + [state] * 2
     assert states(judge, [GOOD, seen, GOOD, GOOD, GOOD]) == [state] * 4 + [None]
@@ -64,7 +66,7 @@ def test_a_state_is_entered_and_left_after_three_looks_that_agree(seen: Look, st
 
 def test_sharpness_is_judged_by_the_cameras_own_history() -> None:
     judge = QualityJudge(LIMITS)
-    weak = Look(mean=120, sharpness=10, change=3)
+    weak = QualityFigures(mean=120, sharpness=10, change=3)
     assert states(judge, [weak] * 30)[-1] is None
     judge = QualityJudge(LIMITS)
     assert states(judge, [GOOD] * 30 + [weak] * 3)[-1] == "blurred"
@@ -73,7 +75,7 @@ def test_sharpness_is_judged_by_the_cameras_own_history() -> None:
 def test_a_scene_that_stays_changed_is_learned_anew() -> None:
     judge = QualityJudge(LIMITS)
     states(judge, [GOOD] * 30)
-    weak = [Look(mean=120, sharpness=10, change=3)] * 650
+    weak = [QualityFigures(mean=120, sharpness=10, change=3)] * 650
     assert states(judge, weak)[10] == "blurred"
     assert judge.state is None
 

@@ -14,13 +14,15 @@ def a_frame(sequence: int, size: int = 10) -> Frame:
     return Frame(identity, "l", "p", datetime(2026, 1, 1, tzinfo=UTC), "image/png", b"x" * size)
 
 
-class Dropped(list[tuple[int, str]]):
+class DroppedFromBuffer(list[tuple[int, str]]):
     def note(self, frame: FrameId, reason: str) -> None:
         self.append((frame.sequence, reason))
 
 
-def a_buffer(policy: MemoryPolicy, frames: int = 2, size: int = 1000) -> tuple[MemoryBuffer, Dropped]:
-    dropped = Dropped()
+def a_buffer(
+    policy: MemoryPolicy, frames: int = 2, size: int = 1000
+) -> tuple[MemoryBuffer, DroppedFromBuffer]:
+    dropped = DroppedFromBuffer()
     return MemoryBuffer(policy, BufferLimits(frames, size), dropped.note), dropped
 
 

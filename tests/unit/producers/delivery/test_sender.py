@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from producers.accounting.ledger import Ledger
 from producers.delivery.buffer import BufferLimits, MemoryBuffer
-from producers.delivery.connection import Link
+from producers.delivery.connection import LazyPublisher
 from producers.delivery.sender import Sender, Window
 from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame
@@ -66,17 +66,17 @@ class HeldBroker(MemoryBroker):
         return self.held
 
 
-class Bench:
+class SenderBench:
     """A sender with all it needs, and the frames put in."""
 
     def __init__(self, tmp_path: Path, broker: MemoryBroker, topics: Topics = TOPICS) -> None:
         self.clock = ManualClock(datetime.now(UTC))
         self.broker = broker
         self.ledger = Ledger("l", "c1", "p", tmp_path)
-        self.book = self.ledger.open(self.clock.now())
+        self.epoch = self.ledger.open(self.clock.now())
         self.buffer = MemoryBuffer("block", BufferLimits(100, 1 << 20), self.ledger.drop)
-        self.link = Link(broker, "test", topics, 1 << 20, self.clock.monotonic)
-        self.sender = Sender(topics.frames.name, [self.buffer], self.ledger, self.link, self.clock)
+        self.publisher = LazyPublisher(broker, "test", topics, 1 << 20, self.clock.monotonic)
+        self.sender = Sender(topics.frames.name, [self.buffer], self.ledger, self.publisher, self.clock)
 
     def put(self, count: int) -> None:
         for _ in range(count):
@@ -94,23 +94,23 @@ class Bench:
         return [Frame.decode(record.value, record.headers).id.sequence for record in records]
 
     def counts(self) -> tuple[int, int, dict[str, int]]:
-        balance = self.book.account.balance()
+        balance = self.epoch.account.balance()
         return balance.published, balance.pending, balance.dropped
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> tuple[Bench, HeldPublisher]:
+def held(tmp_path: Path) -> tuple[SenderBench, HeldPublisher]:
     broker = HeldBroker()
     broker.create_topics(list(TOPICS))
-    bench = Bench(tmp_path, broker)
-    bench.link.check()
+    bench = SenderBench(tmp_path, broker)
+    bench.publisher.check()
     return bench, broker.held
 
 
 def test_frames_are_published_in_order_and_counted(tmp_path: Path) -> None:
     broker = MemoryBroker()
     broker.create_topics(list(TOPICS))
-    bench = Bench(tmp_path, broker)
+    bench = SenderBench(tmp_path, broker)
     bench.put(5)
     bench.turn()
     assert bench.published() == [1, 2, 3, 4, 5]
@@ -120,19 +120,19 @@ def test_frames_are_published_in_order_and_counted(tmp_path: Path) -> None:
 def test_an_outage_holds_the_frames_and_loses_none(tmp_path: Path) -> None:
     broker = MemoryBroker()
     broker.create_topics(list(TOPICS))
-    bench = Bench(tmp_path, broker)
+    bench = SenderBench(tmp_path, broker)
     broker.set_away(True)
     bench.put(3)
     bench.turn()
     assert bench.counts() == (0, 3, {})
-    assert bench.link.problem
+    assert bench.publisher.problem
     broker.set_away(False)
     bench.turn()
     assert bench.published() == [1, 2, 3]
-    assert not bench.link.problem
+    assert not bench.publisher.problem
 
 
-def test_no_more_is_in_flight_than_the_window_allows(held: tuple[Bench, HeldPublisher]) -> None:
+def test_no_more_is_in_flight_than_the_window_allows(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.sender.limit(Window(frames=2, bytes=1 << 20))
     bench.put(4)
@@ -144,7 +144,9 @@ def test_no_more_is_in_flight_than_the_window_allows(held: tuple[Bench, HeldPubl
     assert bench.published() == [1]
 
 
-def test_bytes_in_flight_are_bounded_but_one_frame_always_passes(held: tuple[Bench, HeldPublisher]) -> None:
+def test_bytes_in_flight_are_bounded_but_one_frame_always_passes(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
     bench, publisher = held
     bench.sender.limit(Window(frames=10, bytes=1))
     bench.put(2)
@@ -152,7 +154,7 @@ def test_bytes_in_flight_are_bounded_but_one_frame_always_passes(held: tuple[Ben
     assert len(publisher.held) == 1
 
 
-def test_a_lost_acknowledgement_does_not_double_the_frame(held: tuple[Bench, HeldPublisher]) -> None:
+def test_a_lost_acknowledgement_does_not_double_the_frame(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.put(2)
     bench.turn()
@@ -163,7 +165,7 @@ def test_a_lost_acknowledgement_does_not_double_the_frame(held: tuple[Bench, Hel
     assert bench.counts() == (2, 0, {})
 
 
-def test_lost_frames_are_sent_again_in_order(held: tuple[Bench, HeldPublisher]) -> None:
+def test_lost_frames_are_sent_again_in_order(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.put(4)
     bench.turn()
@@ -177,7 +179,7 @@ def test_lost_frames_are_sent_again_in_order(held: tuple[Bench, HeldPublisher]) 
     assert bench.counts() == (4, 0, {})
 
 
-def test_nothing_is_sent_while_the_fate_of_a_frame_is_open(held: tuple[Bench, HeldPublisher]) -> None:
+def test_nothing_is_sent_while_the_fate_of_a_frame_is_open(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.put(2)
     bench.turn()
@@ -190,7 +192,9 @@ def test_nothing_is_sent_while_the_fate_of_a_frame_is_open(held: tuple[Bench, He
     assert [message.value for message, _ in publisher.held] == [b"picture 1", b"picture 2", b"picture 3"]
 
 
-def test_a_frame_that_was_overtaken_is_dropped_and_not_sent_late(held: tuple[Bench, HeldPublisher]) -> None:
+def test_a_frame_that_was_overtaken_is_dropped_and_not_sent_late(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
     bench, publisher = held
     bench.put(3)
     bench.turn()
@@ -202,7 +206,9 @@ def test_a_frame_that_was_overtaken_is_dropped_and_not_sent_late(held: tuple[Ben
     assert bench.counts() == (2, 0, {"delivery_failed": 1})
 
 
-def test_a_frame_the_broker_keeps_refusing_is_dropped_at_last(held: tuple[Bench, HeldPublisher]) -> None:
+def test_a_frame_the_broker_keeps_refusing_is_dropped_at_last(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
     bench, publisher = held
     bench.put(2)
     for _ in range(5):
@@ -213,7 +219,7 @@ def test_a_frame_the_broker_keeps_refusing_is_dropped_at_last(held: tuple[Bench,
     assert bench.counts()[2] == {"delivery_failed": 2}
 
 
-def test_a_frame_refused_for_what_it_is_has_that_reason(held: tuple[Bench, HeldPublisher]) -> None:
+def test_a_frame_refused_for_what_it_is_has_that_reason(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.put(1)
     bench.turn()
@@ -222,27 +228,27 @@ def test_a_frame_refused_for_what_it_is_has_that_reason(held: tuple[Bench, HeldP
     assert bench.counts() == (0, 0, {"picture_too_large": 1})
 
 
-def test_a_silent_broker_is_told_to_the_health_page(held: tuple[Bench, HeldPublisher]) -> None:
+def test_a_silent_broker_is_told_to_the_health_page(held: tuple[SenderBench, HeldPublisher]) -> None:
     bench, publisher = held
     bench.put(1)
     bench.turn()
-    assert bench.link.problem == ""
+    assert bench.publisher.problem == ""
     bench.clock.advance(timedelta(seconds=11))
-    assert bench.link.problem == "no acknowledgement for 11 s"
+    assert bench.publisher.problem == "no acknowledgement for 11 s"
     publisher.deliver()
-    assert bench.link.problem == ""
+    assert bench.publisher.problem == ""
     bench.clock.advance(timedelta(seconds=60))
-    assert bench.link.problem == ""
+    assert bench.publisher.problem == ""
 
 
 def test_missing_or_wrong_topics_end_the_process_with_what_to_do(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, MemoryBroker())
+    bench = SenderBench(tmp_path, MemoryBroker())
     bench.put(1)
     with pytest.raises(ContractBroken, match="steadyline topics create"):
         bench.turn(1)
     broker = MemoryBroker()
     broker.create_topics(list(line_topics("t", 3)))
-    bench = Bench(tmp_path / "second", broker)
+    bench = SenderBench(tmp_path / "second", broker)
     bench.put(1)
     with pytest.raises(ContractBroken, match="3 partitions"):
         bench.turn(1)

@@ -21,14 +21,14 @@ def a_frame(sequence: int, epoch: int = 5, size: int = 100) -> Frame:
     return Frame(FrameId("c1", epoch, sequence), "l1", "p1", moment, "image/png", picture, f"00-{sequence}")
 
 
-class Dropped(list[tuple[int, str]]):
+class DroppedFromSpool(list[tuple[int, str]]):
     def note(self, frame: FrameId, reason: str) -> None:
         self.append((frame.sequence, reason))
 
 
-def a_spool(root: Path, most: int = 1 << 20) -> tuple[Spool, Dropped]:
+def a_spool(root: Path, most: int = 1 << 20) -> tuple[Spool, DroppedFromSpool]:
     (root / "5").mkdir(exist_ok=True)
-    dropped = Dropped()
+    dropped = DroppedFromSpool()
     return Spool("c1", root, most, dropped.note), dropped
 
 

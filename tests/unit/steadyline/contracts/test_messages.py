@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.contracts.catalogue import KINDS, Kind
+from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.dead_letter import ADDED, DeadLetter
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import decode_event, format_time, parse_time, required_integer
@@ -68,10 +68,10 @@ def test_a_score_worked_out_again_has_the_same_id(score: Score, moment: datetime
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @given(value=st.none() | st.binary(max_size=60), headers=any_headers)
 def test_bytes_of_any_kind_are_poison_and_never_another_error(
-    kind: Kind, value: bytes | None, headers: list[tuple[str, bytes | None]]
+    kind: MessageKind, value: bytes | None, headers: list[tuple[str, bytes | None]]
 ) -> None:
     with suppress(MalformedHeaders, MalformedMessage):
-        kind.again(value, headers)
+        kind.reencode(value, headers)
 
 
 @given(st.none() | st.binary(), real_headers, st.integers(0, 511), st.integers(0, 2**62))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.demo.plan import CAMERAS, PRODUCT, Plan
+from steadyline.demo.plan import CAMERAS, PRODUCT, DemoPlan
 from steadyline.line import DEFAULT_DETECTOR, load_line
 
 
@@ -19,7 +19,7 @@ from steadyline.line import DEFAULT_DETECTOR, load_line
 def test_it_is_read_and_says_which_detectors_were_chosen(
     tmp_path: Path, chosen: dict[str, str], detectors: str
 ) -> None:
-    plan = Plan(tmp_path, **chosen)  # type: ignore[arg-type]
+    plan = DemoPlan(tmp_path, **chosen)  # type: ignore[arg-type]
     plan.line_file.write_text(plan.line_yaml(64), encoding="utf-8")
     line = load_line(plan.line_file)
     assert line.products[PRODUCT].detectors == detectors

@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 
 from steadyline.contracts.model_event import Change, ModelEvent
-from steadyline.demo.observe import Observed
-from steadyline.demo.plan import Plan
+from steadyline.demo.observe import ObservedMessages
+from steadyline.demo.plan import DemoPlan
 from steadyline.demo.run import DemoFailed, Demonstration, first_is_live
 from steadyline.demo.split import Split
 from steadyline.kafka.memory import MemoryBroker
@@ -23,20 +23,20 @@ def an_event(live: int | None, after: str) -> ModelEvent:
 
 
 def test_it_waits_until_a_version_is_live() -> None:
-    assert not first_is_live(Observed())
-    assert first_is_live(Observed(model=an_event(1, "live")))
+    assert not first_is_live(ObservedMessages())
+    assert first_is_live(ObservedMessages(model=an_event(1, "live")))
 
 
 def test_a_refused_first_model_ends_it_and_says_why() -> None:
     with pytest.raises(DemoFailed, match=r"refused: clean_floor: .* train longer"):
-        first_is_live(Observed(model=an_event(None, "rejected")))
+        first_is_live(ObservedMessages(model=an_event(None, "rejected")))
 
 
 def test_a_server_that_has_ended_ends_it_and_its_services_at_once(tmp_path: Path) -> None:
     def check() -> None:
         raise ServerFailed("triton ended with status -6")
 
-    plan = Plan(home=tmp_path)
+    plan = DemoPlan(home=tmp_path)
     demonstration = Demonstration(plan, MemoryBroker(), {}, Console(quiet=True), check)
     with pytest.raises(ServerFailed, match="triton ended"):
         demonstration.run(Split([], [], [], {}), 32)

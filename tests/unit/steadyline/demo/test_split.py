@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.demo.plan import CAMERAS, Plan
+from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.demo.split import add_normals, lay_out, split_dataset
 from steadyline.errors import InvalidConfiguration
 
@@ -33,7 +33,7 @@ def test_no_frame_is_used_twice(tmp_path: Path) -> None:
 
 
 def test_the_second_training_gets_the_normals_that_were_kept_back(tmp_path: Path) -> None:
-    plan = Plan(home=tmp_path / "demo")
+    plan = DemoPlan(home=tmp_path / "demo")
     split = split_dataset(a_dataset(tmp_path / "set"), 25)
     lay_out(split, plan)
     folder = plan.normals / "train" / "good"

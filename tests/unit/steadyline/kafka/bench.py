@@ -6,7 +6,7 @@ from datetime import timedelta
 from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.kafka.broker import Message
-from steadyline.kafka.loop import Handler, LoopPolicy, StreamLoop
+from steadyline.kafka.loop import LoopPolicy, RecordHandler, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
 
 TOPICS = line_topics("t", 3)
@@ -14,7 +14,7 @@ AT_ONCE = LoopPolicy(poll=timedelta(0), commit_every=timedelta(0))
 STOP = threading.Event()
 
 
-class Bench:
+class LoopBench:
     """A broker in memory, its topics, and loops on it that advance only when told to."""
 
     def __init__(self, policy: LoopPolicy = AT_ONCE) -> None:
@@ -28,7 +28,7 @@ class Bench:
         for value in values:
             publisher.publish(Message(TOPICS.frames.name, b"k", value, (), partition), lambda _: None)
 
-    def loop(self, handler: Handler, instance: str = "a", group: str = "g") -> StreamLoop:
+    def loop(self, handler: RecordHandler, instance: str = "a", group: str = "g") -> StreamLoop:
         worker = self.broker.worker(group, instance, [TOPICS.frames.name])
         return StreamLoop(worker, handler, TOPICS.dead_letters.name, self.policy, self.clock)
 

@@ -11,14 +11,14 @@ from steadyline.errors import DeadLetterStorm, MalformedHeaders
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.dead_letter import ADDED, dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
-from tests.support.handlers import Patient, Prompt
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, Bench, turns
+from tests.support.handlers import Prompt, ScriptedHandler
+from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 
 CAMERA = ("camera", b"c1")
 
 
 def test_poison_is_dead_lettered_in_its_place_and_the_rest_goes_on() -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(b"1", b"bad", b"2")
     turns(loop, 2)
@@ -35,8 +35,8 @@ def test_poison_is_dead_lettered_in_its_place_and_the_rest_goes_on() -> None:
 
 
 def test_poison_found_while_working_is_dead_lettered_too() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name)
     loop = bench.loop(handler)
     bench.publish(b"bad", b"2")
     loop.turn(STOP)
@@ -88,7 +88,7 @@ def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
 
 def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
     limit = StormLimit(fraction=0.5, messages=10)
-    bench = Bench(replace(AT_ONCE, storm=limit, transaction_messages=5))
+    bench = LoopBench(replace(AT_ONCE, storm=limit, transaction_messages=5))
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(*([b"bad"] * 100))
     with pytest.raises(DeadLetterStorm, match="malformed_headers"):

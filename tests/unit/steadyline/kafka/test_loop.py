@@ -11,16 +11,16 @@ from typing_extensions import override
 
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.lane import Outputs
 from steadyline.kafka.loop import StreamLoop
 from steadyline.kafka.memory_log import CommitFault
-from tests.support.handlers import Patient, Prompt
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, Bench, turns
+from steadyline.kafka.partition_queue import Outputs
+from tests.support.handlers import Prompt, ScriptedHandler
+from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 
 
 def test_results_are_written_in_the_order_of_their_records_not_of_their_ends() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name)
     loop = bench.loop(handler)
     bench.publish(b"1", b"2", b"3")
     loop.turn(STOP)
@@ -36,8 +36,8 @@ def test_results_are_written_in_the_order_of_their_records_not_of_their_ends() -
 
 
 def test_a_record_refused_for_want_of_room_is_offered_again() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name, room=1)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name, room=1)
     loop = bench.loop(handler)
     bench.publish(b"1", b"2")
     loop.turn(STOP)
@@ -48,8 +48,8 @@ def test_a_record_refused_for_want_of_room_is_offered_again() -> None:
 
 
 def test_transactions_are_further_apart_while_records_wait_for_room() -> None:
-    bench = Bench(replace(AT_ONCE, commit_every=timedelta(milliseconds=25), behind_factor=4))
-    handler = Patient(TOPICS.scores.name, room=1)
+    bench = LoopBench(replace(AT_ONCE, commit_every=timedelta(milliseconds=25), behind_factor=4))
+    handler = ScriptedHandler(TOPICS.scores.name, room=1)
     loop = bench.loop(handler)
     bench.publish(b"1", b"2", b"3")
     loop.turn(STOP)
@@ -67,7 +67,7 @@ def test_transactions_are_further_apart_while_records_wait_for_room() -> None:
 
 
 def test_a_poll_lasts_longer_with_nothing_in_hand_or_no_room_for_more() -> None:
-    bench = Bench(replace(AT_ONCE, poll=timedelta(milliseconds=5)))
+    bench = LoopBench(replace(AT_ONCE, poll=timedelta(milliseconds=5)))
     worker = bench.broker.worker("g", "a", [TOPICS.frames.name])
     waits: list[int] = []
     poll = worker.poll
@@ -77,7 +77,7 @@ def test_a_poll_lasts_longer_with_nothing_in_hand_or_no_room_for_more() -> None:
         return poll(timedelta(0))
 
     worker.poll = noted  # type: ignore[method-assign]
-    handler = Patient(TOPICS.scores.name, room=1)
+    handler = ScriptedHandler(TOPICS.scores.name, room=1)
     loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)
     loop.turn(STOP)
     bench.publish(b"1", b"2")
@@ -90,7 +90,7 @@ def test_a_poll_lasts_longer_with_nothing_in_hand_or_no_room_for_more() -> None:
 
 
 def test_an_aborted_transaction_is_tried_again_with_the_same_results() -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.broker.fail_commits("aborted", "aborted")
     bench.publish(b"1")
@@ -102,7 +102,7 @@ def test_an_aborted_transaction_is_tried_again_with_the_same_results() -> None:
 
 @pytest.mark.parametrize("fault", ["broken_before", "broken_after"])
 def test_an_unknown_outcome_neither_loses_nor_doubles(fault: CommitFault) -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.broker.fail_commits(fault)
     bench.publish(b"1", b"2")
@@ -113,7 +113,7 @@ def test_an_unknown_outcome_neither_loses_nor_doubles(fault: CommitFault) -> Non
 
 
 def test_an_outage_is_waited_out() -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(b"1")
     bench.broker.set_away(True)
@@ -126,8 +126,8 @@ def test_an_outage_is_waited_out() -> None:
 
 
 def test_a_full_lane_pauses_its_partition_and_resumes_with_room() -> None:
-    bench = Bench(replace(AT_ONCE, high=4, low=2))
-    handler = Patient(TOPICS.scores.name, room=100)
+    bench = LoopBench(replace(AT_ONCE, high=4, low=2))
+    handler = ScriptedHandler(TOPICS.scores.name, room=100)
     loop = bench.loop(handler)
     bench.publish(*(b"%d" % n for n in range(6)))
     loop.turn(STOP)
@@ -140,8 +140,8 @@ def test_a_full_lane_pauses_its_partition_and_resumes_with_room() -> None:
 
 
 def test_large_records_fill_a_lane_by_their_bytes() -> None:
-    bench = Bench(replace(AT_ONCE, high_bytes=1000))
-    handler = Patient(TOPICS.scores.name, room=100)
+    bench = LoopBench(replace(AT_ONCE, high_bytes=1000))
+    handler = ScriptedHandler(TOPICS.scores.name, room=100)
     loop = bench.loop(handler)
     bench.publish(b"x" * 600, b"y" * 600)
     loop.turn(STOP)
@@ -151,7 +151,7 @@ def test_large_records_fill_a_lane_by_their_bytes() -> None:
 
 
 def test_a_transaction_is_bounded_in_messages() -> None:
-    bench = Bench(replace(AT_ONCE, transaction_messages=4))
+    bench = LoopBench(replace(AT_ONCE, transaction_messages=4))
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(*(b"%d" % n for n in range(10)))
     loop.turn(STOP)
@@ -161,8 +161,8 @@ def test_a_transaction_is_bounded_in_messages() -> None:
 
 
 def test_results_of_a_partition_that_went_elsewhere_are_dropped() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name, room=100)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name, room=100)
     first = bench.loop(handler, "a")
     for partition in range(3):
         bench.publish(b"%d" % partition, partition=partition)
@@ -177,7 +177,7 @@ def test_results_of_a_partition_that_went_elsewhere_are_dropped() -> None:
 
 
 def test_a_second_worker_with_the_same_name_ends_the_first() -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name), "a")
     bench.loop(Prompt(TOPICS.scores.name), "a")
     with pytest.raises(Fenced):
@@ -185,7 +185,7 @@ def test_a_second_worker_with_the_same_name_ends_the_first() -> None:
 
 
 def test_stopping_commits_what_is_in_hand() -> None:
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(b"1", b"2")
     bench.broker.fail_commits("aborted")
@@ -197,8 +197,8 @@ def test_stopping_commits_what_is_in_hand() -> None:
 
 
 def test_stopping_does_not_wait_for_ever() -> None:
-    bench = Bench()
-    loop = bench.loop(Patient(TOPICS.scores.name))
+    bench = LoopBench()
+    loop = bench.loop(ScriptedHandler(TOPICS.scores.name))
     bench.publish(b"1")
     loop.turn(STOP)
     stop = threading.Event()
@@ -208,8 +208,8 @@ def test_stopping_does_not_wait_for_ever() -> None:
 
 
 def test_stopping_within_a_rebalance_commits_what_is_still_ours_and_leaves_the_rest() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name)
     loop = bench.loop(handler, "a")
     bench.publish(b"0", partition=0)
     bench.publish(b"1", partition=1)
@@ -228,8 +228,8 @@ def test_stopping_within_a_rebalance_commits_what_is_still_ours_and_leaves_the_r
 
 
 def test_stopping_in_an_outage_waits_for_its_end() -> None:
-    bench = Bench()
-    handler = Patient(TOPICS.scores.name)
+    bench = LoopBench()
+    handler = ScriptedHandler(TOPICS.scores.name)
     loop = bench.loop(handler)
     bench.publish(b"1")
     loop.turn(STOP)
@@ -257,7 +257,7 @@ def test_a_bug_in_the_handler_comes_out_of_the_loop() -> None:
             result.set_exception(KeyError("x"))
             return result
 
-    bench = Bench()
+    bench = LoopBench()
     loop = bench.loop(Broken(TOPICS.scores.name))
     bench.publish(b"1")
     with pytest.raises(KeyError):
@@ -265,14 +265,14 @@ def test_a_bug_in_the_handler_comes_out_of_the_loop() -> None:
 
 
 def test_reading_during_an_outage_says_so() -> None:
-    bench = Bench()
+    bench = LoopBench()
     bench.broker.set_away(True)
     with pytest.raises(BrokerUnavailable):
         list(bench.broker.reader("test").read(TOPICS.scores.name))
 
 
 def test_the_twin_writes_all_messages_of_a_transaction_or_none() -> None:
-    bench = Bench()
+    bench = LoopBench()
     worker = bench.broker.worker("g", "a", [TOPICS.frames.name])
     worker.poll(timedelta(0))
     missing = [Message(TOPICS.scores.name, b"k", b"1"), Message("nowhere", b"k", b"2")]

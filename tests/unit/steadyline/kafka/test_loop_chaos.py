@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steadyline.kafka.loop import StreamLoop
-from tests.support.handlers import Patient
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, Bench
+from tests.support.handlers import ScriptedHandler
+from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench
 
 STEPS = st.sampled_from(
     ["publish", "poison", "turn", "turn", "turn", "finish", "finish", "join", "join", "leave", "abort",
@@ -20,9 +20,9 @@ class Chaos:
     """Three instances that come, work, fail and go; everything else is drawn."""
 
     def __init__(self) -> None:
-        self.bench = Bench(replace(AT_ONCE, high=6, low=3, transaction_messages=5))
+        self.bench = LoopBench(replace(AT_ONCE, high=6, low=3, transaction_messages=5))
         self.sent: dict[int, list[bytes]] = {number: [] for number in range(3)}
-        self.members: dict[int, tuple[StreamLoop, Patient, Callable[[], None]]] = {}
+        self.members: dict[int, tuple[StreamLoop, ScriptedHandler, Callable[[], None]]] = {}
 
     def step(self, name: str, number: int, index: int) -> None:
         match name:
@@ -54,7 +54,7 @@ class Chaos:
 
     def join(self, number: int) -> None:
         """Take the place of whoever had this instance name."""
-        handler = Patient(TOPICS.scores.name, room=4)
+        handler = ScriptedHandler(TOPICS.scores.name, room=4)
         worker = self.bench.broker.worker("g", f"w{number}", [TOPICS.frames.name])
         bench = self.bench
         loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)

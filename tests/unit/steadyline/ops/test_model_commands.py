@@ -6,14 +6,14 @@ import pytest
 
 from steadyline.contracts.model_command import Action, ModelCommand
 from steadyline.contracts.model_event import Change, ModelEvent, ModelState
-from steadyline.ops.model_commands import Sent, answer_to
+from steadyline.ops.model_commands import SentCommand, answer_to
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def sent(action: Action, version: int | None = None) -> Sent:
+def sent(action: Action, version: int | None = None) -> SentCommand:
     command = ModelCommand(product="cell", action=action, version=version, who="ann", at=NOW, why="")
-    return Sent(command, offset=4, versions_before=frozenset({1, 2}))
+    return SentCommand(command, offset=4, versions_before=frozenset({1, 2}))
 
 
 def a_change(version: int, after: ModelState, reason: str = "", seconds: int = 1) -> Change:

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from steadyline.clock import ManualClock
-from steadyline.telemetry.health import Health
+from steadyline.telemetry.health import ServiceHealth
 
 
 def test_a_process_lives_while_its_loop_turns() -> None:
     clock = ManualClock()
-    health = Health(clock, timedelta(seconds=30))
+    health = ServiceHealth(clock, timedelta(seconds=30))
     clock.advance(timedelta(seconds=29))
     assert health.live()[0]
     health.beat()
@@ -18,20 +18,20 @@ def test_a_process_lives_while_its_loop_turns() -> None:
 
 def test_a_silent_loop_is_not_alive_and_says_for_how_long() -> None:
     clock = ManualClock()
-    health = Health(clock, timedelta(seconds=30))
+    health = ServiceHealth(clock, timedelta(seconds=30))
     clock.advance(timedelta(seconds=31))
     assert health.live() == (False, {"live": False, "silence_seconds": 31.0})
 
 
 def test_nothing_is_ready_before_the_first_part_says_so() -> None:
-    assert Health(ManualClock()).ready() == (
+    assert ServiceHealth(ManualClock()).ready() == (
         False,
         {"ready": False, "waiting_for": {"start": "still starting"}},
     )
 
 
 def test_readiness_gives_the_reason_of_each_part_that_waits() -> None:
-    health = Health(ManualClock())
+    health = ServiceHealth(ManualClock())
     health.set_ready("kafka", True)
     health.set_ready("model", False, "no_live_model")
     assert health.ready() == (False, {"ready": False, "waiting_for": {"model": "no_live_model"}})

@@ -10,7 +10,7 @@ from steadyline.telemetry import instrument
 from steadyline.telemetry.instrument import all_instruments, counter, gauge, histogram
 
 
-class Kept:
+class KeptMeasurements:
     """A backend that keeps what it is given."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ def test_a_measurement_before_telemetry_starts_is_accepted_and_free() -> None:
 
 
 def test_values_and_labels_reach_the_backend_as_text() -> None:
-    instrument, kept = counter(a_name("total"), "x", labels=("partition",)), Kept()
+    instrument, kept = counter(a_name("total"), "x", labels=("partition",)), KeptMeasurements()
     instrument.backend = kept
     instrument.add(2, partition=7)
     assert kept.measured == [(2, {"partition": "7"})]

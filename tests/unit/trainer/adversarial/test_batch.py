@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from tests.support.parts import good_parts
-from trainer.adversarial.batch import Batch, Pairs, Variation
+from trainer.adversarial.batch import PairedBatch, Pairs, Variation
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.learning.augment import Light
 from trainer.pseudo.entry import in_memory
@@ -13,7 +13,7 @@ STILL = Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=
 GRID = 16
 
 
-def drawn(shift: float, step: int = 0) -> Batch:
+def drawn(shift: float, step: int = 0) -> PairedBatch:
     normals = good_parts(16)
     bank = in_memory(make_pseudo_anomalies(normals, FitSettings("robust")))
     pictures = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255

@@ -13,14 +13,14 @@ from steadyline.line import Product, RetrainSection
 from tests.support.inference import MemoryInference
 from tests.unit.trainer.data.test_banks import a_snapshot
 from tests.unit.trainer.lifecycle.test_rollout import Works
-from trainer.control.controller import Desk, Duties
-from trainer.control.inbox import Inbox
-from trainer.control.training_supervisor import Trainings, Workplace
-from trainer.data.banks import KnownBanks
+from trainer.control.controller import ControllerDependencies, ProductController
+from trainer.control.inbox import ProductInbox
+from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
+from trainer.data.banks import HeldOutCache
 from trainer.data.snapshot import Snapshot
-from trainer.lifecycle.leases import Claims
-from trainer.monitor.bank_rebuild import Rebuilding
-from trainer.monitor.monitor import Eyes, Watcher
+from trainer.lifecycle.leases import Leases
+from trainer.monitor.bank_rebuild import BankRebuildProcess
+from trainer.monitor.monitor import ModelMonitor, MonitorInputs
 
 LATER = timedelta(seconds=1)
 
@@ -31,19 +31,19 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.works = Works(folder)
         product, clock, state = Product(), self.works.clock, self.works.state
-        claims = Claims(MemoryBank(), ["cell"], "a", clock)
-        claims.renew()
-        self.inbox = Inbox("cell", RetrainSection())
-        self.trainings = Trainings(
-            "cell", product, self.works.store, Workplace(folder / "no", folder, 0), clock
+        leases = Leases(MemoryBank(), ["cell"], "a", clock)
+        leases.renew()
+        self.inbox = ProductInbox("cell", RetrainSection())
+        self.supervisor = TrainingSupervisor(
+            "cell", product, self.works.store, WorkDirectories(folder / "no", folder, 0), clock
         )
-        eyes = Eyes(KnownBanks(MemoryBank(), self.works.store, "cell"), MemoryInference())
-        watcher = Watcher(state, product.watch, eyes, Rebuilding(folder / "no", "cell"), clock)
-        duties = Duties(claims, self.works.rollout, watcher, self.collect, clock)
-        self.desk = Desk(product, state, self.inbox, self.trainings, duties)
+        inputs = MonitorInputs(HeldOutCache(MemoryBank(), self.works.store, "cell"), MemoryInference())
+        monitor = ModelMonitor(state, product.watch, inputs, BankRebuildProcess(folder / "no", "cell"), clock)
+        dependencies = ControllerDependencies(leases, self.works.rollout, monitor, self.collect, clock)
+        self.controller = ProductController(product, state, self.inbox, self.supervisor, dependencies)
         self.normals: Snapshot | InvalidConfiguration = a_snapshot()
 
-    def collect(self, inbox: Inbox) -> Snapshot:
+    def collect(self, inbox: ProductInbox) -> Snapshot:
         if isinstance(self.normals, InvalidConfiguration):
             raise self.normals
         return self.normals
@@ -62,7 +62,7 @@ class Office:
 def office(tmp_path: Path) -> Iterator[Office]:
     made = Office(tmp_path)
     yield made
-    made.desk.stand_by()
+    made.controller.stand_by()
 
 
 def test_an_order_cut_short_before_its_answer_is_answered_and_not_refused_for_its_own_sake(
@@ -72,10 +72,10 @@ def test_an_order_cut_short_before_its_answer_is_answered_and_not_refused_for_it
     assert office.works.state.event.models == []
     office.works.broker.set_away(True)
     with pytest.raises(BrokerUnavailable):
-        office.desk.turn()
+        office.controller.turn()
     office.works.broker.set_away(False)
-    office.desk.turn()
-    spec = office.trainings.spec
+    office.controller.turn()
+    spec = office.supervisor.spec
     assert spec is not None
     assert spec.why == "asked: by ann: new lamp"
     assert office.works.state.event.commands_until == 1
@@ -85,7 +85,7 @@ def test_an_order_cut_short_before_its_answer_is_answered_and_not_refused_for_it
 def test_another_order_during_a_training_is_refused(office: Office) -> None:
     office.order(0, "new lamp")
     office.order(1, "new camera")
-    office.desk.turn()
+    office.controller.turn()
     assert office.refusals() == ["refused: retrain by ann: version 1 is being trained"]
     assert office.works.state.event.commands_until == 2
 
@@ -94,7 +94,7 @@ def test_normals_that_cannot_be_used_end_a_training_with_an_event_and_are_not_tr
     office: Office,
 ) -> None:
     office.normals = InvalidConfiguration("3 different normal frames are too few")
-    office.desk.turn()
-    office.desk.turn()
+    office.controller.turn()
+    office.controller.turn()
     assert office.refusals() == ["training_failed: normals: 3 different normal frames are too few"]
-    assert office.trainings.spec is None
+    assert office.supervisor.spec is None

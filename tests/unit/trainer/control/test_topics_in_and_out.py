@@ -15,11 +15,11 @@ from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import RetrainSection
 from tests.unit.trainer.data.test_reservoir import a_score
 from tests.unit.trainer.lifecycle.test_transitions import a_history
-from trainer.control.inbox import Inbox, Intake
+from trainer.control.inbox import ProductInbox, TopicFollower
 from trainer.lifecycle import transitions
-from trainer.lifecycle.event_log import Announcer
-from trainer.lifecycle.leases import Claims
-from trainer.lifecycle.product_state import ClaimLost, ProductState
+from trainer.lifecycle.event_log import EventLog
+from trainer.lifecycle.leases import Leases
+from trainer.lifecycle.product_state import LeaseLost, ProductState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -36,15 +36,15 @@ def broker(topics: Topics) -> MemoryBroker:
     return broker
 
 
-def an_announcer(broker: MemoryBroker, topics: Topics) -> Announcer:
-    return Announcer(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "line-1")
+def an_announcer(broker: MemoryBroker, topics: Topics) -> EventLog:
+    return EventLog(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "line-1")
 
 
 def a_state(broker: MemoryBroker, topics: Topics, bank: MemoryBank, owner: str = "a") -> ProductState:
     clock = ManualClock()
-    claims = Claims(bank, ["cell"], owner, clock)
-    claims.renew()
-    return ProductState("cell", an_announcer(broker, topics), claims, clock)
+    leases = Leases(bank, ["cell"], owner, clock)
+    leases.renew()
+    return ProductState("cell", an_announcer(broker, topics), leases, clock)
 
 
 def publish(broker: MemoryBroker, topic: str, key: bytes, value: bytes) -> None:
@@ -56,21 +56,21 @@ def a_command(product: str = "cell") -> ModelCommand:
 
 
 def test_the_newest_event_of_the_product_is_its_state(broker: MemoryBroker, topics: Topics) -> None:
-    announcer = an_announcer(broker, topics)
-    assert announcer.newest("cell") is None
-    announcer.announce(a_history(1))
-    announcer.announce(a_history(1, 2))
-    announcer.announce(a_history(1).model_copy(update={"product": "tile"}))
-    newest = announcer.newest("cell")
+    event_log = an_announcer(broker, topics)
+    assert event_log.newest("cell") is None
+    event_log.announce(a_history(1))
+    event_log.announce(a_history(1, 2))
+    event_log.announce(a_history(1).model_copy(update={"product": "tile"}))
+    newest = event_log.newest("cell")
     assert newest is not None
     assert newest.live_version == 2
 
 
 def test_an_event_that_cannot_be_read_is_passed_over(broker: MemoryBroker, topics: Topics) -> None:
-    announcer = an_announcer(broker, topics)
-    announcer.announce(a_history(1))
+    event_log = an_announcer(broker, topics)
+    event_log.announce(a_history(1))
     publish(broker, topics.model_events.name, b"cell", b"{no event}")
-    assert announcer.newest("cell") == a_history(1)
+    assert event_log.newest("cell") == a_history(1)
 
 
 def test_a_product_without_events_has_no_model(broker: MemoryBroker, topics: Topics) -> None:
@@ -82,7 +82,7 @@ def test_nothing_is_announced_without_the_claim(broker: MemoryBroker, topics: To
     bank = MemoryBank()
     first, second = a_state(broker, topics, bank), a_state(broker, topics, bank, "b")
     first.announce(a_history(1))
-    with pytest.raises(ClaimLost):
+    with pytest.raises(LeaseLost):
         second.announce(a_history(1, 2))
     assert second.event.live_version == 1
 
@@ -108,10 +108,10 @@ def test_an_event_whose_acknowledgement_was_lost_counts_as_what_the_topic_says(
 ) -> None:
     clock, bank = ManualClock(), MemoryBank()
     unheard = Unheard(broker.publisher("t"))
-    announcer = Announcer(unheard, broker.reader("t"), topics.model_events.name, "line-1")
-    claims = Claims(bank, ["cell"], "a", clock)
-    claims.renew()
-    state = ProductState("cell", announcer, claims, clock)
+    event_log = EventLog(unheard, broker.reader("t"), topics.model_events.name, "line-1")
+    leases = Leases(bank, ["cell"], "a", clock)
+    leases.renew()
+    state = ProductState("cell", event_log, leases, clock)
     with pytest.raises(BrokerUnavailable):
         state.announce(a_history(1))
     assert state.event.live_version == 1
@@ -154,20 +154,20 @@ def test_what_is_cut_short_is_not_answered(broker: MemoryBroker, topics: Topics)
     assert state.event.commands_until == 0
 
 
-def an_inbox() -> Inbox:
-    return Inbox("cell", RetrainSection(quarantine=timedelta(0)))
+def an_inbox() -> ProductInbox:
+    return ProductInbox("cell", RetrainSection(quarantine=timedelta(0)))
 
 
 def test_commands_reach_their_product_in_order_and_stay_until_done(
     broker: MemoryBroker, topics: Topics
 ) -> None:
     inbox = an_inbox()
-    intake = Intake(broker.reader("t"), topics, {"cell": inbox})
+    follower = TopicFollower(broker.reader("t"), topics, {"cell": inbox})
     for product in ("cell", "tile", "cell"):
         command = a_command(product)
         publish(broker, topics.model_commands.name, product.encode(), command.encode())
     publish(broker, topics.model_commands.name, b"cell", b"no command")
-    assert intake.turn(timedelta(0)) == 4
+    assert follower.turn(timedelta(0)) == 4
     for offset in (0, 2):
         assert inbox.next_command() == inbox.next_command() == (offset, a_command())
         inbox.done_with(offset)
@@ -176,11 +176,11 @@ def test_commands_reach_their_product_in_order_and_stay_until_done(
 
 def test_scores_fill_the_reservoir(broker: MemoryBroker, topics: Topics) -> None:
     inbox = an_inbox()
-    intake = Intake(broker.reader("t"), topics, {"cell": inbox})
+    follower = TopicFollower(broker.reader("t"), topics, {"cell": inbox})
     for sequence in (1, 2, 3):
         publish(broker, topics.scores.name, b"c1", a_score(sequence).encode())
     publish(broker, topics.scores.name, b"c1", b"no score")
-    while intake.turn(timedelta(0)):
+    while follower.turn(timedelta(0)):
         pass
     inbox.admit(NOW + timedelta(minutes=1))
     assert [normal.frame for normal in inbox.normals()] == ["c1/7/1", "c1/7/2", "c1/7/3"]

@@ -3,15 +3,17 @@
 from datetime import UTC, datetime, timedelta
 
 from steadyline.line import RetrainSection
-from trainer.control.trigger import Known, why_train
+from trainer.control.trigger import RetrainFacts, why_train
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RULES = RetrainSection(every=timedelta(hours=24), after_normals=50)
 
 
-def known(attempted_hours_ago: float | None = 1, new_normals: int = 0, asked: str | None = None) -> Known:
+def known(
+    attempted_hours_ago: float | None = 1, new_normals: int = 0, asked: str | None = None
+) -> RetrainFacts:
     attempted = None if attempted_hours_ago is None else NOW - timedelta(hours=attempted_hours_ago)
-    return Known(attempted is not None, attempted, new_normals, asked)
+    return RetrainFacts(attempted is not None, attempted, new_normals, asked)
 
 
 def test_a_product_that_was_never_trained_is_trained_at_once() -> None:
@@ -39,4 +41,4 @@ def test_an_order_is_followed_whatever_the_rules_say() -> None:
 
 
 def test_a_first_training_that_failed_is_not_repeated_by_itself() -> None:
-    assert why_train(Known(False, NOW, 0), RetrainSection(), NOW) is None
+    assert why_train(RetrainFacts(False, NOW, 0), RetrainSection(), NOW) is None

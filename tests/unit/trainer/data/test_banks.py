@@ -15,14 +15,14 @@ from steadyline.picture import encode_png
 from steadyline.store import Store
 from trainer.data.banks import (
     Banks,
-    Ingredients,
-    KnownBanks,
-    MadeEntries,
+    BankSpec,
+    GeneratedBank,
+    HeldOutCache,
     entries_digest,
     held_out_frames,
     newest_manifest,
 )
-from trainer.data.snapshot import Snapshot, Source, make_snapshot
+from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
 
 
 class Speckle:
@@ -32,7 +32,7 @@ class Speckle:
         self.asked = 0
         self.strength = 60
 
-    def __call__(self, snapshot: Snapshot, of: Ingredients) -> MadeEntries:
+    def __call__(self, snapshot: Snapshot, of: BankSpec) -> GeneratedBank:
         self.asked += 1
         random = np.random.default_rng(of.seed)
         entries = []
@@ -40,7 +40,7 @@ class Speckle:
             noisy = picture ^ random.integers(0, self.strength, picture.shape, np.uint8)
             png = encode_png(noisy[..., 0])
             entries.append(BankEntry(f"{source.id}#0", png, png, source.id, "speckle", {"s": 60}, 0.01))
-        return MadeEntries(entries, {"strength": 60}, 1, {"speckle": 1.0})
+        return GeneratedBank(entries, {"strength": 60}, 1, {"speckle": 1.0})
 
 
 @pytest.fixture
@@ -52,23 +52,23 @@ def a_snapshot(count: int = 30) -> Snapshot:
     random = np.random.default_rng(1)
     return make_snapshot(
         [
-            (Source(id=f"{i:03}", uri=f"file:///{i}"), random.integers(0, 256, (8, 8, 1), np.uint8))
+            (NormalSource(id=f"{i:03}", uri=f"file:///{i}"), random.integers(0, 256, (8, 8, 1), np.uint8))
             for i in range(count)
         ]
     )
 
 
-def ingredients(store: Store, snapshot: Snapshot) -> Ingredients:
+def bank_spec(store: Store, snapshot: Snapshot) -> BankSpec:
     data = snapshot.pack()
     uri = store.put(f"snapshots/cell/{sha256(data)}", data)
-    return Ingredients("cell", "gray", "cobra", "cpu", 0, uri, sha256(data))
+    return BankSpec("cell", "gray", "cobra", "cpu", 0, uri, sha256(data))
 
 
 def test_a_bank_is_made_once_and_then_read(store: Store) -> None:
     maker, bank = Speckle(), MemoryBank()
     banks = Banks(bank, store, maker, ManualClock())
-    first, entries = banks.ensure(ingredients(store, a_snapshot()), a_snapshot())
-    second, again = banks.ensure(ingredients(store, a_snapshot()), a_snapshot())
+    first, entries = banks.ensure(bank_spec(store, a_snapshot()), a_snapshot())
+    second, again = banks.ensure(bank_spec(store, a_snapshot()), a_snapshot())
     assert maker.asked == 1
     assert (first, entries) == (second, again)
     assert first.version == 1
@@ -77,7 +77,7 @@ def test_a_bank_is_made_once_and_then_read(store: Store) -> None:
 def test_a_lost_bank_is_made_again_byte_for_byte_from_the_store_alone(store: Store) -> None:
     maker = Speckle()
     first, entries = Banks(MemoryBank(), store, maker, ManualClock()).ensure(
-        ingredients(store, a_snapshot()), a_snapshot()
+        bank_spec(store, a_snapshot()), a_snapshot()
     )
     empty = MemoryBank()
     rebuilt = Banks(empty, store, maker, ManualClock()).rebuild("cell")
@@ -88,8 +88,8 @@ def test_a_lost_bank_is_made_again_byte_for_byte_from_the_store_alone(store: Sto
 def test_new_normals_make_a_new_version(store: Store) -> None:
     bank = MemoryBank()
     banks = Banks(bank, store, Speckle(), ManualClock())
-    banks.ensure(ingredients(store, a_snapshot(30)), a_snapshot(30))
-    second, _ = banks.ensure(ingredients(store, a_snapshot(40)), a_snapshot(40))
+    banks.ensure(bank_spec(store, a_snapshot(30)), a_snapshot(30))
+    second, _ = banks.ensure(bank_spec(store, a_snapshot(40)), a_snapshot(40))
     assert second.version == 2
     current = bank.current("cell")
     assert current is not None
@@ -99,9 +99,9 @@ def test_new_normals_make_a_new_version(store: Store) -> None:
 def test_a_damaged_bank_is_noticed_and_made_again(store: Store) -> None:
     maker, bank = Speckle(), MemoryBank()
     banks = Banks(bank, store, maker, ManualClock())
-    manifest, entries = banks.ensure(ingredients(store, a_snapshot()), a_snapshot())
+    manifest, entries = banks.ensure(bank_spec(store, a_snapshot()), a_snapshot())
     bank.write(manifest, [replace(entries[0], acceptance=0.9), *entries[1:]])
-    _, mended = banks.ensure(ingredients(store, a_snapshot()), a_snapshot())
+    _, mended = banks.ensure(bank_spec(store, a_snapshot()), a_snapshot())
     assert mended == entries
     assert maker.asked == 2
 
@@ -110,7 +110,7 @@ def test_code_that_draws_otherwise_makes_a_new_version_and_not_another_bank_of_t
     store: Store,
 ) -> None:
     maker, bank = Speckle(), MemoryBank()
-    Banks(bank, store, maker, ManualClock()).ensure(ingredients(store, a_snapshot()), a_snapshot())
+    Banks(bank, store, maker, ManualClock()).ensure(bank_spec(store, a_snapshot()), a_snapshot())
     maker.strength = 20
     assert Banks(MemoryBank(), store, maker, ManualClock()).rebuild("cell").version == 2
 
@@ -122,7 +122,7 @@ def test_a_product_without_a_bank_says_what_makes_one(store: Store) -> None:
 
 def test_normals_that_were_changed_in_the_store_are_refused(store: Store) -> None:
     banks = Banks(MemoryBank(), store, Speckle(), ManualClock())
-    made_of = ingredients(store, a_snapshot())
+    made_of = bank_spec(store, a_snapshot())
     banks.ensure(made_of, a_snapshot())
     store.put(made_of.snapshot_uri.removeprefix(store.uri("")), a_snapshot(31).pack())
     with pytest.raises(PackageRejected, match="does not match its digest"):
@@ -131,7 +131,7 @@ def test_normals_that_were_changed_in_the_store_are_refused(store: Store) -> Non
 
 def test_normals_that_are_gone_are_said_to_be_missing(store: Store) -> None:
     banks = Banks(MemoryBank(), store, Speckle(), ManualClock())
-    made_of = ingredients(store, a_snapshot())
+    made_of = bank_spec(store, a_snapshot())
     banks.ensure(made_of, a_snapshot())
     store.delete("snapshots/cell")
     with pytest.raises(PackageRejected, match="is missing"):
@@ -141,7 +141,7 @@ def test_normals_that_are_gone_are_said_to_be_missing(store: Store) -> None:
 def test_known_frames_are_those_no_training_saw(store: Store) -> None:
     snapshot = a_snapshot()
     manifest, entries = Banks(MemoryBank(), store, Speckle(), ManualClock()).ensure(
-        ingredients(store, snapshot), snapshot
+        bank_spec(store, snapshot), snapshot
     )
     known = held_out_frames(entries, snapshot, manifest.channels)
     assert len(known.anomalies) == len(known.normals) == int(snapshot.held_out.sum())
@@ -150,9 +150,9 @@ def test_known_frames_are_those_no_training_saw(store: Store) -> None:
 
 def test_known_frames_follow_the_bank_and_are_none_without_one(store: Store) -> None:
     bank = MemoryBank()
-    known = KnownBanks(bank, store, "cell")
+    known = HeldOutCache(bank, store, "cell")
     assert known.held_out() is None
-    Banks(bank, store, Speckle(), ManualClock()).ensure(ingredients(store, a_snapshot()), a_snapshot())
+    Banks(bank, store, Speckle(), ManualClock()).ensure(bank_spec(store, a_snapshot()), a_snapshot())
     first = known.held_out()
     assert first is not None
     assert known.held_out() is first

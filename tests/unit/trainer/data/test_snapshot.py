@@ -5,14 +5,14 @@ import pytest
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.arrays import Pictures
-from trainer.data.snapshot import LEAST_HELD_OUT, Snapshot, Source, make_snapshot, unpack
+from trainer.data.snapshot import LEAST_HELD_OUT, NormalSource, Snapshot, make_snapshot, unpack
 
 
-def frames(count: int, seed: int = 0) -> list[tuple[Source, Pictures]]:
+def frames(count: int, seed: int = 0) -> list[tuple[NormalSource, Pictures]]:
     random = np.random.default_rng(seed)
     return [
         (
-            Source(id=f"{i:04}.png", uri=f"file:///good/{i:04}.png"),
+            NormalSource(id=f"{i:04}.png", uri=f"file:///good/{i:04}.png"),
             random.integers(0, 256, (8, 8, 1), np.uint8),
         )
         for i in range(count)
@@ -48,7 +48,7 @@ def test_a_frame_that_training_saw_is_never_held_out_later() -> None:
 
 
 def test_equal_pictures_count_once() -> None:
-    doubled = [*frames(30), *((Source(id=f"copy-{s.id}", uri=s.uri), p) for s, p in frames(30))]
+    doubled = [*frames(30), *((NormalSource(id=f"copy-{s.id}", uri=s.uri), p) for s, p in frames(30))]
     assert len(make_snapshot(doubled).sources) == 30
 
 

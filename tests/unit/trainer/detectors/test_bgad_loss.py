@@ -49,8 +49,8 @@ def test_a_defect_is_as_far_from_the_boundary_as_the_margin_says() -> None:
 @pytest.mark.parametrize(("weight", "limit"), [(normal_weight, -0.2), (anomalous_weight, -1.0)])
 def test_focal_weights_are_one_and_grow_steadily_beyond_their_limit(weight: object, limit: float) -> None:
     assert callable(weight)
-    around = weight(torch.tensor([limit - 1e-3, limit + 1e-3]))
-    torch.testing.assert_close(around, torch.ones(2), rtol=0.02, atol=0)
+    dependencies = weight(torch.tensor([limit - 1e-3, limit + 1e-3]))
+    torch.testing.assert_close(dependencies, torch.ones(2), rtol=0.02, atol=0)
     beyond = weight(torch.linspace(limit, -3 if weight is normal_weight else -0.05, 20))
     assert (beyond.diff() > -0.02).all()
     assert beyond[-1] > 2

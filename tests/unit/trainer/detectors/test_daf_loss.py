@@ -107,8 +107,8 @@ def a_bank(normals: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> PseudoBa
 def test_a_batch_differs_from_its_normals_on_the_mask_alone_and_repeats_by_its_step() -> None:
     normals = good_parts(8)
     draws = Draws(as_floats(normals), a_bank(normals), torch.arange(8), STILL)
-    course = profile_named("cpu").course
-    batch, again, other = (draws.draw(5, step, course) for step in (3, 3, 4))
+    schedule = profile_named("cpu").schedule
+    batch, again, other = (draws.draw(5, step, schedule) for step in (3, 3, 4))
     changed = (batch.seen - batch.clean).abs().amax(1) > 0
     assert torch.equal(changed & (batch.mask == 0), torch.zeros_like(changed))
     assert changed.any((1, 2)).sum() == (batch.mask > 0).any(2).any(1).sum() > 0
@@ -120,8 +120,8 @@ def test_some_of_the_pictures_stay_clean_in_the_same_light() -> None:
     normals = good_parts(40)
     profile = profile_named("cpu")
     draws = Draws(as_floats(normals), a_bank(normals), torch.arange(40), profile.light)
-    batches = [draws.draw(1, step, profile.course) for step in range(40)]
+    batches = [draws.draw(1, step, profile.schedule) for step in range(40)]
     share = np.mean([(batch.mask == 0).all(2).all(1).float().mean().item() for batch in batches])
-    assert share == pytest.approx(profile.course.clean, abs=0.1)
+    assert share == pytest.approx(profile.schedule.clean, abs=0.1)
     plain = [(batch.seen - batch.clean)[(batch.mask == 0).all(2).all(1)] for batch in batches]
     assert torch.cat(plain).abs().max() == 0

@@ -3,14 +3,14 @@
 import torch
 from torch.nn import functional
 
-from trainer.adversarial.network import Shape
-from trainer.detectors.cobra.memory import Memory, coreset
-from trainer.detectors.cobra.profile import Score
+from trainer.adversarial.network import NetworkShape
+from trainer.detectors.cobra.memory import EmbeddingMemory, coreset
+from trainer.detectors.cobra.profile import CobraScoring
 from trainer.detectors.cobra.served import CobraServed
 
 
-def a_memory(size: int = 8, norm_power: float = 0.0) -> Memory:
-    return Memory(Score(memory=size, weight=1.0, sharpness=20.0, norm_power=norm_power), 4)
+def a_memory(size: int = 8, norm_power: float = 0.0) -> EmbeddingMemory:
+    return EmbeddingMemory(CobraScoring(memory=size, weight=1.0, sharpness=20.0, norm_power=norm_power), 4)
 
 
 def test_a_coreset_takes_one_of_each_cluster_before_a_second() -> None:
@@ -62,15 +62,15 @@ def test_a_smaller_coreset_is_the_beginning_of_a_larger_one() -> None:
 
 
 def test_one_network_is_served_with_memories_of_any_size() -> None:
-    score = Score(memory=4, weight=1.0, sharpness=20.0, norm_power=0.0, shifted=True)
-    served = CobraServed(Shape(4, (1, 1, 1, 1), "small", cells=True), 8, score, channels=1).eval()
+    score = CobraScoring(memory=4, weight=1.0, sharpness=20.0, norm_power=0.0, shifted=True)
+    served = CobraServed(NetworkShape(4, (1, 1, 1, 1), "small", cells=True), 8, score, channels=1).eval()
     normals = torch.rand(6, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     served.remember(normals, seed=0)
     larger = served.resized(16)
     larger.remember(normals, seed=0)
     assert larger.memory.entries.shape == (16, 8)
     torch.testing.assert_close(larger.memory.entries[:4], served.memory.entries)
-    assert [len(memory.entries) for memory in larger.of_copies if isinstance(memory, Memory)] == [16]
+    assert [len(memory.entries) for memory in larger.of_copies if isinstance(memory, EmbeddingMemory)] == [16]
     similar = larger.memory(larger.network.embed(larger.network.features(normals)))
     assert float(similar.max()) <= 1 + 1e-5
     for name, value in served.network.state_dict().items():

@@ -86,8 +86,8 @@ def test_squares_get_most_of_the_way_without_a_gradient() -> None:
 
 
 def test_batches_do_not_change_which_picture_goes_where() -> None:
-    heard: list[int] = []
+    report: list[int] = []
     x, direction = pictures(72), UP_AND_DOWN.repeat(18)
-    hit = attack_in_batches(Pgd(EPSILON, 5), brightness, x, direction, heard.append)
-    assert heard == [64, 72]
+    hit = attack_in_batches(Pgd(EPSILON, 5), brightness, x, direction, report.append)
+    assert report == [64, 72]
     assert bool(((brightness(hit) - brightness(x)) * direction > 0).all())

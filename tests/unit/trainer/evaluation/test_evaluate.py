@@ -93,8 +93,8 @@ class Boastful(Proven):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        score, heat = super().score_float(x)
-        return 40 * score, heat
+        score, anomaly_map = super().score_float(x)
+        return 40 * score, anomaly_map
 
 
 def test_a_certificate_is_reported_and_a_false_one_is_noticed() -> None:
@@ -114,8 +114,8 @@ def test_a_random_score_is_noticed() -> None:
     class Random(Darkest):
         @override
         def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            score, heat = super().score_float(x)
-            return score + 0.01 * torch.rand(len(x)), heat
+            score, anomaly_map = super().score_float(x)
+            return score + 0.01 * torch.rand(len(x)), anomaly_map
 
     assert not checks(evaluate(Random(), a_test_set(), SETTINGS, quiet))[
         "the attacked score is the served score"

@@ -24,8 +24,8 @@ def curve(maps: Maps, masks: Masks, limit: float) -> float:
     points = [(0.0, 0.0)]
     for threshold in np.unique(maps)[::-1]:
         over = [
-            float(np.mean(heat[own == region] >= threshold))
-            for heat, own in zip(maps, labels, strict=True)
+            float(np.mean(anomaly_map[own == region] >= threshold))
+            for anomaly_map, own in zip(maps, labels, strict=True)
             for region in range(1, own.max() + 1)
         ]
         points.append((float(np.mean(maps[~masks] >= threshold)), float(np.mean(over))))
@@ -59,30 +59,30 @@ def test_a_perfect_map_has_all_figures_at_one_and_a_reversed_one_has_no_overlap(
 
 def test_average_precision_is_what_one_counts() -> None:
     # in order of height: hit (1/1), miss, hit (2/3), miss, miss, hit (3/6)
-    heat, mask = one([[6, 5, 4, 3, 2, 1]]), drawn(["#.#..#"])[None]
-    assert average_precision(heat, mask) == pytest.approx((1 + 2 / 3 + 1 / 2) / 3)
+    anomaly_map, mask = one([[6, 5, 4, 3, 2, 1]]), drawn(["#.#..#"])[None]
+    assert average_precision(anomaly_map, mask) == pytest.approx((1 + 2 / 3 + 1 / 2) / 3)
 
 
 def test_ties_count_together() -> None:
     # the three highest are one step: two hits of three, twice; then 3 of 4
-    heat, mask = one([[2, 2, 2, 1, 0]]), drawn(["##.#."])[None]
-    assert average_precision(heat, mask) == pytest.approx((2 / 3 + 2 / 3 + 3 / 4) / 3)
+    anomaly_map, mask = one([[2, 2, 2, 1, 0]]), drawn(["##.#."])[None]
+    assert average_precision(anomaly_map, mask) == pytest.approx((2 / 3 + 2 / 3 + 3 / 4) / 3)
 
 
 def test_a_small_region_weighs_as_much_as_a_large_one() -> None:
     # the large one is found at no false positive, the small one after all ten normal pixels
     mask = np.zeros((1, 2, 8), bool)
     mask[0, 0, :5], mask[0, 1, 7] = True, True
-    heat = np.where(mask, 2.0, 1.0).astype(np.float32)
-    heat[0, 1, 7] = 0
-    assert aupro(heat, mask) == pytest.approx(0.5)
+    anomaly_map = np.where(mask, 2.0, 1.0).astype(np.float32)
+    anomaly_map[0, 1, 7] = 0
+    assert aupro(anomaly_map, mask) == pytest.approx(0.5)
 
 
 def test_a_region_found_on_the_way_counts_for_the_rest_of_the_curve() -> None:
     # found after one of ten normal pixels: of the curve to .3 the last .2 count
-    heat = one([[12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]])
+    anomaly_map = one([[12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]])
     mask = drawn([".#........."])[None]
-    assert aupro(heat, mask) == pytest.approx(2 / 3)
+    assert aupro(anomaly_map, mask) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("levels", [4, 30, 1000])

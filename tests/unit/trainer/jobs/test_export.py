@@ -24,10 +24,10 @@ def test_the_exported_graph_answers_as_torch_for_any_batch_size() -> None:
     run = OnnxModel(exported.model)
     for count in (1, 2, 7):
         batch = pictures(count)
-        score, heat = run(batch)
+        score, anomaly_map = run(batch)
         expected, expected_map = module(torch.from_numpy(batch))
         np.testing.assert_allclose(score, expected.numpy(), rtol=1e-5)
-        np.testing.assert_allclose(heat, expected_map.numpy(), rtol=1e-5)
+        np.testing.assert_allclose(anomaly_map, expected_map.numpy(), rtol=1e-5)
 
 
 def test_the_graph_says_nothing_of_the_machine_that_made_it() -> None:
@@ -44,8 +44,8 @@ class Unguarded(BrightSpot):
 
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        score, heat = super().forward(picture)
-        return score / heat.flatten(1).norm(dim=1), heat
+        score, anomaly_map = super().forward(picture)
+        return score / anomaly_map.flatten(1).norm(dim=1), anomaly_map
 
 
 def test_a_module_that_is_not_finite_on_a_black_picture_is_refused() -> None:
@@ -58,8 +58,8 @@ class OddBatch(nn.Module):
 
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        heat = picture[..., 0].float()
-        return heat.mean((1, 2)).unsqueeze(1), heat
+        anomaly_map = picture[..., 0].float()
+        return anomaly_map.mean((1, 2)).unsqueeze(1), anomaly_map
 
 
 def test_a_module_with_another_output_shape_is_refused() -> None:

@@ -5,13 +5,13 @@ import pytest
 
 from steadyline.line import GateSection
 from tests.support.parts import defective_parts, good_parts
-from trainer.data.banks import KnownFrames
+from trainer.data.banks import HeldOutSet
 from trainer.detector_protocol import Served
 from trainer.jobs.gate_figures import certified_companion, measure, measure_floor
-from trainer.lifecycle.gate import Measured, rule
+from trainer.lifecycle.gate import GateFigures, rule
 
 SIDE = 16
-KNOWN = KnownFrames(defective_parts(10, SIDE, seed=5)[0], ("square",) * 10, good_parts(10, SIDE, seed=6))
+KNOWN = HeldOutSet(defective_parts(10, SIDE, seed=5)[0], ("square",) * 10, good_parts(10, SIDE, seed=6))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_no_attack_brings_the_companion_under_its_own_floor(companion: Served, s
     found = measure(companion, KNOWN, gate, lambda done, of: None)
     floor = measure_floor(companion, KNOWN, gate)
     assert found.attacked >= floor
-    assert rule(Measured(found.clean, found.attacked, found.corrupted), None, gate, floor).accepted
+    assert rule(GateFigures(found.clean, found.attacked, found.corrupted), None, gate, floor).accepted
 
 
 def test_the_companion_is_the_same_for_the_same_normals(companion: Served) -> None:

@@ -20,11 +20,11 @@ from steadyline.package import Card, package_key, write_card, write_package
 from steadyline.picture import encode_png
 from steadyline.store import Store
 from tests.support.folder_triton import FolderTriton
-from trainer.control.commands import Commands, Refused
+from trainer.control.commands import CommandRefused, Commands
 from trainer.jobs.spec import Figures, JobFailure, JobResult
 from trainer.lifecycle import transitions
-from trainer.lifecycle.event_log import Announcer
-from trainer.lifecycle.leases import Claims
+from trainer.lifecycle.event_log import EventLog
+from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
@@ -46,12 +46,12 @@ class Works:
         topics = line_topics("t", 2)
         self.broker = MemoryBroker(self.clock)
         self.broker.create_topics(list(topics))
-        announcer = Announcer(
+        event_log = EventLog(
             self.broker.publisher("t"), self.broker.reader("t"), topics.model_events.name, "l"
         )
-        claims = Claims(MemoryBank(), ["cell"], "a", self.clock)
-        claims.renew()
-        self.state = ProductState("cell", announcer, claims, self.clock)
+        leases = Leases(MemoryBank(), ["cell"], "a", self.clock)
+        leases.renew()
+        self.state = ProductState("cell", event_log, leases, self.clock)
         promoter = Promoter(self.repository, self.triton, timedelta(seconds=5))
         self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
         self.ordered: list[str] = []
@@ -323,7 +323,7 @@ def test_a_command_is_answered_once_also_after_a_restart(works: Works) -> None:
 
 def test_a_training_that_cannot_start_is_refused(works: Works) -> None:
     def refuse(said: str) -> None:
-        raise Refused("version 2 is being trained")
+        raise CommandRefused("version 2 is being trained")
 
     works.commands = Commands(works.state, works.rollout, refuse, works.clock)
     assert "is being trained" in works.command("retrain").changes[-1].reason

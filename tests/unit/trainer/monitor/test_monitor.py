@@ -5,14 +5,14 @@ from collections import Counter
 
 import numpy as np
 
-from trainer.data.banks import KnownFrames
+from trainer.data.banks import HeldOutSet
 from trainer.monitor.monitor import draw, to_round
 
 
-def known() -> KnownFrames:
+def known() -> HeldOutSet:
     transforms = ("scar",) * 30 + ("cutout",) * 5 + ("warp",) * 2
     anomalies = np.arange(37, dtype=np.uint8).reshape(37, 1, 1, 1)
-    return KnownFrames(anomalies, transforms, np.zeros((10, 1, 1, 1), np.uint8))
+    return HeldOutSet(anomalies, transforms, np.zeros((10, 1, 1, 1), np.uint8))
 
 
 def test_every_transform_is_shown_as_often_as_any_other_while_it_lasts() -> None:

@@ -18,17 +18,17 @@ from steadyline.store import Store
 from tests.support.eventually import eventually
 from tests.support.folder_triton import FolderTriton
 from tests.support.inference import MemoryInference, constant
-from tests.unit.trainer.data.test_banks import Speckle, a_snapshot, ingredients
+from tests.unit.trainer.data.test_banks import Speckle, a_snapshot, bank_spec
 from tests.unit.trainer.lifecycle.test_transitions import a_history
-from trainer.data.banks import Banks, KnownBanks
-from trainer.lifecycle.event_log import Announcer
-from trainer.lifecycle.leases import Claims
+from trainer.data.banks import Banks, HeldOutCache
+from trainer.lifecycle.event_log import EventLog
+from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
-from trainer.monitor.bank_rebuild import Rebuilding
-from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, Eyes, Watcher
+from trainer.monitor.bank_rebuild import BankRebuildProcess
+from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, ModelMonitor, MonitorInputs
 
 EVERY = timedelta(minutes=1)
 
@@ -48,30 +48,32 @@ class Lookout:
         self.store = Store(f"memory://{uuid.uuid4().hex}")
         topics, broker = line_topics("t", 2), MemoryBroker(self.clock)
         broker.create_topics(list(topics))
-        announcer = Announcer(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "l")
-        self.claims = Claims(self.bank, ["cell"], "a", self.clock)
-        self.claims.renew()
-        self.state = ProductState("cell", announcer, self.claims, self.clock)
+        event_log = EventLog(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "l")
+        self.leases = Leases(self.bank, ["cell"], "a", self.clock)
+        self.leases.renew()
+        self.state = ProductState("cell", event_log, self.leases, self.clock)
         self.state.announce(a_history(1))
         self.inference = MemoryInference()
         self.inference.serve("cell", 1, seeing)
-        eyes = Eyes(KnownBanks(self.bank, self.store, "cell"), self.inference)
-        self.rebuilding = Rebuilding(folder / "no-line.yaml", "cell")
-        self.watcher = Watcher(self.state, WatchSection(every=EVERY), eyes, self.rebuilding, self.clock)
+        inputs = MonitorInputs(HeldOutCache(self.bank, self.store, "cell"), self.inference)
+        self.bank_rebuild = BankRebuildProcess(folder / "no-line.yaml", "cell")
+        self.monitor = ModelMonitor(
+            self.state, WatchSection(every=EVERY), inputs, self.bank_rebuild, self.clock
+        )
         self.triton = FolderTriton(folder)
         promoter = Promoter(ModelRepository(folder), self.triton, timedelta(seconds=5))
         self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
 
     def make_bank(self) -> None:
         Banks(self.bank, self.store, Speckle(), self.clock).ensure(
-            ingredients(self.store, a_snapshot()), a_snapshot()
+            bank_spec(self.store, a_snapshot()), a_snapshot()
         )
 
     def turn(self, after: timedelta = timedelta(0)) -> str | None:
         """Advance and turn; returns the reason of the newest verdict."""
         self.clock.advance(after)
-        self.claims.renew()
-        self.watcher.turn(self.rollout)
+        self.leases.renew()
+        self.monitor.turn(self.rollout)
         health = self.state.event.health
         return None if health is None else health.reason
 
@@ -134,21 +136,21 @@ def test_a_bank_whose_normals_are_gone_blinds_the_watch_and_stops_nothing(lookou
 
 def test_a_rebuild_that_fails_is_not_tried_again_at_once(lookout: Lookout) -> None:
     lookout.turn()  # there is no bank, and no line file to make one from
-    assert lookout.rebuilding.is_started
-    eventually(lambda: lookout.rebuilding.poll() is not None, within=60)
+    assert lookout.bank_rebuild.is_started
+    eventually(lambda: lookout.bank_rebuild.poll() is not None, within=60)
     lookout.turn(LOOK_EVERY)
-    assert not lookout.rebuilding.is_started
+    assert not lookout.bank_rebuild.is_started
     lookout.turn(LOOK_EVERY)
-    assert not lookout.rebuilding.is_started
+    assert not lookout.bank_rebuild.is_started
     lookout.turn(REBUILD_AGAIN)
-    assert lookout.rebuilding.is_started
-    lookout.watcher.stop()
-    assert not lookout.rebuilding.is_started
+    assert lookout.bank_rebuild.is_started
+    lookout.monitor.stop()
+    assert not lookout.bank_rebuild.is_started
 
 
 def test_a_bank_that_comes_back_ends_its_rebuilding(lookout: Lookout) -> None:
     lookout.turn()
-    assert lookout.rebuilding.is_started
+    assert lookout.bank_rebuild.is_started
     lookout.make_bank()
     assert lookout.turn(LOOK_EVERY) == "known anomalies are found"
-    assert not lookout.rebuilding.is_started
+    assert not lookout.bank_rebuild.is_started

@@ -9,8 +9,8 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.ops.audit.sighting import Epoch, Refused, Sightings, Waiting
-from steadyline.ops.dead_letters.letter import Place
+from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
+from steadyline.ops.dead_letters.letter import TopicPosition
 
 Fate = Literal["scored", "dropped", "refused", "waiting", "pending"]
 EPOCH = Epoch("east-1", 1_800_000_000_000_000_000)
@@ -31,15 +31,15 @@ class Day:
         for sequence, fate in enumerate(self.fates, start=1):
             if fate in ("dropped", "pending"):
                 continue
-            place = Place(2, offset)
+            place = TopicPosition(2, offset)
             offset += 1
             if fate == "scored":
                 self.seen.add_score(sequence, place)
             elif fate == "refused":
-                letter = Place(2, len(self.seen.refused))
-                self.seen.refused.append(Refused(sequence, letter, place, "empty_picture"))
+                letter = TopicPosition(2, len(self.seen.refused))
+                self.seen.refused.append(RefusedFrame(sequence, letter, place, "empty_picture"))
             else:
-                self.seen.waiting.append(Waiting(sequence, place))
+                self.seen.waiting.append(WaitingFrame(sequence, place))
 
     def of(self, fate: Fate) -> list[int]:
         """Return the sequences with this fate."""

@@ -5,18 +5,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyline.ops.audit.account import Account, settle
-from steadyline.ops.audit.runs import each
-from steadyline.ops.audit.sighting import Refused, Sightings, Waiting
-from steadyline.ops.dead_letters.letter import Place
+from steadyline.ops.audit.account import EpochFates, settle
+from steadyline.ops.audit.ranges import each
+from steadyline.ops.audit.sighting import RefusedFrame, Sightings, WaitingFrame
+from steadyline.ops.dead_letters.letter import TopicPosition
 from tests.unit.steadyline.ops.audit.books import EPOCH, Day, days
 
 
-def account(day: Day, expired_below: int = 0) -> Account:
+def account(day: Day, expired_below: int = 0) -> EpochFates:
     return settle(EPOCH, day.seen, expired_below)
 
 
-def sums(found: Account) -> int:
+def sums(found: EpochFates) -> int:
     return (
         found.scored
         + sum(found.dropped.values())
@@ -105,8 +105,8 @@ def test_a_dropped_frame_that_was_scored_all_the_same_is_doubled(day: Day, data:
 @given(days(scored=1), st.data())
 def test_a_frame_refused_and_scored_from_one_record_is_doubled(day: Day, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(day.seen.scores) - 1))
-    sequence, source = day.seen.scores[index], Place(2, day.seen.sources[index])
-    day.seen.refused.append(Refused(sequence, Place(2, 900), source, "empty_picture"))
+    sequence, source = day.seen.scores[index], TopicPosition(2, day.seen.sources[index])
+    day.seen.refused.append(RefusedFrame(sequence, TopicPosition(2, 900), source, "empty_picture"))
     found = account(day)
     assert found.doubled == {sequence: "scored, dead-lettered"}
     assert found.captured == sums(found)
@@ -115,8 +115,8 @@ def test_a_frame_refused_and_scored_from_one_record_is_doubled(day: Day, data: s
 def test_frames_after_the_last_status_are_counted_apart() -> None:
     day = Day(["scored"] * 5)
     for sequence in (6, 7, 8):
-        day.seen.add_score(sequence, Place(2, 99 + sequence))
-    day.seen.waiting.append(Waiting(9, Place(2, 108)))
+        day.seen.add_score(sequence, TopicPosition(2, 99 + sequence))
+    day.seen.waiting.append(WaitingFrame(9, TopicPosition(2, 108)))
     found = account(day)
     assert (found.captured, found.scored, found.newer) == (5, 5, 4)
     assert found.is_intact
@@ -124,7 +124,7 @@ def test_frames_after_the_last_status_are_counted_apart() -> None:
 
 def test_a_lagging_status_may_call_pending_what_is_scored_by_now() -> None:
     day = Day(["scored", "scored", "pending", "pending"])
-    day.seen.add_score(3, Place(2, 102))
+    day.seen.add_score(3, TopicPosition(2, 102))
     found = account(day)
     assert (found.scored, found.pending, found.missing) == (3, 1, [])
 
@@ -139,21 +139,21 @@ def test_what_is_missing_beside_pending_frames_is_the_oldest() -> None:
 
 def test_an_epoch_without_status_proves_nothing_and_breaks_nothing() -> None:
     seen = Sightings()
-    seen.add_score(1, Place(0, 5))
+    seen.add_score(1, TopicPosition(0, 5))
     found = settle(EPOCH, seen)
     assert (found.captured, found.newer, found.is_intact, found.state) == (0, 1, True, "unknown")
 
 
 def test_a_frame_scored_while_the_audit_reads_is_not_waiting() -> None:
     day = Day(["scored", "scored"])
-    day.seen.waiting.append(Waiting(2, Place(2, 101)))
+    day.seen.waiting.append(WaitingFrame(2, TopicPosition(2, 101)))
     found = account(day)
     assert (found.scored, found.waiting, found.is_intact) == (2, 0, True)
 
 
 def test_a_frame_published_twice_is_doubled_before_its_copy_is_scored() -> None:
     day = Day(["scored", "scored"])
-    day.seen.waiting.append(Waiting(2, Place(2, 102)))
+    day.seen.waiting.append(WaitingFrame(2, TopicPosition(2, 102)))
     assert account(day).doubled == {2: "scored, waiting"}
 
 
@@ -165,38 +165,44 @@ class TestReplay:
 
     def test_on_its_way_it_is_in_flight(self) -> None:
         day = self.refused()
-        day.seen.waiting.append(Waiting(2, Place(2, 120), Place(2, 0)))
+        day.seen.waiting.append(WaitingFrame(2, TopicPosition(2, 120), TopicPosition(2, 0)))
         found = account(day)
         assert (found.dead_lettered, found.waiting, found.is_intact) == ({}, 1, True)
 
     def test_scored_it_is_scored_once_and_not_out_of_order(self) -> None:
         day = self.refused()
-        day.seen.add_score(2, Place(2, 120))
+        day.seen.add_score(2, TopicPosition(2, 120))
         found = account(day)
         assert (found.scored, found.dead_lettered, found.is_intact) == (3, {}, True)
 
     def test_scored_and_still_seen_on_the_frames_topic_it_is_scored_once(self) -> None:
         day = self.refused()
-        day.seen.add_score(2, Place(2, 120))
-        day.seen.waiting.append(Waiting(2, Place(2, 120), Place(2, 0)))
+        day.seen.add_score(2, TopicPosition(2, 120))
+        day.seen.waiting.append(WaitingFrame(2, TopicPosition(2, 120), TopicPosition(2, 0)))
         found = account(day)
         assert (found.scored, found.waiting, found.is_intact) == (3, 0, True)
 
     def test_refused_again_it_is_dead_lettered_once(self) -> None:
         day = self.refused()
-        day.seen.refused.append(Refused(2, Place(2, 1), Place(2, 120), "undecodable_picture", Place(2, 0)))
+        day.seen.refused.append(
+            RefusedFrame(
+                2, TopicPosition(2, 1), TopicPosition(2, 120), "undecodable_picture", TopicPosition(2, 0)
+            )
+        )
         found = account(day)
         assert (found.dead_lettered, found.is_intact) == ({"undecodable_picture": 1}, True)
 
     def test_replayed_twice_and_scored_twice_it_is_doubled(self) -> None:
         day = self.refused()
-        day.seen.add_score(2, Place(2, 120))
-        day.seen.add_score(2, Place(2, 121))
+        day.seen.add_score(2, TopicPosition(2, 120))
+        day.seen.add_score(2, TopicPosition(2, 121))
         assert account(day).doubled == {2: "scored 2 times"}
 
     def test_a_replay_that_was_lost_is_missing(self) -> None:
         day = self.refused()
-        mark = Refused(3, Place(2, 7), Place(2, 102), "x", Place(2, 0))  # something says it was replayed
+        mark = RefusedFrame(
+            3, TopicPosition(2, 7), TopicPosition(2, 102), "x", TopicPosition(2, 0)
+        )  # something says it was replayed
         day.seen.refused.append(mark)
         day.forget_score(3)
         assert list(each(account(day).missing)) == [2]

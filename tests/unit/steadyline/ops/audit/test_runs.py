@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadyline.ops.audit.runs import above, below, count, displaced, each, gaps, head, inside
+from steadyline.ops.audit.ranges import above, below, count, displaced, each, gaps, head, inside
 
 SEQUENCES = st.sets(st.integers(1, 40))
 

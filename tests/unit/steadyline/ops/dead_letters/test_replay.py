@@ -19,14 +19,22 @@ from steadyline.kafka.broker import Message, Partition, Publisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
-from steadyline.ops.dead_letters.letter import Letter, Place, read_letter
-from steadyline.ops.dead_letters.replay import Choice, Found, Replay, find, in_words, read_whole, send_back
+from steadyline.ops.dead_letters.letter import Letter, TopicPosition, read_letter
+from steadyline.ops.dead_letters.replay import (
+    Choice,
+    ChosenLetters,
+    Replay,
+    find,
+    in_words,
+    read_whole,
+    send_back,
+)
 from steadyline.ops.terminal import plain
 from tests.support.line_day import START, LineDay
 
 TOPICS = line_topics("t", 2)
 GROUP = "t.scorer"
-FIRST, SECOND = Place(0, 0), Place(0, 1)
+FIRST, SECOND = TopicPosition(0, 0), TopicPosition(0, 1)
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def day(broker: MemoryBroker) -> LineDay:
     return LineDay(broker, TOPICS)
 
 
-def found(broker: MemoryBroker, choice: Choice | None = None, most: int | None = None) -> Found:
+def found(broker: MemoryBroker, choice: Choice | None = None, most: int | None = None) -> ChosenLetters:
     return find(broker, TOPICS, GROUP, choice or Choice(), most)
 
 
@@ -54,7 +62,7 @@ def places(letters: list[Letter]) -> list[str]:
     return [str(letter.place) for letter in letters]
 
 
-def replay_all(broker: MemoryBroker, *chosen: Place) -> list[str]:
+def replay_all(broker: MemoryBroker, *chosen: TopicPosition) -> list[str]:
     """Replay the letters at these places; returns the problems."""
     return [sent.problem for sent in send_back(broker, TOPICS, chosen)]
 
@@ -96,10 +104,10 @@ def test_a_replay_is_followed_from_waiting_to_scored(broker: MemoryBroker, day: 
     refused_once(broker, day)
     assert found(broker).replays == {}
     replay_all(broker, FIRST)
-    assert found(broker).replays == {FIRST: Replay("waiting", Place(0, 2))}
+    assert found(broker).replays == {FIRST: Replay("waiting", TopicPosition(0, 2))}
     day.score((2, 2))
     day.commit(GROUP, 3)
-    assert found(broker).replays == {FIRST: Replay("scored", Place(0, 2))}
+    assert found(broker).replays == {FIRST: Replay("scored", TopicPosition(0, 2))}
     assert Audit.of(gather(broker, TOPICS, Scope(GROUP))).is_intact
 
 
@@ -257,12 +265,12 @@ class NarrowPublisher:
         self._within.close()
 
 
-def three_refused(broker: MemoryBroker) -> list[Place]:
+def three_refused(broker: MemoryBroker) -> list[TopicPosition]:
     broker.create_topics(list(TOPICS))
     day = LineDay(broker, TOPICS)
     day.capture(1, 2, 3)
     day.refuse(0, 1, 2)
-    return [Place(0, 0), Place(0, 1), Place(0, 2)]
+    return [TopicPosition(0, 0), TopicPosition(0, 1), TopicPosition(0, 2)]
 
 
 def marks(broker: MemoryBroker) -> list[bytes]:
@@ -294,17 +302,17 @@ def test_an_outage_ends_the_replay_and_says_what_went_through(room: int) -> None
 def test_the_refused_bytes_are_read_whole(broker: MemoryBroker, day: LineDay) -> None:
     day.publish(day.message(1, b"one"), day.message(2, b"two"), day.message(3, b"three"))
     day.refuse(0, 1, 2)
-    whole = read_whole(broker, broker.reader("test"), TOPICS, [FIRST, Place(0, 2)])
+    whole = read_whole(broker, broker.reader("test"), TOPICS, [FIRST, TopicPosition(0, 2)])
     assert [letter.record.value for letter in whole] == [b"one", b"three"]
 
 
 @pytest.mark.parametrize("text", ["", "1", "1/", "/1", "-1/2", "1/2/3", "a/b", "1/٣", "1/" + "9" * 19])
 def test_what_is_no_place_is_none(text: str) -> None:
-    assert Place.parse(text) is None
+    assert TopicPosition.parse(text) is None
 
 
 def test_a_place_reads_as_it_is_written() -> None:
-    assert Place.parse(str(Place(3, 41))) == Place(3, 41)
+    assert TopicPosition.parse(str(TopicPosition(3, 41))) == TopicPosition(3, 41)
 
 
 def test_hostile_text_reaches_a_terminal_without_mark_up_and_control_characters() -> None:

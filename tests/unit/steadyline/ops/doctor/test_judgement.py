@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from steadyline.bank.redis import Memory
+from steadyline.bank.redis import RedisMemory
 from steadyline.contracts.topics import Topic, Topics, line_topics
 from steadyline.errors import BankUnavailable
-from steadyline.ops.doctor.clocks import Reading, judge_clock
+from steadyline.ops.doctor.clocks import ClockReading, judge_clock
 from steadyline.ops.doctor.finding import Finding, Report
 from steadyline.ops.doctor.storage import judge_memory
 from steadyline.ops.doctor.topics import compare, compare_sizes
@@ -76,24 +76,24 @@ def test_what_a_topic_takes_must_fit_producers_consumers_and_dead_letters() -> N
 
 
 def test_a_clock_within_the_time_of_asking_may_well_be_right() -> None:
-    assert Reading(10.0, 10.4, 11.0).skew == 0
-    assert Reading(10.0, 9.5, 11.0).skew == -0.5
-    assert Reading(10.0, 13.0, 11.0).skew == 2.0
+    assert ClockReading(10.0, 10.4, 11.0).skew == 0
+    assert ClockReading(10.0, 9.5, 11.0).skew == -0.5
+    assert ClockReading(10.0, 13.0, 11.0).skew == 2.0
 
 
 def test_a_clock_that_is_off_by_seconds_fails() -> None:
     report = Report()
-    judge_clock("Redis", Reading(10.0, 7.0, 10.1), report)
+    judge_clock("Redis", ClockReading(10.0, 7.0, 10.1), report)
     assert only(report).state == "failed"
     assert only(report).found == "-3.000 s from ours"
 
 
 def test_a_redis_that_evicts_is_not_fit_for_a_bank() -> None:
     report = Report()
-    judge_memory(Memory(used=90, limit=100, policy="allkeys-lru"), report)
+    judge_memory(RedisMemory(used=90, limit=100, policy="allkeys-lru"), report)
     assert [finding.state for finding in report.findings] == ["failed", "failed"]
     report = Report()
-    judge_memory(Memory(used=90, limit=0, policy="noeviction"), report)
+    judge_memory(RedisMemory(used=90, limit=0, policy="noeviction"), report)
     assert report.is_healthy
 
 

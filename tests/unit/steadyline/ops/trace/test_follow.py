@@ -14,11 +14,11 @@ from steadyline.errors import UndecodablePicture
 from steadyline.kafka.broker import Message, Partition
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
-from steadyline.ops.dead_letters.letter import Place
+from steadyline.ops.dead_letters.letter import TopicPosition
 from steadyline.ops.dead_letters.replay import send_back
 from steadyline.ops.trace.follow import follow
 from steadyline.ops.trace.report import as_json, show
-from steadyline.ops.trace.timeline import Story
+from steadyline.ops.trace.timeline import FrameTimeline
 from tests.support.line_day import EPOCH, START, LineDay
 
 TOPICS = line_topics("t", 2)
@@ -38,13 +38,15 @@ def day(broker: MemoryBroker) -> LineDay:
     return LineDay(broker, TOPICS)
 
 
-def story_of(broker: MemoryBroker, sequence: int, camera: str = "east-1", epoch: int = EPOCH) -> Story:
+def story_of(
+    broker: MemoryBroker, sequence: int, camera: str = "east-1", epoch: int = EPOCH
+) -> FrameTimeline:
     return follow(broker, TOPICS, GROUP, FrameId(camera, epoch, sequence))
 
 
-def lines_of(story: Story) -> list[str]:
+def lines_of(timeline: FrameTimeline) -> list[str]:
     console = Console(record=True, width=300)
-    show(story, TOPICS, console)
+    show(timeline, TOPICS, console)
     return console.export_text().splitlines()
 
 
@@ -61,9 +63,14 @@ def test_a_scored_frame_is_told_from_capture_to_verdict(broker: MemoryBroker, da
     day.score((1, 0), (2, 1), (21, 2))
     day.commit(GROUP, 3)
     day.status(2)
-    story = story_of(broker, 2)
-    assert (story.fate, story.is_sound, story.product, story.trace_id) == ("scored", True, "cell", TRACE)
-    told = json.loads(json.dumps(as_json(story, TOPICS)))
+    timeline = story_of(broker, 2)
+    assert (timeline.fate, timeline.is_sound, timeline.product, timeline.trace_id) == (
+        "scored",
+        True,
+        "cell",
+        TRACE,
+    )
+    told = json.loads(json.dumps(as_json(timeline, TOPICS)))
     assert told["captured_at"] == "2027-01-15T08:00:02+00:00"
     (published,) = told["published"]
     assert (published["topic"], published["partition"], published["offset"]) == ("t.frames.v1", 0, 1)
@@ -71,7 +78,7 @@ def test_a_scored_frame_is_told_from_capture_to_verdict(broker: MemoryBroker, da
     (score,) = told["scores"]
     assert (score["verdict"], score["score"], score["p_value"], score["threshold"]) == ("normal", 0.5, 0.5, 1)
     assert (score["offset"], score["model_version"], score["latency_ms"]) == (1, 1, 40)
-    lines = lines_of(story)
+    lines = lines_of(timeline)
     assert lines[0] == f"east-1/{EPOCH}/2 of cell: scored: normal, by version 1"
     assert [line.split()[2] for line in lines[1:]] == ["published", "captured", "scored"]
     assert f"to t.frames.v1 0/1: 9 bytes of image/jpeg, trace {TRACE}" in lines[1]
@@ -90,9 +97,9 @@ def test_a_frame_whose_picture_is_deleted_keeps_its_score(broker: MemoryBroker, 
 def test_a_dropped_frame_has_its_reason_and_was_never_published(broker: MemoryBroker, day: LineDay) -> None:
     day.capture(1, 3)
     day.status(3, drops={2: "drop_oldest"})
-    story = story_of(broker, 2)
-    assert (story.fate, story.dropped, story.published) == ("dropped", "drop_oldest", [])
-    assert "its producer dropped it: drop_oldest" in lines_of(story)[0]
+    timeline = story_of(broker, 2)
+    assert (timeline.fate, timeline.dropped, timeline.published) == ("dropped", "drop_oldest", [])
+    assert "its producer dropped it: drop_oldest" in lines_of(timeline)[0]
     assert story_of(broker, 1).dropped is None
 
 
@@ -100,9 +107,9 @@ def test_a_refused_frame_is_told_with_the_command_that_replays_it(broker: Memory
     day.publish(traced(day, 1))
     day.refuse(0, error=UndecodablePicture("[red]cut off[/] \x1b[2J"))
     day.commit(GROUP, 1)
-    story = story_of(broker, 1)
-    assert (story.fate, story.trace_id) == ("dead-lettered", TRACE)
-    lines = lines_of(story)
+    timeline = story_of(broker, 1)
+    assert (timeline.fate, timeline.trace_id) == ("dead-lettered", TRACE)
+    lines = lines_of(timeline)
     assert "`steadyline dlq replay 0/0`" in lines[0]
     assert any("dead letter 0/0: [red]cut off[/] ·[2J" in line for line in lines)
 
@@ -111,7 +118,7 @@ def test_a_replay_is_told_step_by_step(broker: MemoryBroker, day: LineDay) -> No
     day.capture(1)
     day.refuse(0)
     day.commit(GROUP, 1)
-    list(send_back(broker, TOPICS, [Place(0, 0)]))
+    list(send_back(broker, TOPICS, [TopicPosition(0, 0)]))
     waiting = story_of(broker, 1)
     assert (waiting.fate, [item.ahead for item in waiting.published]) == ("waiting", [None, 0])
     day.score((1, 1))
@@ -128,11 +135,14 @@ def test_a_replay_that_was_refused_again_stands_as_its_last_letter(
 ) -> None:
     day.capture(1)
     day.refuse(0)
-    list(send_back(broker, TOPICS, [Place(0, 0)]))
+    list(send_back(broker, TOPICS, [TopicPosition(0, 0)]))
     day.refuse(1)
     day.commit(GROUP, 2)
-    story = story_of(broker, 1)
-    assert (story.fate, [str(letter.place) for letter in story.refusals()]) == ("dead-lettered", ["0/1"])
+    timeline = story_of(broker, 1)
+    assert (timeline.fate, [str(letter.place) for letter in timeline.refusals()]) == (
+        "dead-lettered",
+        ["0/1"],
+    )
 
 
 def test_a_letter_that_nothing_came_of_is_missing_as_in_the_audit(broker: MemoryBroker, day: LineDay) -> None:
@@ -142,9 +152,9 @@ def test_a_letter_that_nothing_came_of_is_missing_as_in_the_audit(broker: Memory
     day.refuse(0)
     day.commit(GROUP, 1)
     day.status(1)
-    story = story_of(broker, 1)
-    assert (story.fate, story.is_sound) == ("missing", False)
-    assert "it was replayed, and nothing has come of that" in lines_of(story)[0]
+    timeline = story_of(broker, 1)
+    assert (timeline.fate, timeline.is_sound) == ("missing", False)
+    assert "it was replayed, and nothing has come of that" in lines_of(timeline)[0]
     (account,) = gather(broker, TOPICS, Scope(GROUP)).accounts()
     assert account.missing == [(1, 1)]
 
@@ -154,16 +164,16 @@ def test_a_waiting_frame_knows_how_many_are_before_it(broker: MemoryBroker, day:
     day.score((1, 0))
     day.commit(GROUP, 1)
     day.status(4)
-    story = story_of(broker, 4)
-    assert (story.fate, [item.ahead for item in story.published]) == ("waiting", [2])
-    assert "2 frames before it" in lines_of(story)[0]
+    timeline = story_of(broker, 4)
+    assert (timeline.fate, [item.ahead for item in timeline.published]) == ("waiting", [2])
+    assert "2 frames before it" in lines_of(timeline)[0]
 
 
 def test_before_any_scorer_ran_every_frame_waits(broker: MemoryBroker, day: LineDay) -> None:
     day.capture(1, 2, 3)
     broker.expire(Partition(TOPICS.frames.name, 0), 1)
-    story = story_of(broker, 3)
-    assert (story.fate, [item.ahead for item in story.published]) == ("waiting", [1])
+    timeline = story_of(broker, 3)
+    assert (timeline.fate, [item.ahead for item in timeline.published]) == ("waiting", [1])
 
 
 def test_a_captured_frame_that_is_not_sent_yet_is_pending(broker: MemoryBroker, day: LineDay) -> None:
@@ -171,9 +181,9 @@ def test_a_captured_frame_that_is_not_sent_yet_is_pending(broker: MemoryBroker, 
     day.score((1, 0))
     day.commit(GROUP, 1)
     day.status(3, pending=2)
-    story = story_of(broker, 3)
-    assert (story.fate, story.is_sound) == ("pending", True)
-    assert "2 frames are" in lines_of(story)[0]
+    timeline = story_of(broker, 3)
+    assert (timeline.fate, timeline.is_sound) == ("pending", True)
+    assert "2 frames are" in lines_of(timeline)[0]
 
 
 def test_a_consumed_frame_without_a_fate_is_missing_and_found_on_its_topic(
@@ -183,10 +193,10 @@ def test_a_consumed_frame_without_a_fate_is_missing_and_found_on_its_topic(
     day.score((1, 0), (3, 2))
     day.commit(GROUP, 3)
     day.status(3)
-    story = story_of(broker, 2)
-    assert (story.fate, story.is_sound) == ("missing", False)
-    assert [str(item.place) for item in story.published] == ["0/1"]
-    assert "steadyline audit" in lines_of(story)[0]
+    timeline = story_of(broker, 2)
+    assert (timeline.fate, timeline.is_sound) == ("missing", False)
+    assert [str(item.place) for item in timeline.published] == ["0/1"]
+    assert "steadyline audit" in lines_of(timeline)[0]
 
 
 def test_a_frame_whose_score_is_deleted_is_expired_not_missing(broker: MemoryBroker, day: LineDay) -> None:
@@ -199,8 +209,8 @@ def test_a_frame_whose_score_is_deleted_is_expired_not_missing(broker: MemoryBro
     other.commit(GROUP, 3)
     other.status(3)
     aged.expire(Partition(TOPICS.scores.name, 0), 2)
-    story = story_of(aged, 1)
-    assert (story.fate, story.is_sound) == ("expired", True)
+    timeline = story_of(aged, 1)
+    assert (timeline.fate, timeline.is_sound) == ("expired", True)
     assert story_of(aged, 3).fate == "scored"
 
 
@@ -208,8 +218,8 @@ def test_a_frame_with_two_fates_is_doubled(broker: MemoryBroker, day: LineDay) -
     day.capture(1, 1)
     day.score((1, 0), (1, 1))
     day.commit(GROUP, 2)
-    story = story_of(broker, 1)
-    assert (story.fate, story.is_sound, len(story.published)) == ("doubled", False, 2)
+    timeline = story_of(broker, 1)
+    assert (timeline.fate, timeline.is_sound, len(timeline.published)) == ("doubled", False, 2)
 
 
 def test_a_dropped_frame_that_was_scored_all_the_same_is_doubled(broker: MemoryBroker, day: LineDay) -> None:
@@ -223,16 +233,16 @@ def test_a_dropped_frame_that_was_scored_all_the_same_is_doubled(broker: MemoryB
 def test_of_a_frame_that_nobody_has_seen_the_story_says_why(broker: MemoryBroker, day: LineDay) -> None:
     day.capture(1)
     day.status(1)
-    for story, why in (
+    for timeline, why in (
         (story_of(broker, 1, camera="west-9"), "no producer of west-9 has told of an epoch"),
         (story_of(broker, 1, epoch=EPOCH - 10**9), "no producer of east-1 has told of an epoch"),
         (story_of(broker, 2), "its producer told of 1 frames at 2027-01-15 08:10:00; ask again"),
         (story_of(broker, 1, epoch=1), "no producer"),
         (story_of(broker, 1, epoch=(1 << 63) - 1), "no producer"),
     ):
-        assert (story.fate, story.is_sound) == ("unknown", False)
-        assert why in lines_of(story)[0]
-        assert as_json(story, TOPICS)["fate"] == "unknown"
+        assert (timeline.fate, timeline.is_sound) == ("unknown", False)
+        assert why in lines_of(timeline)[0]
+        assert as_json(timeline, TOPICS)["fate"] == "unknown"
 
 
 def test_beyond_the_end_of_an_epoch_there_is_no_frame(broker: MemoryBroker, day: LineDay) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.robustness.cell import Measured, measure
-from bench.robustness.kept import Kept, key_of
-from bench.robustness.model import Model, from_package
-from bench.robustness.packages import Shop
-from bench.robustness.plan import Cell, Settings
+from bench.robustness.measure import RunResult, measure
+from bench.robustness.model import EvaluatedModel, from_package
+from bench.robustness.model_store import ModelStore
+from bench.robustness.plan import AttackSettings, Run
 from bench.robustness.plots import draw
+from bench.robustness.result_cache import ResultCache, key_of
 from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
@@ -30,25 +30,25 @@ class Matrix:
     seeds: tuple[int, ...]
     packages: Mapping[str, Path]
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self) -> Iterator[Run]:
         """Yield every cell, those of one data set together."""
         for data in self.data:
-            yield from (Cell(data, name, seed) for name in self.models for seed in self.seeds)
-            yield from (Cell(data, name, 0) for name in self.packages)
+            yield from (Run(data, name, seed) for name in self.models for seed in self.seeds)
+            yield from (Run(data, name, 0) for name in self.packages)
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class BenchFolder:
     """Where results lie, where the splits are, how models come to be, how they are attacked."""
 
     out: Path
     splits: Path
-    shop: Shop
-    settings: Settings
+    shop: ModelStore
+    settings: AttackSettings
     say: Say
 
 
-def run(matrix: Matrix, bench: Bench) -> list[Row]:
+def run(matrix: Matrix, bench: BenchFolder) -> list[Row]:
     """Return a row of figures for each cell, and write it; a cell without figures has an ``error``.
 
     Raises InvalidConfiguration when a data set is not the one of its split.
@@ -78,7 +78,7 @@ def run(matrix: Matrix, bench: Bench) -> list[Row]:
     return rows
 
 
-def _model(cell: Cell, folder: Path, about: tuple[Matrix, Bench]) -> Model | str:
+def _model(cell: Run, folder: Path, about: tuple[Matrix, BenchFolder]) -> EvaluatedModel | str:
     """Return the model, or in words why there is none."""
     matrix, bench = about
     try:
@@ -91,29 +91,38 @@ def _model(cell: Cell, folder: Path, about: tuple[Matrix, Bench]) -> Model | str
         return str(error)
 
 
-def _other(cell: Cell, models: Mapping[Cell, Model | str]) -> Model | None:
+def _other(cell: Run, models: Mapping[Run, EvaluatedModel | str]) -> EvaluatedModel | None:
     """Return the same detector trained with the next seed, if it is in the run."""
-    same = [other for other in models if other.model == cell.model and isinstance(models[other], Model)]
+    same = [
+        other for other in models if other.model == cell.model and isinstance(models[other], EvaluatedModel)
+    ]
     after = same[(same.index(cell) + 1) % len(same)]
     found = models[after]
-    return found if after != cell and isinstance(found, Model) else None
+    return found if after != cell and isinstance(found, EvaluatedModel) else None
 
 
-def _test(folder: Path, model: Model) -> TestSet:
+def _test(folder: Path, model: EvaluatedModel) -> TestSet:
     how = Preparation(model.size, model.channels)
     return with_native(read_test(folder, how), folder, how)
 
 
-def _row(which: tuple[Cell, Model], test: TestSet, other: Model | None, about: tuple[Bench, str]) -> Row:
+def _row(
+    which: tuple[Run, EvaluatedModel],
+    test: TestSet,
+    other: EvaluatedModel | None,
+    about: tuple[BenchFolder, str],
+) -> Row:
     (cell, model), (bench, split) = which, about
     folder = bench.out / "cells" / cell.path
     key = key_of(model.digest, model.threshold, split, bench.settings.as_json())
 
-    def heard(name: str, is_new: bool) -> None:
+    def report(name: str, is_new: bool) -> None:
         if is_new:
             bench.say(f"  {name}")
 
-    measured: Measured = measure(model, test, bench.settings, Kept(folder / "kept", key, heard), other)
+    measured: RunResult = measure(
+        model, test, bench.settings, ResultCache(folder / "kept", key, report), other
+    )
     figures = {"size": model.size, "attack_at": bench.settings.at, **measured.figures}
     row: Row = {"data": cell.data, "model": cell.model, "seed": cell.seed, **figures}
     (folder / FIGURES).write_text(json.dumps(row, indent=1), encoding="utf-8")

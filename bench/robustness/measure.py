@@ -13,56 +13,61 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.robustness.attacks import Attacked, attacked
-from bench.robustness.bad_days import corrupted, rates
+from bench.robustness.attacks import AttackResult, attacked
+from bench.robustness.corruptions import corrupted, rates
 from bench.robustness.graph import graph_check
-from bench.robustness.kept import Kept
-from bench.robustness.located import located, pixel_figures
-from bench.robustness.model import Model
-from bench.robustness.plan import Settings
+from bench.robustness.localisation import attacked_localisation, pixel_figures
+from bench.robustness.model import EvaluatedModel
+from bench.robustness.plan import AttackSettings
+from bench.robustness.result_cache import ResultCache
 from trainer.data.mvtec import TestSet
 from trainer.evaluation.attacks import RandomSigns
 from trainer.evaluation.corruption import CORRUPTIONS
 from trainer.evaluation.evaluate import CERTIFICATE_SLACK, certified, forward_ms, name_of
 from trainer.evaluation.native import Native
 from trainer.evaluation.sanity import BLIND_NOISE, Check, Sanity, chosen
-from trainer.evaluation.subject import Scores, Subject
+from trainer.evaluation.subject import AttackTarget, Scores
 from trainer.jobs.build import all_scores
 from trainer.jobs.export import OnnxModel
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class RunResult:
     """``figures`` is the JSON. For the plots: scores (N,), which were attacked, and by epsilon how."""
 
     figures: dict[str, Any]
     clean: Scores
     anomalous: NDArray[np.bool_]
     chosen: NDArray[np.intp]
-    attacked: dict[str, Attacked]
+    attacked: dict[str, AttackResult]
 
 
-def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: Model | None) -> Measured:
-    """Return everything of one model; ``test`` comes with its native pictures.
+def measure(
+    model: EvaluatedModel,
+    test: TestSet,
+    settings: AttackSettings,
+    kept: ResultCache,
+    other: EvaluatedModel | None,
+) -> RunResult:
+    """Return everything of one model on ``test``, which comes with its native pictures.
 
     ``other`` is the same detector of another seed, whose attacks are tried on this one.
     """
-    whole = Subject.of(model.module, test.pictures, test.anomalous)
+    whole = AttackTarget.of(model.module, test.pictures, test.anomalous)
     graph = OnnxModel(model.graph)
     clean = kept.scores("clean", lambda: all_scores(graph, test.pictures))
     index = _chosen(test.anomalous, settings.attacked)
     subject = _subject(model, test, settings).part(index)
     hit = {name_of(epsilon): attacked(subject, epsilon, settings, kept) for epsilon in settings.epsilons}
-    unattacked = kept.scores("unrounded", lambda: subject.scores(subject.x))
+    unattacked = subject.auroc(kept.scores("unrounded", lambda: subject.scores(subject.x)))
     proven: dict[str, float] = kept.value("certified", lambda: certified(subject, settings.epsilons))
     blind = kept.scores("noise", lambda: _noise(subject, settings))
     checks = [
-        _not_above(subject.auroc(unattacked), hit),
-        _blind(subject.auroc(unattacked), subject.auroc(blind)),
+        _not_above(unattacked, hit),
+        _blind(unattacked, subject.auroc(blind)),
         _graph(model, subject, hit, kept),
     ]
-    if proven:
-        checks.append(_certificate(proven, hit))
+    checks += [_certificate(proven, hit)] if proven else []
     sanity = _sanity(subject, settings, kept, other)
     checks += list(sanity.checks(None if other is None else other.module))
     figures: dict[str, Any] = {
@@ -86,19 +91,21 @@ def measure(model: Model, test: TestSet, settings: Settings, kept: Kept, other: 
             **_located(subject, test, index, (settings, kept)),
         }
     figures["evaluation_cpu_seconds"] = kept.cpu_seconds()
-    return Measured(figures, clean, test.anomalous, index, hit)
+    return RunResult(figures, clean, test.anomalous, index, hit)
 
 
-def _subject(model: Model, test: TestSet, settings: Settings) -> Subject:
+def _subject(model: EvaluatedModel, test: TestSet, settings: AttackSettings) -> AttackTarget:
     assert test.native is not None
     if settings.at == "input":
-        found = Subject.of(model.module, test.pictures, test.anomalous)
+        found = AttackTarget.of(model.module, test.pictures, test.anomalous)
     else:
-        found = Subject.at_native(model.module, Native(test.native, model.size), test.anomalous)
+        found = AttackTarget.at_native(model.module, Native(test.native, model.size), test.anomalous)
     return replace(found, mixed=settings.mixed)
 
 
-def _sanity(subject: Subject, settings: Settings, kept: Kept, other: Model | None) -> Sanity:
+def _sanity(
+    subject: AttackTarget, settings: AttackSettings, kept: ResultCache, other: EvaluatedModel | None
+) -> Sanity:
     def remember(name: str, make: Callable[[], Scores]) -> Scores:
         return kept.scores(f"{name} {other.digest[:8]}" if other and name == "transfer" else name, make)
 
@@ -110,18 +117,18 @@ def _chosen(anomalous: NDArray[np.bool_], of_each: int | None) -> NDArray[np.int
     return np.sort(chosen(anomalous, len(anomalous) if of_each is None else of_each))
 
 
-def _noise(subject: Subject, settings: Settings) -> Scores:
+def _noise(subject: AttackTarget, settings: AttackSettings) -> Scores:
     return subject.scores(subject.attacked(RandomSigns(settings.epsilons[0], settings.seed)))
 
 
-def _corruptions(graph: OnnxModel, test: TestSet, threshold: float, kept: Kept) -> dict[str, Any]:
+def _corruptions(graph: OnnxModel, test: TestSet, threshold: float, kept: ResultCache) -> dict[str, Any]:
     return {
         name: kept.value(f"corruption {name}", partial(corrupted, graph, test, name, threshold))
         for name in CORRUPTIONS
     }
 
 
-def _all_located(whole: Subject, test: TestSet) -> dict[str, float]:
+def _all_located(whole: AttackTarget, test: TestSet) -> dict[str, float]:
     """Every picture whose mask is known, as in ``evaluate``."""
     assert test.masks is not None
     known = np.flatnonzero(test.located)
@@ -130,17 +137,19 @@ def _all_located(whole: Subject, test: TestSet) -> dict[str, float]:
 
 
 def _located(
-    subject: Subject, test: TestSet, index: NDArray[np.intp], how: tuple[Settings, Kept]
+    subject: AttackTarget, test: TestSet, index: NDArray[np.intp], how: tuple[AttackSettings, ResultCache]
 ) -> dict[str, Any]:
     """Some of each kind of the attacked pictures whose mask is known, before and after."""
     assert test.masks is not None
     settings, kept = how
     known = np.flatnonzero(test.located[index])
     rows = known[_chosen(subject.anomalous[known], settings.checked)]
-    return located(subject.part(rows), test.masks[index[rows]], settings.epsilons, (settings.seed, kept))
+    return attacked_localisation(
+        subject.part(rows), test.masks[index[rows]], settings.epsilons, (settings.seed, kept)
+    )
 
 
-def _row(found: Attacked) -> dict[str, Any]:
+def _row(found: AttackResult) -> dict[str, Any]:
     return {
         "auroc": found.auroc,
         "is_bound": found.is_bound,
@@ -153,7 +162,7 @@ def _count(anomalous: NDArray[np.bool_]) -> dict[str, int]:
     return {"good": int((~anomalous).sum()), "defective": int(anomalous.sum())}
 
 
-def _not_above(clean: float, hit: dict[str, Attacked]) -> Check:
+def _not_above(clean: float, hit: dict[str, AttackResult]) -> Check:
     figure = {"clean": clean, **{name: found.auroc for name, found in hit.items()}}
     return Check("robust is not above clean", all(value <= clean + 5e-5 for value in figure.values()), figure)
 
@@ -163,7 +172,9 @@ def _blind(clean: float, noise: float) -> Check:
     return Check("random noise is about clean", holds, {"clean": clean, "noise": noise})
 
 
-def _graph(model: Model, subject: Subject, hit: dict[str, Attacked], kept: Kept) -> Check:
+def _graph(
+    model: EvaluatedModel, subject: AttackTarget, hit: dict[str, AttackResult], kept: ResultCache
+) -> Check:
     name, largest = list(hit.items())[-1]
     row = kept.value(
         f"graph {name}",
@@ -172,7 +183,7 @@ def _graph(model: Model, subject: Subject, hit: dict[str, Attacked], kept: Kept)
     return Check(row["check"], row["holds"], row["figure"])
 
 
-def _certificate(proven: dict[str, float], hit: dict[str, Attacked]) -> Check:
+def _certificate(proven: dict[str, float], hit: dict[str, AttackResult]) -> Check:
     holds = all(hit[name].auroc >= floor - CERTIFICATE_SLACK for name, floor in proven.items())
     figure = {
         **{f"{name} proven": value for name, value in proven.items()},

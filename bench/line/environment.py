@@ -30,7 +30,7 @@ LOAD_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class BenchEnvironment:
     """What every line of the benchmark stands on."""
 
     home: Path
@@ -53,7 +53,7 @@ class Ground:
 class BenchLine:
     """One line with topics of its own; version 1 is in service from the start."""
 
-    def __init__(self, ground: Ground, name: str, source: str = "folder:.") -> None:
+    def __init__(self, ground: BenchEnvironment, name: str, source: str = "folder:.") -> None:
         """``source`` of every camera; ``{camera}`` in it stands for the camera's name."""
         self.ground, self.home = ground, ground.home / name
         shutil.rmtree(self.home, ignore_errors=True)

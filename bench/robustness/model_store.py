@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench.robustness.anomalib import PREFIX, model_named
-from bench.robustness.baseline import Baseline, Given, Stored
+from bench.robustness.baseline import Baseline, BaselineInput, StoredBaseline
 from bench.robustness.baselines import BASELINES
-from bench.robustness.model import Model, digest_of, from_package, prepared
-from bench.robustness.plan import Cell, Fitting
+from bench.robustness.model import EvaluatedModel, digest_of, from_package, prepared
+from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.clock import SystemClock
 from steadyline.line import PictureSection
 from steadyline.package import MODEL, SUMS, WEIGHTS
@@ -23,25 +23,25 @@ from trainer.data.normals import from_folder
 from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import Served
 from trainer.folder import FolderOrder, fit_folder
-from trainer.jobs.build import Workbench, all_scores
+from trainer.jobs.build import BuildContext, all_scores
 from trainer.jobs.calibrate import calibration
 from trainer.jobs.export import OnnxModel, export
 from trainer.triton_config import Serving
 
-Told = Callable[[str, int, int], None]
+ReportPhase = Callable[[str, int, int], None]
 _CARD = "baseline.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ModelStore:
     """Where models are kept, how they are trained, who hears of it."""
 
     folder: Path
-    fitting: Fitting
+    fitting: FitSettingsByModel
     serving: Serving
-    told: Told
+    on_progress: ReportPhase
 
-    def model(self, cell: Cell, data: Path) -> Model:
+    def model(self, cell: Run, data: Path) -> EvaluatedModel:
         """Return a model, trained if it is not there; a killed training goes on."""
         out = self.folder / cell.path
         if baseline := _baseline_named(cell.model):
@@ -49,11 +49,11 @@ class Shop:
                 self._fit_baseline(baseline, self._order(cell, data, out))
             return _kept_baseline(baseline, out)
         if not (out / SUMS).exists():
-            bench = Workbench(out, self.serving, self.told, SystemClock())
+            bench = BuildContext(out, self.serving, self.on_progress, SystemClock())
             fit_folder(self._order(cell, data, out), bench)
         return from_package(out)
 
-    def _order(self, cell: Cell, data: Path, out: Path) -> FolderOrder:
+    def _order(self, cell: Run, data: Path, out: Path) -> FolderOrder:
         fitting = self.fitting
         return FolderOrder(
             data=data,
@@ -74,13 +74,13 @@ class Shop:
         snapshot = make_snapshot(from_folder(order.data, section))
         order.out.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
-        given = Given(snapshot.pictures[~snapshot.held_out], order.profile, order.steps, order.seed)
+        given = BaselineInput(snapshot.pictures[~snapshot.held_out], order.profile, order.steps, order.seed)
         module = baseline.fit(
-            given, lambda step, of, message: self.told("fit", step, of), order.out / ".work"
+            given, lambda step, of, message: self.on_progress("fit", step, of), order.out / ".work"
         )
         module = module.eval().to(memory_format=torch.contiguous_format)
         seconds = time.monotonic() - began
-        self.told("export", 0, 1)
+        self.on_progress("export", 0, 1)
         _write_baseline(order, module, snapshot, seconds)
 
 
@@ -108,11 +108,11 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
     os.replace(partial, out / _CARD)
 
 
-def _kept_baseline(baseline: Baseline, out: Path) -> Model:
+def _kept_baseline(baseline: Baseline, out: Path) -> EvaluatedModel:
     card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
     channels = 1 if card["channels"] == "gray" else 3
-    module = baseline.rebuilt(Stored(card["profile"], channels, load_file(out / WEIGHTS)))
-    return Model(
+    module = baseline.rebuilt(StoredBaseline(card["profile"], channels, load_file(out / WEIGHTS)))
+    return EvaluatedModel(
         module=prepared(module),
         graph=(out / MODEL).read_bytes(),
         digest=digest_of(module),

@@ -23,7 +23,7 @@ FIRST, EVERY = 0.4, 0.1  # of the run
 SLACK = 0.005  # in favour of later states, which saw more
 
 
-class Guard:
+class ModelSelection:
     """Holds pictures back from the training and judges served modules by them."""
 
     def __init__(self, normals: Tensor, bank: PseudoBank, seed: int) -> None:

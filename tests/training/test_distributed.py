@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.ranks import STEPS, an_input, curves
-from trainer.adversarial import ranks
-from trainer.adversarial.course import Course, device_of, here
+from tests.support.distributed import STEPS, an_input, curves
+from trainer.adversarial import distributed
+from trainer.adversarial.schedule import TrainingSchedule, device_of, here
 from trainer.detectors.cobra.profile import PROFILES
 from trainer.learning.precision import CPU, mixed, scaler
 
@@ -27,7 +27,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("ranks") / "two.json"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     subprocess.run(
-        [*command, "-m", "tests.support.ranks", str(out)],
+        [*command, "-m", "tests.support.distributed", str(out)],
         env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=300,
@@ -54,26 +54,26 @@ def test_a_batch_that_the_processes_cannot_share_evenly_is_refused(shared: dict[
 
 def test_a_process_alone_keeps_everything_as_it_is() -> None:
     rows = torch.rand(3, 8, 2)
-    with ranks.joined():
-        assert (ranks.rank(), ranks.world()) == (0, 1)
-        assert ranks.own(rows) is rows
-        assert ranks.gathered(rows) is rows
-        assert ranks.mean(rows) is rows
+    with distributed.joined():
+        assert (distributed.rank(), distributed.world()) == (0, 1)
+        assert distributed.own(rows) is rows
+        assert distributed.gathered(rows) is rows
+        assert distributed.mean(rows) is rows
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    ranks.share_norms(network)
+    distributed.share_norms(network)
     assert type(network[1]) is nn.BatchNorm2d
-    ranks.check_agreement(step=3, pairs=7)
+    distributed.check_agreement(step=3, pairs=7)
 
 
-def paper_course() -> Course:
-    return PROFILES["paper"].course
+def paper_course() -> TrainingSchedule:
+    return PROFILES["paper"].schedule
 
 
 def test_a_profile_for_a_gpu_runs_where_there_is_none() -> None:
-    course = here(paper_course())
+    schedule = here(paper_course())
     assert paper_course().device == "cuda"
-    assert course.device == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert device_of(here(PROFILES["cpu"].course)) == CPU
+    assert schedule.device == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device_of(here(PROFILES["cpu"].schedule)) == CPU
 
 
 def test_only_products_are_in_half_the_bits_and_only_when_wanted() -> None:

@@ -1,4 +1,4 @@
-"""``python -m bench.line.watched``: a real scorer that is watched between two counts of its frames."""
+"""``python -m bench.line.profiled_scorer``: a real scorer, measured between two counts of frames."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import typer
 from bench.line.meter import Meter
 from bench.line.sampler import Sampler
 from scorer.cli import main as run_scorer
-from scorer.postprocess import Finisher
+from scorer.postprocess import Postprocessor
 
 
 class Watch(Protocol):
@@ -40,14 +40,14 @@ def main(
 
 def _count_frames(watch: Watch, out: Path, skip: int, frames: int) -> None:
     """Reset after ``skip`` frames and write the account ``frames`` later."""
-    finish, lock = Finisher.finish, threading.Lock()
+    finish, lock = Postprocessor.finish, threading.Lock()
     seen, since = 0, 0
 
-    def counted(self: Finisher, answered: Any) -> None:
+    def counted(self: Postprocessor, inferred_batch: Any) -> None:
         nonlocal seen, since
-        finish(self, answered)
+        finish(self, inferred_batch)
         with lock:
-            before, seen = seen, seen + len(answered.works)
+            before, seen = seen, seen + len(inferred_batch.tasks)
             if before < skip <= seen:
                 watch.reset()
                 since = seen
@@ -56,7 +56,7 @@ def _count_frames(watch: Watch, out: Path, skip: int, frames: int) -> None:
                 half.write_text(json.dumps({"frames": seen - since, "seconds": watch.account()}))
                 os.replace(half, out)
 
-    setattr(Finisher, "finish", counted)  # noqa: B010 - the product's own class, in this process only
+    setattr(Postprocessor, "finish", counted)  # noqa: B010 - the product's own class, in this process only
 
 
 if __name__ == "__main__":

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bench.robustness.kept import Kept
+from bench.robustness.result_cache import ResultCache
 from trainer.arrays import Masks
 from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.evaluate import name_of
 from trainer.evaluation.localisation import localisation
-from trainer.evaluation.subject import Subject
+from trainer.evaluation.subject import AttackTarget
 
 STEPS = 20
 
 
-def located(
-    subject: Subject, masks: Masks, epsilons: tuple[float, ...], how: tuple[int, Kept]
+def attacked_localisation(
+    subject: AttackTarget, masks: Masks, epsilons: tuple[float, ...], how: tuple[int, ResultCache]
 ) -> dict[str, Any]:
     """Return pixel AUROC, AUPRO and average precision, unattacked and by epsilon; ``masks`` is (N, S, S).
 
@@ -28,7 +28,7 @@ def located(
     truth = torch.from_numpy(masks)
 
     def attack(epsilon: float) -> dict[str, float]:
-        hit = subject.driven(
+        hit = subject.maximise(
             Pgd(epsilon, STEPS, seed=seed),
             lambda x, places: map_gain(subject.module.score_float(x)[1], truth[places]),
         )
@@ -46,15 +46,15 @@ def located(
 
 def map_gain(maps: Tensor, masks: Tensor) -> Tensor:
     """Return (B,): the mean of each map (B, h, w) off the defect minus its mean on it (masks (B, S, S))."""
-    heat = _enlarged(maps, masks.shape[1])
+    anomaly_map = _enlarged(maps, masks.shape[1])
     on = masks.float()
     off = 1 - on
-    inside = (heat * on).sum((1, 2)) / on.sum((1, 2)).clamp(min=1)
-    outside = (heat * off).sum((1, 2)) / off.sum((1, 2)).clamp(min=1)
+    inside = (anomaly_map * on).sum((1, 2)) / on.sum((1, 2)).clamp(min=1)
+    outside = (anomaly_map * off).sum((1, 2)) / off.sum((1, 2)).clamp(min=1)
     return outside - inside
 
 
-def pixel_figures(subject: Subject, x: Tensor, masks: Masks) -> dict[str, float]:
+def pixel_figures(subject: AttackTarget, x: Tensor, masks: Masks) -> dict[str, float]:
     """Return pixel AUROC, AUPRO and average precision of pictures (N, C, S, S) with masks (N, S, S)."""
     return localisation(subject.maps(x), masks).rounded()
 

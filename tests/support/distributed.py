@@ -1,4 +1,4 @@
-"""``python -m tests.support.ranks OUT``: steps of small trainings, alone or as one of torchrun's processes.
+"""Trains a small net alone or under torchrun: ``python -m tests.support.distributed OUT``.
 
 Process 0 writes to OUT, as JSON, the losses of each training, a sum over its weights, and what was said of a
 batch of 7 pairs.
@@ -12,10 +12,10 @@ import torch
 
 from steadyline.errors import InvalidConfiguration
 from tests.support.parts import good_parts
-from trainer.adversarial import ranks
+from trainer.adversarial import distributed
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.network import CellNetwork
-from trainer.adversarial.training import Plan, Training
+from trainer.adversarial.training import AdversarialTraining, TrainingPlan
 from trainer.detector_protocol import FitInput
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
@@ -30,9 +30,9 @@ from trainer.pseudo.entry import in_memory
 STEPS = 4
 SMALL: dict[str, float | int | str | bool] = {
     "shape.width": 4,
-    "course.batch": 8,
-    "course.attack_steps": 2,
-    "course.mixed": False,
+    "schedule.batch": 8,
+    "schedule.attack_steps": 2,
+    "schedule.mixed": False,
 }
 COBRAS: dict[str, dict[str, float | int | str | bool]] = {
     "mean": {},
@@ -48,25 +48,25 @@ def an_input() -> FitInput:
     return FitInput(normals, bank, "cpu", seed=3)
 
 
-def a_robust_training(given: FitInput, **changes: int) -> Training:
-    """Return a training of the detector ``robust`` with ``changes`` to its course."""
-    changed = {f"course.{name}": value for name, value in changes.items()}
+def a_robust_training(given: FitInput, **changes: int) -> AdversarialTraining:
+    """Return a training of the detector ``robust`` with ``changes`` to its schedule."""
+    changed = {f"schedule.{name}": value for name, value in changes.items()}
     robust = with_overrides(robust_profile("cpu"), {**SMALL, **changed})
     torch.manual_seed(3)
-    plan = Plan(robust.course, Variation(robust.light, robust.shift), STEPS, 3)
-    return Training(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
+    plan = TrainingPlan(robust.schedule, Variation(robust.light, robust.shift), STEPS, 3)
+    return AdversarialTraining(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
 
 
-def trainings(given: FitInput) -> dict[str, Training]:
+def trainings(given: FitInput) -> dict[str, AdversarialTraining]:
     """Return the trainings, each at its first step."""
     x = torch.from_numpy(given.normals).permute(0, 3, 1, 2).float() / 255
-    found: dict[str, Training] = {}
+    found: dict[str, AdversarialTraining] = {}
     for name, changes in COBRAS.items():
         profile = overridden(cobra_profile("cpu"), {**SMALL, "score.memory": 8, **changes})
         torch.manual_seed(3)
         network = Network(profile.shape, 1, profile.embedding, profile.classes)
-        plan = Plan(profile.course, Variation(profile.light), STEPS, 3, profile.rows_per_pair)
-        found[name] = Training(given, plan, network, CobraObjective(profile, x, 3))
+        plan = TrainingPlan(profile.schedule, Variation(profile.light), STEPS, 3, profile.rows_per_pair)
+        found[name] = AdversarialTraining(given, plan, network, CobraObjective(profile, x, 3))
     found["robust"] = a_robust_training(given)
     return found
 
@@ -92,8 +92,8 @@ def refusal(given: FitInput) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with ranks.joined():
+    with distributed.joined():
         parts = an_input()
-        result = {"processes": ranks.world(), "curves": curves(parts), "refusal": refusal(parts)}
-        if ranks.rank() == 0:
+        result = {"processes": distributed.world(), "curves": curves(parts), "refusal": refusal(parts)}
+        if distributed.rank() == 0:
             Path(sys.argv[1]).write_text(json.dumps(result))

@@ -11,7 +11,7 @@ Outputs = Sequence[Message]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TakenRecord:
     """One record that the handler has taken, and its result."""
 
     record: Record
@@ -19,13 +19,13 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Lane:
+class PartitionQueue:
     """Records of one partition, oldest first: those the handler has taken, then those that wait for it.
 
     Only the finished prefix may be committed: that keeps the order.
     """
 
-    taken: deque[Entry] = field(default_factory=deque)
+    taken: deque[TakenRecord] = field(default_factory=deque)
     waiting: deque[Record] = field(default_factory=deque)
     bytes: int = 0
     paused: bool = False
@@ -40,11 +40,11 @@ class Lane:
 
     def take(self, result: Future[Outputs]) -> None:
         """The handler has taken the first record that waits."""
-        self.taken.append(Entry(self.waiting.popleft(), result))
+        self.taken.append(TakenRecord(self.waiting.popleft(), result))
 
-    def finished(self, limit: int) -> list[Entry]:
+    def finished(self, limit: int) -> list[TakenRecord]:
         """Return the longest finished prefix, ``limit`` entries at most."""
-        done: list[Entry] = []
+        done: list[TakenRecord] = []
         for entry in self.taken:
             if len(done) >= limit or not entry.result.done():
                 break

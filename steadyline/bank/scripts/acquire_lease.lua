@@ -1,6 +1,6 @@
--- KEYS[1] claim on one product
+-- KEYS[1] lease on one product
 -- ARGV[1] owner   ARGV[2] milliseconds
--- Takes a free claim or renews one's own; 1 when the owner has it.
+-- Takes a free lease or renews one's own; 1 when the owner has it.
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then
   return 0

@@ -22,17 +22,17 @@ def key_of(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-class Kept:
-    """The results of one cell. ``heard`` is told the name of each result, and whether it is made now."""
+class ResultCache:
+    """The results of one cell. ``report`` is told the name of each result, and whether it is made now."""
 
-    def __init__(self, folder: Path, key: str, heard: Callable[[str, bool], None]) -> None:
-        self._folder, self._key, self._heard = folder, key, heard
+    def __init__(self, folder: Path, key: str, report: Callable[[str, bool], None]) -> None:
+        self._folder, self._key, self._report = folder, key, report
         folder.mkdir(parents=True, exist_ok=True)
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the JSON that ``make`` returned, now or earlier."""
         known = self._read(name)
-        self._heard(name, known is None)
+        self._report(name, known is None)
         if known is not None:
             return known["value"]
         began = time.process_time()

@@ -10,7 +10,7 @@ from trainer.learning.precision import CPU, is_native
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingSchedule:
     """``batch`` counts normals; as many pseudo-anomalies, made from them, come with them.
 
     ``epsilon`` is the size of the training attack, reached after the fraction ``epsilon_warm_up`` of the
@@ -46,19 +46,19 @@ class Course:
         return self.epsilon * min(1.0, step / (steps * self.epsilon_warm_up))
 
 
-def here(course: Course) -> Course:
+def here(schedule: TrainingSchedule) -> TrainingSchedule:
     """Return the course as this machine can run it: on a GPU or not, in mixed precision or not."""
-    device: Literal["cpu", "cuda"] = course.device if torch.cuda.is_available() else "cpu"
-    return replace(course, device=device, mixed=course.mixed and (device == "cuda" or is_native()))
+    device: Literal["cpu", "cuda"] = schedule.device if torch.cuda.is_available() else "cpu"
+    return replace(schedule, device=device, mixed=schedule.mixed and (device == "cuda" or is_native()))
 
 
-def device_of(course: Course) -> torch.device:
+def device_of(schedule: TrainingSchedule) -> torch.device:
     """Return the device of a course that ``here`` returned: the process's own GPU."""
-    return CPU if course.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
+    return CPU if schedule.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
 
 
 # Minutes on two cores: a narrow net's course, and that of every detector that is trained there under attack.
-CPU_COURSE = Course(
+CPU_COURSE = TrainingSchedule(
     epsilon=6 / 255,
     attack_steps=4,
     epsilon_warm_up=0.3,
