@@ -1,0 +1,37 @@
+"""A package that an earlier release wrote loads, and gives the very scores that it gave then.
+
+``tests/data/package-of-0.1`` was fitted by release 0.1, before its modules were renamed: ``robust``, 4 steps,
+width 4, 32 pixels. ``scores.json`` is what it said then of the pictures below.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from steadyline.package import MODEL
+from trainer.folder import open_package
+from trainer.jobs.export import OnnxModel
+
+PACKAGE = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1"
+NEARLY = 1e-5  # another kind of processor sums in another order; the one that fitted it gives the same bits
+
+
+def pictures() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (5, 32, 32, 1), dtype=np.uint8)
+
+
+def test_the_module_is_rebuilt_from_its_recipe_and_gives_the_same_scores() -> None:
+    card, module = open_package(PACKAGE)
+    assert (card.detector, card.size, card.version) == ("robust", 32, 1)
+    with torch.inference_mode():
+        scores, _ = module(torch.from_numpy(pictures()))
+    known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(scores.numpy(), known["torch"], rtol=NEARLY)
+
+
+def test_the_graph_gives_the_same_scores() -> None:
+    scores, _ = OnnxModel((PACKAGE / MODEL).read_bytes())(pictures())
+    known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(scores, known["graph"], rtol=NEARLY)
