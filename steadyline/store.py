@@ -6,11 +6,13 @@ Kafka acknowledges; a plant that needs more puts both on replicated storage.
 
 import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 import fsspec
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.replace_file import replace_file
 
 
 class NotInStore(KeyError):
@@ -104,18 +106,11 @@ class Store:
         return f"{self._root}/{key}"
 
     def _put_local(self, path: str, data: bytes) -> None:
-        """Write beside, then rename: a reader, or a crash, never sees half an object."""
+        """Replace an object's file; several processes may write one object at the same time."""
         folder, name = os.path.split(path)
         os.makedirs(folder, exist_ok=True)
         half = os.path.join(folder, f".half-{uuid.uuid4().hex}-{name}")
-        try:
-            with open(half, "xb") as file:
-                file.write(data)
-            os.replace(half, path)
-        except OSError:
-            if os.path.exists(half):
-                os.unlink(half)
-            raise
+        replace_file(Path(path), data, partial=Path(half))
 
 
 def _outages(files: Any) -> tuple[type[Exception], ...]:

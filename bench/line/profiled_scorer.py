@@ -1,7 +1,6 @@
 """``python -m bench.line.profiled_scorer``: a real scorer, measured between two counts of frames."""
 
 import json
-import os
 import threading
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -12,6 +11,7 @@ from bench.line.meter import Meter
 from bench.line.sampler import Sampler
 from scorer.cli import main as run_scorer
 from scorer.postprocess import Postprocessor
+from steadyline.replace_file import replace_file
 
 
 class Watch(Protocol):
@@ -52,9 +52,8 @@ def _count_frames(watch: Watch, out: Path, skip: int, frames: int) -> None:
                 watch.reset()
                 since = seen
             elif before < skip + frames <= seen:
-                half = out.with_suffix(".half")
-                half.write_text(json.dumps({"frames": seen - since, "seconds": watch.account()}))
-                os.replace(half, out)
+                account = {"frames": seen - since, "seconds": watch.account()}
+                replace_file(out, json.dumps(account).encode())
 
     setattr(Postprocessor, "finish", counted)  # noqa: B010 - the product's own class, in this process only
 

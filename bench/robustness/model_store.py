@@ -1,7 +1,6 @@
 """Trains what is not there yet: packages of detectors, and baselines, each once in the folder of results."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.clock import SystemClock
 from steadyline.line import PictureSection
 from steadyline.package import MODEL, SUMS, WEIGHTS
+from steadyline.replace_file import replace_file
 from trainer.data.normals import from_folder
 from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import Served
@@ -103,9 +103,7 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
         "training_seconds": round(seconds, 1),
         "export_score_difference": exported.score_difference,
     }
-    partial = out / f".{_CARD}.partial"
-    partial.write_text(json.dumps(card, indent=1), encoding="utf-8")
-    os.replace(partial, out / _CARD)
+    replace_file(out / _CARD, json.dumps(card, indent=1).encode())
 
 
 def _kept_baseline(baseline: Baseline, out: Path) -> EvaluatedModel:

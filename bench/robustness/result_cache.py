@@ -4,8 +4,8 @@ A file belongs to a key (model, pictures, settings); with another key the result
 """
 
 import hashlib
+import io
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from steadyline.replace_file import replace_file
 from trainer.evaluation.subject import Scores
 
 
@@ -38,7 +39,7 @@ class ResultCache:
         began = time.process_time()
         value = make()
         body = {"key": self._key, "cpu_seconds": round(time.process_time() - began, 2), "value": value}
-        _replace(self._folder / f"{_file(name)}.json", json.dumps(body).encode())
+        replace_file(self._folder / f"{_file(name)}.json", json.dumps(body).encode())
         return value
 
     def scores(self, name: str, make: Callable[[], Scores]) -> Scores:
@@ -53,10 +54,9 @@ class ResultCache:
             made.update(make())
             names = {part: f"{_file(name)}.{part}.npy" for part in made}
             for part, file in names.items():
-                partial = self._folder / f".{file}.partial"
-                with partial.open("wb") as target:
-                    np.save(target, made[part], allow_pickle=False)
-                os.replace(partial, self._folder / file)
+                data = io.BytesIO()
+                np.save(data, made[part], allow_pickle=False)
+                replace_file(self._folder / file, data.getvalue())
             return names
 
         names = self.value(name, written)
@@ -82,9 +82,3 @@ class ResultCache:
 
 def _file(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in name)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

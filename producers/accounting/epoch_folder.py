@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from steadyline.replace_file import replace_file
+
 _STATE = "account.json"
 _CAPTURED = "captured"
 
@@ -51,9 +53,7 @@ class EpochFolder:
 
     def save(self, state: EpochState) -> None:
         """Replace the account. Raises OSError when the disk refuses; the old account then stays."""
-        target, partial = self.path / _STATE, self.path / f"{_STATE}.partial"
-        partial.write_text(state.model_dump_json(), encoding="utf-8")
-        os.replace(partial, target)
+        replace_file(self.path / _STATE, state.model_dump_json().encode())
 
     def load(self) -> tuple[EpochState, int]:
         """Return the account and the number of captured frames, which may be ahead of it.

@@ -6,8 +6,6 @@ The split (``elpv_<cells>.csv``) keeps the sure labels only: probability 0 is go
 """
 
 import csv
-import os
-import shutil
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -17,6 +15,7 @@ from typing import Literal
 from PIL import Image
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.replace_file import replace_file
 
 Cells = Literal["mono", "poly"]
 
@@ -88,13 +87,11 @@ def _bring(source: Path, target: Path) -> None:
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
     try:
         with Image.open(source) as picture:
             picture.verify()
-        shutil.copyfile(source, partial)
+        replace_file(target, source.read_bytes())
     except (OSError, SyntaxError) as error:
         raise InvalidConfiguration(
             f"elpv-dataset's picture {source.name} cannot be copied: {error}"
         ) from error
-    os.replace(partial, target)

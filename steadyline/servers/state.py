@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from steadyline.replace_file import replace_file
 from steadyline.servers.addresses import Addresses
 from steadyline.servers.procfs import boot_id, start_time
 
@@ -70,8 +71,4 @@ def end(running: RunningStack, seconds: float) -> bool:
 def _write_private(path: Path, text: str) -> None:
     """Replace a file whole, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f"{path.name}.half")
-    half.unlink(missing_ok=True)
-    half.touch(mode=0o600)
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)
+    replace_file(path, text.encode(), mode=0o600)

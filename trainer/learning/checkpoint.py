@@ -7,7 +7,6 @@ resumed.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+from steadyline.replace_file import replace_file
 
 _HEAD = "checkpoint.json"
 
@@ -39,7 +40,7 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         data = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()})
         name = f"step-{checkpoint.step}.safetensors"
-        _replace(self._folder / name, data)
+        replace_file(self._folder / name, data, sync=True)
         head = {
             "key": self._key,
             "step": checkpoint.step,
@@ -47,7 +48,7 @@ class Checkpoints:
             "sha256": hashlib.sha256(data).hexdigest(),
             "notes": checkpoint.notes,
         }
-        _replace(self._folder / _HEAD, json.dumps(head, indent=1).encode())
+        replace_file(self._folder / _HEAD, json.dumps(head, indent=1).encode(), sync=True)
         for other in self._folder.glob("step-*.safetensors"):
             if other.name != name:
                 other.unlink()
@@ -64,12 +65,3 @@ class Checkpoints:
             return Checkpoint(int(head["step"]), load(data), head["notes"])
         except (OSError, ValueError, KeyError, TypeError, SafetensorError):
             return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

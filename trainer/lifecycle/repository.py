@@ -8,6 +8,7 @@ from pathlib import Path
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.package import CONFIG, MODEL
+from steadyline.replace_file import replace_file
 from trainer.triton_config import KEPT_VERSIONS
 
 
@@ -47,7 +48,7 @@ class ModelRepository:
             if _read(folder / str(version) / MODEL) != files[MODEL]:
                 self.remove(product, version)
                 self._write(folder, version, files[MODEL])
-            _replace(folder / CONFIG, files[CONFIG])
+            replace_file(folder / CONFIG, files[CONFIG], sync=True)
             _sync_folder(folder)
         except OSError as error:
             raise StoreUnavailable(
@@ -89,7 +90,7 @@ class ModelRepository:
         building = folder / f".tmp{version}"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        _replace(building / MODEL, model)
+        replace_file(building / MODEL, model, sync=True)
         _sync_folder(building)
         building.rename(folder / str(version))
 
@@ -100,16 +101,6 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write ``data`` so that a reader sees the old file or the new one, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:
