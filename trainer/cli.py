@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from steadyline.child_process import exit_with_parent
 from steadyline.clock import SystemClock
 from steadyline.line import DEFAULT_DETECTOR, load_line, pair_name
 from steadyline.service import EXIT_FAILED, EXIT_FATAL, stop_on_signals
@@ -31,7 +32,6 @@ from steadyline.settings import (
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import configure_logs
 from trainer.config import TrainerSettings
-from trainer.control import training_process
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
 from trainer.progress import Progress as ChildProgress
@@ -85,7 +85,7 @@ def job(
     work: Annotated[Path, typer.Option("--work", help="Folder of checkpoints.")],
 ) -> None:
     """Carry out the open training of a product; started by ``run``, ends with it."""
-    training_process.exit_with_parent()
+    exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
     _limit_threads(settings.fit_threads)
@@ -203,7 +203,7 @@ def rebuild(
 ) -> None:
     """Make the banks in Redis again from the store and the seed, byte for byte."""
     if is_child:
-        training_process.exit_with_parent()
+        exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     config, redis = load_line(line), read_settings(RedisSettings)
     from trainer.jobs.worker import rebuild_bank

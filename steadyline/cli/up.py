@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.clock import SystemClock
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
@@ -103,16 +103,9 @@ def _detach(wish: _Wish, console: Console) -> None:
         _show(running, wish, console)
         return
     log = wish.home.with_suffix(".log")
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
     options = ["--home", str(wish.home), *(["--keep-data"] if wish.keep_data else [])]
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "steadyline", "up", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    child = ChildProcess(ChildCommand([sys.executable, "-P", "-m", "steadyline", "up", *options], log))
     console.print("starting Kafka, Redis and Triton in the background")
     running = _await(child, wish.state)
     if running is None:
@@ -122,20 +115,16 @@ def _detach(wish: _Wish, console: Console) -> None:
         console.print("`make down` stops them")
 
 
-def _await(child: subprocess.Popen[bytes], state: Path) -> RunningStack | None:
+def _await(child: ChildProcess, state: Path) -> RunningStack | None:
     clock = SystemClock()
     deadline = clock.monotonic() + START_SECONDS
     while clock.monotonic() < deadline:
         running = read_state(state)
         if running is not None and running.pid == child.pid:
             return running
-        try:
-            child.wait(0.1)
-        except subprocess.TimeoutExpired:
-            continue
-        return None
-    child.terminate()
-    child.wait()
+        if child.wait(0.1) is not None:
+            return None
+    child.stop(STOP_SECONDS)
     return None
 
 

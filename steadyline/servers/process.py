@@ -1,20 +1,18 @@
 """One server as a child process: started, proven ready, recorded, stopped by its process id."""
 
-import os
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.errors import Fatal
 from steadyline.servers.orphan import end_orphan, write_record
-from steadyline.servers.procfs import listens, start_time
+from steadyline.servers.procfs import listens
 
 POLL_SECONDS = 0.05
-TAIL_LINES = 30
 
 
 class ServerFailed(Fatal):
@@ -59,19 +57,19 @@ class ServerProcess:
         self.log = home / "logs" / f"{launch.name}.log"
         self._record = record_path(home, launch.name)
         self._cancel = cancel or threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
 
     @property
     def pid(self) -> int:
         """The process id; raises ServerFailed when it was never started."""
-        if self._process is None:
+        if self._child is None:
             raise ServerFailed(f"{self.launch.name} was not started")
-        return self._process.pid
+        return self._child.pid
 
     @property
     def is_alive(self) -> bool:
         """True while the process runs (also while it is suspended)."""
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.poll() is None
 
     def start(self) -> None:
         """Start and wait until a real request is answered by this very child; raises ServerFailed."""
@@ -79,19 +77,16 @@ class ServerProcess:
             raise ServerFailed(f"{self.launch.name} runs already, as process {self.pid}")
         end_orphan(self._record)
         self.launch.tidy()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         self.launch.folder.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                list(self.launch.command),
-                cwd=self.launch.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=None if self.launch.environment is None else dict(self.launch.environment),
-                start_new_session=True,
+        self._child = ChildProcess(
+            ChildCommand(
+                self.launch.command,
+                log=self.log,
+                environment=self.launch.environment,
+                folder=self.launch.folder,
             )
-        write_record(self._record, self._process.pid)
+        )
+        write_record(self._record, self._child.pid)
         try:
             self._wait_ready()
         except BaseException:
@@ -100,20 +95,16 @@ class ServerProcess:
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL to the whole session when it takes too long; harmless when it is gone."""
-        if self._process is None:
+        if self._child is None:
             return
-        if self._process.returncode is None:
-            self._signal_group(signal.SIGTERM)
-            self._signal_group(signal.SIGCONT)  # a suspended one would never see it
-            self._end_group(time.monotonic() + self.launch.stop_seconds)
-        end_orphan(self._record)  # what a leader that died by itself has left in its session
+        self._child.stop(self.launch.stop_seconds)
+        end_orphan(self._record)  # what it has left in other process groups of its session
         self.launch.tidy()
 
     def kill9(self) -> None:
         """SIGKILL to the server and all it started: the bad day."""
-        self._signal_group(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
+        if self._child is not None:
+            self._child.kill()
 
     def restart(self) -> None:
         """Start again on the same home and ports; ends the old one first when it still runs."""
@@ -122,21 +113,19 @@ class ServerProcess:
 
     def suspend(self) -> None:
         """Freeze the server (SIGSTOP)."""
-        self._signal_group(signal.SIGSTOP)
+        self._send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Undo ``suspend``."""
-        self._signal_group(signal.SIGCONT)
+        self._send_signal(signal.SIGCONT)
 
     def tail(self) -> str:
         """Return the last lines of its log."""
-        if not self.log.exists():
-            return "(no log)"
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+        return "(no log)" if self._child is None else self._child.tail()
 
     def ending(self) -> ServerFailed:
         """Return the error that says how it ended, with the end of its log."""
-        status = None if self._process is None else self._process.poll()
+        status = None if self._child is None else self._child.poll()
         what = f"ended by signal {-status}" if status is not None and status < 0 else f"ended with {status}"
         return ServerFailed(f"{self.launch.name} {what}; the end of {self.log}:\n{self.tail()}")
 
@@ -157,25 +146,9 @@ class ServerProcess:
     def _is_ready(self) -> bool:
         return all(listens(self.pid, port) for port in self.launch.ports) and self.launch.is_ready()
 
-    def _end_group(self, deadline: float) -> None:
-        """Wait for the leader, then kill what it has left behind, and only then collect it.
-
-        Until it is collected its id cannot be given to another process, so that the signal hits no stranger.
-        """
-        assert self._process is not None
-        while start_time(self._process.pid) is not None and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        self._signal_group(signal.SIGKILL)
-        self._process.wait()
-
-    def _signal_group(self, number: int) -> None:
-        """Signal the whole group while its leader is not collected; nothing otherwise."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        try:
-            os.killpg(self._process.pid, number)
-        except ProcessLookupError:
-            return
+    def _send_signal(self, number: int) -> None:
+        if self._child is not None:
+            self._child.send_signal(number)
 
 
 def record_path(home: Path, name: str) -> Path:
