@@ -1,6 +1,5 @@
 """What the producers are made of: the one place that names concrete classes."""
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +30,7 @@ from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
 from steadyline.errors import InvalidConfiguration
+from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.kafka.broker import Broker
 from steadyline.line import CameraSection, Line
 from steadyline.picture import PictureLimits
@@ -109,19 +109,19 @@ def _chosen(line: Line, names: Sequence[str]) -> list[CameraSection]:
 def _claimed(state: Path, camera: str) -> Iterator[Path]:
     """Yield the camera's folder of open accounts, held against other processes."""
     folder = state / camera
+    lock = FolderLock(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("a")
+        lock.take()
+    except FolderInUse as error:
+        raise InvalidConfiguration(
+            f"camera {camera} is run by another process that uses the same PRODUCERS_STATE ({state})"
+        ) from error
     except OSError as error:
         raise InvalidConfiguration(f"PRODUCERS_STATE: {folder} cannot be used: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InvalidConfiguration(
-                f"camera {camera} is run by another process that uses the same PRODUCERS_STATE ({state})"
-            ) from error
+    try:
         yield folder
+    finally:
+        lock.release()
 
 
 def _parts(

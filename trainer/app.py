@@ -1,6 +1,5 @@
 """What the trainer is made of: the one place that names concrete classes."""
 
-import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
+from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.kafka.broker import Broker, Publisher, Reader
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import Line
@@ -104,23 +104,19 @@ def held_work_folder(work: Path) -> Iterator[str]:
 
     Raises InvalidConfiguration when another process uses the folder.
     """
+    lock = FolderLock(work, "owner")
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = (work / "owner").open("a+", encoding="utf-8")
+        lock.take()
+    except FolderInUse as error:
+        raise InvalidConfiguration(f"another trainer uses TRAINER_WORK={work}") from error
     except OSError as error:
         raise InvalidConfiguration(f"TRAINER_WORK={work} cannot be used: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InvalidConfiguration(f"another trainer uses TRAINER_WORK={work}") from error
-        lock.seek(0)
-        name = lock.read().strip()
-        if not name:
-            name = f"trainer-{uuid.uuid4().hex[:12]}"
-            lock.write(name)
-            lock.flush()
-        yield name
+    try:
+        if not lock.read():
+            lock.keep(f"trainer-{uuid.uuid4().hex[:12]}")
+        yield lock.read()
+    finally:
+        lock.release()
 
 
 def _connections(stack: ExitStack, broker: Broker, product: str) -> tuple[Publisher, Reader]:

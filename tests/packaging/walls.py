@@ -9,7 +9,7 @@ from tests.packaging.rules import PACKAGES, Source
 # A room is a folder, or a file of the package itself; ``jobs.spec`` is a room of its own.
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
-        "errors clock digest child_process replace_file",
+        "errors clock digest child_process folder_lock replace_file",
         "contracts yaml_lines settings store picture inference",
         "line backoff service prepare package probe datasets triton telemetry",
         "bank kafka",

@@ -69,7 +69,10 @@ def parts() -> list[SetUpPart]:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait while another set-up works in this checkout."""
+    """Wait while another set-up works in this checkout.
+
+    The lock of ``steadyline.folder_lock`` is not there yet: this runs before the product is installed.
+    """
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "set-up.lock").open("w") as lock:
         try:
