@@ -1,11 +1,8 @@
 """CPU time and memory of processes, as the kernel counts them."""
 
-import os
-from pathlib import Path
+import psutil
 
 from steadyline.servers.procfs import session_members
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(session: int) -> float:
@@ -15,19 +12,17 @@ def cpu_seconds(session: int) -> float:
 
 def machine_seconds() -> float:
     """Return the CPU seconds that all cores have been busy since boot, or taken away by the host."""
-    fields = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    user, nice, system, _idle, _waiting, hard, soft, stolen = fields
-    return (user + nice + system + hard + soft + stolen) / TICKS
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
 def process_seconds(pid: int) -> float:
     """Return the CPU seconds of one process, 0 when it is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
         return 0.0
-    fields = text.rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return float(times.user + times.system)
 
 
 def memory_bytes(session: int) -> int:
@@ -37,7 +32,6 @@ def memory_bytes(session: int) -> int:
 
 def _proportional_bytes(pid: int) -> int:
     try:
-        rows = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
-    except OSError:
+        return int(psutil.Process(pid).memory_full_info().pss)
+    except psutil.Error:
         return 0
-    return sum(1024 * int(row.split()[1]) for row in rows if row.startswith("Pss:"))

@@ -1,9 +1,14 @@
-"""What the kernel says about processes: who one is, whom it started, what it listens on. Linux only."""
+"""What the kernel says about processes: who one is, whom it started, what it listens on. Linux only.
 
-from collections.abc import Iterator
+psutil answers, but for the two facts that name a process in a record on disk. Its start time is counted from
+a boot time that moves when the clock of the machine is set, so a recorded process would seem to be another
+one; and it does not know the id of the boot. Both are read from /proc here.
+"""
+
+import os
 from pathlib import Path
 
-_LISTENING = "0A"
+import psutil
 
 
 def boot_id() -> str:
@@ -16,64 +21,38 @@ def start_time(pid: int) -> int | None:
 
     With the process id it names one process of this boot: a recycled id has another start time.
     """
-    fields = _stat(pid)
-    return None if fields is None or fields[0] == "Z" else int(fields[19])
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rsplit(")", 1)[1].split()  # from the state on: the name before it may hold anything
+    return None if fields[0] == "Z" else int(fields[19])
 
 
 def session_members(session: int) -> list[int]:
     """Return the living processes of a session, ascending; its leader may be gone already."""
-    found = []
-    for pid in _pids():
-        fields = _stat(pid)
-        if fields is not None and fields[0] != "Z" and int(fields[3]) == session:
-            found.append(pid)
-    return sorted(found)
+    return [pid for pid in psutil.pids() if _session(pid) == session and start_time(pid) is not None]
 
 
 def working_folder(pid: int) -> Path | None:
     """Return the folder a process works in; None when it is gone or not ours to look at."""
     try:
-        return Path(f"/proc/{pid}/cwd").readlink()
-    except OSError:
+        return Path(psutil.Process(pid).cwd())
+    except psutil.Error:
         return None
 
 
 def listens(pid: int, port: int) -> bool:
     """True when ``port`` is open on this machine and the very process ``pid`` is who opened it."""
-    inodes = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
-    return bool(inodes) and any(target in inodes for target in _open_files(pid))
-
-
-def _stat(pid: int) -> list[str] | None:
-    """Return the fields of /proc/<pid>/stat from the state on (the name before it may hold anything)."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        sockets = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(socket.status == psutil.CONN_LISTEN and socket.laddr.port == port for socket in sockets)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
         return None
-    return text.rsplit(")", 1)[1].split()
-
-
-def _pids() -> Iterator[int]:
-    return (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def _listening_inodes(port: int) -> Iterator[str]:
-    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
-        if not table.exists():
-            continue
-        for row in table.read_text(encoding="utf-8").splitlines()[1:]:
-            fields = row.split()
-            if fields[3] == _LISTENING and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                yield fields[9]
-
-
-def _open_files(pid: int) -> Iterator[str]:
-    try:
-        entries = list(Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:
-        return
-    for entry in entries:
-        try:
-            yield str(entry.readlink())
-        except OSError:
-            continue  # closed meanwhile

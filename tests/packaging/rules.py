@@ -23,6 +23,7 @@ VENDORS = {
     "onnx": ("trainer/jobs/export.py",),
     "opentelemetry": ("steadyline/telemetry/export.py", "steadyline/telemetry/tracing.py"),
     "prometheus_client": ("steadyline/telemetry/export.py",),
+    "psutil": ("steadyline/servers/procfs.py",),
     "redis": ("steadyline/bank/redis.py",),
     "s3fs": (),
     "structlog": ("steadyline/telemetry/logs.py",),
