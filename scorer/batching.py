@@ -10,7 +10,7 @@ import numpy as np
 
 from scorer import metrics
 from scorer.frame_task import FrameTask
-from scorer.model_slot import ActiveModel, ModelSlot
+from scorer.model_slot import NO_LIVE_MODEL, ActiveModel, ModelSlot
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import ContractBroken, InferenceUnavailable
@@ -179,4 +179,4 @@ class Batcher:
     def _count_held(self, now: float) -> None:
         if now - self._counted_held >= COUNT_HELD_SECONDS:
             self._counted_held = now
-            metrics.HELD.add(1, product=self._slot.product, reason=self._slot.held_reason or "no_live_model")
+            metrics.HELD.add(1, product=self._slot.product, reason=self._slot.held_reason or NO_LIVE_MODEL)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from steadyline.contracts.model_event import Model
 from steadyline.inference import ModelRef
 
+NO_LIVE_MODEL = "no_live_model"  # why frames wait while the product has no model in service
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
@@ -41,7 +43,7 @@ class ModelSlot:
     @property
     def held_reason(self) -> str:
         """Why ``current`` is None, in one word; empty when it is not."""
-        return self._doubt or ("" if self._model is not None else "no_live_model")
+        return self._doubt or ("" if self._model is not None else NO_LIVE_MODEL)
 
     def put(self, model: Model) -> None:
         """Use ``model``, which has been probed."""

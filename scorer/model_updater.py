@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from scorer import metrics
-from scorer.model_slot import ModelSlot, Slots
+from scorer.model_slot import NO_LIVE_MODEL, ModelSlot, Slots
 from scorer.scoring import check_usable
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
@@ -63,7 +63,7 @@ class ModelUpdater:
             for name, slot in slots.items()
         }
         for product_model in self._product_models.values():
-            self._report(product_model, "no_live_model")
+            self._report(product_model, NO_LIVE_MODEL)
 
     def run(self, reader: Reader, topic: str, stop: threading.Event) -> None:
         """Follow ``topic`` until ``stop``; an outage of the broker leaves the slots as they are."""
@@ -110,7 +110,7 @@ class ModelUpdater:
             product_model.slot.clear()
             log.warning("model_withdrawn", product=name)
             self._outcome(product_model, "withdrawn")
-            self._report(product_model, "no_live_model")
+            self._report(product_model, NO_LIVE_MODEL)
             return
         try:
             check_usable(model)

@@ -8,7 +8,7 @@ SteadylineError
 │   └── MalformedMessage
 ├── Backpressure       hold, pause, try again at once; no error metric
 ├── Transient          hold, back off, count; never skip
-│   ├── BrokerUnavailable · InferenceUnavailable · BankUnavailable · StoreUnavailable · NoLiveModel
+│   ├── BrokerUnavailable · InferenceUnavailable · BankUnavailable · StoreUnavailable
 └── Fatal              exit non-zero
     ├── InvalidConfiguration · ContractBroken · DeadLetterStorm · Fenced · PackageRejected
 
@@ -118,12 +118,6 @@ class StoreUnavailable(Transient):
     """The store cannot be read or written right now (a full disk, say)."""
 
     reason = "store_unavailable"
-
-
-class NoLiveModel(Transient):
-    """The product has no model in service yet."""
-
-    reason = "no_live_model"
 
 
 class Fatal(SteadylineError):

@@ -171,8 +171,6 @@ def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:
         scores, maps = result.as_numpy("score"), result.as_numpy("map")
     except ValueError as error:  # fewer bytes than the shape says
         raise ContractBroken(f"{ref.name} version {ref.version}: {error}") from error
-    if scores is not None and scores.shape == (count, 1):
-        scores = scores[:, 0]  # a batching model cannot be declared without at least one dimension
     # A batching model's output needs dims in config.pbtxt: [B] is served as [B, 1] (reshape { shape: [ ] }).
     if scores is not None and scores.shape == (count, 1):
         scores = scores[:, 0]
