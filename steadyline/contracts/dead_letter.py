@@ -1,13 +1,21 @@
 """The dead letter: a refused message, its bytes and headers untouched, with five headers added behind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from steadyline.contracts.headers import Headers, encode_headers
+from steadyline.contracts.topics import MAX_FRAME_BYTES
 from steadyline.errors import MalformedHeaders
 
 ADDED = ("reason", "error", "source-topic", "source-partition", "source-offset")
 ERROR_CHARACTERS = 500
+CUT_FROM = "cut-from"
+HEADER_OVERHEAD = 10  # two lengths
+CUT_KEY_BYTES, CUT_HEADER_BYTES = 1 << 10, 1 << 14
+CUT_VALUE_BYTES = MAX_FRAME_BYTES - CUT_KEY_BYTES - CUT_HEADER_BYTES
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,16 @@ class DeadLetter:
     source_topic: str
     source_partition: int
     source_offset: int
+    key: bytes | None = None
+
+    def fitted(self) -> "DeadLetter":
+        """Return the letter as its topic takes it, which nearly always is the letter itself.
+
+        One that no topic holds is cut to its first bytes, a short key and the first headers. One without key
+        and value gets an empty value, for our client writes no such message: it would be a poison pill.
+        """
+        kept = self if self._size() <= MAX_FRAME_BYTES else self._cut()
+        return replace(kept, value=b"") if kept.value is None and kept.key is None else kept
 
     def encode_headers(self) -> Headers:
         """Return the refused message's headers and ours behind them."""
@@ -38,18 +56,50 @@ class DeadLetter:
         return self.headers + encode_headers(dict(zip(ADDED, added, strict=True)))
 
     @staticmethod
-    def decode(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> "DeadLetter":
+    def decode(
+        value: bytes | None, headers: Sequence[tuple[str, bytes | None]], key: bytes | None = None
+    ) -> "DeadLetter":
         """Return the dead letter; raises MalformedHeaders when the last five headers are not ours.
 
         A message refused twice has ten: the outer five are read, and what was refused has the inner ones.
         """
-        before, ours = headers[: -len(ADDED)], headers[-len(ADDED) :]
-        if tuple(name for name, _ in ours) != ADDED:
+        before, ours = split_headers(headers)
+        if not ours:
             raise MalformedHeaders(f"a dead letter must end in the headers {', '.join(ADDED)}")
         reason, error, topic, partition, offset = (_text(name, found) for name, found in ours)
         place = _number(ADDED[3], partition), _number(ADDED[4], offset)
         kept = tuple((name, found or b"") for name, found in before)
-        return DeadLetter(value, kept, reason, error, topic, *place)
+        return DeadLetter(value, kept, reason, error, topic, *place, key)
+
+    def _size(self) -> int:
+        """Return the bytes of the refused message, near enough."""
+        return len(self.value or b"") + len(self.key or b"") + sum(map(_header_size, self.headers))
+
+    def _cut(self) -> "DeadLetter":
+        headers: list[tuple[str, bytes]] = []
+        room = CUT_HEADER_BYTES
+        for header in self.headers:
+            room -= _header_size(header)
+            if room < 0:
+                break
+            headers.append(header)
+        headers.append((CUT_FROM, str(len(self.value or b"")).encode()))
+        value = None if self.value is None else self.value[:CUT_VALUE_BYTES]
+        key = None if self.key is None else self.key[:CUT_KEY_BYTES]
+        return replace(self, value=value, key=key, headers=tuple(headers))
+
+
+def split_headers(
+    headers: Sequence[tuple[str, V]],
+) -> tuple[Sequence[tuple[str, V]], Sequence[tuple[str, V]]]:
+    """Return the refused message's headers and the five of the letter, or none of the five."""
+    before, ours = headers[: -len(ADDED)], headers[-len(ADDED) :]
+    return (before, ours) if tuple(name for name, _ in ours) == ADDED else (headers, ())
+
+
+def _header_size(header: tuple[str, bytes]) -> int:
+    name, value = header
+    return len(name.encode()) + len(value) + HEADER_OVERHEAD
 
 
 def _text(name: str, value: bytes | None) -> str:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from steadyline.contracts.dead_letter import DeadLetter, split_headers
 from steadyline.contracts.frame import FrameId
 from steadyline.errors import MalformedHeaders
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.dead_letter import ADDED
 
 REPLAYED_FROM = "replayed-from"
 
@@ -65,16 +65,34 @@ class Letter:
 
 
 def read_letter(record: Record) -> Letter:
-    """Return the letter; whatever its headers lack is empty, for its frame may have been anything."""
+    """Return the letter; of one that is not ours, whatever its headers lack is empty."""
+    try:
+        ours = DeadLetter.decode(record.value, record.headers, record.key)
+    except MalformedHeaders:
+        return _foreign_letter(record)
+    source = TopicPosition.parse(f"{ours.source_partition}/{ours.source_offset}")
+    return _letter(record, source, ours.source_topic, ours.reason, ours.error)
+
+
+def _foreign_letter(record: Record) -> Letter:
+    """Return what can be read of a letter that the contract rules out: anybody may write to the topic."""
     headers = texts(record)
     source = TopicPosition.parse(f"{headers.get('source-partition')}/{headers.get('source-offset')}")
+    reason, error = headers.get("reason", "unknown"), headers.get("error", "")
+    return _letter(record, source, headers.get("source-topic", ""), reason, error)
+
+
+def _letter(
+    record: Record, source: TopicPosition | None, source_topic: str, reason: str, error: str
+) -> Letter:
+    headers = texts(record)
     return Letter(
         record=record,
         place=place_of(record),
         source=source,
-        source_topic=headers.get("source-topic", ""),
-        reason=headers.get("reason", "unknown"),
-        error=headers.get("error", ""),
+        source_topic=source_topic,
+        reason=reason,
+        error=error,
         frame=frame_of(headers),
         replayed_from=TopicPosition.parse(headers.get(REPLAYED_FROM, "")),
         size=len(record.value or b""),
@@ -86,10 +104,8 @@ def replay(letter: Letter, topic: str) -> Message:
 
     What the loop added to the headers is taken off again.
     """
-    headers = list(letter.record.headers)
-    if tuple(name for name, _ in headers[-len(ADDED) :]) == ADDED:
-        del headers[-len(ADDED) :]
-    headers = [(name, value) for name, value in headers if name != REPLAYED_FROM]
+    refused, _ = split_headers(letter.record.headers)
+    headers = [(name, value) for name, value in refused if name != REPLAYED_FROM]
     headers.append((REPLAYED_FROM, str(letter.place).encode()))
     partition = letter.source.partition if letter.source else None
     return Message(topic, letter.record.key, letter.record.value, tuple(headers), partition)

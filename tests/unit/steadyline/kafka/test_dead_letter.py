@@ -6,11 +6,13 @@ from datetime import timedelta
 import pytest
 
 from steadyline.clock import ManualClock
+from steadyline.contracts.dead_letter import ADDED, DeadLetter
 from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES
-from steadyline.errors import DeadLetterStorm, MalformedHeaders
+from steadyline.errors import DeadLetterStorm, MalformedHeaders, PoisonMessage, UndecodablePicture
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.dead_letter import ADDED, dead_letter
+from steadyline.kafka.dead_letter import dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
+from tests.contract.topics.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 
@@ -32,6 +34,21 @@ def test_poison_is_dead_lettered_in_its_place_and_the_rest_goes_on() -> None:
         "source-partition": b"0",
         "source-offset": b"1",
     }
+
+
+REASONS: tuple[type[PoisonMessage], ...] = (MalformedHeaders, UndecodablePicture)
+LETTERS = [golden for golden in goldens() if golden.kind.name == "dead-letter"]
+
+
+@pytest.mark.parametrize("golden", LETTERS, ids=lambda golden: golden.name)
+def test_the_loop_writes_the_golden_letters_to_the_byte(golden: Golden) -> None:
+    letter = DeadLetter.decode(golden.value, golden.headers)
+    (why,) = (reason for reason in REASONS if reason.reason == letter.reason)
+    partition = Partition(letter.source_topic, letter.source_partition)
+    record = Record(partition, letter.source_offset, b"east-1", letter.value, letter.headers, 0)
+    written = dead_letter(record, why(letter.error), "t.dead-letters.v1")
+    assert (written.value, written.headers) == (golden.value, golden.headers)
+    assert (written.key, written.partition) == (b"east-1", letter.source_partition)
 
 
 def test_poison_found_while_working_is_dead_lettered_too() -> None:

@@ -226,6 +226,29 @@ def test_what_did_not_come_from_the_frames_topic_is_not_replayed_there(
     )
 
 
+OURS = (("reason", b"empty_picture"), ("error", b""), ("source-topic", b"t.frames.v1"))
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ((("source-partition", b"0"), ("source-offset", b"x")), None),
+        ((("source-partition", b"0"), ("source-offset", b"9" * 19)), None),
+        ((("source-partition", b"0"), ("source-offset", b"0"), ("note", b"\xff")), FIRST),
+    ],
+    ids=["no number", "too large a number", "another header behind"],
+)
+def test_a_letter_that_breaks_the_contract_is_read_as_far_as_it_goes(
+    broker: MemoryBroker,
+    day: LineDay,
+    place: tuple[tuple[str, bytes], ...],
+    source: TopicPosition | None,
+) -> None:
+    day.publish(Message(TOPICS.dead_letters.name, b"x", b"x", (*OURS, *place), 0))
+    (letter,) = found(broker).letters
+    assert (letter.reason, letter.source_topic, letter.source) == ("empty_picture", "t.frames.v1", source)
+
+
 class Narrow(MemoryBroker):
     """Its publishers have room for ``room`` messages until they are flushed, and end after ``life``."""
 
