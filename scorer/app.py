@@ -1,6 +1,6 @@
 """What the scorer is made of: the one place that names concrete classes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from steadyline.inference import Inference
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
+from steadyline.kafka.refused_records import DeadLetterPolicy
 from steadyline.line import Line
 from steadyline.settings import TritonSettings
 from steadyline.store import Store
@@ -66,11 +67,15 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
         meter = LagMeter(broker, group, topics.frames.name, timedelta(seconds=settings.lag_seconds), clock)
         worker = broker.worker(group, settings.instance, [topics.frames.name])
         stack.callback(worker.close)
-        loop = StreamLoop(worker, handler, topics.dead_letters.name, _looping(settings), clock)
+        policy = _looping(settings, topics.dead_letters.name)
         beside = {
             "keeper": lambda stop: updater.run(reader, topics.model_events.name, stop),
             "lag": meter.run,
         }
+
+        def loop(on_turn: Callable[[], None]) -> StreamLoop:
+            return StreamLoop(worker, handler, policy, clock, on_turn)
+
         yield Scorer(loop, handler, beside, health)
 
 
@@ -105,9 +110,9 @@ def _keeping(settings: ScorerSettings) -> ModelUpdaterPolicy:
     return ModelUpdaterPolicy(settings.canary_seconds, settings.retry_seconds, settings.retry_longest_seconds)
 
 
-def _looping(settings: ScorerSettings) -> LoopPolicy:
+def _looping(settings: ScorerSettings, dead_letters: str) -> LoopPolicy:
     return LoopPolicy(
+        DeadLetterPolicy(dead_letters, StormLimit(settings.storm_fraction, settings.storm_frames)),
         commit_every=timedelta(seconds=settings.commit_seconds),
         drain=timedelta(seconds=settings.stop_seconds),
-        storm=StormLimit(settings.storm_fraction, settings.storm_frames),
     )

@@ -1,16 +1,15 @@
 """One frame on its way through the scorer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from steadyline.contracts.frame import Frame
 from steadyline.inference import Pixels
-from steadyline.kafka.broker import Message, Record
+from steadyline.kafka.broker import Record
+from steadyline.kafka.loop import Outputs
 from steadyline.picture import PictureInfo
 from steadyline.telemetry.tracing import ActiveSpan
-
-Outputs = Sequence[Message]
 
 
 @dataclass(slots=True, eq=False)

@@ -8,11 +8,12 @@ from functools import partial
 
 from scorer import metrics
 from scorer.batching import Batcher, BatcherCallbacks, InferredBatch
-from scorer.frame_task import FrameTask, Outputs
+from scorer.frame_task import FrameTask
 from scorer.postprocess import Postprocessor
 from scorer.preprocess import Preprocessor, read_frame
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Partition, Record
+from steadyline.kafka.loop import Outputs
 from steadyline.line import Line
 from steadyline.telemetry.tracing import start_span
 
@@ -44,7 +45,7 @@ class ThreadPools:
 
 
 class ScoringHandler:
-    """See the loop's ``Handler``. ``tick`` must be called on every turn of the loop: it drives retries."""
+    """See ``RecordHandler``. ``tick`` must be called on every turn of the loop: it drives retries."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class ScoringHandler:
         self._batchers = {product: make(product, callbacks) for product in self._line.products}
 
     def submit(self, record: Record) -> Future[Outputs]:
-        """See ``Handler.submit``."""
+        """See ``RecordHandler.submit``."""
         size = len(record.value or b"")
         with self._lock:
             full = self._frames >= self._limit.frames or self._bytes + size > self._limit.bytes
@@ -84,7 +85,7 @@ class ScoringHandler:
         return task.result
 
     def drop(self, partition: Partition) -> None:
-        """See ``Handler.drop``; what is being worked on finishes and is thrown away."""
+        """See ``RecordHandler.drop``; what is being worked on finishes and is thrown away."""
         for batcher in self._batchers.values():
             batcher.forget(partition)
 

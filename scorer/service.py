@@ -16,9 +16,12 @@ Runnable = Callable[[threading.Event], None]
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """``beside`` are named tasks that run on threads of their own until the loop has ended."""
+    """``loop`` makes the loop, given what it calls on every turn.
 
-    loop: StreamLoop
+    ``beside`` are named tasks that run on threads of their own until the loop has ended.
+    """
+
+    loop: Callable[[Callable[[], None]], StreamLoop]
     handler: ScoringHandler
     beside: Mapping[str, Runnable]
     health: ServiceHealth
@@ -47,13 +50,13 @@ class Scorer:
             threading.Thread(target=run_task, args=(task,), name=name, daemon=True)
             for name, task in self.beside.items()
         ]
-        self.loop.on_turn = turn
+        loop = self.loop(turn)
         for thread in threads:
             thread.start()
         self.health.set_ready("start", True)
         log.info("scorer_started")
         try:
-            self.loop.run(stop)
+            loop.run(stop)
         finally:
             ended.set()
             for thread in threads:

@@ -1,31 +1,40 @@
-"""One partition's messages in hand, in order, with their results as they come."""
+"""One partition's records in hand, in order, with their results as they come."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Generic, TypeVar
 
-from steadyline.kafka.broker import Message, Record
+from steadyline.errors import PoisonMessage
+from steadyline.kafka.broker import Record
 
-Outputs = Sequence[Message]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class TakenRecord:
-    """One record that the handler has taken, and its result."""
+class TakenRecord(Generic[Result]):
+    """One record that the handler has taken, and what it makes of it."""
 
     record: Record
-    result: Future[Outputs]
+    result: Future[Result]
+
+    @property
+    def refusal(self) -> PoisonMessage | None:
+        """Why the finished record was refused; None when it was not."""
+        error = self.result.exception()
+        return error if isinstance(error, PoisonMessage) else None
 
 
 @dataclass(slots=True)
-class PartitionQueue:
+class PartitionQueue(Generic[Result]):
     """Records of one partition, oldest first: those the handler has taken, then those that wait for it.
 
     Only the finished prefix may be committed: that keeps the order.
     """
 
-    taken: deque[TakenRecord] = field(default_factory=deque)
+    taken: deque[TakenRecord[Result]] = field(default_factory=deque)
     waiting: deque[Record] = field(default_factory=deque)
     bytes: int = 0
     paused: bool = False
@@ -38,18 +47,13 @@ class PartitionQueue:
         self.waiting.extend(records)
         self.bytes += sum(len(record.value or b"") for record in records)
 
-    def take(self, result: Future[Outputs]) -> None:
+    def take(self, result: Future[Result]) -> None:
         """The handler has taken the first record that waits."""
         self.taken.append(TakenRecord(self.waiting.popleft(), result))
 
-    def finished(self, limit: int) -> list[TakenRecord]:
-        """Return the longest finished prefix, ``limit`` entries at most."""
-        done: list[TakenRecord] = []
-        for entry in self.taken:
-            if len(done) >= limit or not entry.result.done():
-                break
-            done.append(entry)
-        return done
+    def finished(self) -> Iterator[TakenRecord[Result]]:
+        """Yield the longest finished prefix."""
+        return takewhile(lambda entry: entry.result.done(), self.taken)
 
     def release(self, count: int) -> None:
         """Forget the first ``count`` entries: they are committed."""

@@ -3,7 +3,6 @@
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +14,7 @@ from steadyline.kafka.broker import Broker, Message, Partition, Record, Worker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.refused_records import DeadLetterPolicy
 from steadyline.settings import KafkaSettings
 from tests.support.eventually import eventually
 from tests.support.handlers import Prompt
@@ -279,7 +279,8 @@ class BrokerContract:
         publish(broker, *(Message(topics.frames.name, b"c", value) for value in inputs))
         worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
         handler = Prompt(topics.scores.name)
-        loop = StreamLoop(worker, handler, topics.dead_letters.name, LoopPolicy(), SystemClock())
+        policy = LoopPolicy(DeadLetterPolicy(topics.dead_letters.name))
+        loop = StreamLoop(worker, handler, policy, SystemClock())
         stop = threading.Event()
         thread = threading.Thread(target=loop.run, args=(stop,))
         thread.start()
@@ -295,8 +296,8 @@ class BrokerContract:
         broker.create_topics(list(topics))
         publish(broker, Message(topics.frames.name, b"c", b"bad", (("camera", b"east-1"),)))
         worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
-        policy = replace(LoopPolicy(), commit_every=timedelta(0))
-        loop = StreamLoop(worker, Prompt(topics.scores.name), topics.dead_letters.name, policy, SystemClock())
+        policy = LoopPolicy(DeadLetterPolicy(topics.dead_letters.name), commit_every=timedelta(0))
+        loop = StreamLoop(worker, Prompt(topics.scores.name), policy, SystemClock())
         stop = threading.Event()
 
         def arrived() -> bool:

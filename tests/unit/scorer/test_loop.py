@@ -16,11 +16,12 @@ from steadyline.kafka.broker import Message, Record
 from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.refused_records import DeadLetterPolicy
 from tests.support.eventually import eventually
 from tests.support.models import Contrast
 from tests.unit.scorer.bench_top import BenchTop, a_record
 
-POLICY = LoopPolicy(commit_every=timedelta(0), storm=StormLimit(fraction=0.5, messages=20))
+STORM = StormLimit(fraction=0.5, messages=20)
 
 
 @dataclass
@@ -41,13 +42,13 @@ class ScoringLine:
         top.put(1, Contrast())
         self.tops.append(top)
         worker = self.broker.worker("scorer", instance, [self.topics.frames.name])
-        loop = StreamLoop(worker, top.handler, self.topics.dead_letters.name, POLICY, top.clock)
+        policy = LoopPolicy(DeadLetterPolicy(self.topics.dead_letters.name, STORM), commit_every=timedelta(0))
 
         def turn() -> None:
             top.clock.advance(timedelta(milliseconds=1))
             top.handler.tick()
 
-        loop.on_turn = turn
+        loop = StreamLoop(worker, top.handler, policy, top.clock, turn)
         return RunningLoop(loop, worker.close)
 
     def send(self, count: int, bad_every: int = 0) -> None:

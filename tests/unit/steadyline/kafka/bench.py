@@ -6,11 +6,14 @@ from datetime import timedelta
 from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.kafka.broker import Message
-from steadyline.kafka.loop import LoopPolicy, RecordHandler, StreamLoop
+from steadyline.kafka.in_hand import RecordHandler
+from steadyline.kafka.loop import LoopPolicy, Outputs, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.refused_records import DeadLetterPolicy
 
 TOPICS = line_topics("t", 3)
-AT_ONCE = LoopPolicy(poll=timedelta(0), commit_every=timedelta(0))
+DEAD_LETTERS = DeadLetterPolicy(TOPICS.dead_letters.name)
+AT_ONCE = LoopPolicy(DEAD_LETTERS, poll=timedelta(0), commit_every=timedelta(0))
 STOP = threading.Event()
 
 
@@ -28,9 +31,9 @@ class LoopBench:
         for value in values:
             publisher.publish(Message(TOPICS.frames.name, b"k", value, (), partition), lambda _: None)
 
-    def loop(self, handler: RecordHandler, instance: str = "a", group: str = "g") -> StreamLoop:
+    def loop(self, handler: RecordHandler[Outputs], instance: str = "a", group: str = "g") -> StreamLoop:
         worker = self.broker.worker(group, instance, [TOPICS.frames.name])
-        return StreamLoop(worker, handler, TOPICS.dead_letters.name, self.policy, self.clock)
+        return StreamLoop(worker, handler, self.policy, self.clock)
 
     def read(self, topics: Topics = TOPICS, partition: int | None = None) -> list[bytes | None]:
         return self.values(topics.scores.name, partition)

@@ -14,7 +14,7 @@ from steadyline.kafka.dead_letter import dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
 from tests.contract.topics.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
+from tests.unit.steadyline.kafka.bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns
 
 CAMERA = ("camera", b"c1")
 
@@ -105,7 +105,9 @@ def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
 
 def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
     limit = StormLimit(fraction=0.5, messages=10)
-    bench = LoopBench(replace(AT_ONCE, storm=limit, transaction_messages=5))
+    bench = LoopBench(
+        replace(AT_ONCE, dead_letters=replace(DEAD_LETTERS, storm=limit), transaction_messages=5)
+    )
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(*([b"bad"] * 100))
     with pytest.raises(DeadLetterStorm, match="malformed_headers"):

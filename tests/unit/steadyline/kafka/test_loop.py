@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.loop import StreamLoop
+from steadyline.kafka.in_hand import QueueLimits
+from steadyline.kafka.loop import Outputs, StreamLoop
 from steadyline.kafka.memory_log import CommitFault
-from steadyline.kafka.partition_queue import Outputs
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 
@@ -78,7 +78,7 @@ def test_a_poll_lasts_longer_with_nothing_in_hand_or_no_room_for_more() -> None:
 
     worker.poll = noted  # type: ignore[method-assign]
     handler = ScriptedHandler(TOPICS.scores.name, room=1)
-    loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)
+    loop = StreamLoop(worker, handler, bench.policy, bench.clock)
     loop.turn(STOP)
     bench.publish(b"1", b"2")
     turns(loop, 2)
@@ -126,7 +126,7 @@ def test_an_outage_is_waited_out() -> None:
 
 
 def test_a_full_lane_pauses_its_partition_and_resumes_with_room() -> None:
-    bench = LoopBench(replace(AT_ONCE, high=4, low=2))
+    bench = LoopBench(replace(AT_ONCE, queues=QueueLimits(high=4, low=2)))
     handler = ScriptedHandler(TOPICS.scores.name, room=100)
     loop = bench.loop(handler)
     bench.publish(*(b"%d" % n for n in range(6)))
@@ -140,7 +140,7 @@ def test_a_full_lane_pauses_its_partition_and_resumes_with_room() -> None:
 
 
 def test_large_records_fill_a_lane_by_their_bytes() -> None:
-    bench = LoopBench(replace(AT_ONCE, high_bytes=1000))
+    bench = LoopBench(replace(AT_ONCE, queues=QueueLimits(high_bytes=1000)))
     handler = ScriptedHandler(TOPICS.scores.name, room=100)
     loop = bench.loop(handler)
     bench.publish(b"x" * 600, b"y" * 600)
@@ -230,21 +230,21 @@ def test_stopping_within_a_rebalance_commits_what_is_still_ours_and_leaves_the_r
 def test_stopping_in_an_outage_waits_for_its_end() -> None:
     bench = LoopBench()
     handler = ScriptedHandler(TOPICS.scores.name)
-    loop = bench.loop(handler)
+    turned: list[None] = []
+
+    def come_back() -> None:
+        turned.append(None)
+        if len(turned) == 11:  # the first turn, and ten of the end
+            bench.broker.set_away(False)
+
+    worker = bench.broker.worker("g", "a", [TOPICS.frames.name])
+    loop = StreamLoop(worker, handler, bench.policy, bench.clock, come_back)
     bench.publish(b"1")
     loop.turn(STOP)
     handler.finish_all()
     bench.broker.set_away(True)
     stop = threading.Event()
     stop.set()
-    turned: list[None] = []
-
-    def come_back() -> None:
-        turned.append(None)
-        if len(turned) == 10:
-            bench.broker.set_away(False)
-
-    loop.on_turn = come_back
     loop.run(stop)
     assert bench.read() == [b"1"]
 

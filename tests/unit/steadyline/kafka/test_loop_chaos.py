@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steadyline.kafka.in_hand import QueueLimits
 from steadyline.kafka.loop import StreamLoop
 from tests.support.handlers import ScriptedHandler
 from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench
@@ -20,7 +21,7 @@ class Chaos:
     """Three instances that come, work, fail and go; everything else is drawn."""
 
     def __init__(self) -> None:
-        self.bench = LoopBench(replace(AT_ONCE, high=6, low=3, transaction_messages=5))
+        self.bench = LoopBench(replace(AT_ONCE, queues=QueueLimits(high=6, low=3), transaction_messages=5))
         self.sent: dict[int, list[bytes]] = {number: [] for number in range(3)}
         self.members: dict[int, tuple[StreamLoop, ScriptedHandler, Callable[[], None]]] = {}
 
@@ -57,7 +58,7 @@ class Chaos:
         handler = ScriptedHandler(TOPICS.scores.name, room=4)
         worker = self.bench.broker.worker("g", f"w{number}", [TOPICS.frames.name])
         bench = self.bench
-        loop = StreamLoop(worker, handler, TOPICS.dead_letters.name, bench.policy, bench.clock)
+        loop = StreamLoop(worker, handler, bench.policy, bench.clock)
         self.members[number] = (loop, handler, worker.close)
 
     def drain(self) -> None:

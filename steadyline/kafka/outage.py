@@ -1,0 +1,30 @@
+"""How a loop holds what it has while something that it needs is away."""
+
+import threading
+
+from steadyline.backoff import RetryTimer
+from steadyline.clock import Clock
+from steadyline.errors import Transient
+from steadyline.kafka import metrics
+
+
+class OutageHold:
+    """Counts every hold by what is away, and says through ``retry`` when to try again; nothing is skipped.
+
+    ``hold`` returns at once, for a loop that goes on polling so that it stays in its group; ``wait`` is for
+    the outage of what is polled.
+    """
+
+    def __init__(self, retry: RetryTimer, clock: Clock) -> None:
+        self.retry = retry
+        self._clock = clock
+
+    def hold(self, error: Transient) -> None:
+        """Count one hold; ``retry`` is due after the back-off's delay."""
+        metrics.HELD.add(1, reason=error.reason)
+        self.retry.failed()
+
+    def wait(self, error: Transient, stop: threading.Event) -> None:
+        """Count one hold and wait for the delay, or until ``stop``."""
+        self.hold(error)
+        self._clock.wait(stop, self.retry.delay)
