@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from scorer.batching import Batcher, BatcherCallbacks, BatchPolicy
+from scorer.batching import Batcher, BatchPolicy
 from scorer.config import ScorerSettings
 from scorer.handler import InFlightLimit, ScoringHandler, ThreadPools
 from scorer.lag import LagMeter
@@ -92,18 +92,17 @@ def make_handler(
     samples = {name: product.evidence_sample for name, product in line.products.items()}
     sink = ScoreSink(line.line, line.kafka_topics().scores.name, samples)
     backoff = Backoff.of_seconds(settings.retry_seconds, settings.retry_longest_seconds)
-    postprocessor = Postprocessor(sink, store, backoff, clock)
-    limit = InFlightLimit(settings.in_hand_frames, settings.in_hand_bytes)
-    handler = ScoringHandler(line, Preprocessor(line, slots, clock), postprocessor, pools, limit)
     policy = BatchPolicy(
         settings.max_batch, settings.in_flight, settings.retry_seconds, settings.retry_longest_seconds
     )
-
-    def make(product: str, callbacks: BatcherCallbacks) -> Batcher:
-        return Batcher(slots[product], inference, callbacks, policy, clock)
-
-    handler.connect(make)
-    return handler
+    limit = InFlightLimit(settings.in_hand_frames, settings.in_hand_bytes)
+    # From the end to the beginning: each stage is given the next.
+    postprocessor = Postprocessor(sink, store, backoff, clock, pools.finishing)
+    batchers = {
+        name: Batcher(slots[name], inference, postprocessor.put, policy, clock) for name in line.products
+    }
+    preprocessor = Preprocessor(line, slots, clock, pools.decoding, batchers)
+    return ScoringHandler(line, preprocessor, batchers, postprocessor, limit)
 
 
 def _keeping(settings: ScorerSettings) -> ModelUpdaterPolicy:

@@ -11,7 +11,7 @@ import numpy as np
 from scorer import metrics
 from scorer.frame_task import FrameTask
 from scorer.model_slot import NO_LIVE_MODEL, ActiveModel, ModelSlot
-from steadyline.backoff import Backoff
+from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.errors import ContractBroken, InferenceUnavailable
 from steadyline.inference import Inference, Inferred
@@ -47,32 +47,27 @@ class InferredBatch:
     inferred: Inferred
 
 
-@dataclass(frozen=True, slots=True)
-class BatcherCallbacks:
-    """Where frames go from a batcher: answered ones on, those prepared for another input back."""
-
-    inferred_batch: Callable[[InferredBatch], None]
-    prepare_again: Callable[[FrameTask], None]
-
-
 class Batcher:
-    """The queue of one product. Any thread may call it; nothing here waits."""
+    """The queue of one product, whose answered batches go to ``postprocess``.
+
+    Any thread may call it; nothing here waits.
+    """
 
     def __init__(
         self,
         slot: ModelSlot,
         inference: Inference,
-        callbacks: BatcherCallbacks,
+        postprocess: Callable[[InferredBatch], None],
         policy: BatchPolicy,
         clock: Clock,
     ) -> None:
-        self._slot, self._inference, self._callbacks = slot, inference, callbacks
+        self._slot, self._inference, self._postprocess = slot, inference, postprocess
         self._policy, self._clock = policy, clock
         self._lock = threading.Lock()
         self._ready: deque[FrameTask] = deque()
         self._in_flight = 0
-        self._backoff = Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds)
-        self._not_before = float("-inf")
+        backoff = Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds)
+        self._retry = RetryTimer(backoff, clock)
         self._counted_held = float("-inf")
 
     def put(self, task: FrameTask) -> None:
@@ -87,7 +82,7 @@ class Batcher:
             with self._lock:
                 model, batch, stale = self._take()
             for task in stale:
-                self._callbacks.prepare_again(task)
+                task.preprocess(task)
             if model is None or not batch:
                 return
             self._send(model, batch)
@@ -99,14 +94,13 @@ class Batcher:
 
     def _take(self) -> tuple[ActiveModel | None, list[FrameTask], list[FrameTask]]:
         """Return the model, a batch for it, and frames prepared for another input; the lock is held."""
-        limit = 1 if self._backoff.failures else self._policy.in_flight
+        limit = 1 if self._retry.is_failing else self._policy.in_flight
         fewest = self._policy.max_batch if self._in_flight else 1
-        now = self._clock.monotonic()
-        if len(self._ready) < fewest or self._in_flight >= limit or now < self._not_before:
+        if len(self._ready) < fewest or self._in_flight >= limit or not self._retry.is_due:
             return None, [], []
         model = self._slot.current  # read once: the whole batch is asked of this version
         if model is None:
-            self._count_held(now)
+            self._count_held()
             return None, [], []
         batch: list[FrameTask] = []
         stale: list[FrameTask] = []
@@ -142,8 +136,7 @@ class Batcher:
         if error is None:
             with self._lock:
                 self._in_flight -= 1
-                was_held = self._backoff.failures > 0
-                self._backoff.reset()
+                was_held = self._retry.succeeded()
             if was_held:
                 log.info("inference_back", product=model.ref.name, version=model.ref.version)
         elif isinstance(error, InferenceUnavailable | ContractBroken):
@@ -155,7 +148,7 @@ class Batcher:
         span.end()
         self.pump()
         if error is None:
-            self._callbacks.inferred_batch(InferredBatch(batch, model, answer.result()))
+            self._postprocess(InferredBatch(batch, model, answer.result()))
 
     def _hold(
         self, model: ActiveModel, batch: list[FrameTask], error: InferenceUnavailable | ContractBroken
@@ -166,17 +159,17 @@ class Batcher:
         with self._lock:
             self._in_flight -= 1
             self._ready.extendleft(reversed(batch))
-            now = self._clock.monotonic()
             current = self._slot.current
-            is_first = self._backoff.failures == 0
             if current is not None and current.ref != model.ref:
-                self._not_before = now
-            elif now >= self._not_before:
-                self._not_before = now + self._backoff.next().total_seconds()
+                is_first = not self._retry.is_failing
+                self._retry.try_now()
+            else:
+                is_first = self._retry.failed()
         if is_first:
             log.warning("inference_held", product=model.ref.name, reason=error.reason, error=str(error))
 
-    def _count_held(self, now: float) -> None:
+    def _count_held(self) -> None:
+        now = self._clock.monotonic()
         if now - self._counted_held >= COUNT_HELD_SECONDS:
             self._counted_held = now
             metrics.HELD.add(1, product=self._slot.product, reason=self._slot.held_reason or NO_LIVE_MODEL)

@@ -16,12 +16,14 @@ from steadyline.telemetry.tracing import ActiveSpan
 class FrameTask:
     """A frame, what has been made of it so far, and the promise the loop waits for.
 
-    ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels).
+    ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels). ``preprocess`` queues the
+    task for that: at first, and again when the model in use takes another input by the time it is asked.
     """
 
     record: Record
     frame: Frame
     span: ActiveSpan
+    preprocess: Callable[["FrameTask"], None]
     result: Future[Outputs] = field(default_factory=Future)
     info: PictureInfo | None = None
     input: tuple[int, str] = (0, "gray")

@@ -1,13 +1,12 @@
 """The scorer's handler: frames in, promises of score messages out. Order and commits are the loop's."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 from scorer import metrics
-from scorer.batching import Batcher, BatcherCallbacks, InferredBatch
+from scorer.batching import Batcher
 from scorer.frame_task import FrameTask
 from scorer.postprocess import Postprocessor
 from scorer.preprocess import Preprocessor, read_frame
@@ -45,27 +44,25 @@ class ThreadPools:
 
 
 class ScoringHandler:
-    """See ``RecordHandler``. ``tick`` must be called on every turn of the loop: it drives retries."""
+    """Lets frames in, up to ``limit``, and gives them to the first of the three stages.
+
+    Each stage was given the next one when it was made. See ``RecordHandler``; ``tick`` must be called on
+    every turn of the loop: it drives retries.
+    """
 
     def __init__(
         self,
         line: Line,
         preprocessor: Preprocessor,
+        batchers: Mapping[str, Batcher],
         postprocessor: Postprocessor,
-        pools: ThreadPools,
         limit: InFlightLimit,
     ) -> None:
-        self._line, self._preprocessor, self._postprocessor = line, preprocessor, postprocessor
-        self._pools, self._limit = pools, limit
-        self._batchers: Mapping[str, Batcher] = {}
+        self._line, self._limit = line, limit
+        self._preprocessor, self._batchers, self._postprocessor = preprocessor, batchers, postprocessor
         self._lock = threading.Lock()
         self._frames = self._bytes = 0
         self._told = (-1, -1)
-
-    def connect(self, make: Callable[[str, BatcherCallbacks], Batcher]) -> None:
-        """Make a batcher for every product; done once, before the first ``submit``."""
-        callbacks = BatcherCallbacks(self._answered, self._prepare)
-        self._batchers = {product: make(product, callbacks) for product in self._line.products}
 
     def submit(self, record: Record) -> Future[Outputs]:
         """See ``RecordHandler.submit``."""
@@ -78,10 +75,10 @@ class ScoringHandler:
         span = start_span(
             "score", parent=frame.traceparent, attributes={"frame": str(frame.id)}, kind="consumer"
         )
-        task = FrameTask(record, frame, span)
+        task = FrameTask(record, frame, span, self._preprocessor.put)
         self._count(1, size)
         task.result.add_done_callback(lambda _: self._count(-1, -size))
-        self._prepare(task)
+        task.preprocess(task)
         return task.result
 
     def drop(self, partition: Partition) -> None:
@@ -93,23 +90,12 @@ class ScoringHandler:
         """Send and write again what was held back, when its time has come."""
         for batcher in self._batchers.values():
             batcher.pump()
-        self._postprocessor.retry(self._pools.finishing.submit)
+        self._postprocessor.retry()
         in_hand = self._frames, self._bytes
         if in_hand != self._told:  # here and not for every frame: four measurements cost it 27 µs
             self._told = in_hand
             metrics.IN_HAND.set(in_hand[0])
             metrics.IN_HAND_BYTES.set(in_hand[1])
-
-    def _prepare(self, task: FrameTask) -> None:
-        self._pools.decoding.submit(task.attempt, partial(self._prepared, task))
-
-    def _prepared(self, task: FrameTask) -> None:
-        if task.is_wanted:
-            self._preprocessor.prepare(task)
-            self._batchers[task.frame.product].put(task)
-
-    def _answered(self, inferred_batch: InferredBatch) -> None:
-        self._pools.finishing.submit(self._postprocessor.finish, inferred_batch)
 
     def _count(self, frames: int, size: int) -> None:
         with self._lock:

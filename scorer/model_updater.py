@@ -8,7 +8,7 @@ from datetime import timedelta
 from scorer import metrics
 from scorer.model_slot import NO_LIVE_MODEL, ModelSlot, Slots
 from scorer.scoring import check_usable
-from steadyline.backoff import Backoff
+from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, ModelEvent
 from steadyline.errors import BrokerUnavailable, ContractBroken, InferenceUnavailable, MalformedMessage
@@ -39,9 +39,8 @@ class ProductModel:
     """What is known of one product."""
 
     slot: ModelSlot
-    backoff: Backoff
+    retry: RetryTimer
     wanted: Model | None = None
-    not_before: float = float("-inf")
     canary_at: float = float("-inf")
     refused: tuple[int, str] = (0, "")
 
@@ -59,8 +58,7 @@ class ModelUpdater:
     ) -> None:
         self._inference, self._policy, self._health, self._clock = inference, policy, health, clock
         self._product_models: Mapping[str, ProductModel] = {
-            name: ProductModel(slot, Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds))
-            for name, slot in slots.items()
+            name: ProductModel(slot, self._retry_timer()) for name, slot in slots.items()
         }
         for product_model in self._product_models.values():
             self._report(product_model, NO_LIVE_MODEL)
@@ -89,16 +87,13 @@ class ModelUpdater:
                 continue
             product_model = self._product_models[event.product]
             product_model.wanted = event.live()
-            product_model.backoff.reset()
-            product_model.not_before = float("-inf")
+            product_model.retry = self._retry_timer()
 
     def turn(self) -> None:
         """Bring in what is live and not in use, and ask the canaries that are due."""
         for name, product_model in self._product_models.items():
             now = self._clock.monotonic()
-            if now >= product_model.not_before and not _is_same(
-                product_model.wanted, product_model.slot.known
-            ):
+            if product_model.retry.is_due and not _is_same(product_model.wanted, product_model.slot.known):
                 self._swap(name, product_model)
             if product_model.slot.known is not None and now >= product_model.canary_at:
                 self._canary(name, product_model)
@@ -119,7 +114,7 @@ class ModelUpdater:
             self._refuse(name, product_model, model, error)
             return
         product_model.slot.put(model)
-        product_model.backoff.reset()
+        product_model.retry.succeeded()
         product_model.refused = 0, ""
         product_model.canary_at = self._clock.monotonic() + self._policy.canary_seconds
         log.info("model_in_use", product=name, version=model.version, thresholds=model.threshold_version)
@@ -133,7 +128,7 @@ class ModelUpdater:
         model: Model,
         error: ContractBroken | InferenceUnavailable,
     ) -> None:
-        product_model.not_before = self._clock.monotonic() + product_model.backoff.next().total_seconds()
+        product_model.retry.failed()
         outcome = WRONG_ANSWER if isinstance(error, ContractBroken) else error.reason
         self._outcome(product_model, outcome)
         if product_model.refused != (model.version, outcome):
@@ -163,6 +158,10 @@ class ModelUpdater:
             log.warning("canary_failed", product=name, version=model.version, reason=reason, error=str(error))
         metrics.CANARY_SECONDS.record(self._clock.monotonic() - began, product=name)
         self._report(product_model, reason)
+
+    def _retry_timer(self) -> RetryTimer:
+        backoff = Backoff.of_seconds(self._policy.retry_seconds, self._policy.retry_longest_seconds)
+        return RetryTimer(backoff, self._clock)
 
     def _outcome(self, product_model: ProductModel, outcome: str) -> None:
         metrics.SWAPS.add(1, product=product_model.slot.product, outcome=outcome)

@@ -1,7 +1,8 @@
 """From an answered batch to score messages: judge, keep evidence, write the message."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +12,7 @@ from scorer.evidence import NOTHING, Evidence, is_kept, keep_evidence
 from scorer.frame_task import FrameTask
 from scorer.model_slot import ActiveModel
 from scorer.scoring import Judgement, calibration_of, score_frame
-from steadyline.backoff import Backoff
+from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.score import Score
 from steadyline.errors import StoreUnavailable
@@ -43,14 +44,17 @@ class ScoreSink:
 
 
 class Postprocessor:
-    """Finishes frames; what the store refuses waits here and is tried again by ``retry``."""
+    """Finishes frames on ``pool``; what the store refuses waits here and is tried again by ``retry``."""
 
-    def __init__(self, sink: ScoreSink, store: Store, backoff: Backoff, clock: Clock) -> None:
-        self._sink, self._store, self._clock = sink, store, clock
+    def __init__(self, sink: ScoreSink, store: Store, backoff: Backoff, clock: Clock, pool: Executor) -> None:
+        self._sink, self._store, self._clock, self._pool = sink, store, clock, pool
         self._lock = threading.Lock()
-        self._backoff = backoff
+        self._retry = RetryTimer(backoff, clock)
         self._waiting: list[ScoredFrame] = []
-        self._not_before = float("-inf")
+
+    def put(self, inferred_batch: InferredBatch) -> None:
+        """Queue a batch to be finished."""
+        self._pool.submit(self.finish, inferred_batch)
 
     def finish(self, inferred_batch: InferredBatch) -> None:
         """Judge every frame of a batch and keep its promise."""
@@ -62,13 +66,13 @@ class Postprocessor:
             task.attempt(partial(self._judge, task, inferred_batch.model, float(score), anomaly_map))
         metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="finish")
 
-    def retry(self, run: Callable[[Callable[[], None]], object]) -> None:
-        """Try again, through ``run``, what the store refused, when its time has come."""
+    def retry(self) -> None:
+        """Queue again what the store refused, when its time has come."""
         with self._lock:
-            if not self._waiting or self._clock.monotonic() < self._not_before:
+            if not self._waiting or not self._retry.is_due:
                 return
             waiting, self._waiting = self._waiting, []
-        run(partial(self._again, waiting))
+        self._pool.submit(self._again, waiting)
 
     def _again(self, waiting: list[ScoredFrame]) -> None:
         for scored in waiting:
@@ -98,8 +102,7 @@ class Postprocessor:
             return NOTHING
         kept = keep_evidence(self._store, frame.product, scored.task.record, info, scored.anomaly_map)
         with self._lock:
-            was_away = self._backoff.failures > 0
-            self._backoff.reset()
+            was_away = self._retry.succeeded()
         if was_away:
             log.info("store_back")
         return kept
@@ -138,10 +141,7 @@ class Postprocessor:
     def _hold(self, scored: ScoredFrame, error: StoreUnavailable) -> None:
         metrics.HELD.add(1, product=scored.task.frame.product, reason=error.reason)
         with self._lock:
-            is_first = self._backoff.failures == 0
             self._waiting.append(scored)
-            now = self._clock.monotonic()
-            if now >= self._not_before:
-                self._not_before = now + self._backoff.next().total_seconds()
+            is_first = self._retry.failed()
         if is_first:
             log.warning("evidence_held", reason=error.reason, error=str(error))

@@ -1,8 +1,12 @@
 """From a record to the model's input: headers, limits, decode, prepare."""
 
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from scorer import metrics
+from scorer.batching import Batcher
 from scorer.frame_task import FrameTask
 from scorer.model_slot import Slots
 from steadyline.clock import Clock
@@ -33,11 +37,22 @@ def read_frame(record: Record, line: Line) -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """Makes the model's input of a frame; runs on the decoding threads."""
+    """Makes the model's input of a frame on the threads of ``pool`` and gives it to its product's batcher."""
 
     line: Line
     slots: Slots
     clock: Clock
+    pool: Executor
+    batchers: Mapping[str, Batcher]
+
+    def put(self, task: FrameTask) -> None:
+        """Queue a frame; what is wrong with it breaks its promise."""
+        self.pool.submit(task.attempt, partial(self._hand_on, task))
+
+    def _hand_on(self, task: FrameTask) -> None:
+        if task.is_wanted:
+            self.prepare(task)
+            self.batchers[task.frame.product].put(task)
 
     def prepare(self, task: FrameTask) -> None:
         """Fill in ``info``, ``input`` and ``prepared``, for the model in use; without one, by the line file.
