@@ -13,18 +13,19 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from steadyline.cli.app import VERBS
 from steadyline.settings import variable_names
 from steadyline.telemetry.instrument import all_instruments
-from tests.packaging.rules import PACKAGES, ROOT, sources
+from tests.packaging.rules import ROOT, sources
 from tools.docs.code_search import environment_options
 from tools.docs.configuration import all_settings
 from tools.docs.metrics import metric_groups
+from tools.packages import PACKAGES, PLANNED, SERVICES
 
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_VARIABLE = re.compile(r"\b(?:KAFKA|REDIS|TRITON|PRODUCERS|SCORER|TRAINER|STEADYLINE)_[A-Z0-9_]*[A-Z0-9]\b")
-_METRIC = re.compile(r"`((?:producers|scorer|trainer|loop)_[a-z_]*[a-z])\b(?![.(])")
-_FOLDERS = "steadyline|producers|scorer|trainer|alerts|console|tests|tools|bench|docs|deploy|requirements"
+_VARIABLE = re.compile(rf"\b(?:KAFKA|REDIS|TRITON|{'|'.join(PACKAGES).upper()})_[A-Z0-9_]*[A-Z0-9]\b")
+_METRIC = re.compile(rf"`((?:loop|{'|'.join(SERVICES)})_[a-z_]*[a-z])\b(?![.(])")
+_FOLDERS = "|".join((*PACKAGES, *PLANNED, "tests", "tools", "bench", "docs", "requirements"))
 _PATH = re.compile(rf"(?:{_FOLDERS})/[\w./*-]*")
 _TEST = re.compile(r"test_[a-z0-9_]{8,}")
 _PARTS = ("_bucket", "_sum", "_count")  # of a histogram

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from tools.packages import PACKAGES
+
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("steadyline", "producers", "scorer", "trainer")
 FOLDERS = (*PACKAGES, "tests", "tools", "bench")
 
 MOST_LINES = 500

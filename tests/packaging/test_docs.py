@@ -32,6 +32,7 @@ from tools.docs.fields import fields_of
 from tools.docs.messages import JSON_KINDS, schema_name
 from tools.docs.schema import Undescribed, message_schema
 from tools.docs.wire_headers import headers_of
+from tools.packages import SERVICES
 
 GOLDENS = list(goldens())
 TOPICS = line_topics("steadyline", 8)
@@ -181,7 +182,7 @@ def test_services_use_the_topics_that_the_registry_says() -> None:
     wrong = [
         f"{source.name}: {field}"
         for source in sources()
-        if source.folder in ("producers", "scorer", "trainer")
+        if source.folder in SERVICES
         for field, services in fields.items()
         if f"opics.{field}" in source.text.replace("opics().", "opics.") and source.folder not in services
     ]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tools.packages import PACKAGES, SERVICES
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".cache" / "extras"
 UV = ROOT / ".cache" / "tool" / "bin" / "uv"
-PACKAGES = ("steadyline", "producers", "scorer", "trainer")
 # Every module is imported: a service must not meet a missing package in the middle of a shift.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -88,7 +89,7 @@ def environment(extra: str, wheel: Path, empty: Path) -> Environment:
     return Environment(folder, empty)
 
 
-@pytest.mark.parametrize("service", ["producers", "scorer", "trainer"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_service_needs_only_its_own_extra(service: str, wheel: Path, tmp_path: Path) -> None:
     made = environment(service, wheel, tmp_path)
     for arguments in (["-m", service, "--help"], ["-m", service, "config"], ["-c", IMPORT_ALL, service]):

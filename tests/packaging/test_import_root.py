@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.rules import PACKAGES, ROOT, Source, imported, sources
-
-SERVICES = tuple(package for package in PACKAGES if package != "steadyline")
+from tests.packaging.rules import ROOT, Source, imported, sources
+from tools.packages import PACKAGES, SERVICES
 
 
 def wrong_imports(source: Source) -> list[str]:
@@ -68,9 +67,13 @@ print([name for name in sys.argv[1:] if importlib.util.find_spec(name) is not No
     assert done.stdout.strip() == str(list(PACKAGES)), done.stderr
 
 
-def test_the_distribution_lists_exactly_these_packages() -> None:
+def test_every_package_of_the_root_is_in_the_distribution_or_helps_to_make_it() -> None:
+    there = {path.parent.name for path in ROOT.glob("[a-z]*/__init__.py")}
+    assert there == {*PACKAGES, "tests", "tools", "bench"}
+
+
+def test_the_distribution_is_not_for_the_public_index() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["tool"]["setuptools"]["packages"]["find"]["include"] == [f"{name}*" for name in PACKAGES]
     assert "Private :: Do Not Upload" in project["project"]["classifiers"]
 
 

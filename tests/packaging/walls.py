@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tests.packaging.rules import PACKAGES, Source
+from tests.packaging.rules import Source
+from tools.packages import PACKAGES
 
 # package → its rooms, from bottom to top: a file imports from its own row or from one above it in this table.
 # A room is a folder, or a file of the package itself; ``jobs.spec`` is a room of its own.

@@ -13,12 +13,12 @@ from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import Topic
 from steadyline.line import TopicSection
 from steadyline.settings import KafkaSettings
-from tools.docs.code_search import is_built
 from tools.docs.contracts import order_of
 from tools.docs.markdown import prose
 from tools.docs.messages import JSON_KINDS, examples_of, schema_name, topic_of
 from tools.docs.schema import model_schema
 from tools.docs.wire_headers import headers_of
+from tools.packages import is_built
 from tools.setup.command import ROOT
 
 VERSION = "3.0.0"

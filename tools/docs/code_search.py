@@ -5,19 +5,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tools.packages import CORE, SERVICES
 from tools.setup.command import ROOT
 
-PACKAGES = ("producers", "scorer", "trainer", "steadyline")
-
-
-def is_built(service: str) -> bool:
-    """False for a service whose place exists and whose code does not."""
-    return (ROOT / service / "__init__.py").exists()
+_PACKAGES = (*SERVICES, CORE)  # the order in which documents name them
 
 
 def readers_of(settings: str) -> list[str]:
     """Return the packages whose command line reads a settings class: ``read_settings(Name)``."""
-    return [package for package in PACKAGES if settings in _settings_read(package)]
+    return [package for package in _PACKAGES if settings in _settings_read(package)]
 
 
 def importers_of(module: str) -> list[str]:
@@ -25,7 +21,7 @@ def importers_of(module: str) -> list[str]:
     wanted = tuple(module.rsplit(".", 1))
     return [
         service
-        for service in PACKAGES[:-1]
+        for service in SERVICES
         for tree in _trees(ROOT / service)
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and _is_import_of(node, wanted, module)
@@ -36,7 +32,7 @@ def metric_modules() -> list[str]:
     """Return the modules that declare metrics: each ``metrics.py``, the core's first."""
     found = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for package in PACKAGES
+        for package in _PACKAGES
         for path in sorted((ROOT / package).rglob("metrics.py"))
     ]
     return sorted(found, key=lambda name: (not name.startswith("steadyline."), name))
@@ -45,7 +41,7 @@ def metric_modules() -> list[str]:
 def environment_options() -> dict[str, str]:
     """Return variable → help of the command-line options that a variable stands for."""
     found: dict[str, str] = {}
-    for package in PACKAGES:
+    for package in _PACKAGES:
         for tree in _command_lines(package):
             for call in _calls(tree, "Option"):
                 words = {item.arg: item.value for item in call.keywords}
@@ -59,7 +55,7 @@ def settings_classes() -> dict[str, str]:
     """Return class → module of every settings class that is defined anywhere."""
     return {
         node.name: ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for package in PACKAGES
+        for package in _PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
         for node in ast.walk(_parsed(path))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Settings" for base in node.bases)

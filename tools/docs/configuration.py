@@ -11,14 +11,15 @@ from steadyline.settings import Settings
 from tools.docs.code_search import environment_options, readers_of, settings_classes
 from tools.docs.fields import Described, fields_of, parts_of
 from tools.docs.markdown import NOTICE, code, prose, table, words
+from tools.packages import SERVICES
 from tools.setup.command import ROOT
 
 EXAMPLE = "docs/line.yaml"
 
-_VARIABLES = """
+_VARIABLES = f"""
 Read once, when a process starts. Every variable can also be given as `NAME_FILE`: the path of a file that
 holds the value, for secrets that are mounted; giving both is an error. An unknown `STEADYLINE_*` variable
-is an error, and so is a misspelt variable of ours. `python -m producers config` (`scorer`, `trainer`)
+is an error, and so is a misspelt variable of ours. `python -m {SERVICES[0]} config` ({words(SERVICES[1:])})
 prints what is in effect, secrets hidden. `steadyline` is the command-line tool; which of its verbs reads
 what follows from what it talks to.
 """

@@ -11,13 +11,13 @@ from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
 from steadyline.ops.dead_letters.letter import REPLAYED_FROM
-from tools.docs.code_search import is_built
 from tools.docs.configuration import sections
 from tools.docs.fields import fields_of
 from tools.docs.markdown import NOTICE, code, prose, table, words
 from tools.docs.messages import examples_of, schema_name, topic_of
 from tools.docs.reasons import reason_words
 from tools.docs.wire_headers import FORMS, Header, headers_of
+from tools.packages import is_built
 
 _INTRO = """
 Every message is a CloudEvent 1.0 in binary mode: the value is the payload, the rest is in Kafka headers.
