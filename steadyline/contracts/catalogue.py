@@ -11,7 +11,6 @@ from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
-from steadyline.contracts.topics import Topics
 from steadyline.errors import MalformedHeaders
 
 AnyHeaders = Sequence[tuple[str, bytes | None]]
@@ -20,14 +19,13 @@ Wire = tuple[bytes | None, Headers]
 
 @dataclass(frozen=True, slots=True)
 class MessageKind:
-    """One kind of message. ``topic`` is the field of ``Topics`` that it travels on.
+    """One kind of message; ``name`` is what its topic in ``topics`` calls it, ``model`` None without JSON.
 
     ``reencode`` decodes a message as strictly as a reader does and returns what encoding it gives;
     it raises PoisonMessage when the message is none of this kind.
     """
 
     name: str
-    topic: str
     model: type[JsonMessage] | None
     reencode: Callable[[bytes | None, AnyHeaders], Wire]
 
@@ -42,7 +40,7 @@ def _dead_letter(value: bytes | None, headers: AnyHeaders) -> Wire:
     return letter.value, letter.encode_headers()
 
 
-def _json(model: type[JsonMessage]) -> Callable[[bytes | None, AnyHeaders], Wire]:
+def _json(name: str, model: type[JsonMessage]) -> MessageKind:
     def reencode(value: bytes | None, headers: AnyHeaders) -> Wire:
         event, message = decode_event(headers), model.decode(value)
         if event.kind != model.TYPE:
@@ -50,19 +48,14 @@ def _json(model: type[JsonMessage]) -> Callable[[bytes | None, AnyHeaders], Wire
         line = event.source.rsplit("/", 1)[-1]
         return message.encode(), message.headers(line, event.subject, event.time, event.traceparent)
 
-    return reencode
+    return MessageKind(name, model, reencode)
 
 
 KINDS: tuple[MessageKind, ...] = (
-    MessageKind("frame", "frames", None, _frame),
-    MessageKind("score", "scores", Score, _json(Score)),
-    MessageKind("camera-status", "camera_status", CameraStatus, _json(CameraStatus)),
-    MessageKind("model-event", "model_events", ModelEvent, _json(ModelEvent)),
-    MessageKind("model-command", "model_commands", ModelCommand, _json(ModelCommand)),
-    MessageKind("dead-letter", "dead_letters", None, _dead_letter),
+    MessageKind("frame", None, _frame),
+    _json("score", Score),
+    _json("camera-status", CameraStatus),
+    _json("model-event", ModelEvent),
+    _json("model-command", ModelCommand),
+    MessageKind("dead-letter", None, _dead_letter),
 )
-
-
-def kind_on(topics: Topics, topic: str) -> MessageKind | None:
-    """Return the kind of message that travels on ``topic``; None when it is no topic of the line."""
-    return next((kind for kind in KINDS if getattr(topics, kind.topic).name == topic), None)

@@ -1,7 +1,7 @@
 """The topic registry: every topic, who writes it, who reads it, its key and how it is kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 CleanUp = Literal["delete", "compact"]
@@ -11,16 +11,21 @@ MAX_DEAD_LETTER_BYTES = MAX_FRAME_BYTES + (1 << 16)  # the largest frame, and th
 MAX_REQUEST_BYTES = MAX_DEAD_LETTER_BYTES + (1 << 16)  # of any client: the largest message and its batch
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
+FOR_EVER_MS = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic. ``name`` carries the prefix; ``key`` says what is ordered."""
+    """One topic. ``key`` says what is ordered; ``writers`` and ``readers`` name services and the core.
+
+    ``message`` is the name of the kind of message that travels on it, see ``catalogue``. One partition stays
+    one; several become as many as the line file says.
+    """
 
     name: str
+    message: str
     key: str
-    value: str
-    writer: str
+    writers: tuple[str, ...]
     readers: tuple[str, ...]
     clean_up: CleanUp
     retention_ms: int
@@ -41,77 +46,81 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """All topics of one line."""
+    """All topics of one line; ``line_topics`` gives them the names and partitions of the line.
 
-    frames: Topic
-    scores: Topic
-    camera_status: Topic
-    model_events: Topic
-    model_commands: Topic
-    dead_letters: Topic
+    A field with its topic is all that a new topic needs: everything else iterates over the fields.
+    """
+
+    frames: Topic = Topic(
+        name="frames.v1",
+        message="frame",
+        key="camera",
+        writers=("producers",),
+        readers=("scorer", "producers", "steadyline"),
+        clean_up="delete",
+        retention_ms=24 * HOUR_MS,
+        partitions=8,
+        max_message_bytes=MAX_FRAME_BYTES,
+    )
+    scores: Topic = Topic(
+        name="scores.v1",
+        message="score",
+        key="camera",
+        writers=("scorer",),
+        readers=("alerts", "trainer", "steadyline"),
+        clean_up="delete",
+        retention_ms=14 * DAY_MS,
+        partitions=8,
+    )
+    camera_status: Topic = Topic(
+        name="camera-status.v1",
+        message="camera-status",
+        key="camera/epoch",
+        writers=("producers",),
+        readers=("alerts", "steadyline"),
+        clean_up="compact",
+        retention_ms=FOR_EVER_MS,
+        partitions=1,
+    )
+    model_events: Topic = Topic(
+        name="model-events.v1",
+        message="model-event",
+        key="product",
+        writers=("trainer",),
+        readers=("trainer", "scorer", "alerts", "steadyline"),
+        clean_up="compact",
+        retention_ms=FOR_EVER_MS,
+        partitions=1,
+        max_message_bytes=4 << 20,
+    )
+    model_commands: Topic = Topic(
+        name="model-commands.v1",
+        message="model-command",
+        key="product",
+        writers=("steadyline",),
+        readers=("trainer",),
+        clean_up="delete",
+        retention_ms=14 * DAY_MS,
+        partitions=1,
+    )
+    dead_letters: Topic = Topic(
+        name="dead-letters.v1",
+        message="dead-letter",
+        key="as the source",
+        writers=("scorer",),
+        readers=("steadyline",),
+        clean_up="delete",
+        retention_ms=30 * DAY_MS,
+        partitions=8,
+        max_message_bytes=MAX_DEAD_LETTER_BYTES,
+    )
+
+    def by_field(self) -> dict[str, Topic]:
+        """Return field name → topic, in the order of the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __iter__(self) -> Iterator[Topic]:
-        return iter(
-            (
-                self.frames,
-                self.scores,
-                self.camera_status,
-                self.model_events,
-                self.model_commands,
-                self.dead_letters,
-            )
-        )
-
-
-_FRAMES = Topic(
-    "frames.v1",
-    "camera",
-    "Frame (JPEG or PNG bytes, metadata in headers)",
-    "producers",
-    ("scorer", "producers", "steadyline"),
-    "delete",
-    24 * HOUR_MS,
-    8,
-    MAX_FRAME_BYTES,
-)
-_SCORES = Topic(
-    "scores.v1", "camera", "Score", "scorer", ("alerts", "trainer", "steadyline"), "delete", 14 * DAY_MS, 8
-)
-_CAMERA_STATUS = Topic(
-    "camera-status.v1",
-    "camera/epoch",
-    "CameraStatus",
-    "producers",
-    ("alerts", "steadyline"),
-    "compact",
-    -1,
-    1,
-)
-_MODEL_EVENTS = Topic(
-    "model-events.v1",
-    "product",
-    "ModelEvent",
-    "trainer",
-    ("trainer", "scorer", "alerts", "steadyline"),
-    "compact",
-    -1,
-    1,
-    4 << 20,
-)
-_MODEL_COMMANDS = Topic(
-    "model-commands.v1", "product", "ModelCommand", "steadyline", ("trainer",), "delete", 14 * DAY_MS, 1
-)
-_DEAD_LETTERS = Topic(
-    "dead-letters.v1",
-    "as the source",
-    "the refused bytes, untouched",
-    "scorer",
-    ("steadyline",),
-    "delete",
-    30 * DAY_MS,
-    8,
-    MAX_DEAD_LETTER_BYTES,
-)
+        return iter(self.by_field().values())
 
 
 def line_topics(prefix: str, partitions: int) -> Topics:
@@ -125,11 +134,4 @@ def line_topics(prefix: str, partitions: int) -> Topics:
         count = partitions if topic.partitions > 1 else 1
         return replace(topic, name=f"{prefix}.{topic.name}", partitions=count)
 
-    return Topics(
-        named(_FRAMES),
-        named(_SCORES),
-        named(_CAMERA_STATUS),
-        named(_MODEL_EVENTS),
-        named(_MODEL_COMMANDS),
-        named(_DEAD_LETTERS),
-    )
+    return Topics(**{field: named(topic) for field, topic in Topics().by_field().items()})

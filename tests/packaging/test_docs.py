@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tools.docs.fields import fields_of
 from tools.docs.messages import JSON_KINDS, schema_name
 from tools.docs.schema import Undescribed, message_schema
 from tools.docs.wire_headers import headers_of
-from tools.packages import SERVICES
+from tools.packages import PACKAGES, PLANNED, SERVICES
 
 GOLDENS = list(goldens())
 TOPICS = line_topics("steadyline", 8)
@@ -155,6 +156,15 @@ def test_the_asyncapi_document_names_every_topic_and_who_writes_and_reads_it() -
     } <= told
 
 
+def test_each_writer_and_reader_of_a_topic_that_is_built_has_its_operation() -> None:
+    several = replace(TOPICS.model_commands, writers=("console", "steadyline", "scorer"))
+    assert list(asyncapi.services_of(several)) == [
+        ("steadyline", "send"),
+        ("scorer", "send"),
+        ("trainer", "receive"),
+    ]
+
+
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
     document = asyncapi.document()
     found = set(references(document))
@@ -174,11 +184,13 @@ def test_the_examples_of_the_asyncapi_document_fit_its_own_schemas() -> None:
     assert checked == sum(golden.kind.model is not None for golden in GOLDENS)
 
 
+def test_the_registry_names_services_that_are_there_or_planned() -> None:
+    named = {service for topic in TOPICS for service in (*topic.writers, *topic.readers)}
+    assert named - {*PACKAGES, *PLANNED} == set()
+
+
 def test_services_use_the_topics_that_the_registry_says() -> None:
-    fields = {
-        kind.topic: {getattr(TOPICS, kind.topic).writer, *getattr(TOPICS, kind.topic).readers}
-        for kind in KINDS
-    }
+    fields = {field: {*topic.writers, *topic.readers} for field, topic in TOPICS.by_field().items()}
     wrong = [
         f"{source.name}: {field}"
         for source in sources()

@@ -15,7 +15,7 @@ from steadyline.line import TopicSection
 from steadyline.settings import KafkaSettings
 from tools.docs.contracts import order_of
 from tools.docs.markdown import prose
-from tools.docs.messages import JSON_KINDS, examples_of, schema_name, topic_of
+from tools.docs.messages import JSON_KINDS, examples_of, field_of, schema_name, topic_of
 from tools.docs.schema import model_schema
 from tools.docs.wire_headers import headers_of
 from tools.packages import is_built
@@ -46,15 +46,15 @@ def document() -> Node:
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": _server()},
-        "channels": {kind.topic: _channel(kind) for kind in KINDS},
+        "channels": {field_of(kind): _channel(kind) for kind in KINDS},
         "operations": dict(_operations()),
         "components": {"messages": {kind.name: _message(kind) for kind in KINDS}, "schemas": _schemas()},
     }
 
 
 def services_of(topic: Topic) -> Iterator[tuple[str, str]]:
-    """Yield (service, action) of what is built: the writer sends, the readers receive."""
-    yield topic.writer, "send"
+    """Yield (service, action) of what is built: writers send, readers receive."""
+    yield from ((writer, "send") for writer in topic.writers if is_built(writer))
     yield from ((reader, "receive") for reader in topic.readers if is_built(reader))
 
 
@@ -93,10 +93,10 @@ def _operations() -> Iterator[tuple[str, Node]]:
                 f"{service}-{action}-{kind.name}",
                 {
                     "action": action,
-                    "channel": {"$ref": f"#/channels/{kind.topic}"},
+                    "channel": {"$ref": f"#/channels/{field_of(kind)}"},
                     "summary": f"{service} {'writes' if action == 'send' else 'reads'} {kind.name} messages.",
                     "tags": [{"name": service}],
-                    "messages": [{"$ref": f"#/channels/{kind.topic}/messages/{kind.name}"}],
+                    "messages": [{"$ref": f"#/channels/{field_of(kind)}/messages/{kind.name}"}],
                 },
             )
 

@@ -87,7 +87,7 @@ def service(name: str) -> str:
 
 
 def _topics() -> str:
-    head = ("topic", "key", "value", "writer", "readers", "clean-up", "largest message", "order")
+    head = ("topic", "key", "value", "writers", "readers", "clean-up", "largest message", "order")
     return table(head, (_topic(topic_of(kind), kind) for kind in KINDS))
 
 
@@ -96,7 +96,7 @@ def _topic(topic: Topic, kind: MessageKind) -> tuple[str, ...]:
         code(topic.name),
         topic.key,
         f"[{kind.name}](#{kind.name})",
-        topic.writer,
+        ", ".join(service(writer) for writer in topic.writers),
         ", ".join(service(reader) for reader in topic.readers),
         kept(topic),
         f"{topic.max_message_bytes / (1 << 20):g} MiB",

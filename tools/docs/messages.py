@@ -7,8 +7,9 @@ from pathlib import Path
 
 from steadyline.contracts.catalogue import KINDS, MessageKind
 from steadyline.contracts.message import JsonMessage
-from steadyline.contracts.topics import Topic, line_topics
+from steadyline.contracts.topics import Topic, Topics, line_topics
 from steadyline.line import TopicSection
+from tools.docs.schema import Undescribed
 from tools.setup.command import ROOT
 
 EXAMPLES = Path("steadyline/contracts/examples")
@@ -37,9 +38,15 @@ class Example:
 
 def topic_of(kind: MessageKind) -> Topic:
     """Return a kind's topic, named as on a line that sets nothing."""
-    defaults = TopicSection()
-    topic: Topic = getattr(line_topics(defaults.prefix, defaults.partitions), kind.topic)
-    return topic
+    return _topics().by_field()[field_of(kind)]
+
+
+def field_of(kind: MessageKind) -> str:
+    """Return the field of ``Topics`` that a kind travels on; raises Undescribed when there is none."""
+    for field, topic in _topics().by_field().items():
+        if topic.message == kind.name:
+            return field
+    raise Undescribed(f"no topic carries {kind.name} messages")
 
 
 def schema_name(kind: str) -> str:
@@ -56,3 +63,8 @@ def examples_of(kind: str) -> Iterator[Example]:
         rows = json.loads(path.read_text(encoding="utf-8"))
         headers = {key: text for key, text in rows if isinstance(text, str)}
         yield Example(name, value.relative_to(ROOT), headers)
+
+
+def _topics() -> Topics:
+    defaults = TopicSection()
+    return line_topics(defaults.prefix, defaults.partitions)

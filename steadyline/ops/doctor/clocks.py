@@ -35,7 +35,16 @@ class ClockTopic(Topic):
 
 def clock_topic(prefix: str) -> ClockTopic:
     """Return the doctor's own topic; it is made when first needed and carries nothing else."""
-    return ClockTopic(f"{prefix}.doctor.v1", "none", "none", "steadyline", (), "delete", HOUR_MS, 1)
+    return ClockTopic(
+        name=f"{prefix}.doctor.v1",
+        message="none",
+        key="none",
+        writers=("steadyline",),
+        readers=("steadyline",),
+        clean_up="delete",
+        retention_ms=HOUR_MS,
+        partitions=1,
+    )
 
 
 @dataclass(frozen=True, slots=True)

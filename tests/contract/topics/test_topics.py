@@ -5,19 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steadyline.contracts.dead_letter import ADDED, ERROR_CHARACTERS
-from steadyline.contracts.topics import MAX_FRAME_BYTES, Topic, line_topics
+from steadyline.contracts.topics import MAX_FRAME_BYTES, Topic, Topics, line_topics
 
 TOPICS = line_topics("plant", 12)
-SERVICES = {"producers", "scorer", "trainer", "alerts", "console", "steadyline"}
 
 
 @pytest.mark.parametrize("topic", list(TOPICS), ids=lambda topic: topic.name)
-def test_a_topic_has_one_writer_and_known_readers(topic: Topic) -> None:
-    assert topic.writer in SERVICES
+def test_a_topic_has_writers_readers_and_a_key(topic: Topic) -> None:
+    assert topic.writers
     assert topic.readers
-    assert set(topic.readers) <= SERVICES
     assert topic.key
-    assert topic.value
+
+
+def test_every_field_of_the_registry_is_a_topic_of_the_line() -> None:
+    assert list(TOPICS) == list(TOPICS.by_field().values())
+    assert TOPICS.by_field().keys() == Topics.__annotations__.keys()
+    assert TOPICS.by_field()["camera_status"] is TOPICS.camera_status
 
 
 def test_names_carry_the_prefix_and_a_version_and_differ() -> None:
