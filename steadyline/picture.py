@@ -123,6 +123,21 @@ def thin(pixels: Pixels, side: int) -> Pixels:
     return np.ascontiguousarray(gray[::step, ::step])
 
 
+def png_text(data: bytes) -> dict[str, str]:
+    """Return keyword → text of the uncompressed text chunks of a PNG that ``inspect`` has passed.
+
+    Raises UndecodablePicture when one of them does not match its checksum.
+    """
+    found = {}
+    for kind, begin, end in _png_chunks(data):
+        if kind == b"tEXt":
+            if zlib.crc32(data[begin + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+                raise UndecodablePicture("a text of the PNG does not match its checksum")
+            keyword, _, text = data[begin + 8 : end - 4].decode("latin-1").partition("\0")
+            found[keyword] = text
+    return found
+
+
 def encode_jpeg(pixels: Pixels, quality: int = 92) -> bytes:
     """Return a JPEG of (H, W) or (H, W, 3) uint8 pixels."""
     target = io.BytesIO()

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from steadyline.contracts.score import Score
+from steadyline.inference import Floats
+from steadyline.map_png import decode_map
 from steadyline.store import Store
 
 TILE = 240
@@ -23,9 +25,9 @@ def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
     for row, score in enumerate(kept):
         top = 10 + row * (TILE + 34)
         frame = Image.open(io.BytesIO(store.get(score.picture_uri or ""))).convert("RGB").resize((TILE, TILE))
-        heat = Image.open(io.BytesIO(store.get(score.map_uri or ""))).convert("L").resize((TILE, TILE))
+        anomaly_map = Image.fromarray(decode_map(store.get(score.map_uri or ""))).resize((TILE, TILE))
         sheet.paste(frame, (10, top))
-        sheet.paste(Image.blend(frame, tint(heat), 0.55), (TILE + 20, top))
+        sheet.paste(Image.blend(frame, tint(np.asarray(anomaly_map)), 0.55), (TILE + 20, top))
         text = f"{score.frame}  score {score.score:.3f}  p {score.p_value:.4f}  v{score.model_version}"
         draw.text((10, top + TILE + 6), text, fill="black")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,10 +35,10 @@ def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
     return path
 
 
-def tint(heat: Image.Image) -> Image.Image:
-    """Return a grey map in a perceptual colour scale, lowest value to highest."""
-    values = np.asarray(heat, dtype=np.float64)
-    span = max(float(np.ptp(values)), 1.0)
+def tint(anomaly_map: Floats) -> Image.Image:
+    """Return (h, w) in a perceptual colour scale, lowest value to highest."""
+    values = anomaly_map.astype(np.float64)
+    span = float(np.ptp(values)) or 1.0
     position = (values - values.min()) / span * (len(_STOPS) - 1)
     low = np.clip(position.astype(int), 0, len(_STOPS) - 2)
     part = (position - low)[..., None]

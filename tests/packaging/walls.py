@@ -11,7 +11,7 @@ from tools.packages import PACKAGES
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
         "errors clock digest child_process folder_lock replace_file",
-        "contracts yaml_lines settings store picture inference",
+        "contracts yaml_lines settings store picture map_png inference",
         "line backoff service prepare package probe datasets triton telemetry",
         "bank kafka",
         "ops servers",

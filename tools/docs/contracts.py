@@ -10,6 +10,7 @@ from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
+from steadyline.map_png import MAP_MAX, MAP_MIN
 from steadyline.ops.dead_letters.letter import REPLAYED_FROM
 from tools.docs.configuration import sections
 from tools.docs.fields import fields_of
@@ -40,6 +41,18 @@ line file's where there are several, and 8 there by default.
 """
 _JSON_HEADERS = """## Headers of a JSON message
 """
+_EVIDENCE = f"""
+`picture_uri` and `map_uri` of a [score](#score) lead into the store, to
+`evidence/<topic>/<partition>/<offset>/`. The picture is the frame as it came. The map is a grey PNG of 8 bits
+with a pixel for each cell. Black is the lowest value of this map and white the highest; the PNG's own text
+says both, as decimal numbers under {code(MAP_MIN)} and {code(MAP_MAX)}:
+
+    value = min + pixel / 255 × (max - min)
+
+So the lowest and the highest value are exact (the highest is `peak.value` of the score), and any other is off
+by half a 255th of the range at most. Why the scale is there:
+[decision 14](decisions/0014-a-map-carries-its-scale.md).
+"""
 _REASONS = """
 One fixed word is metric label, header and log field. What a refused frame's dead letter says in `reason`:
 """
@@ -50,7 +63,13 @@ def page() -> str:
     parts = [NOTICE, "# Contracts", _INTRO, "## Topics", _TOPICS, _topics()]
     parts += [_JSON_HEADERS, _headers(next(kind for kind in KINDS if kind.model is not None))]
     parts += [_message(kind) for kind in KINDS]
-    parts += ["## Reasons", _REASONS, table(("reason", "meaning"), _words(PoisonMessage))]
+    parts += [
+        "## Evidence",
+        _EVIDENCE,
+        "## Reasons",
+        _REASONS,
+        table(("reason", "meaning"), _words(PoisonMessage)),
+    ]
     for title, base in (("held and tried again", Transient), ("the process exits", Fatal)):
         parts += [f"Of other errors ({title}):\n", table(("reason", "meaning"), _words(base))]
     parts += [f"And {code(Backpressure.reason)}: {prose(Backpressure.__doc__ or '')}\n"]

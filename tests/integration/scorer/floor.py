@@ -29,6 +29,7 @@ from steadyline.errors import InferenceUnavailable
 from steadyline.kafka.broker import Message, Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
+from steadyline.map_png import decode_map
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
 from steadyline.ops.dead_letters.letter import read_letter
@@ -334,7 +335,8 @@ class Floor:
             if is_defective:
                 assert (score.peak.x, score.peak.y) == (0.125, 0.125)
                 assert self.store.exists(score.picture_uri or "")
-                assert self.store.exists(score.map_uri or "")
+                anomaly_map = decode_map(self.store.get(score.map_uri or ""))
+                assert anomaly_map.max() == np.float32(score.peak.value)
 
     def close(self) -> None:
         """End what still runs, the model's process in Triton too."""

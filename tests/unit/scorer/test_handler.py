@@ -25,6 +25,7 @@ from steadyline.errors import (
 )
 from steadyline.inference import ModelRef
 from steadyline.kafka.broker import Message, Partition
+from steadyline.map_png import decode_map
 from steadyline.picture import encode_jpeg, encode_png
 from tests.support.inference import constant
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture
@@ -294,10 +295,10 @@ def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: Be
     assert (score.picture_uri, score.map_uri) == (f"{folder}/picture.png", f"{folder}/map.png")
     assert top.store.get(score.picture_uri or "") == DEFECT
     assert score.picture_sha256 == hashlib.sha256(DEFECT).hexdigest()
-    anomaly_map = Image.open(io.BytesIO(top.store.get(score.map_uri or "")))
-    assert anomaly_map.size == (4, 4)
-    assert np.asarray(anomaly_map)[1, 1] == 255
-    assert float(anomaly_map.info["steadyline:map-max"]) == pytest.approx(0.5, abs=1e-5)
+    anomaly_map = decode_map(top.store.get(score.map_uri or ""))
+    assert anomaly_map.shape == (4, 4)
+    assert anomaly_map[1, 1] == anomaly_map.max() == np.float32(score.peak.value)
+    assert score.peak.value == pytest.approx(0.5, abs=1e-5)
 
 
 def test_a_score_waits_for_its_evidence_while_the_store_is_full(top: BenchTop) -> None:
