@@ -51,7 +51,7 @@ def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[s
     Raises InvalidConfiguration when the folder, the detector or the profile is wrong.
     """
     inputs, context = _prepared(order, context)
-    made = make_package(inputs, context)
+    made = make_package(inputs, inputs.held_out(), context)
     write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
     shutil.rmtree(_work(order), ignore_errors=True)
     unused = order.known_defects is not None and "known_defects" not in made.card.figures

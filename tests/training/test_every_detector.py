@@ -27,7 +27,7 @@ from steadyline.package import (
 from steadyline.store import Store
 from steadyline.triton import parse_config
 from tests.support.parts import good_parts
-from trainer.data.banks import Banks
+from trainer.data.banks import Banks, HeldOutSet
 from trainer.data.snapshot import NormalSource, make_snapshot
 from trainer.detectors.registry import DETECTORS
 from trainer.jobs.bank_maker import pseudo_maker
@@ -59,6 +59,7 @@ class Packaged:
     """What was made of a detector, and the package as the store gives it back."""
 
     made: BuiltPackage
+    known: HeldOutSet
     card: Card
     files: dict[str, bytes]
 
@@ -83,25 +84,27 @@ def packaged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     bench = BuildContext(tmp_path_factory.mktemp("kept"), Serving(), lambda phase, done, of: None, clock)
     banks = Banks(MemoryBank(), store, pseudo_maker(bench.on_progress), clock)
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
-    made = make_package(PackageInputs(spec, snapshot, manifest, entries), bench)
+    inputs = PackageInputs(spec, snapshot, manifest, entries)
+    known = inputs.held_out()
+    made = make_package(inputs, known, bench)
     folder = package_key("plate", 1)
     write_package(store, folder, made.files)
     files = load_package(store, read_package(store, folder))
-    return Packaged(made, read_card(files), files)
+    return Packaged(made, known, read_card(files), files)
 
 
 def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figures_at_the_gate(
     packaged: Packaged,
 ) -> None:
-    card, made, gate = packaged.card, packaged.made, GateSection(steps=1)
+    card, made, known, gate = packaged.card, packaged.made, packaged.known, GateSection(steps=1)
     assert card.detector == card.recipe["detector"]
     assert card.figures["export_score_difference"] < 1e-4
     assert card.figures["export_map_difference"] < 1e-4
     again = rebuilt(card, packaged.files)
-    pictures = torch.from_numpy(np.concatenate([made.known.normals[:4], made.known.anomalies[:4]]))
+    pictures = torch.from_numpy(np.concatenate([known.normals[:4], known.anomalies[:4]]))
     for one, other in zip(again(pictures), made.module(pictures), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)  # sums may be taken in another order
-    measured = measure(again, made.known, gate, lambda done, of: None)
+    measured = measure(again, known, gate, lambda done, of: None)
     before = figures_of(card, gate)
     for figure in ("clean", "attacked", "corrupted"):
         assert getattr(measured, figure) == pytest.approx(getattr(before, figure), abs=0.005)
@@ -111,7 +114,7 @@ def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figur
 
 
 def test_every_detector_is_served_as_the_contract_says_and_seen_by_the_watch(packaged: Packaged) -> None:
-    card, known = packaged.card, packaged.made.known
+    card, known = packaged.card, packaged.known
     graph = OnnxModel(packaged.files[MODEL])
     config = parse_config(packaged.files[CONFIG].decode())
     score, anomaly_map = graph(known.normals[:3])

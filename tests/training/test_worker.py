@@ -1,12 +1,18 @@
 """A job from the order to its result, on the parts of a line that need no server."""
 
+import sys
 import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from steadyline import picture
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
 from steadyline.digest import sha256
@@ -53,6 +59,22 @@ class WorkerBench:
         return result
 
 
+@contextmanager
+def counted_decodes() -> Iterator[Counter[bytes]]:
+    """Yield how often each encoded picture is decoded in this thread, counted by the interpreter itself."""
+    counts: Counter[bytes] = Counter()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is picture.decode.__code__:
+            counts[frame.f_locals["data"]] += 1
+
+    sys.setprofile(note)
+    try:
+        yield counts
+    finally:
+        sys.setprofile(None)
+
+
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> WorkerBench:
     return WorkerBench(tmp_path_factory.mktemp("work"))
@@ -61,7 +83,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> WorkerBench:
 def test_a_second_version_is_measured_beside_the_live_one_and_its_progress_never_runs_backwards(
     plant: WorkerBench,
 ) -> None:
-    first = plant.train(1, None)
+    with counted_decodes() as decodes:
+        first = plant.train(1, None)
+    assert set(decodes.values()) == {1}, "no picture of the bank is decoded twice"
     assert (first.live, first.live_version) == (None, None)
     second = plant.train(2, LivePackage(version=1, package=first.package))
     assert (second.live, second.live_version) == (first.candidate, 1), "the same frames, the same figures"

@@ -48,6 +48,10 @@ class PackageInputs:
     entries: Sequence[BankEntry]
     known_defects: KnownDefects | None = None
 
+    def held_out(self) -> HeldOutSet:
+        """Return the frames that calibrate and judge; decodes a picture for each pseudo-anomaly."""
+        return held_out_frames(self.entries, self.snapshot, self.spec.channels)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
@@ -66,19 +70,18 @@ class BuiltPackage:
     files: Mapping[str, bytes]
     card: Card
     module: Served
-    known: HeldOutSet
     notes: tuple[str, ...]
 
 
-def make_package(inputs: PackageInputs, context: BuildContext) -> BuiltPackage:
+def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext) -> BuiltPackage:
     """Train and package; the same materials give the same weights, interrupted or not.
 
+    ``known`` is what ``inputs.held_out`` gives: it calibrates the threshold and gives figures and probes.
     Raises InvalidConfiguration when the detector or its profile is unknown, ContractBroken when the
     exported graph differs from torch.
     """
     spec, snapshot = inputs.spec, inputs.snapshot
     trained = train_on(inputs, context)
-    known = held_out_frames(inputs.entries, snapshot, spec.channels)
     context.on_progress("export", 0, 1)
     exported = export(trained.module, compared_pictures(trained.module, known, spec.gate.epsilon))
     context.on_progress("calibrate", 0, 1)
@@ -105,7 +108,7 @@ def make_package(inputs: PackageInputs, context: BuildContext) -> BuiltPackage:
         CARD: write_card(card),
         WEIGHTS: trained.weights(),
     }
-    return BuiltPackage(files, card, trained.module, known, calibrated.notes)
+    return BuiltPackage(files, card, trained.module, calibrated.notes)
 
 
 def compared_pictures(module: Served, known: HeldOutSet, epsilon: float) -> Pictures:

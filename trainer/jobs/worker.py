@@ -24,7 +24,7 @@ from steadyline.settings import RedisSettings
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
 from trainer.config import TrainerSettings
-from trainer.data.banks import Banks, HeldOutSet, held_out_frames, load_snapshot
+from trainer.data.banks import Banks, HeldOutSet, load_snapshot
 from trainer.data.snapshot import Snapshot
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package
@@ -67,11 +67,12 @@ def _carry_out(spec: JobSpec, at: WorkerConnections, context: BuildContext) -> J
     snapshot = load_snapshot(at.store, spec.snapshot_uri, spec.snapshot_digest)
     banks = Banks(at.bank, at.store, pseudo_maker(context.on_progress), at.clock)
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
-    known = held_out_frames(entries, snapshot, spec.channels)
+    inputs = PackageInputs(spec, snapshot, manifest, entries)
+    known = inputs.held_out()
     folder = package_key(spec.product, spec.version)
     card, notes = _finished(spec, at.store, folder), ["the package was there already"]
     if card is None:
-        made = make_package(PackageInputs(spec, snapshot, manifest, entries), context)
+        made = make_package(inputs, known, context)
         card, notes = made.card, list(made.notes)
         write_package(at.store, folder, made.files)
     for note in notes:
