@@ -5,12 +5,14 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from steadyline.errors import Fatal, InvalidConfiguration, Transient
+from steadyline.errors import Fatal, InvalidConfiguration, SteadylineError, Transient
+from steadyline.terminal import PlainConsole, styled
 
 EXIT_OK = 0
 EXIT_FAILED = 1  # a check or an audit found something wrong
@@ -18,6 +20,8 @@ EXIT_USAGE = 2  # the command line, the line file or the environment is wrong
 EXIT_UNAVAILABLE = 3  # a server that must be there at start is not
 EXIT_FATAL = 4  # a Fatal error ended the loop
 EXIT_BUG = 70  # anything else: EX_SOFTWARE of sysexits.h
+
+LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 
 
 @contextmanager
@@ -43,18 +47,25 @@ def run(application: typer.Typer, argv: Sequence[str] | None) -> int:
 
     Errors of ours become one line on stderr and a named exit status.
     """
-    console = Console(stderr=True)
     try:
         application(args=None if argv is None else list(argv))
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else EXIT_OK
     except InvalidConfiguration as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
+        _print_error(error)
         return EXIT_USAGE
     except Transient as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
+        _print_error(error)
         return EXIT_UNAVAILABLE
     except Fatal as error:
-        console.print(f"[red]{error.reason}[/]: {error}", highlight=False, soft_wrap=True)
+        _print_error(error)
         return EXIT_FATAL
     return EXIT_OK
+
+
+def _print_error(error: SteadylineError) -> None:
+    console = PlainConsole(stderr=True, soft_wrap=True)
+    first, *others = str(error).split("\n")
+    console.print(styled((error.reason, "red"), f": {first}"))
+    for line in others:
+        console.print(line)

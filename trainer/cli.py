@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from steadyline.child_process import exit_with_parent
@@ -31,6 +30,7 @@ from steadyline.settings import (
 )
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.logs import configure_logs
+from steadyline.terminal import PlainConsole, styled
 from trainer.config import TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
@@ -187,10 +187,10 @@ def evaluate(
     if as_json:
         print(json.dumps(found.figures, indent=1))
     else:
-        show(found, Console(soft_wrap=True, highlight=False))
+        show(found, PlainConsole(soft_wrap=True))
     if page is not None:
         write_report(page, found, card, data)
-        Console(stderr=True, soft_wrap=True, highlight=False).print(f"report: {page}")
+        PlainConsole(stderr=True, soft_wrap=True).print(f"report: {page}")
     if not is_believable(found):
         raise typer.Exit(EXIT_FAILED)
 
@@ -214,13 +214,13 @@ def rebuild(
         text = (
             f"{name}: bank v{manifest.version}, {manifest.entries} pseudo-anomalies, sha256 {manifest.digest}"
         )
-        Console(soft_wrap=True, highlight=False).print(text)
+        PlainConsole(soft_wrap=True).print(text)
 
 
 @app.command()
 def config() -> None:
     """Print the effective settings, secrets hidden."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     kinds: tuple[type[Settings], ...] = (
         TrainerSettings,
         KafkaSettings,
@@ -232,7 +232,7 @@ def config() -> None:
         settings = read_settings(kind)
         prefix = str(settings.model_config.get("env_prefix", ""))
         for name, value in settings:
-            console.print(f"{prefix}{name}".upper() + f"={value}", markup=False)
+            console.print(f"{prefix}{name}".upper() + f"={value}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -252,11 +252,11 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
             help_fit(order, context)
             return
         card, notes = fit_folder(order, context)
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole(soft_wrap=True)
     for name, value in sorted(card.figures.items()):
         console.print(f"{name:32} {value:.6g}")
     for note in notes:
-        console.print(f"[yellow]note[/]: {note}")
+        console.print(styled(("note", "yellow"), f": {note}"))
     console.print(f"package: {order.out}")
 
 
@@ -278,13 +278,13 @@ def _tell_parent(phase: str, done: int, total: int) -> None:
 def _bar(shown: bool = True) -> Iterator[ReportProgress]:
     """Show a progress bar a phase, with the time left; where nobody watches, a line now and then."""
     columns = (
-        TextColumn("{task.description:>10}"),
+        TextColumn("{task.description:>10}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("left"),
+        TextColumn("left", markup=False),
         TimeRemainingColumn(),
     )
-    console = Console(file=sys.stderr)
+    console = PlainConsole(file=sys.stderr)
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as progress:
         tasks: dict[str, int] = {}
         lines = ProgressLines(SystemClock())

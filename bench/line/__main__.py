@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from bench.line import capture, latency, stages, swap, throughput
 from bench.line.environment import PRODUCT, ROOT, BenchEnvironment, BenchLine
@@ -23,6 +22,7 @@ from bench.line.report import Section, machine
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.logs import configure_logs
+from steadyline.terminal import PlainConsole
 
 HOME = ROOT / "var" / "bench"
 
@@ -46,7 +46,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Also write the JSON to this file.")] = None,
 ) -> None:
     """Measure the scorer, the swap and the producers on this machine; about four minutes."""
-    progress, console = Console(stderr=True, highlight=False), Console(stderr=as_json)
+    progress, console = PlainConsole(stderr=True), PlainConsole(stderr=as_json)
     found: dict[str, Any] = {"machine": machine(), "frame_side": side}
     progress.print(f"machine: {found['machine']}")
     with ground(progress.print) as prepared:

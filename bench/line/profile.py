@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from bench.line import stages
 from bench.line.__main__ import ground
 from bench.line.pictures import DISTINCT, SIDE, jpegs
+from steadyline.terminal import PlainConsole
 
 
 def main(
@@ -17,7 +17,7 @@ def main(
     rows: Annotated[int, typer.Option(min=1, max=40, help="Places shown.")] = 25,
 ) -> None:
     """Sample a scorer that works off a full topic; print its most expensive places."""
-    progress = Console(stderr=True, highlight=False)
+    progress = PlainConsole(stderr=True)
     with ground(progress.print) as made:
         found, _servers = stages.watch(made, jpegs(DISTINCT, side), "profile", "--sampled")
     for kind, title in (("own", "own time"), ("with_callees", "time with what it calls")):
@@ -30,7 +30,7 @@ def _show(places: Mapping[str, float], frames: int, title: str, rows: int) -> No
     table.add_column("place", overflow="fold")
     for place, seconds in list(places.items())[:rows]:
         table.add_row(f"{1e6 * seconds / frames:.0f}", place)
-    Console(width=140).print(table)
+    PlainConsole(width=140).print(table)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+
+from steadyline.terminal import PlainConsole
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,10 @@ class Section:
     rows: Sequence[Sequence[str]]
     note: str = ""
 
-    def show(self, console: Console) -> None:
+    def show(self, console: PlainConsole) -> None:
         """Print the table."""
-        console.print(f"\n{self.title}", highlight=False, style="bold")
+        console.print()
+        console.print(self.title, style="bold")
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for number, column in enumerate(self.columns):
             table.add_column(column, justify="left" if number == 0 else "right")
@@ -32,7 +34,7 @@ class Section:
             table.add_row(*row)
         console.print(table)
         if self.note:
-            console.print(self.note, highlight=False)
+            console.print(self.note)
 
 
 def machine() -> dict[str, Any]:

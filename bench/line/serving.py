@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from bench.line.cpu import cpu_seconds, memory_bytes
 from bench.line.direct import BATCH, drive, triton_client
@@ -28,6 +27,7 @@ from steadyline.inference import ModelRef, Pixels
 from steadyline.package import CONFIG, MODEL
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.service import run
+from steadyline.terminal import PlainConsole
 from steadyline.triton import TritonClient
 from trainer.jobs.export import OnnxModel
 from trainer.lifecycle.repository import ModelRepository
@@ -74,7 +74,7 @@ def serving(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Print milliseconds a picture through Triton, and memory, of every model found."""
-    progress, console = Console(stderr=True, highlight=False), Console(stderr=as_json, soft_wrap=True)
+    progress, console = PlainConsole(stderr=True), PlainConsole(stderr=as_json, soft_wrap=True)
     found = {"machine": machine(), "threads": threads}
     progress.print(f"machine: {found['machine']}")
     rows = [measured(graph, Serving(threads=threads), seconds) for graph in graphs(models, progress.print)]

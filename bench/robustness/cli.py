@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
@@ -17,6 +16,7 @@ from steadyline.service import EXIT_FAILED
 from steadyline.service import run as run_application
 from steadyline.settings import TelemetrySettings, read_settings
 from steadyline.telemetry.logs import configure_logs
+from steadyline.terminal import PlainConsole, styled
 from trainer.config import TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.progress import ProgressLines
@@ -93,12 +93,12 @@ def _publish(rows: list[dict[str, object]], data: Mapping[str, Path], out: Path)
         drawn = [row for row in rows if row["data"] == name and "error" not in row]
         if drawn:
             draw_curves(out / f"curves-{name}.png", drawn)
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole(soft_wrap=True)
     show(rows, console)
     console.print(f"tables: {out / 'table.md'}; figures: {out / 'results.json'}; plots: {out}")
     problems = broken(rows)
     for problem in problems:
-        console.print(f"[bold red]not to be believed[/]: {problem}")
+        console.print(styled(("not to be believed", "bold red"), f": {problem}"))
     if problems:
         raise typer.Exit(EXIT_FAILED)
 

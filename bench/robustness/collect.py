@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bench.robustness.matrix import FIGURES, Row, broken
 from bench.robustness.table import markdown
 from steadyline.errors import InvalidConfiguration
 from steadyline.service import EXIT_FAILED, run
+from steadyline.terminal import PlainConsole, styled
 
 app = typer.Typer(name="bench.robustness.collect", pretty_exceptions_enable=False, add_completion=False)
 
@@ -29,7 +29,8 @@ def collect(
     print(markdown(rows, "python -m bench.robustness.collect " + " ".join(map(str, outs))), end="")
     problems = broken(rows)
     for problem in problems:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]not to be believed[/]: {problem}")
+        unbelieved = styled(("not to be believed", "bold red"), f": {problem}")
+        PlainConsole(stderr=True, soft_wrap=True).print(unbelieved)
     if problems:
         raise typer.Exit(EXIT_FAILED)
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+
+from steadyline.terminal import PlainConsole, styled
 
 Row = Mapping[str, Any]
 _SEVERITY = "2"
@@ -67,7 +68,7 @@ def markdown(rows: Sequence[Row], command: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def show(rows: Sequence[Row], console: Console) -> None:
+def show(rows: Sequence[Row], console: PlainConsole) -> None:
     """Print the first table, and every check of every cell."""
     head, lines = headline(rows)
     table = Table("", *(f"{line[0]} {line[1]}" for line in lines))  # turned: it has more columns than lines
@@ -77,10 +78,9 @@ def show(rows: Sequence[Row], console: Console) -> None:
     for row in rows:
         for check in row.get("sanity", ()):
             numbers = ", ".join(f"{name} {value:.3g}" for name, value in check["figure"].items())
-            verdict = "[green]holds[/]" if check["holds"] else "[bold red]FAILS[/]"
-            console.print(
-                f"{verdict} {row['data']} {row['model']}-{row['seed']}: {check['check']}: {numbers}"
-            )
+            verdict = ("holds", "green") if check["holds"] else ("FAILS", "bold red")
+            cell = f"{row['data']} {row['model']}-{row['seed']}"
+            console.print(styled(verdict, f" {cell}: {check['check']}: {numbers}"))
 
 
 def _groups(rows: Sequence[Row]) -> list[list[Row]]:

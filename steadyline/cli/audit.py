@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from steadyline.cli.since import moment
 from steadyline.errors import InvalidConfiguration
@@ -13,16 +12,15 @@ from steadyline.kafka.client import KafkaBroker
 from steadyline.line import Line, load_line
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
-from steadyline.service import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
+from steadyline.terminal import PlainConsole
 
 NAMED = 20
 
 
 def command(
-    line: Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")] = Path(
-        "line.yaml"
-    ),
+    line: LineFile = Path("line.yaml"),
     camera: Annotated[str | None, typer.Option("--camera", help="Only this camera.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", help="Only epochs that began within this time, 24h for example.")
@@ -51,7 +49,7 @@ def command(
     if as_json:
         print(json.dumps(audit.as_json(most), indent=2))
     else:
-        audit.show(Console(soft_wrap=True), most)
+        audit.show(PlainConsole(soft_wrap=True), most)
     if not audit.is_intact:
         raise typer.Exit(EXIT_FAILED)
 

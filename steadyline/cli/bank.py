@@ -7,19 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.bank.entry import BankManifest
 from steadyline.bank.redis import RedisBank
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import load_line
-from steadyline.service import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import RedisSettings, read_settings
+from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 ProductName = Annotated[str | None, typer.Argument(help="A product of the line; all without it.")]
 
@@ -70,7 +69,7 @@ def _print_table(found: dict[str, tuple[BankManifest | None, str | None]]) -> No
         table.add_column(column)
     for product, (manifest, holder) in found.items():
         table.add_row(product, *_cells(manifest), holder or "–")
-    Console(soft_wrap=True).print(table)
+    PlainConsole(soft_wrap=True).print(table)
 
 
 def _cells(manifest: BankManifest | None) -> tuple[str, ...]:

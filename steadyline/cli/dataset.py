@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.datasets.elpv import import_elpv
+from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="Public sets of pictures, laid out as the trainer reads them.", no_args_is_help=True)
 
@@ -42,12 +42,12 @@ class Cells(StrEnum):
 def list_sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the sets that can be imported."""
     if as_json:
-        typer.echo(json.dumps(list(_SETS), indent=1))
+        print(json.dumps(list(_SETS), indent=1))
         return
     table = Table("name", "what", "licence", "needs")
     for row in _SETS:
         table.add_row(row["name"], row["what"], row["licence"], row["needs"])
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 @app.command("import")
@@ -61,9 +61,9 @@ def import_set(
     assert name is DatasetName.elpv
     found = import_elpv(out, cells.value)
     if as_json:
-        typer.echo(json.dumps(asdict(found) | {"folder": str(found.folder)}))
+        print(json.dumps(asdict(found) | {"folder": str(found.folder)}))
     else:
-        typer.echo(
+        PlainConsole(soft_wrap=True).print(
             f"{found.folder}: {found.train_good} normals to train on, "
             f"{found.test_good} good and {found.test_defective} defective to test on"
         )

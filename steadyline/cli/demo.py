@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.datasets.elpv import import_elpv
@@ -16,6 +15,7 @@ from steadyline.line import DEFAULT_DETECTOR
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings
+from steadyline.terminal import PlainConsole
 
 SIZE = 64
 
@@ -35,7 +35,7 @@ def command(
     normals: Annotated[int, typer.Option(min=10, help="Normals of the first training.")] = 200,
 ) -> None:
     """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
-    console = Console()
+    console = PlainConsole()
     plan = DemoPlan(
         home.resolve(),
         data=data,
@@ -49,7 +49,7 @@ def command(
     run_demo(plan, console)
 
 
-def run_demo(plan: DemoPlan, console: Console) -> None:
+def run_demo(plan: DemoPlan, console: PlainConsole) -> None:
     """Run it; exit status 1 when a frame is missing, doubled or out of order."""
     dataset = plan.data if plan.data is not None else elpv(plan.dataset, console)
     split = prepare_folders(plan, dataset)
@@ -72,7 +72,7 @@ def run_demo(plan: DemoPlan, console: Console) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def elpv(folder: Path, console: Console) -> Path:
+def elpv(folder: Path, console: PlainConsole) -> Path:
     """Lay out the ELPV cells from their PyPI package (non-commercial licence), once."""
     if not (folder / "test").is_dir():
         console.print("laying out the ELPV cells (CC BY-NC-SA 4.0: not for commercial use)")

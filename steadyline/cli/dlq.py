@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.table import Table
-from rich.text import Text
 
 from steadyline.cli.since import moment
 from steadyline.contracts.topics import Topics
@@ -29,15 +28,14 @@ from steadyline.ops.dead_letters.replay import (
     read_whole,
     send_back,
 )
-from steadyline.ops.terminal import plain
-from steadyline.service import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
+from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="Dead letters: look at what was refused, and replay it.", no_args_is_help=True)
 
 SUFFIXES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason word.")]
 Camera = Annotated[str | None, typer.Option("--camera", help="Only those of this camera.")]
@@ -77,7 +75,7 @@ def list_letters(
     if found.matching > len(found.letters):
         console.print(f"the newest {len(found.letters)} of {found.matching}; --limit shows more")
     for path in saved.values():
-        console.print(plain(f"saved {path}"))
+        console.print(f"saved {path}")
 
 
 @app.command()
@@ -202,17 +200,14 @@ def _tell(done: _Done, found: ChosenLetters, frames: str, as_json: bool) -> None
     verb = "would be replayed" if done.dry_run else "replayed"
     for letter in going:
         assert letter.source is not None
-        console.print(plain(f"{_name(letter)}: {verb} to {frames}, partition {letter.source.partition}"))
+        console.print(f"{_name(letter)}: {verb} to {frames}, partition {letter.source.partition}")
     for letter, why in done.plan.left_out:
-        console.print(plain(f"{_name(letter)}: left out: {why}"))
+        console.print(f"{_name(letter)}: left out: {why}")
     for letter, why in done.failed:
-        console.print(plain(f"{_name(letter)}: failed: {why}"))
+        console.print(f"{_name(letter)}: failed: {why}")
     if not found.letters:
         console.print(_none(found))
-    console.print(
-        f"{len(going)} {verb}, {len(done.plan.left_out)} left out, {len(done.failed)} failed",
-        highlight=False,
-    )
+    console.print(f"{len(going)} {verb}, {len(done.plan.left_out)} left out, {len(done.failed)} failed")
 
 
 def _save(at: _AtLine, letters: Sequence[Letter], folder: Path) -> dict[str, Path]:
@@ -261,7 +256,7 @@ def _table(found: ChosenLetters) -> Table:
         past = found.replays.get(letter.place)
         cells = (str(letter.place), _frame(letter), letter.reason, letter.error, str(letter.size))
         moments = (letter.at.strftime("%Y-%m-%d %H:%M:%S"), _past(past))
-        table.add_row(*map(plain, cells + moments))
+        table.add_row(*cells, *moments)
     return table
 
 
@@ -272,11 +267,11 @@ def _past(past: Replay | None) -> str:
     return "nobody can tell" if past.state == "unknown" else f"{words[past.state]} {past.place}"
 
 
-def _none(found: ChosenLetters) -> Text:
+def _none(found: ChosenLetters) -> str:
     if not found.reasons:
-        return plain("there are no dead letters")
+        return "there are no dead letters"
     counted = ", ".join(f"{reason} {count}" for reason, count in found.reasons.most_common())
-    return plain(f"no dead letter fits; there are: {counted}")
+    return f"no dead letter fits; there are: {counted}"
 
 
 def _name(letter: Letter) -> str:
@@ -291,5 +286,5 @@ def _text(place: TopicPosition | None) -> str | None:
     return None if place is None else str(place)
 
 
-def _console() -> Console:
-    return Console(soft_wrap=True)
+def _console() -> PlainConsole:
+    return PlainConsole(soft_wrap=True)

@@ -3,13 +3,12 @@
 import json
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from steadyline.ops.doctor.finding import Report
 from steadyline.service import EXIT_FAILED
+from steadyline.terminal import PlainConsole, styled
 
-_MARKS = {"ok": "[green]ok     [/]", "failed": "[bold red]failed [/]", "skipped": "[yellow]skipped[/]"}
+_COLOURS = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 
 
 def conclude(report: Report, as_json: bool, **facts: object) -> None:
@@ -17,15 +16,17 @@ def conclude(report: Report, as_json: bool, **facts: object) -> None:
     if as_json:
         print(json.dumps({**facts, **report.as_json()}, indent=2))
     else:
-        _show(report, Console(soft_wrap=True, highlight=False))
+        _show(report, PlainConsole(soft_wrap=True))
     if not report.is_healthy:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _show(report: Report, console: Console) -> None:
+def _show(report: Report, console: PlainConsole) -> None:
     for finding in report.findings:
-        console.print(f"{_MARKS[finding.state]} {escape(finding.check)}: {escape(finding.found)}")
+        mark = (f"{finding.state:7}", _COLOURS[finding.state])
+        console.print(styled(mark, f" {finding.check}: {finding.found}"))
         if finding.remedy:
-            console.print(f"        → {escape(finding.remedy)}")
+            console.print(f"        → {finding.remedy}")
     failed = sum(finding.state == "failed" for finding in report.findings)
-    console.print(f"[bold red]{failed} failed[/]" if failed else "[green]all is well[/]")
+    verdict = (f"{failed} failed", "bold red") if failed else ("all is well", "green")
+    console.print(styled(verdict))

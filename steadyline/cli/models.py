@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 
 from steadyline.clock import SystemClock
@@ -21,12 +21,12 @@ from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
 from steadyline.line import Line, load_line
 from steadyline.ops.model_commands import SentCommand, await_answer, newest_events, send
-from steadyline.service import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
+from steadyline.terminal import PlainConsole, styled
 
 app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow until the trainer has answered.")]
 Within = Annotated[float, typer.Option("--within", help="Seconds to wait at most.")]
@@ -64,7 +64,7 @@ def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: A
         return
     console = _console()
     for change in event.changes:
-        console.print(_sentence(change), highlight=False)
+        console.print(_sentence(change))
     if event.health is not None:
         console.print(f"watch: version {event.health.version} is {event.health.state}: {event.health.reason}")
 
@@ -137,9 +137,10 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
         sent = SentCommand(command, offset, versions)
         change, _ = await_answer(broker, topics.model_events, sent, SystemClock(), wait)
     if change is None:
-        _console().print(f"[red]no answer within {wait}[/]: is a trainer running? The order stands.")
+        unanswered = (f"no answer within {wait}", "red")
+        _console().print(styled(unanswered, ": is a trainer running? The order stands."))
         raise typer.Exit(EXIT_FAILED)
-    _console().print(_sentence(change), highlight=False)
+    _console().print(_sentence(change))
     if change.after != "live" or change.reason.startswith("refused"):
         raise typer.Exit(EXIT_FAILED)
 
@@ -168,12 +169,12 @@ def _row(model: Model) -> dict[str, object]:
     return model.model_dump(mode="json", include=fields)
 
 
-def _cells(model: Model) -> tuple[str, ...]:
+def _cells(model: Model) -> tuple[RenderableType, ...]:
     clean = model.figures.get("clean_auroc")
     attacked = [value for name, value in model.figures.items() if name.startswith("pgd_auroc_")]
     return (
         str(model.version),
-        f"[bold green]{model.state}[/]" if model.state == "live" else model.state,
+        styled((model.state, "bold green")) if model.state == "live" else model.state,
         model.detector,
         "–" if clean is None else f"{clean:.3f}",
         "–" if not attacked else f"{min(attacked):.3f}",
@@ -189,5 +190,5 @@ def _sentence(change: Change) -> str:
     )
 
 
-def _console() -> Console:
-    return Console(soft_wrap=True)
+def _console() -> PlainConsole:
+    return PlainConsole(soft_wrap=True)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
@@ -16,10 +15,11 @@ from steadyline.kafka.client import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.doctor.finding import Report
 from steadyline.ops.doctor.topics import look_at_topics
+from steadyline.service import LineFile
+from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Stack = Annotated[
     Path, typer.Option(help="Record of `steadyline up`, for servers the environment does not name.")
@@ -38,7 +38,7 @@ def create(line: LineFile = Path("line.yaml"), as_json: AsJson = False, stack: S
         look_at_topics(topics, broker, report)
     if not as_json:
         for name in created:
-            Console(soft_wrap=True, highlight=False).print(f"created {name}")
+            PlainConsole(soft_wrap=True).print(f"created {name}")
     conclude(report, as_json, created=created)
 
 

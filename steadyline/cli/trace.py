@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from steadyline.contracts.frame import FrameId
 from steadyline.errors import InvalidConfiguration, MalformedHeaders
@@ -14,15 +13,14 @@ from steadyline.line import load_line
 from steadyline.ops.trace.follow import follow
 from steadyline.ops.trace.report import as_json as to_json
 from steadyline.ops.trace.report import show
-from steadyline.service import EXIT_FAILED
+from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
+from steadyline.terminal import PlainConsole
 
 
 def command(
     frame: Annotated[str, typer.Argument(help="A frame id: camera/epoch/sequence.")],
-    line: Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")] = Path(
-        "line.yaml"
-    ),
+    line: LineFile = Path("line.yaml"),
     group: Annotated[
         str | None, typer.Option("--group", help="Consumer group of the scorers; <prefix>.scorer without it.")
     ] = None,
@@ -44,7 +42,7 @@ def command(
     if as_json:
         print(json.dumps(to_json(timeline, topics), indent=2))
     else:
-        show(timeline, topics, Console(soft_wrap=True))
+        show(timeline, topics, PlainConsole(soft_wrap=True))
     if not timeline.is_sound:
         raise typer.Exit(EXIT_FAILED)
 

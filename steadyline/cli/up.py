@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.child_process import ChildCommand, ChildProcess
@@ -26,6 +25,7 @@ from steadyline.servers.state import (
     write_state,
 )
 from steadyline.service import EXIT_FAILED, stop_on_signals
+from steadyline.terminal import PlainConsole
 
 LOOK_AFTER = timedelta(seconds=1)
 START_SECONDS = 240.0
@@ -59,7 +59,7 @@ def command(
     the home, as JSON and as variables for a shell.
     """
     wish = _Wish(home.resolve(), keep_data, as_json)
-    console = Console(stderr=as_json)
+    console = PlainConsole(stderr=as_json)
     if stop:
         _stop(wish, console)
     elif detach:
@@ -68,7 +68,7 @@ def command(
         _run(wish, console)
 
 
-def _run(wish: _Wish, console: Console) -> None:
+def _run(wish: _Wish, console: PlainConsole) -> None:
     """Hold the stack until a signal comes or one of its servers ends."""
     paths = StackPaths.of_checkout(wish.home, checkout())
     stack = LocalStack(paths, existing=existing_servers(), fresh=not wish.keep_data)
@@ -95,7 +95,7 @@ def _run(wish: _Wish, console: Console) -> None:
         console.print("stopping")
 
 
-def _detach(wish: _Wish, console: Console) -> None:
+def _detach(wish: _Wish, console: PlainConsole) -> None:
     """Start the same command in a session of its own and wait until it has written its record."""
     running = read_state(wish.state)
     if running is not None:
@@ -128,7 +128,7 @@ def _await(child: ChildProcess, state: Path) -> RunningStack | None:
     return None
 
 
-def _stop(wish: _Wish, console: Console) -> None:
+def _stop(wish: _Wish, console: PlainConsole) -> None:
     running = read_state(wish.state)
     if running is None:
         remove_state(wish.state)
@@ -140,7 +140,7 @@ def _stop(wish: _Wish, console: Console) -> None:
     console.print(f"stopped (process {running.pid}); the data stays in {running.home}")
 
 
-def _end_abandoned(wish: _Wish, console: Console) -> None:
+def _end_abandoned(wish: _Wish, console: PlainConsole) -> None:
     """Nobody holds the stack; servers that a killed holder has left behind are ended all the same."""
     if not wish.home.is_dir():
         console.print(f"nothing runs in {wish.home}")
@@ -149,7 +149,7 @@ def _end_abandoned(wish: _Wish, console: Console) -> None:
     console.print(f"ended what a killed run had left: {', '.join(ended)}" if ended else "nothing runs")
 
 
-def _show(running: RunningStack, wish: _Wish, console: Console) -> None:
+def _show(running: RunningStack, wish: _Wish, console: PlainConsole) -> None:
     if wish.as_json:
         print(json.dumps({"pid": running.pid, "home": running.home, **asdict(running.addresses)}, indent=2))
         return

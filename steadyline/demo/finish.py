@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.contracts.model_event import Model, ModelEvent
@@ -18,6 +17,7 @@ from steadyline.demo.figures import latencies, swap_figures
 from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.demo.run import DemoFailed, Outcome
 from steadyline.store import Store
+from steadyline.terminal import PlainConsole
 
 EVALUATION_TIMEOUT_SECONDS = 900  # half a minute to two minutes on two idle cores
 ACCOUNT_FIELDS = (
@@ -77,7 +77,7 @@ def evaluated(model: Model, plan: DemoPlan) -> dict[str, Any]:
     }
 
 
-def show(summary: Mapping[str, Any], console: Console) -> None:
+def show(summary: Mapping[str, Any], console: PlainConsole) -> None:
     """Print the account and the figures."""
     numbers = summary["accounting"]
     console.rule("accounting")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 
 from steadyline.contracts.model_command import ModelCommand
@@ -24,6 +23,7 @@ from steadyline.kafka.broker import Broker
 from steadyline.line import Line, load_line
 from steadyline.ops.model_commands import send
 from steadyline.servers.ports import free_ports
+from steadyline.terminal import PlainConsole
 
 TICK_SECONDS = 0.5
 LOG_EVERY_SECONDS = 15.0
@@ -76,7 +76,7 @@ class Demonstration:
         plan: DemoPlan,
         broker: Broker,
         environment: dict[str, str],
-        console: Console,
+        console: PlainConsole,
         check_servers: Callable[[], None],
     ) -> None:
         self._plan, self._broker, self._environment, self._console = plan, broker, environment, console
@@ -168,7 +168,7 @@ class Demonstration:
             live.update(live_table(seen, phase))
         else:
             self._last_log = now
-            self._console.print(one_line(seen, phase), highlight=False, soft_wrap=True)
+            self._console.print(one_line(seen, phase), soft_wrap=True)
 
     def _progress(self) -> float | None:
         """Return how far the running training is; None when none runs, or the trainer does not say."""

@@ -1,5 +1,6 @@
 """Structured logs: JSON with trace ids for machines, readable on a terminal."""
 
+import io
 import logging
 import sys
 from typing import Any
@@ -8,6 +9,7 @@ import structlog
 
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.tracing import current_ids
+from steadyline.terminal import visible
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Clients that log every retry of an outage; what matters of it we log ourselves.
@@ -48,9 +50,20 @@ def configure_logs(service: str, settings: TelemetrySettings) -> None:
 
 
 def _for_people() -> list[Any]:
-    # Plain stacks: the pretty ones print local variables, secrets among them.
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    colours = sys.stderr.isatty()
+    return [_harmless, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=_plain_stack)]
+
+
+def _harmless(_logger: Any, _method: str, event: Any) -> Any:
+    """Make texts from elsewhere harmless for the terminal; what is no text is printed as its repr."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _plain_stack(output: Any, error: Any) -> None:
+    """Write the stack without local variables, which the pretty ones print, secrets among them."""
+    held = io.StringIO()
+    structlog.dev.plain_traceback(held, error)
+    output.write("\n".join(map(visible, held.getvalue().split("\n"))))
 
 
 def _for_machines() -> list[Any]:

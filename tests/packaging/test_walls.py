@@ -43,7 +43,7 @@ def test_no_import_runs_upward(every_source: list[Source], known: frozenset[str]
         ("trainer/learning/state.py", "import trainer.detectors.registry"),
         ("producers/sources/folder.py", "from producers.delivery.buffer import Buffer"),
         ("scorer/scoring.py", "from scorer.handler import Scoring"),
-        ("steadyline/kafka/loop.py", "from steadyline.ops.terminal import plain"),
+        ("steadyline/kafka/loop.py", "from steadyline.ops.offsets import start_offsets_for"),
         ("steadyline/bank/redis.py", "from steadyline.servers import LocalStack"),
         ("steadyline/ops/audit/report.py", "from steadyline.cli.since import since"),
     ],
@@ -58,7 +58,7 @@ def test_services_stand_on_the_lower_rooms_of_the_core(
     assert [problem for source in every_source for problem in service_reaches_up(source, known)] == []
 
 
-@pytest.mark.parametrize("room", ["ops.terminal", "cli.app", "demo.run", "servers.stack"])
+@pytest.mark.parametrize("room", ["ops.offsets", "cli.app", "demo.run", "servers.stack"])
 def test_a_service_that_reaches_for_what_stands_above_is_found(room: str, known: frozenset[str]) -> None:
     planted = Source.parse("producers/camera.py", f"import steadyline.{room}")
     assert service_reaches_up(planted, known)

@@ -10,7 +10,7 @@ from tools.packages import PACKAGES
 # A room is a folder, or a file of the package itself; ``jobs.spec`` is a room of its own.
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
-        "errors clock digest child_process folder_lock replace_file",
+        "errors clock digest terminal child_process folder_lock replace_file",
         "contracts yaml_lines settings store picture map_png inference",
         "line backoff service prepare package probe datasets triton telemetry",
         "bank kafka",

@@ -12,11 +12,11 @@ from jinja2 import Environment, select_autoescape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.package import Card
+from steadyline.terminal import PlainConsole, styled
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.subject import Scores
 
@@ -69,7 +69,7 @@ def is_believable(evaluation: Evaluation) -> bool:
     return all(row["holds"] for row in rows)
 
 
-def show(evaluation: Evaluation, console: Console) -> None:
+def show(evaluation: Evaluation, console: PlainConsole) -> None:
     """Print the figures and the checks."""
     figures: dict[str, Any] = dict(evaluation.figures)
     image = figures["image_auroc"]
@@ -92,8 +92,8 @@ def show(evaluation: Evaluation, console: Console) -> None:
     console.print(_kinds(figures["kinds"]))
     for row in figures["sanity"]:
         numbers = ", ".join(f"{name} {value:.3g}" for name, value in row["figure"].items())
-        verdict = "[green]holds[/]" if row["holds"] else "[bold red]FAILS[/]"
-        console.print(f"{verdict} {row['check']}: {numbers}")
+        verdict = ("holds", "green") if row["holds"] else ("FAILS", "bold red")
+        console.print(styled(verdict, f" {row['check']}: {numbers}"))
     console.print(f"attacked: {attack['good']} good and {attack['defective']} defective, {attack['at']} size")
     console.print(f"{figures['seconds']} s; {figures['forward_ms']} ms a picture")
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from steadyline.ops.audit.account import EpochFates
 from steadyline.ops.audit.gather import Gathered
 from steadyline.ops.audit.ranges import count, each
 from steadyline.ops.audit.sighting import Epoch
+from steadyline.terminal import PlainConsole, styled
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +62,21 @@ class Audit:
             "cameras": [_entry(account, most) for account in self.accounts],
         }
 
-    def show(self, console: Console, most: int | None) -> None:
+    def show(self, console: PlainConsole, most: int | None) -> None:
         """Print the table, then every frame that is not accounted for."""
         console.print(self._table() if self.accounts else "no camera has been seen yet")
         for account in self.accounts:
             for line in _faults(account, most):
-                console.print(line, highlight=False)
+                console.print(line)
         for amount, what in (
             (self.nameless_letters, "dead letters name no frame: somebody else writes to the frames topic"),
             (self.unreadable_scores, "scores cannot be read"),
             (self.unreadable_statuses, "camera statuses cannot be read"),
         ):
             if amount:
-                console.print(f"{amount} {what}", highlight=False)
-        verdict = "[green]the identity holds[/]" if self.is_intact else "[red]the identity is broken[/]"
-        console.print(f"{verdict}: {sentence(self.totals())}", highlight=False)
+                console.print(f"{amount} {what}")
+        verdict = ("the identity holds", "green") if self.is_intact else ("the identity is broken", "red")
+        console.print(styled(verdict, f": {sentence(self.totals())}"))
 
     def _table(self) -> Table:
         table = Table()
@@ -89,7 +89,7 @@ class Audit:
             row = _numbers(account)
             cells = [str(row[name.replace("-", "_").replace(" ", "_")]) for name in columns]
             bad = [str(row[name]) for name in ("missing", "doubled", "out_of_order")]
-            marked = [text if text == "0" else f"[red]{text}[/]" for text in bad]
+            marked = [text if text == "0" else styled((text, "red")) for text in bad]
             names = (account.epoch.camera, str(account.epoch.number), account.state)
             table.add_row(*names, *cells, *marked)
         return table

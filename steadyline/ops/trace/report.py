@@ -3,12 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-
 from steadyline.contracts.topics import Topics
 from steadyline.ops.dead_letters.letter import Letter, TopicPosition
-from steadyline.ops.terminal import plain
 from steadyline.ops.trace.timeline import FrameTimeline, PublishedSighting, ScoreSighting
+from steadyline.terminal import PlainConsole
 
 Event = tuple[datetime, str, str]
 
@@ -33,14 +31,14 @@ def as_json(timeline: FrameTimeline, topics: Topics) -> dict[str, Any]:
     }
 
 
-def show(timeline: FrameTimeline, topics: Topics, console: Console) -> None:
+def show(timeline: FrameTimeline, topics: Topics, console: PlainConsole) -> None:
     """Print what became of the frame, then what happened to it, oldest first."""
     of = f" of {timeline.product}" if timeline.product else ""
-    console.print(plain(f"{timeline.frame}{of}: {timeline.fate}: {why(timeline, topics)}"))
+    console.print(f"{timeline.frame}{of}: {timeline.fate}: {why(timeline, topics)}")
     events = sorted(_events(timeline, topics), key=lambda event: event[0])
     width = max((len(word) for _, word, _ in events), default=0)
     for at, word, text in events:
-        console.print(plain(f"  {at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {word:{width}}  {text}"))
+        console.print(f"  {at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {word:{width}}  {text}")
 
 
 def why(timeline: FrameTimeline, topics: Topics) -> str:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from steadyline.contracts.model_event import Change, ModelEvent
 from steadyline.demo.observe import ObservedMessages
@@ -13,6 +12,7 @@ from steadyline.demo.run import DemoFailed, Demonstration, first_is_live
 from steadyline.demo.split import Split
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.servers.process import ServerFailed
+from steadyline.terminal import PlainConsole
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def test_a_server_that_has_ended_ends_it_and_its_services_at_once(tmp_path: Path
         raise ServerFailed("triton ended with status -6")
 
     plan = DemoPlan(home=tmp_path)
-    demonstration = Demonstration(plan, MemoryBroker(), {}, Console(quiet=True), check)
+    demonstration = Demonstration(plan, MemoryBroker(), {}, PlainConsole(quiet=True), check)
     with pytest.raises(ServerFailed, match="triton ended"):
         demonstration.run(Split([], [], [], {}), 32)
     assert (plan.logs / "trainer.log").exists()

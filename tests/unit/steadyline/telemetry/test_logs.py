@@ -102,3 +102,19 @@ def test_a_terminal_gets_readable_lines_without_local_variables(capsys: Capture)
     assert "it_broke" in text
     assert "camera=c1" in text
     assert "hunter2" not in text
+
+
+def test_a_terminal_is_not_moved_by_what_is_logged(capsys: Capture) -> None:
+    start("console")
+    try:
+        raise RuntimeError("sent \x1b[2J")
+    except RuntimeError as error:
+        get_logger("x").exception("it_broke", error=str(error), camera="c\n1")
+    logging.getLogger("a.library").warning("received \x1b[31m")
+    text = capsys.readouterr().err
+    assert "\x1b[2J" not in text
+    assert "\x1b[31m" not in text
+    assert "error='sent ·[2J'" in text
+    assert "RuntimeError: sent ·[2J" in text
+    assert "camera=c·1" in text
+    assert "received ·[31m" in text

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 from torch import Tensor
 from typing_extensions import override
 
 from steadyline.prepare import prepare
+from steadyline.terminal import PlainConsole
 from tests.support.parts import defective_parts, good_parts
 from tests.support.torch_models import Darkest, Masked
 from trainer.data.mvtec import TestSet
@@ -139,7 +139,7 @@ def test_the_report_is_one_page_that_needs_nothing_else(evaluation: Evaluation) 
 
 
 def test_the_terminal_tells_the_kinds_of_defects_apart(evaluation: Evaluation) -> None:
-    console = Console(record=True, width=100, file=io.StringIO())
+    console = PlainConsole(record=True, width=100, file=io.StringIO())
     show(evaluation, console)
     assert re.search(r"scratch\W+16(\W+\d\.\d{3}){3}", console.export_text())
 

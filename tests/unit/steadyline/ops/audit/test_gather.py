@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from rich.console import Console
 
 from steadyline.clock import ManualClock
 from steadyline.contracts.topics import line_topics
@@ -16,6 +15,7 @@ from steadyline.kafka.memory import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
 from steadyline.ops.dead_letters.letter import read_letter, replay
+from steadyline.terminal import PlainConsole
 from tests.support.line_day import EPOCH, START, LineDay
 
 TOPICS = line_topics("t", 2)
@@ -72,7 +72,7 @@ def test_the_list_is_bounded_and_says_how_much_is_left_out(broker: MemoryBroker,
     found = audit(broker)
     (entry,) = found.as_json(5)["cameras"]
     assert (entry["missing"]["count"], len(entry["missing"]["frames"])) == (1000, 5)
-    console = Console(record=True, width=200)
+    console = PlainConsole(record=True, width=200)
     found.show(console, 5)
     text = console.export_text()
     assert "... and 995 more missing (--all)" in text
@@ -150,7 +150,7 @@ def test_scores_deleted_by_retention_do_not_count_as_missing() -> None:
 
 def test_a_line_without_traffic_is_intact(broker: MemoryBroker) -> None:
     found = audit(broker)
-    console = Console(record=True, width=200)
+    console = PlainConsole(record=True, width=200)
     found.show(console, 20)
     assert "no camera has been seen yet" in console.export_text()
     assert found.is_intact

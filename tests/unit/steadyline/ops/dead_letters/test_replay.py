@@ -29,7 +29,6 @@ from steadyline.ops.dead_letters.replay import (
     read_whole,
     send_back,
 )
-from steadyline.ops.terminal import plain
 from tests.support.line_day import START, LineDay
 
 TOPICS = line_topics("t", 2)
@@ -336,12 +335,6 @@ def test_what_is_no_place_is_none(text: str) -> None:
 
 def test_a_place_reads_as_it_is_written() -> None:
     assert TopicPosition.parse(str(TopicPosition(3, 41))) == TopicPosition(3, 41)
-
-
-def test_hostile_text_reaches_a_terminal_without_mark_up_and_control_characters() -> None:
-    text = plain("[bold]a[/nonsense] \x1b[31m\x07 \u202e é")
-    assert text.plain == "[bold]a[/nonsense] ·[31m· · é"
-    assert text.spans == []
 
 
 def test_a_letter_s_error_and_reason_come_from_the_loop_s_own_headers(

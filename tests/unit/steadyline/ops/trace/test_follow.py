@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from steadyline.clock import ManualClock
 from steadyline.contracts.camera_status import CameraStatus
@@ -19,6 +18,7 @@ from steadyline.ops.dead_letters.replay import send_back
 from steadyline.ops.trace.follow import follow
 from steadyline.ops.trace.report import as_json, show
 from steadyline.ops.trace.timeline import FrameTimeline
+from steadyline.terminal import PlainConsole
 from tests.support.line_day import EPOCH, START, LineDay
 
 TOPICS = line_topics("t", 2)
@@ -45,7 +45,7 @@ def story_of(
 
 
 def lines_of(timeline: FrameTimeline) -> list[str]:
-    console = Console(record=True, width=300)
+    console = PlainConsole(record=True, width=300)
     show(timeline, TOPICS, console)
     return console.export_text().splitlines()
 
