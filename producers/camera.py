@@ -18,6 +18,7 @@ from producers.delivery.status_publisher import StatusPublisher
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
+from steadyline.service import ServiceTasks
 from steadyline.telemetry.logs import get_logger
 
 _AWAY = timedelta(seconds=1)
@@ -50,13 +51,10 @@ class Camera:
         self._parts = parts
         self._every = status_every.total_seconds()
         self._clock = clock
-        self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
         self._condition: Condition | None = None
         self._due = 0.0
         self._blocked_until = 0.0
         self._recovered = False
-        self.failure: BaseException | None = None
 
     @property
     def id(self) -> str:
@@ -69,11 +67,12 @@ class Camera:
         ended = self._parts.capturer.ended is not None and self._recovered
         return ended and self._parts.ledger.current is None and not self._parts.ledger.open_epochs
 
-    def start(self, stop: threading.Event) -> None:
-        """Open the account and begin to capture and to send; ``stop`` ends the capturing."""
-        self._parts.ledger.open(self._clock.now())
-        self._run(lambda: self._parts.capturer.run(stop, self._parts.backoff), "capture")
-        self._run(self._send, "send")
+    def start(self, stop: threading.Event, tasks: ServiceTasks) -> None:
+        """Open the account, capture until ``stop`` is set, and send until ``tasks`` are told to end."""
+        parts = self._parts
+        parts.ledger.open(self._clock.now())
+        tasks.start(f"{self.id}-capture", lambda _: parts.capturer.run(stop, parts.backoff), may_return=True)
+        tasks.start(f"{self.id}-send", lambda ended: self._send(ended, tasks))
 
     def tick(self) -> None:
         """Judge the camera's condition; save and announce its accounts when they changed or are due."""
@@ -95,11 +94,8 @@ class Camera:
         metrics.PENDING.set(sum(epoch.account.pending for epoch in parts.ledger.open_epochs), camera=self.id)
         metrics.UP.set(int(condition.state == "up"), camera=self.id)
 
-    def close(self, within: timedelta) -> None:
-        """Stop sending; what the broker has not acknowledged stays in the account for the next run."""
-        self._closed.set()
-        for thread in self._threads:
-            thread.join(within.total_seconds())
+    def close(self) -> None:
+        """Save the accounts, once the tasks have ended; what is not acknowledged stays for the next run."""
         self._parts.buffer.close("stopped")
         for epoch in self._parts.ledger.open_epochs:
             epoch.save(self._clock.now())
@@ -136,39 +132,27 @@ class Camera:
         else:
             self._parts.status_publisher.announce(epoch.status("down", "draining", now), _nothing)
 
-    def _run(self, target: Callable[[], None], name: str) -> None:
-        # A daemon: a camera library that hangs must not keep the process from ending.
-        thread = threading.Thread(target=target, name=f"{self.id}-{name}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _send(self, ended: threading.Event, tasks: ServiceTasks) -> None:
+        self._wait_for(self._parts.publisher.check, ended)
+        if self._parts.recovery.has_frames_to_send:
+            self._recover(ended)
+        else:
+            tasks.start(f"{self.id}-recover", self._recover, may_return=True)
+        while not ended.is_set():
+            self._parts.sender.turn(ended)
 
-    def _send(self) -> None:
-        try:
-            self._wait_for(self._parts.publisher.check)
-            if self._parts.recovery.has_frames_to_send:
-                self._recover()
-            else:
-                self._run(self._recover, "recover")
-            while not self._closed.is_set():
-                self._parts.sender.turn(self._closed)
-        except BaseException as error:  # handed to the main thread, which ends the process with it
-            self.failure = error
+    def _recover(self, ended: threading.Event) -> None:
+        self._recovered = self._wait_for(lambda: self._parts.recovery.run(self._parts.publisher), ended)
 
-    def _recover(self) -> None:
-        try:
-            self._recovered = self._wait_for(lambda: self._parts.recovery.run(self._parts.publisher))
-        except BaseException as error:
-            self.failure = error
-
-    def _wait_for(self, act: Callable[[], None]) -> bool:
-        """Try until the broker answers; False when closed before."""
-        while not self._closed.is_set():
+    def _wait_for(self, act: Callable[[], None], ended: threading.Event) -> bool:
+        """Try until the broker answers; False when the camera was told to end before."""
+        while not ended.is_set():
             try:
                 act()
                 return True
             except BrokerUnavailable as error:
                 log.warning("broker_unavailable", camera=self.id, error=str(error))
-                self._clock.wait(self._closed, _AWAY)
+                self._clock.wait(ended, _AWAY)
         return False
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from producers.camera import Camera
 from producers.delivery.connection import LazyPublisher
 from steadyline.clock import Clock
+from steadyline.service import ServiceTasks
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
@@ -37,34 +38,34 @@ class Producers:
     def run(self, stop: threading.Event) -> None:
         """Capture and publish; then flush, send the final statuses and close.
 
-        Raises what ended a sending thread: Fatal, or a bug.
+        Raises what ended a thread of a camera: Fatal, or a bug.
         """
-        for camera in self._cameras:
-            camera.start(stop)
-        log.info("producers_started", cameras=[camera.id for camera in self._cameras])
         try:
-            while not stop.is_set() and not self._turn():
-                self._clock.wait(stop, _TURN)
-            stop.set()
-            self._finish()
+            with ServiceTasks(stop, _JOIN) as tasks:
+                for camera in self._cameras:
+                    camera.start(stop, tasks)
+                log.info("producers_started", cameras=[camera.id for camera in self._cameras])
+                while not stop.is_set() and not self._turn(tasks):
+                    self._clock.wait(stop, _TURN)
+                stop.set()
+                self._finish(tasks)
         finally:
             for camera in self._cameras:
-                camera.close(_JOIN)
+                camera.close()
             self._publisher.close()
         log.info("producers_stopped")
 
-    def _turn(self) -> bool:
-        """Let each camera announce itself; True when all are finished."""
+    def _turn(self, tasks: ServiceTasks) -> bool:
+        """Let each camera announce itself; True when all are finished. Raises what ended a thread."""
+        tasks.check()
         self._health.beat()
         self._health.set_ready("broker", not self._publisher.problem, self._publisher.problem)
         for camera in self._cameras:
-            if camera.failure is not None:
-                raise camera.failure
             camera.tick()
         return all(camera.is_finished for camera in self._cameras)
 
-    def _finish(self) -> None:
+    def _finish(self, tasks: ServiceTasks) -> None:
         deadline = self._clock.monotonic() + self._stop_within.total_seconds()
         patience = threading.Event()
-        while not self._turn() and self._clock.monotonic() < deadline:
+        while not self._turn(tasks) and self._clock.monotonic() < deadline:
             self._clock.wait(patience, _LAST_TURN)

@@ -12,7 +12,7 @@ SteadylineError
 └── Fatal              exit non-zero
     ├── InvalidConfiguration · ContractBroken · DeadLetterStorm · Fenced · PackageRejected
 
-Anything else that is raised is a bug: the outermost loop logs it with its stack and the process exits.
+Anything else that is raised is a bug: ``steadyline.service`` logs it with its stack and exits with 70.
 """
 
 from typing import ClassVar

@@ -7,6 +7,7 @@ is imported by the command that needs it.
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +19,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from steadyline.child_process import exit_with_parent
 from steadyline.clock import SystemClock
 from steadyline.line import DEFAULT_DETECTOR, load_line, pair_name
-from steadyline.service import EXIT_FAILED, EXIT_FATAL, stop_on_signals
+from steadyline.service import (
+    EXIT_FAILED,
+    EXIT_FATAL,
+    LineFile,
+    config_command,
+    run_service,
+    service_application,
+)
 from steadyline.service import run as run_application
 from steadyline.settings import (
     KafkaSettings,
     RedisSettings,
-    Settings,
     TelemetrySettings,
     TritonSettings,
     read_settings,
 )
-from steadyline.telemetry import telemetry
+from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import configure_logs
 from steadyline.terminal import PlainConsole, styled
 from trainer.config import TrainerSettings
@@ -40,17 +47,13 @@ from trainer.progress import ProgressLines, ReportProgress
 if TYPE_CHECKING:
     from trainer.folder import FolderOrder
 
-app = typer.Typer(
-    name="trainer",
-    help="Trains, proves and swaps in the models of a line; fits and evaluates on a folder without a server.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+app = service_application(
+    "trainer",
+    "Trains, proves and swaps in the models of a line; fits and evaluates on a folder without a server.",
 )
 bank = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
 app.add_typer(bank, name="bank")
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
 Data = Annotated[Path, typer.Option("--data", help="A folder in MVTec layout (train/good, test/…).")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End with the parent process.")]
 
@@ -69,13 +72,12 @@ def run(line: LineFile) -> None:
         read_settings(TritonSettings),
         SystemClock(),
     )
-    reporting = read_settings(TelemetrySettings)
-    with (
-        stop_on_signals() as stop,
-        telemetry("trainer", reporting, dependencies.clock) as health,
-        build(dependencies, health) as trainer,
-    ):
-        trainer.run(stop)
+
+    def serve(stop: threading.Event, health: ServiceHealth) -> None:
+        with build(dependencies, health) as trainer:
+            trainer.run(stop)
+
+    run_service("trainer", read_settings(TelemetrySettings), dependencies.clock, serve)
 
 
 @app.command(hidden=True)
@@ -217,22 +219,9 @@ def rebuild(
         PlainConsole(soft_wrap=True).print(text)
 
 
-@app.command()
-def config() -> None:
-    """Print the effective settings, secrets hidden."""
-    console = PlainConsole(soft_wrap=True)
-    kinds: tuple[type[Settings], ...] = (
-        TrainerSettings,
-        KafkaSettings,
-        RedisSettings,
-        TritonSettings,
-        TelemetrySettings,
-    )
-    for kind in kinds:
-        settings = read_settings(kind)
-        prefix = str(settings.model_config.get("env_prefix", ""))
-        for name, value in settings:
-            console.print(f"{prefix}{name}".upper() + f"={value}")
+app.command()(
+    config_command(TrainerSettings, KafkaSettings, RedisSettings, TritonSettings, TelemetrySettings)
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable, Transient
+from steadyline.service import ServiceTasks
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
@@ -33,31 +35,21 @@ class Trainer:
     ) -> None:
         self._controllers, self._follower, self._leases = controllers, follower, leases
         self._health, self._clock = health, clock
-        self._failed: list[BaseException] = []
 
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop``; children are stopped, leases given back."""
         self._renew()
-        ended = threading.Event()
-        threads = [
-            threading.Thread(target=self._work, args=(controller, ended), name=f"desk-{controller.product}")
-            for controller in self._controllers
-        ]
-        for thread in threads:
-            thread.start()
         try:
-            self._read(stop)
+            with ServiceTasks(stop) as tasks:
+                for controller in self._controllers:
+                    tasks.start(f"desk-{controller.product}", partial(self._work, controller))
+                self._read(stop)
         finally:
-            ended.set()
-            for thread in threads:
-                thread.join()
             self._leases.release()
-        if self._failed:
-            raise self._failed[0]
 
     def _read(self, stop: threading.Event) -> None:
         renewed = self._clock.monotonic()
-        while not stop.is_set() and not self._failed:
+        while not stop.is_set():
             self._health.beat()
             if self._clock.monotonic() - renewed >= RENEW_SECONDS:
                 renewed = self._clock.monotonic()
@@ -84,8 +76,6 @@ class Trainer:
                 except Transient as error:
                     failures += 1
                     self._held_back(controller, error, failures, ended)
-        except BaseException as error:
-            self._failed.append(error)
         finally:
             controller.stand_by()
 

@@ -21,6 +21,11 @@ def get_logger(name: str) -> Any:
     return structlog.get_logger(name)
 
 
+def is_configured() -> bool:
+    """True once ``configure_logs`` was called."""
+    return structlog.is_configured()
+
+
 def configure_logs(service: str, settings: TelemetrySettings) -> None:
     """Set up logging for this process; lines go to stderr, those of libraries in the same form."""
     level = _LEVELS[settings.log_level]

@@ -12,7 +12,8 @@ LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
         "errors clock digest terminal child_process folder_lock replace_file",
         "contracts yaml_lines settings store picture map_png inference",
-        "line backoff service prepare package probe datasets triton telemetry",
+        "line backoff prepare package probe datasets triton telemetry",
+        "service",
         "bank kafka",
         "ops servers",
         "demo",

@@ -15,7 +15,7 @@ from producers.sources.source import CameraLost, Capture, Encoded, FrameSource
 from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame
-from steadyline.errors import EmptyPicture, InvalidConfiguration
+from steadyline.errors import ContractBroken, EmptyPicture, InvalidConfiguration
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import Line
 from steadyline.picture import encode_png
@@ -217,3 +217,16 @@ def test_an_unknown_camera_is_named(bench: CameraBench) -> None:
         build(dependencies, ["c9"], bench.broker, ServiceHealth(CLOCK)),
     ):
         pass
+
+
+def test_what_ends_one_sending_thread_ends_the_producers_at_once(bench: CameraBench) -> None:
+    line = a_line(source="synthetic:?fps=20&size=16")
+    dependencies = ProducersDependencies(line, bench.home, bench.settings, CLOCK)
+    stop, began = threading.Event(), CLOCK.monotonic()
+    with (
+        build(dependencies, [], bench.broker, ServiceHealth(CLOCK)) as producers,
+        pytest.raises(ContractBroken, match="topic"),
+    ):
+        producers.run(stop)
+    assert stop.is_set()
+    assert CLOCK.monotonic() - began < bench.settings.stop_seconds
