@@ -44,15 +44,24 @@ ENVIRONMENT_READERS = (
 # Where anything at all may be caught without being raised again: the outermost loops, and the places that
 # hand an error over to another thread.
 CATCH_ALL = (
-    "*/cli.py",
-    "producers/camera.py",
     "producers/capturer.py",
-    "scorer/service.py",
     "scorer/frame_task.py",
     "steadyline/kafka/transaction.py",
     "steadyline/servers/triton_backend/model.py",
+    "steadyline/service.py",
     "steadyline/triton.py",
-    "trainer/service.py",
+)
+
+# The one file that makes consoles and texts of rich, so that no string anywhere becomes mark-up; and what
+# others may take from rich: nothing of it reads mark-up on a PlainConsole.
+TERMINAL = "steadyline/terminal.py"
+RICH = (
+    "rich.box",
+    "rich.console.JustifyMethod",
+    "rich.console.RenderableType",
+    "rich.live.Live",
+    "rich.progress",
+    "rich.table.Table",
 )
 
 
@@ -147,6 +156,23 @@ def broad_except(source: Source) -> Iterator[str]:
                 yield f"{source.name}:{node.lineno}: catches everything and goes on"
 
 
+def no_mark_up(source: Source) -> Iterator[str]:
+    """Nothing is printed through rich's own console: a path, a value or a message may hold ``[/x]``."""
+    if source.folder not in (*PACKAGES, "bench") or source.name == TERMINAL:
+        return
+    for node in ast.walk(source.tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "TextColumn":
+            names = [] if any(word.arg == "markup" for word in node.keywords) else ["rich.TextColumn"]
+        for name in names:
+            if name.split(".", 1)[0] == "rich" and not name.startswith(RICH):
+                yield f"{source.name}: imports {name}; print with PlainConsole of {TERMINAL}"
+
+
 def no_pickle(source: Source) -> Iterator[str]:
     """The published backbone is a pickle of others; it is read as tensors only, which runs nothing in it."""
     for line, module in imported(source):
@@ -196,6 +222,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     environment,
     vendors,
     broad_except,
+    no_mark_up,
     no_pickle,
     no_sleep_in_tests,
     no_mock,

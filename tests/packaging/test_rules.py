@@ -17,6 +17,7 @@ BAD: dict[Rule, tuple[str, str]] = {
     rules.environment: ("scorer/x.py", "import os\nkey = os.environ['KEY']"),
     rules.vendors: ("trainer/x.py", "def f():\n    from tritonclient.grpc import aio"),
     rules.broad_except: ("scorer/x.py", "try:\n    f()\nexcept Exception:\n    pass"),
+    rules.no_mark_up: ("scorer/x.py", "from rich.console import Console"),
     rules.no_pickle: ("trainer/x.py", "import torch\ntorch.load('x')"),
     rules.no_sleep_in_tests: ("tests/unit/test_x.py", "import time\ntime.sleep(1)"),
     rules.no_mock: ("tests/unit/test_x.py", "from unittest import mock"),
@@ -49,10 +50,19 @@ def test_a_bad_file_breaks_the_rule(rule: Rule) -> None:
         (rules.broad_except, "scorer/x.py", "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
         (rules.parameters, "scorer/x.py", "def f(self, a, b, c, d, *, e): ..."),
         (rules.described, "scorer/__init__.py", ""),
+        (rules.no_mark_up, "steadyline/terminal.py", "from rich.console import Console"),
+        (rules.no_mark_up, "scorer/x.py", "from rich import box\nfrom rich.table import Table"),
     ],
 )
 def test_what_is_allowed_passes(rule: Rule, name: str, text: str) -> None:
     assert list(rule(Source.parse(name, text))) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["import rich", "from rich import print", "from rich.markup import escape", "TextColumn('{x}')"]
+)
+def test_every_way_to_mark_up_is_found(text: str) -> None:
+    assert list(rules.no_mark_up(Source.parse("bench/line/x.py", text)))
 
 
 def test_every_package_is_looked_at(every_source: list[Source]) -> None:
