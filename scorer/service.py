@@ -1,7 +1,7 @@
 """The scorer process: the loop on its own thread of control, the keeper and the lag meter beside it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
