@@ -12,7 +12,7 @@ from steadyline.contracts.topics import MAX_REQUEST_BYTES
 from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, SteadylineError
 from steadyline.kafka.broker import Message
 from steadyline.kafka.connection import client_options, is_too_large, translated
-from steadyline.kafka.transaction import force_close
+from steadyline.kafka.private_api import force_close
 from steadyline.settings import KafkaSettings
 
 METADATA_MS = 5_000

@@ -20,6 +20,7 @@ from steadyline.contracts.topics import MAX_REQUEST_BYTES
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken
 from steadyline.kafka.connection import client_options, is_refused, translated
+from steadyline.kafka.private_api import force_close, last_error
 from steadyline.settings import KafkaSettings
 
 TRANSACTION_TIMEOUT = timedelta(seconds=15)
@@ -115,8 +116,7 @@ class TransactionalProducer:
 
     def _give_up(self, error: KafkaError, age: float, is_committing: bool) -> NoReturn:
         """Abort what failed, close the producer, and raise what follows from the error."""
-        # After its first error the client raises a bare KafkaError: its manager knows the cause.
-        causes = [error, self._producer._transaction_manager.last_error]
+        causes: list[BaseException | None] = [error, last_error(self._producer)]
         problem: Exception | None = None
         if not is_committing:
             try:
@@ -142,13 +142,6 @@ class TransactionalProducer:
             f"another live process uses the transactional id {self._id}: give each worker its own instance "
             f"name ({error!r})"
         ) from error
-
-
-def force_close(producer: Any) -> None:
-    """End a producer at once: ``close`` raises, or leaves its thread, when batches are stuck."""
-    producer._sender.force_close()
-    producer._unregister_cleanup()
-    producer._closed = True
 
 
 def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> None:

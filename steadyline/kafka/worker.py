@@ -20,14 +20,14 @@ from steadyline.kafka.connection import (
     client_options,
     translated,
 )
+from steadyline.kafka.private_api import HeldJoins, forget_committed_answers
 from steadyline.kafka.transaction import TRANSACTION_TIMEOUT, TransactionalProducer
 from steadyline.settings import KafkaSettings
 
 # A refused generation is refused for a while: the client says STABLE long before the group agrees.
 REFUSED_SECONDS = 1.0
 SETTLE_MS = 3_000
-JOIN_MS = 200
-HOLD_SECONDS = 0.002
+JOIN = timedelta(milliseconds=200)
 
 
 class _Changes(ConsumerRebalanceListener):
@@ -87,7 +87,6 @@ class KafkaWorker:
         transaction_timeout: timedelta = TRANSACTION_TIMEOUT,
     ) -> None:
         self._changes = _Changes(self._forget_answers)
-        self._is_joining = threading.Event()
         self._refused: tuple[object, float] = (None, 0.0)
         self._lost: set[TopicPartition] = set()
         self._unsettled: set[TopicPartition] = set()  # to be read again from their committed offsets
@@ -112,7 +111,7 @@ class KafkaWorker:
                 metadata_max_age_ms=5_000,
                 partition_assignment_strategy=[assignor],
             )
-            self._hold_joins()
+            self._joins = HeldJoins(self._consumer)
             for topic in topics:
                 self._consumer.partitions_for_topic(topic)  # so that the first assignment knows it
         except KafkaError as error:
@@ -128,7 +127,7 @@ class KafkaWorker:
         self._producer.open()  # at once: it ends what a killed process with this id has left open
         self._settle()
         try:
-            self._join()
+            self._joins.take_part(JOIN)
             polled = self._consumer.poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
         except KafkaError as error:
             raise translated(error, "polling") from error
@@ -172,40 +171,7 @@ class KafkaWorker:
         self._unsettled = set(self._consumer.assignment())
 
     def _forget_answers(self) -> None:
-        """Drop the client's questions for committed offsets that nobody waits for any more.
-
-        It keeps one that was given up (a poll waits for milliseconds), and gives its answer to the next who
-        asks for the same partitions, minutes later too: a partition that came back would be read again from
-        where it was then, and its records be written twice.
-        """
-        self._consumer._coordinator._offset_fetch_futures.clear()
-
-    def _join(self) -> None:
-        """Take part in a rebalance that is under way, for a while at a time."""
-        coordinator = self._consumer._coordinator
-        if coordinator.need_rejoin():
-            self._is_joining.set()
-            try:
-                coordinator.poll(timeout_ms=JOIN_MS)
-            finally:
-                self._is_joining.clear()
-
-    def _hold_joins(self) -> None:
-        """Let no join end while nobody waits for it.
-
-        The client throws such a one away and begins anew, for the whole group: with short polls, and work in
-        between, a group would not settle for as long as that goes on.
-        """
-        coordinator = self._consumer._coordinator
-        join = coordinator._do_join_and_sync_async
-
-        async def held() -> Any:
-            assignment = await join()
-            while not self._is_joining.is_set():
-                await coordinator._net.sleep(HOLD_SECONDS)
-            return assignment
-
-        coordinator._do_join_and_sync_async = held
+        forget_committed_answers(self._consumer)
 
     def _settle(self) -> None:
         """Seek the unsettled partitions to their committed offsets; what fails is tried on the next poll.
@@ -236,7 +202,7 @@ class KafkaWorker:
 
     def close(self) -> None:
         self._producer.close()
-        self._is_joining.set()  # a join that is held ends
+        self._joins.release()
         try:
             self._consumer.close(timeout_ms=5_000)
         except (KafkaError, AssertionError):

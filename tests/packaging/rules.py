@@ -32,6 +32,9 @@ VENDORS = {
     "yaml": ("steadyline/yaml_lines.py",),
 }
 
+# The one file that uses private parts of the Kafka client.
+CLIENT_PRIVATE = "steadyline/kafka/private_api.py"
+
 # Who reads the environment: command lines and settings; the demo hands its own on to its children.
 ENVIRONMENT_READERS = (
     "*/cli.py",
@@ -146,6 +149,17 @@ def vendors(source: Source) -> Iterator[str]:
             yield f"{source.name}:{line}: imports {vendor}, which belongs to {owners}"
 
 
+def private_parts(source: Source) -> Iterator[str]:
+    """What is asked of the Kafka client beside its public interface stands in one file, with its reason."""
+    if not source.is_in(VENDORS["kafka"]) or source.is_in((CLIENT_PRIVATE,)):
+        return
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Attribute) or ast.unparse(node.value) in ("self", "cls"):
+            continue
+        if node.attr.startswith("_") and not node.attr.endswith("__"):
+            yield f"{source.name}:{node.lineno}: uses {ast.unparse(node)}; {CLIENT_PRIVATE} is for that"
+
+
 def broad_except(source: Source) -> Iterator[str]:
     if source.folder not in PACKAGES or source.is_in(CATCH_ALL):
         return
@@ -221,6 +235,7 @@ RULES: tuple[Callable[[Source], Iterator[str]], ...] = (
     parameters,
     environment,
     vendors,
+    private_parts,
     broad_except,
     no_mark_up,
     no_pickle,

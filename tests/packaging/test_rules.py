@@ -16,6 +16,7 @@ BAD: dict[Rule, tuple[str, str]] = {
     rules.parameters: ("scorer/x.py", "def f(self, a, b, c, d, *, e, f): ..."),
     rules.environment: ("scorer/x.py", "import os\nkey = os.environ['KEY']"),
     rules.vendors: ("trainer/x.py", "def f():\n    from tritonclient.grpc import aio"),
+    rules.private_parts: ("steadyline/kafka/x.py", "def f(producer): producer._sender.force_close()"),
     rules.broad_except: ("scorer/x.py", "try:\n    f()\nexcept Exception:\n    pass"),
     rules.no_mark_up: ("scorer/x.py", "from rich.console import Console"),
     rules.no_pickle: ("trainer/x.py", "import torch\ntorch.load('x')"),
@@ -47,6 +48,8 @@ def test_a_bad_file_breaks_the_rule(rule: Rule) -> None:
     [
         (rules.environment, "scorer/cli.py", "import os\nkey = os.environ['KEY']"),
         (rules.vendors, "steadyline/triton.py", "import tritonclient.grpc"),
+        (rules.private_parts, "steadyline/kafka/x.py", "def f(self): return self._sender.__class__"),
+        (rules.private_parts, rules.CLIENT_PRIVATE, "def f(producer): producer._sender.force_close()"),
         (rules.broad_except, "scorer/x.py", "try:\n    f()\nexcept BaseException:\n    g()\n    raise"),
         (rules.parameters, "scorer/x.py", "def f(self, a, b, c, d, *, e): ..."),
         (rules.described, "scorer/__init__.py", ""),
