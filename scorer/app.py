@@ -61,15 +61,16 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
         stack.callback(pools.close)
         handler = make_handler(dependencies, slots, triton, store, pools)
         updater = ModelUpdater(slots, triton, _keeping(settings), health, clock)
-        reader = broker.reader(f"scorer-{settings.instance}")
-        stack.callback(reader.close)
+        events = topics.model_events.name
         group = group_of(dependencies)
         meter = LagMeter(broker, group, topics.frames.name, timedelta(seconds=settings.lag_seconds), clock)
         worker = broker.worker(group, settings.instance, [topics.frames.name])
         stack.callback(worker.close)
         policy = _looping(settings, topics.dead_letters.name)
         beside = {
-            "keeper": lambda stop: updater.run(reader, topics.model_events.name, stop),
+            "keeper": lambda stop: updater.run(
+                lambda: broker.follower(f"scorer-{settings.instance}", [events]), events, stop
+            ),
             "lag": meter.run,
         }
 

@@ -1,7 +1,8 @@
 """Keeps the model slots true: follows the model events, probes before a swap, asks the canary."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,9 +12,10 @@ from scorer.scoring import check_usable
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, ModelEvent
-from steadyline.errors import BrokerUnavailable, ContractBroken, InferenceUnavailable, MalformedMessage
+from steadyline.errors import ContractBroken, InferenceUnavailable, PoisonMessage
 from steadyline.inference import Inference
-from steadyline.kafka.broker import Reader, Record
+from steadyline.kafka.broker import Follower, Record
+from steadyline.kafka.messages import MessageFollower, Subscription
 from steadyline.probe import probe
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
@@ -21,7 +23,6 @@ from steadyline.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 FOLLOW = timedelta(milliseconds=100)
-OUTAGE_PAUSE = timedelta(seconds=1)
 WRONG_ANSWER = "wrong_answer"
 
 
@@ -63,31 +64,30 @@ class ModelUpdater:
         for product_model in self._product_models.values():
             self._report(product_model, NO_LIVE_MODEL)
 
-    def run(self, reader: Reader, topic: str, stop: threading.Event) -> None:
+    def run(self, open_follower: Callable[[], Follower], topic: str, stop: threading.Event) -> None:
         """Follow ``topic`` until ``stop``; an outage of the broker leaves the slots as they are."""
-        while not stop.is_set():
-            try:
-                self.hear(reader.follow(topic, FOLLOW))
-            except BrokerUnavailable as error:
-                log.warning("model_events_unavailable", error=str(error))
-                self._clock.wait(stop, OUTAGE_PAUSE)
-            self.turn()
+        with closing(MessageFollower(open_follower, [self.subscription(topic)], self._clock)) as messages:
+            while not stop.is_set():
+                outage = messages.turn(FOLLOW, stop)
+                if outage is not None:
+                    log.warning("model_events_unavailable", error=str(outage))
+                self.turn()
 
-    def hear(self, records: Sequence[Record]) -> None:
-        """Note the newest event of each product; what does not fit the contract is counted and ignored."""
-        for record in records:
-            try:
-                event = ModelEvent.decode(record.value)
-            except MalformedMessage as error:
-                metrics.EVENTS_IGNORED.add(1, reason=error.reason)
-                log.warning("model_event_ignored", offset=record.offset, error=str(error))
-                continue
-            if event.product not in self._product_models:
-                metrics.EVENTS_IGNORED.add(1, reason="unknown_product")
-                continue
-            product_model = self._product_models[event.product]
-            product_model.wanted = event.live()
-            product_model.retry = self._retry_timer()
+    def subscription(self, topic: str) -> Subscription[ModelEvent]:
+        """Return what is done with the model events; one that does not fit is counted and ignored."""
+        return Subscription(topic, ModelEvent, self._note, self._ignore)
+
+    def _note(self, record: Record, event: ModelEvent) -> None:
+        if event.product not in self._product_models:
+            metrics.EVENTS_IGNORED.add(1, reason="unknown_product")
+            return
+        product_model = self._product_models[event.product]
+        product_model.wanted = event.live()
+        product_model.retry = self._retry_timer()
+
+    def _ignore(self, record: Record, error: PoisonMessage) -> None:
+        metrics.EVENTS_IGNORED.add(1, reason=error.reason)
+        log.warning("model_event_ignored", offset=record.offset, error=str(error))
 
     def turn(self) -> None:
         """Bring in what is live and not in use, and ask the canaries that are due."""

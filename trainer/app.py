@@ -20,7 +20,7 @@ from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
 from trainer.config import TrainerSettings
 from trainer.control.controller import ControllerDependencies, ProductController
-from trainer.control.inbox import ProductInbox, TopicFollower
+from trainer.control.inbox import InboxDispatcher, ProductInbox
 from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
 from trainer.data.banks import HeldOutCache
 from trainer.data.normals import collect, folder_files
@@ -83,9 +83,9 @@ def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[
             _controller(dependencies, opened, name, inboxes[name], _connections(stack, broker, name))
             for name in line.products
         ]
-        reader = broker.reader("trainer-intake")
-        stack.callback(reader.close)
-        yield Trainer(controllers, TopicFollower(reader, line.kafka_topics(), inboxes), leases, health, clock)
+        dispatcher = InboxDispatcher(broker, line.kafka_topics(), inboxes, clock)
+        stack.callback(dispatcher.close)
+        yield Trainer(controllers, dispatcher, leases, health, clock)
 
 
 def verify(dependencies: TrainerDependencies) -> None:

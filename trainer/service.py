@@ -6,13 +6,13 @@ from datetime import timedelta
 from functools import partial
 
 from steadyline.clock import Clock
-from steadyline.errors import BrokerUnavailable, Transient
+from steadyline.errors import Transient
 from steadyline.service import ServiceTasks
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.control.controller import ProductController
-from trainer.control.inbox import TopicFollower
+from trainer.control.inbox import InboxDispatcher
 from trainer.lifecycle.leases import LEASE, Leases
 
 log = get_logger(__name__)
@@ -28,12 +28,12 @@ class Trainer:
     def __init__(
         self,
         controllers: Sequence[ProductController],
-        follower: TopicFollower,
+        dispatcher: InboxDispatcher,
         leases: Leases,
         health: ServiceHealth,
         clock: Clock,
     ) -> None:
-        self._controllers, self._follower, self._leases = controllers, follower, leases
+        self._controllers, self._dispatcher, self._leases = controllers, dispatcher, leases
         self._health, self._clock = health, clock
 
     def run(self, stop: threading.Event) -> None:
@@ -54,12 +54,8 @@ class Trainer:
             if self._clock.monotonic() - renewed >= RENEW_SECONDS:
                 renewed = self._clock.monotonic()
                 self._renew()
-            try:
-                self._follower.turn(TURN)
-                self._health.set_ready("kafka", True, "")
-            except BrokerUnavailable as error:
-                self._health.set_ready("kafka", False, str(error))
-                self._clock.wait(stop, TURN)
+            outage = self._dispatcher.turn(TURN, stop)
+            self._health.set_ready("kafka", outage is None, str(outage or ""))
 
     def _renew(self) -> None:
         self._health.set_ready("redis", self._leases.renew(), "leases cannot be renewed")

@@ -2,15 +2,21 @@
 
 import threading
 from collections import Counter, deque
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
 from steadyline.errors import BrokerUnavailable
-from steadyline.kafka.broker import Broker, Reader
+from steadyline.kafka.broker import Broker, Record
+from steadyline.kafka.messages import MessageFollower, Subscription, ignore_poison
+
+POLL = timedelta(milliseconds=200)
+LAG_EVERY_TURNS = 10
 
 
 @dataclass(slots=True)
@@ -53,36 +59,42 @@ class Observer:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        reader = self._broker.reader("demo-observer")
-        turn = 0
-        while not self._stop.is_set():
-            try:
-                self._turn(reader)
-                if turn % 10 == 0:
+        topics = self._topics
+        subscriptions = (
+            Subscription(topics.scores.name, Score, self._score, ignore_poison),
+            Subscription(topics.camera_status.name, CameraStatus, self._status, ignore_poison),
+            Subscription(topics.model_events.name, ModelEvent, self._event, ignore_poison),
+        )
+        names = [subscription.topic for subscription in subscriptions]
+        messages = MessageFollower(
+            lambda: self._broker.follower("demo-observer", names), subscriptions, SystemClock()
+        )
+        with closing(messages):
+            turn = 0
+            while not self._stop.is_set():
+                if messages.turn(POLL, self._stop) is None and turn % LAG_EVERY_TURNS == 0:
                     self._read_lag()
-            except BrokerUnavailable:
-                self._stop.wait(1.0)
-            turn += 1
-        reader.close()
+                turn += 1
 
-    def _turn(self, reader: Reader) -> None:
-        for record in reader.follow(self._topics.scores.name, timedelta(milliseconds=200)):
-            score = Score.decode(record.value)
-            with self.seen.lock:
-                self.seen.take_score(score)
-        for record in reader.follow(self._topics.camera_status.name, timedelta(milliseconds=20)):
-            status = CameraStatus.decode(record.value)
-            with self.seen.lock:
-                self.seen.statuses[status.camera] = status
-        for record in reader.follow(self._topics.model_events.name, timedelta(milliseconds=20)):
-            event = ModelEvent.decode(record.value)
-            with self.seen.lock:
-                self.seen.model = event
+    def _score(self, record: Record, score: Score) -> None:
+        with self.seen.lock:
+            self.seen.take_score(score)
+
+    def _status(self, record: Record, status: CameraStatus) -> None:
+        with self.seen.lock:
+            self.seen.statuses[status.camera] = status
+
+    def _event(self, record: Record, event: ModelEvent) -> None:
+        with self.seen.lock:
+            self.seen.model = event
 
     def _read_lag(self) -> None:
         frames = self._topics.frames.name
-        ends = self._broker.end_offsets([frames])
-        committed = self._broker.committed_offsets(self._group)
+        try:
+            ends = self._broker.end_offsets([frames])
+            committed = self._broker.committed_offsets(self._group)
+        except BrokerUnavailable:
+            return  # it is asked again
         lag = sum(end - committed.get(partition, 0) for partition, end in ends.items())
         with self.seen.lock:
             self.seen.lag = lag

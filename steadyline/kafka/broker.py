@@ -132,15 +132,37 @@ class Reader(Protocol):
         """
         ...
 
-    def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
-        """Return what came since the last call (from the beginning on the first), waiting up to ``wait``.
+    def close(self) -> None:
+        """Never hangs."""
+        ...
 
-        Raises BrokerUnavailable during an outage; the position is kept.
+
+class Follower(Protocol):
+    """Reads several topics without a group, committed records only; the caller keeps the positions.
+
+    Used from one thread. Partitions that a topic gains later are read by the next follower.
+    """
+
+    def poll(self, wait: timedelta) -> Sequence[Record]:
+        """Return what came since the last call, in order per partition, waiting up to ``wait`` for it.
+
+        An offset that is no longer, or not yet, on the topic means the first record that is kept.
+        Raises BrokerUnavailable during an outage, and the positions are as before; raises ContractBroken
+        while a topic is missing, and begins when it is there.
         """
         ...
 
-    def is_at_end(self, topic: str) -> bool:
-        """True once ``follow`` has returned everything that was there when it was first called."""
+    def positions(self) -> dict[Partition, int]:
+        """Return the next offset to read of each partition, after what ``poll`` has returned.
+
+        A follower that starts there continues without a gap and without a repetition. The markers of
+        transactions count as read, so a position may lie behind the last record by more than one. Empty
+        until a poll has found the topics; a partition that was not reached yet has the offset it starts at.
+        """
+        ...
+
+    def is_at_end(self) -> bool:
+        """True once ``poll`` has returned everything that was there when it was first called."""
         ...
 
     def close(self) -> None:
@@ -149,7 +171,7 @@ class Reader(Protocol):
 
 
 class Broker(Protocol):
-    """Makes the three, and keeps the topics."""
+    """Makes the four, and keeps the topics."""
 
     def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker: ...
 
@@ -163,6 +185,12 @@ class Broker(Protocol):
         ...
 
     def reader(self, client: str) -> Reader: ...
+
+    def follower(
+        self, client: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None
+    ) -> Follower:
+        """Return a follower that begins at ``start``, and at the beginning where ``start`` says nothing."""
+        ...
 
     def create_topics(self, topics: Sequence[Topic]) -> list[str]:
         """Create the topics that are missing; returns their names."""

@@ -1,7 +1,7 @@
 """The broker behind our protocols: Apache Kafka through kafka-python."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -12,8 +12,9 @@ from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyE
 
 from steadyline.contracts.topics import Topic
 from steadyline.errors import ContractBroken
-from steadyline.kafka.broker import Partition, Publisher, Reader, Worker
+from steadyline.kafka.broker import Follower, Partition, Publisher, Reader, Worker
 from steadyline.kafka.connection import REQUEST_MS, client_options, translated
+from steadyline.kafka.follower import KafkaFollower
 from steadyline.kafka.publisher import KafkaPublisher
 from steadyline.kafka.reader import KafkaReader
 from steadyline.kafka.worker import KafkaWorker
@@ -41,6 +42,11 @@ class KafkaBroker:
 
     def reader(self, client: str) -> Reader:
         return KafkaReader(self._settings, client, self.end_offsets)
+
+    def follower(
+        self, client: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None
+    ) -> Follower:
+        return KafkaFollower(self._settings, client, partial(self.end_offsets, list(topics)), start or {})
 
     def create_topics(self, topics: Sequence[Topic]) -> list[str]:
         existing = self.describe_topics([topic.name for topic in topics])

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from steadyline.clock import Clock, SystemClock
 from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic
 from steadyline.errors import PictureTooLarge
-from steadyline.kafka.broker import Message, Partition, Publisher, Reader, Record, Worker
+from steadyline.kafka.broker import Follower, Message, Partition, Publisher, Reader, Record, Worker
+from steadyline.kafka.memory_follower import MemoryFollower
 from steadyline.kafka.memory_log import CommitFault, Log, MemoryState
 from steadyline.kafka.memory_worker import MemoryWorker
 
@@ -45,6 +46,11 @@ class MemoryBroker:
 
     def reader(self, client: str) -> Reader:
         return MemoryReader(self._state)
+
+    def follower(
+        self, client: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None
+    ) -> Follower:
+        return MemoryFollower(self._state, topics, start or {})
 
     def create_topics(self, topics: Sequence[Topic]) -> list[str]:
         with self._state.lock:
@@ -114,8 +120,6 @@ class MemoryReader:
 
     def __init__(self, state: MemoryState) -> None:
         self._state = state
-        self._positions: dict[str, dict[Partition, int]] = {}
-        self._first_ends: dict[str, dict[Partition, int]] = {}
 
     def read(
         self,
@@ -136,31 +140,5 @@ class MemoryReader:
             ]
         yield from (record for record in found if oldest <= record.timestamp_ms < newest)
 
-    def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
-        with self._state.lock:
-            self._state.check()
-            partitions = self._state.partitions([topic])
-            if topic not in self._positions:
-                self._positions[topic] = dict.fromkeys(partitions, 0)
-                self._first_ends[topic] = {place: self._state.logs[place].end for place in partitions}
-            found = self._take(topic)
-            if not found and self._state.arrived.wait(wait.total_seconds()):
-                found = self._take(topic)
-            return found
-
-    def is_at_end(self, topic: str) -> bool:
-        positions = self._positions.get(topic)
-        if positions is None:
-            return False
-        return all(positions[place] >= end for place, end in self._first_ends[topic].items())
-
     def close(self) -> None:
         """Nothing to close."""
-
-    def _take(self, topic: str) -> list[Record]:
-        found: list[Record] = []
-        for partition, position in self._positions[topic].items():
-            log = self._state.logs[partition]
-            found += log.since(position)
-            self._positions[topic][partition] = log.end
-        return found

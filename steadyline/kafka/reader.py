@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -24,7 +24,7 @@ STALL_SECONDS = 30.0
 
 
 class KafkaReader:
-    """See ``Reader``; one consumer for each topic that is followed.
+    """See ``Reader``; one consumer for each read.
 
     ``end_offsets`` gives the ends with what open transactions have written: to a reader of committed records
     they come into reach when the transactions end.
@@ -37,8 +37,6 @@ class KafkaReader:
         end_offsets: Callable[[Sequence[str]], dict[Partition, int]],
     ) -> None:
         self._settings, self._client, self._end_offsets = settings, client, end_offsets
-        self._following: dict[str, KafkaConsumer] = {}
-        self._first_ends: dict[str, dict[TopicPartition, int]] = {}
 
     def read(
         self,
@@ -48,7 +46,10 @@ class KafkaReader:
         until: datetime | None = None,
     ) -> Iterator[Record]:
         ends = self._ends(topic)
-        consumer = self._consumer(topic, ends)
+        try:
+            consumer = open_consumer(self._settings, self._client, ends)
+        except KafkaError as error:
+            raise translated(error, f"reading {topic}") from error
         try:
             if until is not None:
                 ends = _offsets_at(consumer, ends, until)
@@ -62,57 +63,14 @@ class KafkaReader:
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
         finally:
-            _close(consumer)
-
-    def follow(self, topic: str, wait: timedelta) -> Sequence[Record]:
-        if topic not in self._following:
-            ends = self._ends(topic)
-            self._following[topic], self._first_ends[topic] = self._consumer(topic, ends), ends
-        try:
-            polled = self._following[topic].poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
-        except KafkaError as error:
-            raise translated(error, f"following {topic}") from error
-        return [to_record(item) for records in polled.values() for item in records]
-
-    def is_at_end(self, topic: str) -> bool:
-        consumer = self._following.get(topic)
-        if consumer is None:
-            return False
-        try:
-            return all(
-                _position(consumer, partition) >= end for partition, end in self._first_ends[topic].items()
-            )
-        except KafkaError as error:
-            raise translated(error, f"following {topic}") from error
+            close_consumer(consumer)
 
     def close(self) -> None:
-        for consumer in self._following.values():
-            _close(consumer)
-        self._following.clear()
+        """Nothing stays open between two reads."""
 
     def _ends(self, topic: str) -> dict[TopicPartition, int]:
         ends = self._end_offsets([topic])
         return {TopicPartition(place.topic, place.number): end for place, end in ends.items()}
-
-    def _consumer(self, topic: str, partitions: Iterable[TopicPartition]) -> KafkaConsumer:
-        try:
-            consumer = KafkaConsumer(
-                **client_options(self._settings, self._client),
-                group_id=None,
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                max_poll_records=100_000,
-                max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-                fetch_max_bytes=FETCH_BYTES,
-                request_timeout_ms=REQUEST_MS,
-            )
-            assigned = sorted(partitions)
-            consumer.assign(assigned)
-            consumer.seek_to_beginning(*assigned)
-        except KafkaError as error:
-            raise translated(error, f"reading {topic}") from error
-        return consumer
 
 
 def _offsets_at(
@@ -153,7 +111,32 @@ def _position(consumer: KafkaConsumer, partition: TopicPartition) -> int:
     return -1 if position is None else int(position)
 
 
-def _close(consumer: KafkaConsumer) -> None:
+def open_consumer(
+    settings: KafkaSettings, client: str, partitions: Iterable[TopicPartition]
+) -> KafkaConsumer:
+    """Return a consumer without a group, of committed records only, at the beginning of ``partitions``.
+
+    Raises KafkaError.
+    """
+    consumer = KafkaConsumer(
+        **client_options(settings, client),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_poll_records=100_000,
+        max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+        fetch_max_bytes=FETCH_BYTES,
+        request_timeout_ms=REQUEST_MS,
+    )
+    assigned = sorted(partitions)
+    consumer.assign(assigned)
+    consumer.seek_to_beginning(*assigned)
+    return consumer
+
+
+def close_consumer(consumer: KafkaConsumer) -> None:
+    """Close without waiting for a broker that is away."""
     try:
         consumer.close(autocommit=False, timeout_ms=3_000)
     except (KafkaError, AssertionError):

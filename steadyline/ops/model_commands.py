@@ -1,6 +1,5 @@
-"""A product's models as anyone may see them, orders to the trainer, and waiting for its answer."""
+"""A product's models as anyone may see them, and waiting for the trainer's answer to an order."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,17 +7,21 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import Change, ModelEvent
 from steadyline.contracts.topics import Topic
-from steadyline.errors import BrokerUnavailable, MalformedMessage
-from steadyline.kafka.broker import Broker, Message, Partition, Record
+from steadyline.errors import BrokerUnavailable
+from steadyline.kafka.broker import Broker, Message, Partition
+from steadyline.kafka.messages import decoded, ignore_poison
 
+CLIENT = "steadyline-models"
 SENT_WITHIN = timedelta(seconds=20)
+POLL = timedelta(milliseconds=200)
 
 
 def newest_events(broker: Broker, topic: Topic) -> dict[str, ModelEvent]:
     """Return product → its newest event; raises BrokerUnavailable."""
-    reader = broker.reader("steadyline-models")
+    reader = broker.reader(CLIENT)
     try:
-        return dict(_decoded(reader.read(topic.name)))
+        events = decoded(reader.read(topic.name), ModelEvent, ignore_poison)
+        return {event.product: event for _, event in events}
     finally:
         reader.close()
 
@@ -29,7 +32,7 @@ def send(broker: Broker, topic: Topic, line: str, command: ModelCommand) -> int:
     Raises BrokerUnavailable when the broker does not acknowledge it.
     """
     offset = broker.end_offsets([topic.name]).get(Partition(topic.name, 0), 0)
-    publisher = broker.publisher("steadyline-models", bytes_in_flight=1 << 20)
+    publisher = broker.publisher(CLIENT, bytes_in_flight=1 << 20)
     outcome: list[Exception | None] = []
     headers = command.headers(line, command.product, command.at)
     try:
@@ -76,25 +79,16 @@ def await_answer(
     broker: Broker, topic: Topic, sent: SentCommand, clock: Clock, within: timedelta
 ) -> tuple[Change | None, ModelEvent | None]:
     """Follow the events until the order is answered; (None, newest event) when time ran out."""
-    reader = broker.reader("steadyline-models")
+    follower = broker.follower(CLIENT, [topic.name])
     end = clock.monotonic() + within.total_seconds()
     newest: ModelEvent | None = None
     try:
         while clock.monotonic() < end:
-            for product, event in _decoded(reader.follow(topic.name, timedelta(milliseconds=200))):
-                newest = event if product == sent.command.product else newest
+            for _, event in decoded(follower.poll(POLL), ModelEvent, ignore_poison):
+                newest = event if event.product == sent.command.product else newest
             change = answer_to(sent, newest)
             if change is not None:
                 return change, newest
         return None, newest
     finally:
-        reader.close()
-
-
-def _decoded(records: Iterable[Record]) -> Iterator[tuple[str, ModelEvent]]:
-    for record in records:
-        try:
-            event = ModelEvent.decode(record.value)
-        except MalformedMessage:
-            continue  # not for us to judge: the audit and the trainer say so
-        yield event.product, event
+        follower.close()

@@ -5,17 +5,22 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from steadyline.clock import Clock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
-from steadyline.errors import MalformedMessage, PoisonMessage
-from steadyline.kafka.broker import Reader
+from steadyline.errors import BrokerUnavailable, PoisonMessage
+from steadyline.kafka.broker import Broker, Follower, Record
+from steadyline.kafka.messages import MessageFollower, Subscription
 from steadyline.line import RetrainSection
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.data.reservoir import Normal, Reservoir
 
 log = get_logger(__name__)
+
+CLIENT = "trainer-intake"
+OUTAGE_PAUSE = timedelta(milliseconds=250)
 
 
 class ProductInbox:
@@ -73,40 +78,49 @@ class ProductInbox:
             return self._reservoir.newer_than(moment)
 
 
-class TopicFollower:
-    """Follows both topics from the beginning: sampling by hash gives the same reservoir every time."""
+class InboxDispatcher:
+    """Hands commands and scores to the inboxes of their products, from the beginning; used from one thread.
 
-    def __init__(self, reader: Reader, topics: Topics, inboxes: Mapping[str, ProductInbox]) -> None:
-        self._reader, self._topics, self._inboxes = reader, topics, inboxes
+    Sampling by hash gives the same reservoir every time.
+    """
 
-    def turn(self, wait: timedelta) -> int:
-        """Hand on what came; returns how many records. Raises BrokerUnavailable during an outage."""
-        count = 0
-        for record in self._reader.follow(self._topics.model_commands.name, timedelta(0)):
-            count += 1
-            self._command(record.offset, record.value)
-        for record in self._reader.follow(self._topics.scores.name, wait):
-            count += 1
-            self._score(record.value)
-        return count
+    def __init__(
+        self, broker: Broker, topics: Topics, inboxes: Mapping[str, ProductInbox], clock: Clock
+    ) -> None:
+        self._broker, self._topics, self._inboxes = broker, topics, inboxes
+        subscriptions = (
+            Subscription(topics.model_commands.name, ModelCommand, self._command, _unreadable_command),
+            Subscription(topics.scores.name, Score, self._score, _unreadable_score),
+        )
+        self._messages = MessageFollower(self._follower, subscriptions, clock, OUTAGE_PAUSE)
 
-    def _command(self, offset: int, value: bytes | None) -> None:
-        try:
-            command = ModelCommand.decode(value)
-        except MalformedMessage as error:
-            log.error("unreadable_command", offset=offset, error=str(error))
-            return
+    def turn(self, wait: timedelta, stop: threading.Event) -> BrokerUnavailable | None:
+        """Hand on what comes within ``wait``; return what keeps the broker away, None when it answered."""
+        return self._messages.turn(wait, stop)
+
+    def close(self) -> None:
+        """Never hangs."""
+        self._messages.close()
+
+    def _follower(self) -> Follower:
+        return self._broker.follower(CLIENT, [self._topics.model_commands.name, self._topics.scores.name])
+
+    def _command(self, record: Record, command: ModelCommand) -> None:
         inbox = self._inboxes.get(command.product)
         if inbox is None:
-            log.error("command_for_unknown_product", offset=offset, product=command.product)
+            log.error("command_for_unknown_product", offset=record.offset, product=command.product)
             return
-        inbox.put_command(offset, command)
+        inbox.put_command(record.offset, command)
 
-    def _score(self, value: bytes | None) -> None:
-        try:
-            score = Score.decode(value)
-            inbox = self._inboxes.get(score.product)
-            if inbox is not None:
-                inbox.put_score(score)
-        except PoisonMessage as error:
-            log.error("unreadable_score", error=str(error))
+    def _score(self, record: Record, score: Score) -> None:
+        inbox = self._inboxes.get(score.product)
+        if inbox is not None:
+            inbox.put_score(score)
+
+
+def _unreadable_command(record: Record, error: PoisonMessage) -> None:
+    log.error("unreadable_command", offset=record.offset, error=str(error))
+
+
+def _unreadable_score(record: Record, error: PoisonMessage) -> None:
+    log.error("unreadable_score", error=str(error))

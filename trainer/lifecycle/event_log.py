@@ -1,10 +1,12 @@
 """The trainer's side of model-events.v1: the newest event of a product, and the next one."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from steadyline.contracts.model_event import ModelEvent
-from steadyline.errors import BrokerUnavailable, MalformedMessage
-from steadyline.kafka.broker import Message, Publisher, Reader
+from steadyline.errors import BrokerUnavailable, PoisonMessage
+from steadyline.kafka.broker import Message, Publisher, Reader, Record
+from steadyline.kafka.messages import decoded
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -15,6 +17,17 @@ PATIENCE = timedelta(seconds=15)
 ACKNOWLEDGED_WITHIN = PATIENCE + timedelta(seconds=5)
 
 
+def newest_events(reader: Reader, topic: str, products: Collection[str]) -> dict[str, ModelEvent]:
+    """Return product → its newest event, of those of ``products`` that have one.
+
+    One that cannot be read is logged and passed over. Raises BrokerUnavailable during an outage.
+    """
+    keys = {product.encode() for product in products}
+    records = (record for record in reader.read(topic) if record.key in keys and record.value is not None)
+    events = decoded(records, ModelEvent, _unreadable)
+    return {(record.key or b"").decode(): event for record, event in events}
+
+
 class EventLog:
     """Reads and writes the compacted topic. One per product's thread."""
 
@@ -23,15 +36,7 @@ class EventLog:
 
     def newest(self, product: str) -> ModelEvent | None:
         """Return the newest event of ``product``; raises BrokerUnavailable during an outage."""
-        found: ModelEvent | None = None
-        for record in self._reader.read(self._topic):
-            if record.key != product.encode() or record.value is None:
-                continue
-            try:
-                found = ModelEvent.decode(record.value)
-            except MalformedMessage as error:
-                log.error("unreadable_model_event", offset=record.offset, error=str(error))
-        return found
+        return newest_events(self._reader, self._topic, [product]).get(product)
 
     def announce(self, event: ModelEvent) -> None:
         """Write the event and wait until the broker has it.
@@ -47,3 +52,7 @@ class EventLog:
             raise BrokerUnavailable(f"the event of {event.product} was not acknowledged in time")
         if outcome[0] is not None:
             raise BrokerUnavailable(f"the event of {event.product} was not written: {outcome[0]}")
+
+
+def _unreadable(record: Record, error: PoisonMessage) -> None:
+    log.error("unreadable_model_event", offset=record.offset, error=str(error))

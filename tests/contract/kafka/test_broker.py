@@ -90,23 +90,6 @@ class BrokerContract:
         reader.close()
         assert (record.key, record.value, record.headers) == (b"c", b"v", (("a", b"1"), ("a", b"2")))
 
-    def test_a_follower_sees_what_comes_later(self, broker: Broker, topics: Topics) -> None:
-        broker.create_topics(list(topics))
-        reader = broker.reader("test")
-        publish(broker, Message(topics.scores.name, b"c", b"1"))
-        found: list[bytes | None] = []
-
-        def follow(count: int) -> bool:
-            found.extend(record.value for record in reader.follow(topics.scores.name, SHORT))
-            return len(found) >= count
-
-        eventually(lambda: follow(1), within=20)
-        assert reader.is_at_end(topics.scores.name)
-        publish(broker, Message(topics.scores.name, b"c", b"2"))
-        eventually(lambda: follow(2), within=20)
-        reader.close()
-        assert found == [b"1", b"2"]
-
     def test_reading_can_begin_at_a_moment(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))
         publish(broker, Message(topics.frames.name, b"c", b"old"))

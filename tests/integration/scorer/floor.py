@@ -114,7 +114,8 @@ class Floor:
             )
         )
         self._publisher = self.broker.publisher("test-frames")
-        self._reader = self.broker.reader("test-scores")
+        outputs = [self.topics.scores.name, self.topics.dead_letters.name]
+        self._follower = self.broker.follower("test-scores", outputs)
         self._sent = _Sent()
         self._started: list[RunningScorer] = []
         self.records: list[Record] = []
@@ -258,8 +259,9 @@ class Floor:
 
     def read(self) -> int:
         """Read what has been scored and refused since; returns how many of both there are."""
-        self.records.extend(self._reader.follow(self.topics.scores.name, timedelta(milliseconds=100)))
-        self.refused.extend(self._reader.follow(self.topics.dead_letters.name, timedelta(milliseconds=10)))
+        for record in self._follower.poll(timedelta(milliseconds=100)):
+            is_score = record.partition.topic == self.topics.scores.name
+            (self.records if is_score else self.refused).append(record)
         places = [(record.partition, record.offset) for record in self.records + self.refused]
         assert len(set(places)) == len(places), "the test's own reader gave a record twice"
         return len(places)
@@ -346,6 +348,6 @@ class Floor:
         with suppress(InferenceUnavailable):
             self.triton.unload(self.product)
         self._publisher.close()
-        self._reader.close()
+        self._follower.close()
         self.triton.close()
         self.broker.close()

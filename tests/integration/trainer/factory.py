@@ -200,13 +200,14 @@ class Factory:
         self, check: Callable[[ModelEvent], bool], what: str, within: float = TRAINED_WITHIN
     ) -> ModelEvent:
         """Wait for an event that ``check`` accepts; a trainer that ended by itself fails at once."""
-        reader, newest = self.broker.reader("test"), list[ModelEvent]()
+        newest: list[ModelEvent] = []
+        follower = self.broker.follower("test", [self.line.kafka_topics().model_events.name])
 
         def found() -> ModelEvent | None:
             for running in self._started:
                 assert running.process.poll() in (None, EXIT_OK, -9), running.text()[-4000:]
             try:
-                records = reader.follow(self.line.kafka_topics().model_events.name, timedelta(seconds=0.2))
+                records = follower.poll(timedelta(seconds=0.2))
             except BrokerUnavailable:
                 return None  # it is just coming back
             newest[:] = [ModelEvent.decode(record.value) for record in records[-1:]] or newest
@@ -218,7 +219,7 @@ class Factory:
             logs = "\n".join(running.text()[-3000:] for running in self._started[-2:])
             raise AssertionError(f"{error}\n{logs}") from error
         finally:
-            reader.close()
+            follower.close()
         assert event is not None
         return event
 

@@ -57,8 +57,13 @@ class KeptModels:
         self.hear_bytes(model_event(product, models, live).encode())
 
     def hear_bytes(self, value: bytes) -> None:
-        self.updater.hear([Record(Partition("model-events", 0), 0, b"part", value, (), 0)])
+        self.note(value)
         self.updater.turn()
+
+    def note(self, value: bytes) -> None:
+        """Take a record from the topic, without a turn."""
+        record = Record(Partition("model-events", 0), 0, b"part", value, (), 0)
+        self.updater.subscription("model-events").deliver(record)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(timedelta(seconds=seconds))
@@ -86,8 +91,8 @@ def test_a_live_version_is_used_once_it_gives_its_known_answers(kept: KeptModels
 def test_only_the_newest_of_several_events_counts(kept: KeptModels) -> None:
     first, second = kept.serve(1), kept.serve(2)
     events = [model_event("part", [first], 1), model_event("part", [first, second], 2)]
-    place = Partition("model-events", 0)
-    kept.updater.hear([Record(place, at, b"part", event.encode(), (), 0) for at, event in enumerate(events)])
+    for event in events:
+        kept.note(event.encode())
     kept.updater.turn()
     assert kept.version == 2
     assert kept.inference.asked == [(ModelRef("part", 2), 2)]

@@ -1,5 +1,6 @@
 """What the trainer reads from topics and what it writes to them."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +16,14 @@ from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import RetrainSection
 from tests.unit.trainer.data.test_reservoir import a_score
 from tests.unit.trainer.lifecycle.test_transitions import a_history
-from trainer.control.inbox import ProductInbox, TopicFollower
+from trainer.control.inbox import InboxDispatcher, ProductInbox
 from trainer.lifecycle import transitions
 from trainer.lifecycle.event_log import EventLog
 from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import LeaseLost, ProductState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+STOP = threading.Event()
 
 
 @pytest.fixture
@@ -154,20 +156,36 @@ def test_what_is_cut_short_is_not_answered(broker: MemoryBroker, topics: Topics)
     assert state.event.commands_until == 0
 
 
-def an_inbox() -> ProductInbox:
-    return ProductInbox("cell", RetrainSection(quarantine=timedelta(0)))
+def an_inbox(product: str = "cell") -> ProductInbox:
+    return ProductInbox(product, RetrainSection(quarantine=timedelta(0)))
+
+
+def a_dispatcher(broker: MemoryBroker, topics: Topics, *inboxes: ProductInbox) -> InboxDispatcher:
+    names = ("cell", "tile")
+    return InboxDispatcher(broker, topics, dict(zip(names, inboxes, strict=False)), ManualClock())
+
+
+def order(broker: MemoryBroker, topics: Topics, *products: str) -> None:
+    for product in products:
+        publish(broker, topics.model_commands.name, product.encode(), a_command(product).encode())
+
+
+def waiting(inbox: ProductInbox) -> list[int]:
+    """Return the offsets of the commands in the inbox, and empty it."""
+    offsets = []
+    while (command := inbox.next_command()) is not None:
+        offsets.append(command[0])
+        inbox.done_with(command[0])
+    return offsets
 
 
 def test_commands_reach_their_product_in_order_and_stay_until_done(
     broker: MemoryBroker, topics: Topics
 ) -> None:
     inbox = an_inbox()
-    follower = TopicFollower(broker.reader("t"), topics, {"cell": inbox})
-    for product in ("cell", "tile", "cell"):
-        command = a_command(product)
-        publish(broker, topics.model_commands.name, product.encode(), command.encode())
+    order(broker, topics, "cell", "tile", "cell")
     publish(broker, topics.model_commands.name, b"cell", b"no command")
-    assert follower.turn(timedelta(0)) == 4
+    assert a_dispatcher(broker, topics, inbox).turn(timedelta(0), STOP) is None
     for offset in (0, 2):
         assert inbox.next_command() == inbox.next_command() == (offset, a_command())
         inbox.done_with(offset)
@@ -176,12 +194,23 @@ def test_commands_reach_their_product_in_order_and_stay_until_done(
 
 def test_scores_fill_the_reservoir(broker: MemoryBroker, topics: Topics) -> None:
     inbox = an_inbox()
-    follower = TopicFollower(broker.reader("t"), topics, {"cell": inbox})
     for sequence in (1, 2, 3):
         publish(broker, topics.scores.name, b"c1", a_score(sequence).encode())
     publish(broker, topics.scores.name, b"c1", b"no score")
-    while follower.turn(timedelta(0)):
-        pass
+    a_dispatcher(broker, topics, inbox).turn(timedelta(0), STOP)
     inbox.admit(NOW + timedelta(minutes=1))
     assert [normal.frame for normal in inbox.normals()] == ["c1/7/1", "c1/7/2", "c1/7/3"]
     assert inbox.newer_than(NOW + timedelta(seconds=2)) == 1
+
+
+def test_an_outage_at_the_start_or_later_loses_no_command(broker: MemoryBroker, topics: Topics) -> None:
+    inbox = an_inbox()
+    dispatcher = a_dispatcher(broker, topics, inbox)
+    order(broker, topics, "cell")
+    for offset in range(2):
+        broker.set_away(True)
+        assert isinstance(dispatcher.turn(timedelta(0), STOP), BrokerUnavailable)
+        broker.set_away(False)
+        assert dispatcher.turn(timedelta(0), STOP) is None
+        assert waiting(inbox) == [offset]
+        order(broker, topics, "cell")
