@@ -10,12 +10,13 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
 from steadyline.errors import BrokerUnavailable, PoisonMessage
-from steadyline.kafka.broker import Broker, Follower, Record
+from steadyline.kafka.broker import Broker, Follower, Partition, Record
 from steadyline.kafka.messages import MessageFollower, Subscription
 from steadyline.line import RetrainSection
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.data.reservoir import Normal, Reservoir
+from trainer.lifecycle.event_log import newest_events
 
 log = get_logger(__name__)
 
@@ -79,9 +80,10 @@ class ProductInbox:
 
 
 class InboxDispatcher:
-    """Hands commands and scores to the inboxes of their products, from the beginning; used from one thread.
+    """Hands commands and scores to the inboxes of their products; used from one thread.
 
-    Sampling by hash gives the same reservoir every time.
+    Commands are read from the first that may be unanswered, scores from the beginning: sampling by hash gives
+    the same reservoir every time.
     """
 
     def __init__(
@@ -103,7 +105,19 @@ class InboxDispatcher:
         self._messages.close()
 
     def _follower(self) -> Follower:
-        return self._broker.follower(CLIENT, [self._topics.model_commands.name, self._topics.scores.name])
+        commands, scores = self._topics.model_commands.name, self._topics.scores.name
+        start = {Partition(commands, 0): self._answered_until()}
+        return self._broker.follower(CLIENT, [commands, scores], start)
+
+    def _answered_until(self) -> int:
+        """Return the offset before which every command was answered, of all products."""
+        reader = self._broker.reader(CLIENT)
+        try:
+            events = newest_events(reader, self._topics.model_events.name, self._inboxes)
+        finally:
+            reader.close()
+        until = {product: event.commands_until for product, event in events.items()}
+        return min((until.get(product, 0) for product in self._inboxes), default=0)
 
     def _command(self, record: Record, command: ModelCommand) -> None:
         inbox = self._inboxes.get(command.product)

@@ -11,7 +11,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable
-from steadyline.kafka.broker import Message, Publisher
+from steadyline.kafka.broker import Message, Partition, Publisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import RetrainSection
 from tests.unit.trainer.data.test_reservoir import a_score
@@ -170,6 +170,11 @@ def order(broker: MemoryBroker, topics: Topics, *products: str) -> None:
         publish(broker, topics.model_commands.name, product.encode(), a_command(product).encode())
 
 
+def answer(broker: MemoryBroker, topics: Topics, product: str, commands_until: int) -> None:
+    event = a_history(1).model_copy(update={"product": product, "commands_until": commands_until})
+    an_announcer(broker, topics).announce(event)
+
+
 def waiting(inbox: ProductInbox) -> list[int]:
     """Return the offsets of the commands in the inbox, and empty it."""
     offsets = []
@@ -192,8 +197,47 @@ def test_commands_reach_their_product_in_order_and_stay_until_done(
     assert inbox.next_command() is None
 
 
+def test_of_a_long_topic_only_commands_that_may_be_unanswered_are_read(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    cell, tile = an_inbox(), an_inbox("tile")
+    order(broker, topics, *["cell", "tile"] * 500)
+    answer(broker, topics, "cell", 991)
+    answer(broker, topics, "tile", 980)
+    dispatcher = a_dispatcher(broker, topics, cell, tile)
+    dispatcher.turn(timedelta(0), STOP)
+    assert waiting(cell) == [*range(980, 1000, 2)]  # 980-990 were answered: the desk passes them over
+    assert waiting(tile) == [*range(981, 1000, 2)]
+    order(broker, topics, "cell")
+    dispatcher.turn(timedelta(0), STOP)
+    assert waiting(cell) == [1000]
+
+
+def test_a_product_without_an_event_has_its_commands_read_from_the_beginning(
+    broker: MemoryBroker, topics: Topics
+) -> None:
+    cell, tile = an_inbox(), an_inbox("tile")
+    order(broker, topics, *["cell", "tile"] * 500)
+    answer(broker, topics, "cell", 1000)
+    a_dispatcher(broker, topics, cell, tile).turn(timedelta(0), STOP)
+    assert waiting(tile) == [*range(1, 1000, 2)]
+
+
+@pytest.mark.parametrize("answered", [10, 700])
+def test_commands_that_retention_has_deleted_hold_up_nothing(
+    broker: MemoryBroker, topics: Topics, answered: int
+) -> None:
+    inbox = an_inbox()
+    order(broker, topics, *["cell"] * 1000)
+    broker.expire(Partition(topics.model_commands.name, 0), 600)
+    answer(broker, topics, "cell", answered)
+    a_dispatcher(broker, topics, inbox).turn(timedelta(0), STOP)
+    assert waiting(inbox) == [*range(max(600, answered), 1000)]
+
+
 def test_scores_fill_the_reservoir(broker: MemoryBroker, topics: Topics) -> None:
     inbox = an_inbox()
+    answer(broker, topics, "cell", 5)
     for sequence in (1, 2, 3):
         publish(broker, topics.scores.name, b"c1", a_score(sequence).encode())
     publish(broker, topics.scores.name, b"c1", b"no score")
