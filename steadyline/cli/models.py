@@ -3,7 +3,7 @@
 import getpass
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,8 +19,9 @@ from steadyline.contracts.model_event import Change, Model, ModelEvent
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.commands import CommandPublisher
 from steadyline.line import Line, load_line
-from steadyline.ops.model_commands import SentCommand, await_answer, newest_events, send
+from steadyline.ops.model_commands import CLIENT, SentCommand, await_answer, newest_events
 from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
 from steadyline.terminal import PlainConsole, styled
@@ -129,7 +130,8 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
             at=datetime.now(UTC),
             why=order.why,
         )
-        offset = send(broker, topics.model_commands, config.line, command)
+        with closing(CommandPublisher(broker, topics.model_commands, config.line, CLIENT)) as commands:
+            offset = commands.send(command)
         if wait is None:
             _console().print(f"{order.action} was ordered for {order.product}; --wait follows it")
             return

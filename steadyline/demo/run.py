@@ -5,7 +5,7 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,8 +20,8 @@ from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
 from steadyline.demo.table import live_table, one_line
 from steadyline.errors import Fatal
 from steadyline.kafka.broker import Broker
+from steadyline.kafka.commands import CommandPublisher
 from steadyline.line import Line, load_line
-from steadyline.ops.model_commands import send
 from steadyline.servers.ports import free_ports
 from steadyline.terminal import PlainConsole
 
@@ -182,7 +182,9 @@ class Demonstration:
         order = ModelCommand(
             product=PRODUCT, action="retrain", who="demo", at=now, why="more normals", version=None
         )
-        send(self._broker, line.kafka_topics().model_commands, line.line, order)
+        topic = line.kafka_topics().model_commands
+        with closing(CommandPublisher(self._broker, topic, line.line, "demo")) as commands:
+            commands.send(order)
 
 
 def scorer_group(line: Line) -> str:

@@ -7,12 +7,10 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import Change, ModelEvent
 from steadyline.contracts.topics import Topic
-from steadyline.errors import BrokerUnavailable
-from steadyline.kafka.broker import Broker, Message, Partition
+from steadyline.kafka.broker import Broker
 from steadyline.kafka.messages import decoded, ignore_poison
 
 CLIENT = "steadyline-models"
-SENT_WITHIN = timedelta(seconds=20)
 POLL = timedelta(milliseconds=200)
 
 
@@ -24,26 +22,6 @@ def newest_events(broker: Broker, topic: Topic) -> dict[str, ModelEvent]:
         return {event.product: event for _, event in events}
     finally:
         reader.close()
-
-
-def send(broker: Broker, topic: Topic, line: str, command: ModelCommand) -> int:
-    """Write an order; returns an offset that is at most its own, to wait with.
-
-    Raises BrokerUnavailable when the broker does not acknowledge it.
-    """
-    offset = broker.end_offsets([topic.name]).get(Partition(topic.name, 0), 0)
-    publisher = broker.publisher(CLIENT, bytes_in_flight=1 << 20)
-    outcome: list[Exception | None] = []
-    headers = command.headers(line, command.product, command.at)
-    try:
-        publisher.publish(
-            Message(topic.name, command.product.encode(), command.encode(), headers), outcome.append
-        )
-        if not publisher.flush(SENT_WITHIN) or outcome != [None]:
-            raise BrokerUnavailable(f"the order was not written to {topic.name}: {outcome}")
-    finally:
-        publisher.close()
-    return offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,18 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from datetime import timedelta
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
+from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable, ContractBroken
 from steadyline.kafka.broker import Broker, Follower, Message, Partition, Record
 from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.commands import CommandPublisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.settings import KafkaSettings
 from tests.contract.kafka.test_broker import committed, polled, publish
@@ -202,6 +204,21 @@ class FollowerContract:
         publish(broker, *numbered(later.name, 0, [1]), *numbered(topics.scores.name, 1, [2]))
         assert sorted(record.value or b"" for record in read(follower, 2)) == [b"1", b"2"]
 
+    def test_one_publisher_writes_many_commands(
+        self, broker: Broker, topics: Topics, follow: Callable[..., Follower]
+    ) -> None:
+        now = datetime(2026, 3, 1, tzinfo=UTC)
+        orders = [
+            ModelCommand(product="cell", action="promote", version=version, who="me", at=now, why="")
+            for version in (1, 2, 3)
+        ]
+        with closing(CommandPublisher(broker, topics.model_commands, "line-1", "test")) as commands:
+            assert [commands.send(order) for order in orders] == [0, 1, 2]
+        records = read(follow(topics.model_commands.name), 3)
+        assert [ModelCommand.decode(record.value) for record in records] == orders
+        assert {record.key for record in records} == {b"cell"}
+        assert dict(records[0].headers)["ce_source"] == b"/steadyline/line-1"
+
 
 class TestMemoryFollower(FollowerContract):
     @pytest.fixture
@@ -233,6 +250,19 @@ class TestMemoryFollower(FollowerContract):
         timer.start()
         assert [record.value for record in follower.poll(timedelta(seconds=20))] == [b"1"]
         timer.join()
+
+    def test_a_command_that_the_broker_does_not_take_is_said_and_the_next_one_is_written(
+        self, broker: MemoryBroker, topics: Topics
+    ) -> None:
+        order = ModelCommand(
+            product="cell", action="retrain", version=None, who="me", at=datetime.now(UTC), why=""
+        )
+        commands = CommandPublisher(broker, topics.model_commands, "line-1", "test")
+        broker.set_away(True)
+        with pytest.raises(BrokerUnavailable):
+            commands.send(order)
+        broker.set_away(False)
+        assert commands.send(order) == 0
 
 
 @pytest.mark.servers
