@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -20,7 +21,7 @@ from steadyline.kafka.connection import (
     client_options,
     translated,
 )
-from steadyline.kafka.private_api import HeldJoins, forget_committed_answers
+from steadyline.kafka.private_api import HeldJoins, forget_committed_answers, known_positions
 from steadyline.kafka.transaction import TRANSACTION_TIMEOUT, TransactionalProducer
 from steadyline.settings import KafkaSettings
 
@@ -126,10 +127,12 @@ class KafkaWorker:
         """
         self._producer.open()  # at once: it ends what a killed process with this id has left open
         self._settle()
+        before = known_positions(self._consumer)
         try:
             self._joins.take_part(JOIN)
             polled = self._consumer.poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
         except KafkaError as error:
+            self._go_back(before)
             raise translated(error, "polling") from error
         changed = self._changes.take()
         self._lost |= changed
@@ -172,6 +175,19 @@ class KafkaWorker:
 
     def _forget_answers(self) -> None:
         forget_committed_answers(self._consumer)
+
+    def _go_back(self, before: Mapping[TopicPartition, int]) -> None:
+        """Read on from ``before``, where the poll that failed has begun.
+
+        The client moves its positions before it asks for more records, and what it raises then takes the
+        records with it that it was about to return.
+        """
+        for tp in known_positions(self._consumer):
+            if tp in before and not self._changes.touches([tp]):
+                self._if_owned(partial(self._consumer.seek, offset=before[tp]), _ours(tp))
+            else:
+                self._lost.add(tp)
+                self._unsettled.add(tp)
 
     def _settle(self) -> None:
         """Seek the unsettled partitions to their committed offsets; what fails is tried on the next poll.
