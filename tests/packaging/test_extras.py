@@ -3,18 +3,20 @@
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tools.packages import PACKAGES, SERVICES
+from tools.setup.environments import TOOL, python_of, uv_program
+from tools.setup.mirrors import uv_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ROOT / ".cache" / "extras"
-UV = ROOT / ".cache" / "tool" / "bin" / "uv"
+MADE: dict[str, Path] = {}  # requirements → the environment that has them
 # Every module is imported: a service must not meet a missing package in the middle of a shift.
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -49,17 +51,24 @@ class Environment:
         return self.python("-c", FIND, module).returncode == 0
 
 
-def uv(*arguments: str) -> None:
-    """Run the set-up's uv; the test fails with its words when it does."""
-    command = [sys.executable, "-m", "tools.uv", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+@cache
+def uv_variables() -> dict[str, str]:
+    """Return the environment of uv; asked of pip once, which takes longer than uv itself."""
+    return {**os.environ, **uv_environment(python_of(TOOL))}
+
+
+def uv(*arguments: str) -> str:
+    """Run the set-up's uv and return what it prints; the test fails with its words when it does."""
+    command = [uv_program(), *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=uv_variables(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy: a build leaves nothing in the checkout, and finds nothing old there."""
-    if not UV.exists():
+    if not Path(uv_program()).exists():
         if os.environ.get("CI"):
             pytest.fail("uv is missing in CI: `make init` must bring it")
         pytest.skip("uv is missing: run `make init`")
@@ -73,20 +82,35 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(source.glob("steadyline-*.whl"))
 
 
-def environment(extra: str, wheel: Path, empty: Path) -> Environment:
-    """Bring the environment of an extra to exactly what the lock says; kept between runs."""
-    folder = ENVIRONMENTS / (extra or "core")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    python = folder / "bin" / "python"
-    if not python.exists():
-        uv("venv", "-q", "--python", str(ROOT / ".venv" / "bin" / "python"), str(folder))
-    wanted = folder.with_suffix(".txt")
+def locked(extra: str) -> str:
+    """Return what the lock says of an extra, a distribution a line."""
     choice = ["--extra", extra] if extra else []
     lock = ["-c", str(ROOT / "requirements" / "dev.lock")]
-    uv("pip", "compile", "-q", "--universal", "pyproject.toml", *choice, *lock, "-o", str(wanted))
+    plain = ["--universal", "--no-annotate", "--no-header"]
+    return uv("pip", "compile", "-q", *plain, "pyproject.toml", *choice, *lock)
+
+
+def environment(extra: str, wheel: Path, empty: Path) -> Environment:
+    """Bring the environment of an extra to exactly what the lock says; kept between runs.
+
+    Extras that need the same distributions share one.
+    """
+    requirements = locked(extra)
+    if requirements not in MADE:
+        MADE[requirements] = made(ENVIRONMENTS / (extra or "core"), requirements, wheel)
+    return Environment(MADE[requirements], empty)
+
+
+def made(folder: Path, requirements: str, wheel: Path) -> Path:
+    """Bring the environment in a folder to exactly these requirements and the wheel; returns the folder."""
+    python, wanted = folder / "bin" / "python", folder.with_suffix(".txt")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not python.exists():
+        uv("venv", "-q", "--python", str(ROOT / ".venv" / "bin" / "python"), str(folder))
+    wanted.write_text(requirements, encoding="utf-8")
     uv("pip", "sync", "-q", "--python", str(python), str(wanted))
     uv("pip", "install", "-q", "--python", str(python), "--no-deps", "--reinstall", str(wheel))
-    return Environment(folder, empty)
+    return folder
 
 
 @pytest.mark.parametrize("service", SERVICES)
