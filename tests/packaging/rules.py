@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 from tools.packages import PACKAGES
@@ -88,8 +89,9 @@ class Source:
         return self.name.split("/", 1)[0]
 
 
+@cache
 def sources() -> list[Source]:
-    """Return every Python file of the product, its tests and its tools."""
+    """Return every Python file of the product, its tests and its tools; read once."""
     paths = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
     return [Source.parse(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths]
 
