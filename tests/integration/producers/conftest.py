@@ -1,4 +1,4 @@
-"""A plant for each test, on the shared broker or on one of its own."""
+"""A line for each test, on the shared broker or on one of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from steadyline.servers import LocalStack
-from tests.integration.producers.plant import ProducersLine
+from steadyline.servers import Addresses, LocalStack
+from tests.support.producers_line import ProducersLine
 from tests.support.servers import OwnStack
 
 
 @pytest.fixture
-def plant(tmp_path: Path, kafka: str) -> Iterator[ProducersLine]:
+def plant(tmp_path: Path, addresses: Addresses) -> Iterator[ProducersLine]:
     """A plant on the shared broker."""
     with ExitStack() as stack:
-        made = ProducersLine(tmp_path, kafka)
+        made = ProducersLine(tmp_path, addresses)
         stack.callback(made.close)
         yield made
 
@@ -29,7 +29,7 @@ def own_plant(
 
         def make() -> tuple[ProducersLine, LocalStack]:
             servers = own_stack("kafka")
-            made = ProducersLine(tmp_path, servers.addresses.kafka_bootstrap)
+            made = ProducersLine(tmp_path, servers.addresses)
             stack.callback(made.close)
             return made, servers
 

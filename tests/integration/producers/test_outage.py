@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from steadyline.servers import LocalStack
-from tests.integration.producers.plant import ProducersLine
 from tests.support.eventually import eventually
+from tests.support.producers_line import ProducersLine
 
 pytestmark = pytest.mark.servers
 

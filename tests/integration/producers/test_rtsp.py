@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from steadyline.picture import PictureLimits, inspect
-from tests.integration.producers.plant import ProducersLine
 from tests.support.eventually import eventually
+from tests.support.producers_line import ProducersLine
+from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.servers
 
@@ -33,7 +34,7 @@ class RtspCamera:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        script = Path(__file__).with_name("rtsp_server.py")
+        script = ROOT / "tests/support/rtsp_server.py"
         self._process = subprocess.Popen([SYSTEM_PYTHON, str(script), str(self.port)])
         eventually(self._answers, 20, "the RTSP server answers")
 

@@ -11,7 +11,7 @@ from producers.sources.address import SyntheticOptions
 from producers.sources.synthetic import render
 from steadyline.contracts.frame import Frame
 from steadyline.picture import PictureLimits, decode, encode_jpeg, encode_png, inspect
-from tests.integration.producers.plant import ProducersLine
+from tests.support.producers_line import ProducersLine
 
 pytestmark = pytest.mark.servers
 

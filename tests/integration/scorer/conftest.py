@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from steadyline.servers import Addresses
-from tests.integration.scorer.floor import Floor
+from tests.support.scorer_line import ScorerLine
 
 
 @pytest.fixture
-def floor(tmp_path: Path, addresses: Addresses) -> Iterator[Floor]:
+def floor(tmp_path: Path, addresses: Addresses) -> Iterator[ScorerLine]:
     """A line of its own on the shared servers."""
-    made = Floor(tmp_path, addresses)
+    made = ScorerLine(tmp_path, addresses)
     yield made
     made.close()

@@ -10,15 +10,15 @@ import pytest
 
 from steadyline.servers import Addresses, LocalStack
 from steadyline.service import EXIT_FATAL, EXIT_OK
-from tests.integration.scorer.floor import Floor
-from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
+from tests.support.scorer_line import ScorerLine
 from tests.support.servers import OwnStack
+from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.servers
 
 
-def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: Floor) -> None:
+def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: ScorerLine) -> None:
     floor.put_in_service()
     scorers = {name: floor.start(name) for name in ("a", "b")}
     scorers["a"].until_ready()
@@ -35,7 +35,7 @@ def test_scorers_killed_within_transactions_lose_and_double_nothing(floor: Floor
     floor.assert_audit_intact()
 
 
-def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: Floor) -> None:
+def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: ScorerLine) -> None:
     floor.put_in_service()
     first = floor.start("a")
     first.until_ready()
@@ -59,7 +59,7 @@ def test_scorers_that_join_and_leave_lose_and_double_nothing(floor: Floor) -> No
     floor.assert_audit_intact()
 
 
-def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floor) -> None:
+def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: ScorerLine) -> None:
     floor.put_in_service()
     scorers = [floor.start("a"), floor.start("b")]
     for scorer in scorers:
@@ -83,14 +83,14 @@ def test_twenty_swaps_under_load_fail_no_request_and_mix_no_versions(floor: Floo
 
 
 def test_a_scorer_frozen_beyond_its_session_is_replaced_and_does_no_harm_when_it_goes_on(
-    floor: Floor,
+    floor: ScorerLine,
 ) -> None:
     floor.put_in_service()
     frozen, other = floor.start("a"), floor.start("b")
     for scorer in (frozen, other):
         scorer.until_ready()
 
-    def has_committed(scorer: RunningScorer, before: float = 0.0) -> bool:
+    def has_committed(scorer: ServiceProcess, before: float = 0.0) -> bool:
         floor.send(8)
         return scorer.metric("loop_transactions_total", outcome="committed") > before
 
@@ -109,19 +109,19 @@ def test_a_scorer_frozen_beyond_its_session_is_replaced_and_does_no_harm_when_it
     floor.assert_audit_intact()
 
 
-def test_of_two_scorers_with_one_name_one_is_fenced_and_the_other_goes_on(floor: Floor) -> None:
+def test_of_two_scorers_with_one_name_one_is_fenced_and_the_other_goes_on(floor: ScorerLine) -> None:
     floor.put_in_service()
     twins = [floor.start("a")]
     twins[0].until_ready()
     floor.send(50)
     twins.append(floor.start("a"))
 
-    def ended() -> list[RunningScorer]:
+    def ended() -> list[ServiceProcess]:
         floor.send(8)
-        return [twin for twin in twins if twin.process.poll() is not None]
+        return [twin for twin in twins if not twin.is_alive]
 
     (fenced,) = eventually(ended, 40, "one of the two ends")
-    assert fenced.process.returncode == EXIT_FATAL
+    assert fenced.poll() == EXIT_FATAL
     assert '"reason": "fenced"' in fenced.text()
     assert "give each worker its own instance name" in fenced.text()
     (left,) = (twin for twin in twins if twin is not fenced)
@@ -133,7 +133,9 @@ def test_of_two_scorers_with_one_name_one_is_fenced_and_the_other_goes_on(floor:
 
 
 @pytest.fixture
-def fragile(tmp_path: Path, addresses: Addresses, own_stack: OwnStack) -> Iterator[tuple[Floor, LocalStack]]:
+def fragile(
+    tmp_path: Path, addresses: Addresses, own_stack: OwnStack
+) -> Iterator[tuple[ScorerLine, LocalStack]]:
     """A floor whose Triton may be killed."""
     stack = own_stack("triton")
     own = stack.addresses
@@ -144,7 +146,7 @@ def fragile(tmp_path: Path, addresses: Addresses, own_stack: OwnStack) -> Iterat
         triton_admin_key=own.triton_admin_key,
         triton_repository=own.triton_repository,
     )
-    floor = Floor(tmp_path, mixed)
+    floor = ScorerLine(tmp_path, mixed)
     yield floor, stack
     floor.close()
     stack.triton.kill9()  # one whose model was killed does not end by SIGTERM: 20 s of waiting for nothing
@@ -160,7 +162,7 @@ def stub_of(pid: int) -> int:
 
 
 def test_triton_killed_and_its_model_killed_hold_frames_until_they_are_back(
-    fragile: tuple[Floor, LocalStack],
+    fragile: tuple[ScorerLine, LocalStack],
 ) -> None:
     floor, stack = fragile
     floor.put_in_service()

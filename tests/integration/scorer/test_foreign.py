@@ -5,8 +5,8 @@ from kafka.errors import MessageSizeTooLargeError
 
 from steadyline.picture import encode_png
 from steadyline.service import EXIT_FATAL, EXIT_OK
-from tests.integration.scorer.floor import Floor
 from tests.support.models import a_plain_picture
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
@@ -14,7 +14,7 @@ LARGE = b"BM" + bytes(20 << 20)  # 20 KB when compressed
 
 
 def test_a_compressed_frame_is_scored_and_one_that_only_its_compression_made_small_is_refused_at_once(
-    floor: Floor,
+    floor: ScorerLine,
 ) -> None:
     floor.put_in_service()
     scorer = floor.start("a")
@@ -28,7 +28,7 @@ def test_a_compressed_frame_is_scored_and_one_that_only_its_compression_made_sma
 
 
 def test_on_a_topic_that_keeps_it_such_a_frame_becomes_a_letter_that_is_cut_and_stops_nothing(
-    floor: Floor,
+    floor: ScorerLine,
 ) -> None:
     floor.set_topic(floor.topics.frames, compression_type="producer")
     floor.put_in_service()
@@ -49,7 +49,7 @@ def test_on_a_topic_that_keeps_it_such_a_frame_becomes_a_letter_that_is_cut_and_
     floor.assert_audit_intact()
 
 
-def test_a_topic_in_a_codec_that_no_reader_has_ends_the_scorer_with_what_to_do(floor: Floor) -> None:
+def test_a_topic_in_a_codec_that_no_reader_has_ends_the_scorer_with_what_to_do(floor: ScorerLine) -> None:
     floor.set_topic(floor.topics.frames, compression_type="zstd")  # as a broker's own default may be
     floor.put_in_service()
     scorer = floor.start("a")

@@ -11,14 +11,14 @@ from steadyline.kafka.broker import Message
 from steadyline.ops.model_commands import newest_events
 from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, package_key, write_card, write_package
 from steadyline.service import EXIT_OK
-from tests.integration.scorer.floor import Floor
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, model_event
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
 
-def test_without_a_model_frames_wait_and_the_scorer_says_what_for(floor: Floor) -> None:
+def test_without_a_model_frames_wait_and_the_scorer_says_what_for(floor: ScorerLine) -> None:
     scorer = floor.start("a")
     eventually(lambda: scorer.readiness() == {f"model:{floor.product}": "no_live_model"}, 30)
     floor.send(20)
@@ -32,7 +32,7 @@ def test_without_a_model_frames_wait_and_the_scorer_says_what_for(floor: Floor) 
 
 
 def test_a_version_that_is_not_served_or_answers_otherwise_is_refused_and_the_old_one_goes_on(
-    floor: Floor,
+    floor: ScorerLine,
 ) -> None:
     floor.put_in_service(1)
     scorer = floor.start("a")
@@ -59,7 +59,7 @@ def test_a_version_that_is_not_served_or_answers_otherwise_is_refused_and_the_ol
     floor.assert_audit_intact()
 
 
-def packed(floor: Floor, version: int, state: ModelState) -> Model:
+def packed(floor: ScorerLine, version: int, state: ModelState) -> Model:
     """Write a package by hand and return the model as events carry it."""
     contrast = Contrast(gain=version)
     said = contrast.event_model(version).model_copy(update={"state": state})
@@ -78,7 +78,7 @@ def packed(floor: Floor, version: int, state: ModelState) -> Model:
     return said.model_copy(update={"package": package})
 
 
-def order(floor: Floor, version: int) -> None:
+def order(floor: ScorerLine, version: int) -> None:
     """Ask the trainer to put a version in service."""
     now = datetime.now(UTC)
     command = ModelCommand(
@@ -89,20 +89,20 @@ def order(floor: Floor, version: int) -> None:
     floor.write(Message(topic, floor.product.encode(), command.encode(), headers))
 
 
-def newest(floor: Floor) -> ModelEvent:
+def newest(floor: ScorerLine) -> ModelEvent:
     """Return what is known of the product's models."""
     return newest_events(floor.broker, floor.topics.model_events)[floor.product]
 
 
 def test_a_package_that_does_not_match_its_digest_is_refused_and_the_old_version_goes_on(
-    floor: Floor, tmp_path: Path
+    floor: ScorerLine, tmp_path: Path
 ) -> None:
     models = [packed(floor, 1, "live"), packed(floor, 2, "retired"), packed(floor, 3, "retired")]
     floor.say(model_event(floor.product, models, 1))
     key = f"{package_key(floor.product, 2)}/{MODEL}"
     floor.store.put(key, Contrast(gain=9).onnx())  # a good model, and not the one that was proven
     trainer = floor.start_service(
-        "trainer", "t", {"TRAINER_WORK": str(tmp_path / "work"), "TRAINER_NICE": "0"}
+        "trainer", environment={"TRAINER_WORK": str(tmp_path / "work"), "TRAINER_NICE": "0"}
     )
     scorer = floor.start("a")
     scorer.until_ready(60)  # the trainer has served the live version from its package

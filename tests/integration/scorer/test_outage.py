@@ -8,27 +8,27 @@ import pytest
 
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
-from tests.integration.scorer.floor import CAMERAS, Floor
-from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
+from tests.support.scorer_line import CAMERAS, ScorerLine
 from tests.support.servers import OwnStack
+from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.servers
 
 SOURCE = "synthetic:?fps=20&size=64&distinct=40"
 
 
-def scored(scorers: list[RunningScorer]) -> float:
+def scored(scorers: list[ServiceProcess]) -> float:
     """Return how many frames these scorers have scored since they were started."""
     return sum(scorer.metric("scorer_frames_scored_total") for scorer in scorers)
 
 
-def committed(scorers: list[RunningScorer]) -> float:
+def committed(scorers: list[ServiceProcess]) -> float:
     """Return how many transactions these scorers have committed."""
     return sum(scorer.metric("loop_transactions_total", outcome="committed") for scorer in scorers)
 
 
-def until_settled(floor: Floor) -> dict[str, Any]:
+def until_settled(floor: ScorerLine) -> dict[str, Any]:
     """Return the audit's answer once nothing is in flight any more; it must be intact all the way."""
 
     def settled() -> dict[str, Any] | None:
@@ -46,7 +46,7 @@ def test_a_broker_killed_under_producers_and_scorers_loses_and_doubles_nothing(
 ) -> None:
     stack = own_stack("kafka")
     own = replace(addresses, kafka_bootstrap=stack.addresses.kafka_bootstrap)
-    floor = Floor(tmp_path, own, SOURCE, "spool")
+    floor = ScorerLine(tmp_path, own, SOURCE, "spool")
     floor.put_in_service()
     # 20 KB in flight: beyond that the frames of an outage lie on disk
     producers = floor.start_producers(PRODUCERS_IN_FLIGHT_BYTES="20000")
@@ -77,7 +77,7 @@ def test_without_redis_the_line_goes_on_scoring_and_the_doctor_says_that_it_is_a
     tmp_path: Path, addresses: Addresses, own_stack: OwnStack
 ) -> None:
     stack = own_stack("redis")
-    floor = Floor(tmp_path, replace(addresses, redis_url=stack.addresses.redis_url), SOURCE, "block")
+    floor = ScorerLine(tmp_path, replace(addresses, redis_url=stack.addresses.redis_url), SOURCE, "block")
     floor.put_in_service()
     producers, scorer = floor.start_producers(), floor.start("a")
     eventually(lambda: scored([scorer]) > 20, 60)

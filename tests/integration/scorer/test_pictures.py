@@ -6,9 +6,9 @@ import pytest
 
 from steadyline.picture import encode_jpeg, encode_png
 from steadyline.service import EXIT_FATAL, EXIT_OK
-from tests.integration.scorer.floor import Floor
 from tests.support.models import a_defective_picture
 from tests.support.pictures import hostile, legal
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
@@ -41,7 +41,7 @@ class Expected:
 
     letters: dict[str, tuple[str, bytes]] = field(default_factory=dict)
 
-    def assert_found(self, floor: Floor) -> None:
+    def assert_found(self, floor: ScorerLine) -> None:
         """Check reasons, bytes and numbers of the dead letters that name a frame."""
         found = {name: letter for letter in floor.refused if (name := floor.frame_of(letter))}
         assert found.keys() == self.letters.keys()
@@ -53,7 +53,7 @@ class Expected:
         return [reason for reason, _ in self.letters.values()]
 
 
-def test_every_hostile_frame_becomes_one_counted_dead_letter_and_stops_nothing(floor: Floor) -> None:
+def test_every_hostile_frame_becomes_one_counted_dead_letter_and_stops_nothing(floor: ScorerLine) -> None:
     floor.put_in_service()
     scorer = floor.start("a", **NO_STORM)
     scorer.until_ready()
@@ -81,7 +81,7 @@ def test_every_hostile_frame_becomes_one_counted_dead_letter_and_stops_nothing(f
     floor.assert_audit_intact(strangers=3)
 
 
-def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: Floor) -> None:
+def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: ScorerLine) -> None:
     floor.put_in_service()
     scorer = floor.start("a")
     picture = a_defective_picture(32)
@@ -100,7 +100,7 @@ def test_every_legal_form_of_a_picture_is_scored_as_the_same_picture(floor: Floo
     floor.assert_audit_intact()
 
 
-def test_a_storm_of_poison_stops_the_scorer_and_leaves_the_rest_where_it_is(floor: Floor) -> None:
+def test_a_storm_of_poison_stops_the_scorer_and_leaves_the_rest_where_it_is(floor: ScorerLine) -> None:
     floor.put_in_service()
     floor.send(20)
     for _ in range(600):

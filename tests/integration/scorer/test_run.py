@@ -3,12 +3,12 @@
 import pytest
 
 from steadyline.service import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
-from tests.integration.scorer.floor import Floor
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
 
-def test_every_frame_is_scored_once_in_order_with_its_evidence(floor: Floor) -> None:
+def test_every_frame_is_scored_once_in_order_with_its_evidence(floor: ScorerLine) -> None:
     floor.put_in_service()
     scorer = floor.start("a")
     scorer.until_ready()
@@ -23,7 +23,7 @@ def test_every_frame_is_scored_once_in_order_with_its_evidence(floor: Floor) -> 
     floor.assert_audit_intact()
 
 
-def test_a_stop_under_load_commits_what_is_in_hand_and_the_next_scorer_goes_on(floor: Floor) -> None:
+def test_a_stop_under_load_commits_what_is_in_hand_and_the_next_scorer_goes_on(floor: ScorerLine) -> None:
     floor.put_in_service()
     first = floor.start("a")
     first.until_ready()
@@ -36,14 +36,14 @@ def test_a_stop_under_load_commits_what_is_in_hand_and_the_next_scorer_goes_on(f
     floor.assert_audit_intact()
 
 
-def test_a_start_without_triton_names_the_address_and_exits(floor: Floor) -> None:
+def test_a_start_without_triton_names_the_address_and_exits(floor: ScorerLine) -> None:
     scorer = floor.start("a", TRITON_URL="127.0.0.1:9")
     assert scorer.wait() == EXIT_UNAVAILABLE
     assert "127.0.0.1:9" in scorer.text()
     assert "TRITON_URL" in scorer.text()
 
 
-def test_a_start_without_topics_says_how_to_create_them(floor: Floor) -> None:
+def test_a_start_without_topics_says_how_to_create_them(floor: ScorerLine) -> None:
     text = floor.line_file.read_text()
     floor.line_file.write_text(text.replace("prefix: ", "prefix: other-"))
     scorer = floor.start("a")
@@ -51,7 +51,7 @@ def test_a_start_without_topics_says_how_to_create_them(floor: Floor) -> None:
     assert "steadyline topics create" in scorer.text()
 
 
-def test_a_start_with_a_store_that_cannot_be_written_exits(floor: Floor) -> None:
+def test_a_start_with_a_store_that_cannot_be_written_exits(floor: ScorerLine) -> None:
     text = floor.line_file.read_text()
     floor.line_file.write_text(text.replace("file://./store", "file:///dev/null/store"))
     scorer = floor.start("a")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from steadyline.service import EXIT_OK
-from tests.integration.scorer.floor import Floor
 from tests.support.eventually import eventually
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
@@ -52,7 +52,9 @@ def disk(tmp_path: Path) -> Iterator[FullDisk]:
     made.close()
 
 
-def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(disk: FullDisk, floor: Floor) -> None:
+def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(
+    disk: FullDisk, floor: ScorerLine
+) -> None:
     floor.put_in_service()
     scorer = floor.start("a")
     scorer.until_ready()
@@ -69,7 +71,9 @@ def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(disk: FullD
     floor.assert_audit_intact()
 
 
-def test_a_scorer_killed_between_evidence_and_commit_writes_the_same_evidence_again(floor: Floor) -> None:
+def test_a_scorer_killed_between_evidence_and_commit_writes_the_same_evidence_again(
+    floor: ScorerLine,
+) -> None:
     floor.put_in_service()
     scorer = floor.start("a", SCORER_COMMIT_SECONDS="30")  # evidence at once, its transaction later
     scorer.until_ready()

@@ -8,8 +8,10 @@ import pytest
 
 from steadyline.errors import PictureTooLarge, UndecodablePicture
 from steadyline.kafka.broker import Message
+from steadyline.servers import Addresses
 from steadyline.service import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
-from tests.integration.steadyline.line import WrittenLine, steadyline, written_line
+from tests.support.line_under_test import LineUnderTest
+from tests.support.written_line import WrittenLine, written_line
 
 pytestmark = pytest.mark.servers
 
@@ -87,7 +89,7 @@ def test_list_saves_the_refused_bytes_to_look_at(line: WrittenLine, tmp_path: Pa
     assert done.returncode == EXIT_OK, done.stderr
     saved = {path.name: path.read_bytes() for path in (tmp_path / "refused").iterdir()}
     assert saved == {"0-0.jpg": JPEG, "0-1.bin": b"large"}
-    blocked = line.run("dlq", "list", "--save", line.file / "below-a-file")
+    blocked = line.run("dlq", "list", "--save", line.line_file / "below-a-file")
     assert (blocked.returncode, "Not a directory" in blocked.stderr) == (EXIT_USAGE, True)
 
 
@@ -95,22 +97,22 @@ def test_a_dry_run_writes_nothing(line: WrittenLine) -> None:
     done = line.run("dlq", "replay", "--all", "--dry-run")
     assert done.returncode == EXIT_OK, done.stderr
     assert "2 would be replayed, 0 left out, 0 failed" in done.stdout
-    assert len(line.frames()) == 3
+    assert len(line.frame_records()) == 3
 
 
 def test_replay_writes_the_bytes_back_untouched_once(own_line: WrittenLine) -> None:
-    before = own_line.frames()[1]
+    before = own_line.frame_records()[1]
     done = own_line.run("dlq", "replay", "0/0")
     assert done.returncode == EXIT_OK, done.stderr
     assert f"replayed to {own_line.topics.frames.name}, partition 0" in done.stdout
-    after = own_line.frames()[3]
+    after = own_line.frame_records()[3]
     assert (after.key, after.value, after.partition) == (before.key, before.value, before.partition)
     assert after.headers == (*before.headers, ("replayed-from", b"0/0"))
 
     second = own_line.run("dlq", "replay", "0/0")
     assert second.returncode == EXIT_FAILED
     assert "left out: it was replayed before and waits at 0/3" in second.stdout
-    assert len(own_line.frames()) == 4
+    assert len(own_line.frame_records()) == 4
     listed = own_line.json("dlq", "list")["letters"]
     assert [letter["replay"] for letter in listed] == [{"state": "waiting", "place": "0/3"}, None]
 
@@ -121,7 +123,7 @@ def test_replay_writes_the_bytes_back_untouched_once(own_line: WrittenLine) -> N
 
     again = own_line.json("dlq", "replay", "0/0", "--again")
     assert [letter["place"] for letter in again["replayed"]] == ["0/0"]
-    assert len(own_line.frames()) == 6
+    assert len(own_line.frame_records()) == 6
 
 
 def test_a_letter_whose_replay_was_scored_is_not_replayed_again(own_line: WrittenLine) -> None:
@@ -153,7 +155,7 @@ def test_a_wrong_wish_is_one_clear_line_and_replays_nothing(
     assert done.returncode == EXIT_USAGE, done.stdout
     assert complaint in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert len(line.frames()) == 3
+    assert len(line.frame_records()) == 3
 
 
 def test_what_did_not_come_from_the_frames_topic_stays_where_it_is(own_line: WrittenLine) -> None:
@@ -161,7 +163,7 @@ def test_what_did_not_come_from_the_frames_topic_stays_where_it_is(own_line: Wri
     done = own_line.run("dlq", "replay", "--reason", "spam")
     assert done.returncode == EXIT_OK, done.stderr
     assert "left out: it came from nobody knows where" in done.stdout
-    assert len(own_line.frames()) == 3
+    assert len(own_line.frame_records()) == 3
 
 
 def test_a_replay_that_fits_nothing_says_what_there_is(line: WrittenLine) -> None:
@@ -172,9 +174,10 @@ def test_a_replay_that_fits_nothing_says_what_there_is(line: WrittenLine) -> Non
 
 
 def test_a_broker_that_is_away_is_one_clear_line(tmp_path: Path) -> None:
-    file = tmp_path / "line.yaml"
-    file.write_text("line: t\nproducts: {cell: {}}\n")
-    done = steadyline("127.0.0.1:1", file, "dlq", "list")
+    away = LineUnderTest(tmp_path, Addresses(kafka_bootstrap="127.0.0.1:1"))
+    away.write_line("line: t\nproducts: {cell: {}}\n")
+    done = away.steadyline("dlq", "list", "--line", str(away.line_file))
+    away.close()
     assert done.returncode == EXIT_UNAVAILABLE
     assert done.stderr.startswith("broker_unavailable: ")
     assert len(done.stderr.splitlines()) == 1

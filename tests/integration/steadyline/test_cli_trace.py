@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from steadyline.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from tests.integration.steadyline.line import WrittenLine, written_line
+from tests.support.written_line import WrittenLine, written_line
 
 pytestmark = pytest.mark.servers
 

@@ -9,16 +9,16 @@ import pytest
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
-from tests.integration.scorer.floor import Floor
 from tests.support.models import a_plain_picture
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def floor(tmp_path: Path, addresses: Addresses) -> Iterator[Floor]:
+def floor(tmp_path: Path, addresses: Addresses) -> Iterator[ScorerLine]:
     """A line of its own on the shared servers."""
-    made = Floor(tmp_path, addresses)
+    made = ScorerLine(tmp_path, addresses)
     yield made
     made.close()
 
@@ -29,12 +29,12 @@ def a_large_picture() -> bytes:
     return encode_png(noise)
 
 
-def fate_of(floor: Floor, frame: str) -> str:
+def fate_of(floor: ScorerLine, frame: str) -> str:
     _, told = floor.ask("trace", frame)
     return str(told["fate"])
 
 
-def test_what_was_refused_is_scored_once_its_cause_is_mended_or_refused_again(floor: Floor) -> None:
+def test_what_was_refused_is_scored_once_its_cause_is_mended_or_refused_again(floor: ScorerLine) -> None:
     floor.put_in_service()
     first = floor.start("a")
     first.until_ready()

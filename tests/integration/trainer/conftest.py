@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from steadyline.servers import LocalStack, StackPaths
-from tests.integration.trainer.factory import USUAL, Factory
 from tests.support.servers import ROOT, new_home, remove, require
+from tests.support.trainer_line import USUAL, TrainerLine
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +21,15 @@ def breakable() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="session")
-def factory(breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+def factory(breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainerLine]:
     """The line, at first without a model."""
-    made = Factory(tmp_path_factory.mktemp("factory"), breakable.addresses)
+    made = TrainerLine(tmp_path_factory.mktemp("factory"), breakable.addresses)
     yield made
     made.close()
 
 
 @pytest.fixture
-def trained(factory: Factory) -> Factory:
+def trained(factory: TrainerLine) -> TrainerLine:
     """The line with at least one version, trained now unless a test before has done so."""
     event = factory.event()
     if event is None or event.live_version is None:
@@ -39,7 +39,7 @@ def trained(factory: Factory) -> Factory:
 
 
 @pytest.fixture
-def twice_trained(trained: Factory) -> Factory:
+def twice_trained(trained: TrainerLine) -> TrainerLine:
     """The line with a live version and one that was live before."""
     trained.work()
     event = trained.event()

@@ -14,22 +14,22 @@ from steadyline.inference import ModelRef
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
 from steadyline.service import EXIT_OK
-from tests.integration.trainer.factory import STRICT, Factory, Orders
-from tests.integration.trainer.running import is_gone
 from tests.support.eventually import eventually
+from tests.support.service_process import is_gone
+from tests.support.trainer_line import STRICT, Orders, TrainerLine
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
 def untrained(
-    factory: Factory, breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Factory]:
+    factory: TrainerLine, breakable: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainerLine]:
     """The folder's line while nothing has trained it; another one when this test does not come first."""
     if factory.event() is None:
         yield factory
         return
-    made = Factory(tmp_path_factory.mktemp("factory"), breakable.addresses)
+    made = TrainerLine(tmp_path_factory.mktemp("factory"), breakable.addresses)
     yield made
     made.close()
 
@@ -39,7 +39,7 @@ def step_of(checkpoint: Path) -> int:
     return int(json.loads(checkpoint.read_bytes())["step"]) if checkpoint.exists() else 0
 
 
-def bank_of(factory: Factory) -> list[bytes]:
+def bank_of(factory: TrainerLine) -> list[bytes]:
     """Return the bytes of every entry of the current bank."""
     manifest = factory.bank.current(factory.product)
     assert manifest is not None
@@ -47,7 +47,7 @@ def bank_of(factory: Factory) -> list[bytes]:
 
 
 def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
-    untrained: Factory, breakable: LocalStack
+    untrained: TrainerLine, breakable: LocalStack
 ) -> None:
     checkpoint = untrained.home / "work" / untrained.product / "checkpoint.json"
     first = untrained.work()
@@ -83,27 +83,27 @@ def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
 
 
 def test_a_redis_that_comes_back_empty_gets_its_claim_and_its_bank_back_byte_for_byte(
-    trained: Factory, breakable: LocalStack
+    trained: TrainerLine, breakable: LocalStack
 ) -> None:
     trainer = trained.work()
-    shown = trained.steadyline("bank", "show", "--json")
+    shown = trained.verb("bank", "show", "--json")
     entries = bank_of(trained)
     breakable.redis.kill9()
     breakable.redis.restart()
     assert trained.bank.current(trained.product) is None
     eventually(lambda: trainer.metric("trainer_bank_rebuilds_total") == 1, 120, "rebuilt")
-    again = trained.steadyline("bank", "show", "--json")
+    again = trained.verb("bank", "show", "--json")
     assert again.returncode == EXIT_OK, again.stderr
     assert json.loads(again.stdout) == json.loads(shown.stdout)
     assert json.loads(again.stdout)["banks"][trained.product]["trainer"].startswith("trainer-")
     assert bank_of(trained) == entries
-    assert trainer.metric("trainer_claim_held_info") == 1
+    assert trainer.series("trainer_claim_held_info") == [1]
 
 
-def test_a_bank_is_rebuilt_by_hand_to_the_same_digest(trained: Factory) -> None:
+def test_a_bank_is_rebuilt_by_hand_to_the_same_digest(trained: TrainerLine) -> None:
     before, entries = trained.bank.current(trained.product), bank_of(trained)
     assert before is not None
-    done = trained.steadyline("bank", "rebuild", trained.product)
+    done = trained.verb("bank", "rebuild", trained.product)
     assert done.returncode == EXIT_OK, done.stderr
     assert f"bank v{before.version}, {before.entries} pseudo-anomalies, sha256 {before.digest}" in done.stdout
     assert trained.bank.current(trained.product) == before
@@ -111,7 +111,7 @@ def test_a_bank_is_rebuilt_by_hand_to_the_same_digest(trained: Factory) -> None:
 
 
 def test_a_triton_that_comes_back_serves_the_live_version_again(
-    trained: Factory, breakable: LocalStack
+    trained: TrainerLine, breakable: LocalStack
 ) -> None:
     trained.work()
     live = trained.live()
@@ -125,14 +125,16 @@ def test_a_triton_that_comes_back_serves_the_live_version_again(
     assert trained.live() == live
 
 
-def test_of_two_trainers_one_trains_and_the_other_takes_over_what_a_killed_one_left(trained: Factory) -> None:
+def test_of_two_trainers_one_trains_and_the_other_takes_over_what_a_killed_one_left(
+    trained: TrainerLine,
+) -> None:
     live = trained.live()
     trained.rest()
     trained.orders_are(Orders(steps=10, gate=STRICT))
     first = trained.start("work-a")
-    eventually(lambda: first.metric("trainer_claim_held_info") == 1, 120, "the first one has the lease")
+    eventually(lambda: first.series("trainer_claim_held_info") == [1], 120, "the first one has the lease")
     second = trained.start("work-b")
-    eventually(lambda: second.metric("trainer_claim_held_info") == 0, 120, "the second one stands by")
+    eventually(lambda: second.series("trainer_claim_held_info") == [0], 120, "the second one stands by")
     assert trained.models("retrain", trained.product, "--why", "ten steps").returncode == EXIT_OK
     training = first.until_training()
     version = int(first.said("training_started")[-1]["version"])

@@ -14,9 +14,9 @@ from steadyline.package import FILES, Card
 from steadyline.picture import encode_png
 from steadyline.probe import probe
 from steadyline.service import EXIT_FAILED, EXIT_OK
-from tests.integration.trainer.factory import Factory, Orders, stripes
-from tests.integration.trainer.running import is_gone
 from tests.support.eventually import eventually
+from tests.support.service_process import is_gone
+from tests.support.trainer_line import Orders, TrainerLine, stripes
 from trainer.data.snapshot import unpack
 from trainer.jobs.spec import Jobs
 
@@ -38,7 +38,7 @@ def path_of(uri: str) -> Path:
 
 
 def test_a_trained_version_is_told_by_the_command_line_and_is_what_lies_in_the_store(
-    trained: Factory,
+    trained: TrainerLine,
 ) -> None:
     trained.work()
     live = trained.wait_for(is_healthy, "the first round of the watch").live()
@@ -92,7 +92,7 @@ def a_score(sequence: int, captured_at: datetime, picture: str, digest: str, is_
     )
 
 
-def a_stream(line: Factory, first: datetime) -> list[Score]:
+def a_stream(line: TrainerLine, first: datetime) -> list[Score]:
     """Keep 17 frames of the stream, from the second ``first`` on, and return their scores.
 
     4 was taken from the store since and 5 changed; 14 and 15 are a defect, and 9 to 13 and 16 are too close
@@ -111,7 +111,7 @@ def a_stream(line: Factory, first: datetime) -> list[Score]:
 
 
 def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_not_among_them(
-    trained: Factory,
+    trained: TrainerLine,
 ) -> None:
     event = trained.event()
     assert event is not None
@@ -147,7 +147,7 @@ def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_
 
 
 def test_a_version_is_rolled_back_and_promoted_by_command_and_a_touched_one_is_refused(
-    twice_trained: Factory,
+    twice_trained: TrainerLine,
 ) -> None:
     line, product = twice_trained, twice_trained.product
     after = line.live()

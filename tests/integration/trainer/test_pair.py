@@ -10,8 +10,8 @@ from steadyline.inference import ModelRef
 from steadyline.package import FILES, read_card
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
-from tests.integration.trainer.factory import SIZE, Factory, Orders
 from tests.support.parts import defective_parts, good_parts
+from tests.support.trainer_line import SIZE, Orders, TrainerLine
 from trainer.detectors.pair.served import PairServed
 from trainer.jobs.gate_figures import rebuilt
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.servers
 def test_a_pair_that_was_trained_on_the_line_answers_verdict_and_map_in_one_request(
     breakable: LocalStack, tmp_path: Path
 ) -> None:
-    factory = Factory(tmp_path, breakable.addresses)
+    factory = TrainerLine(tmp_path, breakable.addresses)
     try:
         factory.work(Orders(detector="robust", map_detector="certified", steps=20))
         live = factory.wait_live(1).live()

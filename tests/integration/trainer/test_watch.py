@@ -15,14 +15,14 @@ from steadyline.errors import InferenceUnavailable
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
 from steadyline.servers.procfs import session_members, start_time
-from tests.integration.trainer.factory import Factory, Orders
 from tests.support.eventually import eventually
+from tests.support.trainer_line import Orders, TrainerLine
 
 pytestmark = pytest.mark.servers
 
 
 @pytest.fixture
-def watched(trained: Factory) -> Factory:
+def watched(trained: TrainerLine) -> TrainerLine:
     """The line, looked at every second."""
     trained.work(Orders(watch="1s"))
     trained.wait_for(is_("seeing"), "seeing", 60)
@@ -49,10 +49,10 @@ def blinded(model: bytes) -> bytes:
 
 
 def test_a_model_that_went_blind_in_service_is_told_by_an_event_and_a_metric_and_so_is_its_recovery(
-    watched: Factory,
+    watched: TrainerLine,
 ) -> None:
     trainer, live = watched.work(watched.orders), watched.live()
-    eventually(lambda: trainer.metric("trainer_watch_sees_info") == 1, 60, "a first round")
+    eventually(lambda: trainer.series("trainer_watch_sees_info") == [1], 60, "a first round")
     served = watched.repository / str(live.version) / "model.onnx"
     seeing = served.read_bytes()
     served.write_bytes(blinded(seeing))
@@ -61,12 +61,12 @@ def test_a_model_that_went_blind_in_service_is_told_by_an_event_and_a_metric_and
     assert event.health is not None
     assert event.health.reason == "constant_scores: every frame has the same score"
     assert event.live_version == event.health.version == live.version
-    eventually(lambda: trainer.metric("trainer_watch_sees_info") == 0, 10)
+    eventually(lambda: trainer.series("trainer_watch_sees_info") == [0], 10)
     assert "is blind: constant_scores" in watched.models("history", watched.product).stdout
     served.write_bytes(seeing)
     watched.triton.load(watched.product)
     watched.wait_for(is_("seeing"), "seeing again", 60)
-    eventually(lambda: trainer.metric("trainer_watch_sees_info") == 1, 10)
+    eventually(lambda: trainer.series("trainer_watch_sees_info") == [1], 10)
 
 
 def newest_model_process(triton: LocalStack) -> int:
@@ -77,7 +77,7 @@ def newest_model_process(triton: LocalStack) -> int:
 
 
 def test_a_model_whose_process_died_under_triton_is_loaded_again(
-    watched: Factory, breakable: LocalStack
+    watched: TrainerLine, breakable: LocalStack
 ) -> None:
     live = watched.live()
     os.kill(newest_model_process(breakable), signal.SIGKILL)

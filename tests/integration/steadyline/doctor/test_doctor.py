@@ -1,24 +1,15 @@
 """``steadyline doctor`` as its user runs it, over real servers, well and ill."""
 
 import json
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steadyline.contracts.topics import Topics, line_topics
-from steadyline.kafka.broker import Message
-from steadyline.kafka.client import KafkaBroker
 from steadyline.servers import Addresses
-from steadyline.settings import KafkaSettings, TritonSettings
-from steadyline.triton import TritonClient
+from tests.support.line_under_test import LineUnderTest
 from tests.support.models import Contrast, model_event, serve_version
 from tests.support.servers import OwnStack
 from tests.support.wire import ask_redis
@@ -33,44 +24,25 @@ products:
 """
 
 
-class ExaminedLine:
-    """A line in a folder of its own, on given servers."""
+class ExaminedLine(LineUnderTest):
+    """A line with one product, and what the doctor finds on it."""
 
-    def __init__(self, folder: Path, addresses: Addresses) -> None:
-        self.folder, self.addresses = folder, addresses
-        self.prefix, self.product = f"d{uuid.uuid4().hex[:8]}", f"p{uuid.uuid4().hex[:8]}"
-        self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=addresses.kafka_bootstrap), "patient")
-        self.write_line("file://./store")
+    def __init__(self, home: Path, addresses: Addresses) -> None:
+        super().__init__(home, addresses)
+        self.product = f"part-{self.name}"
+        self.keep_in("file://./store")
 
-    @property
-    def topics(self) -> Topics:
-        return line_topics(self.prefix, 2)
-
-    def write_line(self, store: str) -> None:
-        text = LINE.format(prefix=self.prefix, store=store, product=self.product)
-        (self.folder / "line.yaml").write_text(text)
+    def keep_in(self, store: str) -> None:
+        """Write the line file with this address of the store."""
+        self.write_line(LINE.format(prefix=self.name, store=store, product=self.product))
 
     def announce(self, model: Contrast, version: int) -> None:
         """Say on the topic that a version is live."""
-        event = model_event(self.product, [model.event_model(version)], version)
-        publisher = self.broker.publisher("patient")
-        headers = event.headers("ward", self.product, event.at)
-        message = Message(self.topics.model_events.name, self.product.encode(), event.encode(), headers)
-        publisher.publish(message, lambda error: None)
-        assert publisher.flush(timedelta(seconds=20))
-        publisher.close()
+        self.say(model_event(self.product, [model.event_model(version)], version))
 
     def examine(self, *options: str, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
         """Run the verb; returns its exit status and check → finding."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "steadyline", "doctor", "--json", *options],
-            cwd=self.folder,
-            env={**os.environ, **self.addresses.environment(), **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = self.steadyline("doctor", "--json", *options, **variables)
         assert done.stdout, done.stderr
         report = json.loads(done.stdout)
         assert report["healthy"] == (done.returncode == 0)
@@ -82,7 +54,7 @@ class ExaminedLine:
 def patient(tmp_path: Path, addresses: Addresses) -> Iterator[ExaminedLine]:
     made = ExaminedLine(tmp_path, addresses)
     yield made
-    made.broker.close()
+    made.close()
 
 
 def failed(findings: dict[str, dict[str, Any]]) -> set[str]:
@@ -90,7 +62,7 @@ def failed(findings: dict[str, dict[str, Any]]) -> set[str]:
 
 
 def test_a_new_line_with_its_topics_is_well(patient: ExaminedLine) -> None:
-    patient.broker.create_topics(list(patient.topics))
+    patient.create_topics()
     status, findings = patient.examine()
     assert status == 0, findings
     assert {"Kafka", "Redis", "Triton", "clock of Kafka", "clock of Redis", "size limits", "store"} <= {
@@ -123,7 +95,7 @@ def test_every_missing_or_wrong_topic_is_named(patient: ExaminedLine) -> None:
 def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_noticed(
     patient: ExaminedLine,
 ) -> None:
-    patient.broker.create_topics(list(patient.topics))
+    patient.create_topics()
     patient.announce(Contrast(), 1)
     check = f"live model of {patient.product}"
     _, findings = patient.examine()
@@ -131,23 +103,20 @@ def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_notice
     assert "not ready in Triton" in findings[check]["found"]
     assert "bank rebuild" in findings[f"bank of {patient.product}"]["remedy"]
 
-    addresses = patient.addresses
-    settings = TritonSettings(url=addresses.triton_grpc, admin_key=addresses.triton_admin_key)
-    client, repository = TritonClient(settings), Path(addresses.triton_repository)
-    serve_version(client, repository, patient.product, 1, Contrast())
+    repository = Path(patient.addresses.triton_repository)
+    serve_version(patient.triton, repository, patient.product, 1, Contrast())
     assert patient.examine()[1][check]["state"] == "ok"
 
     patient.announce(Contrast(gain=0.5), 1)  # the event says one thing, the model another
     _, findings = patient.examine()
     assert findings[check]["state"] == "failed"
     assert "contract_broken" in findings[check]["found"]
-    client.close()
 
 
 def test_a_store_that_cannot_be_written_is_found_and_read_only_writes_nothing(patient: ExaminedLine) -> None:
-    patient.broker.create_topics(list(patient.topics))
-    (patient.folder / "occupied").write_text("a file where a folder must be")
-    patient.write_line("file://./occupied/store")
+    patient.create_topics()
+    (patient.home / "occupied").write_text("a file where a folder must be")
+    patient.keep_in("file://./occupied/store")
     status, findings = patient.examine()
     assert status == 1
     assert failed(findings) == {"store"}
@@ -165,7 +134,7 @@ def test_servers_that_do_not_answer_are_named_and_the_rest_is_looked_at(patient:
 
 
 def test_a_wrong_key_is_told_from_a_server_that_is_away(patient: ExaminedLine) -> None:
-    patient.broker.create_topics(list(patient.topics))
+    patient.create_topics()
     _, findings = patient.examine(TRITON_ADMIN_KEY="wrong")
     assert failed(findings) == {"Triton's repository"}
     assert "TRITON_ADMIN_KEY" in findings["Triton's repository"]["remedy"]
@@ -174,16 +143,16 @@ def test_a_wrong_key_is_told_from_a_server_that_is_away(patient: ExaminedLine) -
 def test_a_redis_that_evicts_or_is_full_is_found(tmp_path: Path, own_stack: OwnStack, kafka: str) -> None:
     own = own_stack("redis").addresses
     patient = ExaminedLine(tmp_path, Addresses(kafka_bootstrap=kafka, redis_url=own.redis_url))
-    patient.broker.create_topics(list(patient.topics))
+    patient.create_topics()
     ask_redis(own.redis_url, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     ask_redis(own.redis_url, "CONFIG", "SET", "maxmemory", "1mb")
     _, findings = patient.examine()
     assert {"Redis' eviction policy", "Redis' memory"} <= failed(findings)
-    patient.broker.close()
+    patient.close()
 
 
 def test_without_a_line_file_the_servers_alone_are_looked_at(patient: ExaminedLine) -> None:
-    (patient.folder / "line.yaml").unlink()
+    (patient.home / "line.yaml").unlink()
     status, findings = patient.examine("--read-only")
     assert status == 0
     assert findings["topics"]["state"] == "skipped"

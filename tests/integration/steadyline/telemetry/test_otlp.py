@@ -1,25 +1,19 @@
 """One frame, one trace, through real processes and over OTLP; and what each process says of itself."""
 
-import json
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from steadyline.contracts.frame import Frame
 from steadyline.contracts.score import Score
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
-from tests.integration.scorer.floor import Floor
-from tests.integration.scorer.running import RunningScorer
-from tests.integration.steadyline.telemetry.collector import Collector, SeenSpan, collecting
 from tests.support.eventually import eventually
 from tests.support.models import a_plain_picture
+from tests.support.otlp_collector import Collector, SeenSpan, collecting
+from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
 
@@ -27,9 +21,9 @@ FRAMES = 15  # of each of the four cameras
 
 
 @pytest.fixture
-def floor(tmp_path: Path, addresses: Addresses) -> Iterator[Floor]:
+def floor(tmp_path: Path, addresses: Addresses) -> Iterator[ScorerLine]:
     """A line of its own on the shared servers, with cameras that end."""
-    made = Floor(tmp_path, addresses, f"synthetic:?fps=20&size=32&limit={FRAMES}")
+    made = ScorerLine(tmp_path, addresses, f"synthetic:?fps=20&size=32&limit={FRAMES}")
     yield made
     made.close()
 
@@ -50,16 +44,9 @@ def told_to(url: str) -> dict[str, str]:
     }
 
 
-def ask(process: RunningScorer, path: str) -> tuple[int, Any]:
-    """Return the status and the JSON of a health page."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{process.port()}{path}", timeout=5) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def test_every_frame_is_one_trace_from_its_capture_to_its_score(floor: Floor, collector: Collector) -> None:
+def test_every_frame_is_one_trace_from_its_capture_to_its_score(
+    floor: ScorerLine, collector: Collector
+) -> None:
     floor.put_in_service()
     scorer = floor.start("a", **told_to(collector.url))
     assert floor.start_producers(**told_to(collector.url)).wait() == EXIT_OK
@@ -108,11 +95,11 @@ def ids_of(traceparent: str | None) -> tuple[str, str]:
     return trace_id, span_id
 
 
-def assert_topics_agree(floor: Floor, captures: dict[str, SeenSpan], scores: dict[str, SeenSpan]) -> None:
+def assert_topics_agree(
+    floor: ScorerLine, captures: dict[str, SeenSpan], scores: dict[str, SeenSpan]
+) -> None:
     """The ids in the headers, and those that ``steadyline trace`` prints, are those of the spans."""
-    reader = floor.broker.reader("test")
-    frames = [Frame.decode(item.value, item.headers) for item in reader.read(floor.topics.frames.name)]
-    reader.close()
+    frames = floor.frames()
     for frame in frames:
         if str(frame.id) in captures:
             assert ids_of(frame.traceparent) == ids(captures[str(frame.id)])
@@ -136,41 +123,41 @@ def assert_metrics_agree(collector: Collector, total: int) -> None:
     assert sorted(service for service, _ in collector.instances) == ["producers", "scorer"]
 
 
-def test_health_pages_say_what_a_scorer_waits_for(floor: Floor) -> None:
+def test_health_pages_say_what_a_scorer_waits_for(floor: ScorerLine) -> None:
     scorer = floor.start("a")
     model = f"model:{floor.product}"
     waiting = {"ready": False, "waiting_for": {model: "no_live_model"}}
-    eventually(lambda: ask(scorer, "/readyz") == (503, waiting), 30, scorer.text()[-500:])
-    status, live = ask(scorer, "/livez")
+    eventually(lambda: scorer.page("readyz") == (503, waiting), 30, scorer.text()[-500:])
+    status, live = scorer.page("livez")
     assert (status, live["live"]) == (200, True)
     assert scorer.metric("scorer_model_version", product=floor.product) == 0
     floor.put_in_service()
-    eventually(lambda: ask(scorer, "/readyz") == (200, {"ready": True, "waiting_for": {}}), 30)
+    eventually(lambda: scorer.page("readyz") == (200, {"ready": True, "waiting_for": {}}), 30)
     assert scorer.metric("scorer_model_version", product=floor.product) == 1
     assert scorer.stop() == EXIT_OK
 
 
-def test_health_pages_say_that_producers_miss_their_broker(floor: Floor) -> None:
+def test_health_pages_say_that_producers_miss_their_broker(floor: ScorerLine) -> None:
     producers = floor.start_producers(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", PRODUCERS_STOP_SECONDS="1")
 
     def reason() -> str:
-        status, ready = ask(producers, "/readyz")
+        status, ready = producers.page("readyz")
         assert status == 503
         return str(ready["waiting_for"].get("broker", ""))
 
     eventually(lambda: "127.0.0.1:1" in reason() or "Bootstrap" in reason(), 30, producers.text()[-500:])
-    assert ask(producers, "/livez")[0] == 200
+    assert producers.page("livez")[0] == 200
     eventually(lambda: producers.metric("producers_frames_captured_total") == FRAMES * 4, 20)
 
 
-def test_a_collector_that_is_away_costs_no_frame_and_holds_no_exit_for_long(floor: Floor) -> None:
+def test_a_collector_that_is_away_costs_no_frame_and_holds_no_exit_for_long(floor: ScorerLine) -> None:
     floor.put_in_service()
     away = told_to("http://127.0.0.1:1")
-    scorer = floor.start("a", **away)
-    assert floor.start_producers(**away).wait() == EXIT_OK
+    scorer, producers = floor.start("a", **away), floor.start_producers(**away)
     floor.until_scored(FRAMES * len(floor.cameras))
     scorer.until_ready()
     began = time.monotonic()
     assert scorer.stop() == EXIT_OK
     assert time.monotonic() - began < 15
+    assert producers.wait() == EXIT_OK
     assert floor.ask("audit")[0] == EXIT_OK

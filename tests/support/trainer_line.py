@@ -1,9 +1,6 @@
 """A line with one product, real trainers as child processes, and what its topics say of its models."""
 
-import os
 import subprocess
-import sys
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,16 +14,13 @@ from steadyline.contracts.model_event import Change, Model, ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message
-from steadyline.kafka.client import KafkaBroker
-from steadyline.line import Line, load_line
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
-from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
-from steadyline.store import Store
-from steadyline.triton import TritonClient
-from tests.integration.trainer.running import RunningTrainer
+from steadyline.settings import RedisSettings
 from tests.support.eventually import eventually
+from tests.support.line_under_test import LineUnderTest
+from tests.support.service_process import ServiceProcess
 
 SIZE = 32
 TRAINED_WITHIN = 240.0  # twenty seconds on an idle machine; two cores may be shared with a lot
@@ -61,34 +55,17 @@ def stripes(count: int, seed: int = 0) -> list[np.ndarray]:
     return parts
 
 
-class Factory:
-    """A line file in ``home`` and the trainers started for it, on the servers at ``addresses``."""
+class TrainerLine(LineUnderTest):
+    """A line of one product with a folder of normals, and the trainers started for it."""
 
     def __init__(self, home: Path, addresses: Addresses) -> None:
-        self.home, self.addresses = home, addresses
-        self.product = f"part{uuid.uuid4().hex[:8]}"
-        self.orders = USUAL
-        self._started: list[RunningTrainer] = []
-        self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=addresses.kafka_bootstrap), "test")
+        super().__init__(home, addresses)
+        self.product = f"part-{self.name}"
         self.bank = RedisBank(RedisSettings(url=SecretStr(addresses.redis_url)))
-        self.triton = TritonClient(
-            TritonSettings(url=addresses.triton_grpc, admin_key=SecretStr(addresses.triton_admin_key))
-        )
+        self._opened.callback(self.bank.close)
         self._add_normals(32)
         self.orders_are(USUAL)
-        self.broker.create_topics(list(self.line.kafka_topics()))
-
-    @property
-    def line_file(self) -> Path:
-        return self.home / "line.yaml"
-
-    @property
-    def line(self) -> Line:
-        return load_line(self.line_file)
-
-    @property
-    def store(self) -> Store:
-        return Store(self.line.store)
+        self.create_topics()
 
     @property
     def repository(self) -> Path:
@@ -99,9 +76,9 @@ class Factory:
         """Write the line file; trainers that run already have read the old one."""
         self.orders = orders
         own_map = f"    map_detector: {orders.map_detector}\n" if orders.map_detector else ""
-        self.line_file.write_text(
+        self.write_line(
             f"line: test\n"
-            f"topics: {{prefix: {self.product}, partitions: 1}}\n"
+            f"topics: {{prefix: {self.name}, partitions: 1}}\n"
             f"store: file://{self.home / 'store'}\n"
             f"products:\n"
             f"  {self.product}:\n"
@@ -113,13 +90,12 @@ class Factory:
             f"    false_alarm_rate: 0.1\n"
             f"    gate: {orders.gate}\n"
             f"    retrain: {orders.retrain}\n"
-            f"    watch: {{every: {orders.watch}, samples: 32}}\n",
-            encoding="utf-8",
+            f"    watch: {{every: {orders.watch}, samples: 32}}\n"
         )
 
-    def work(self, orders: Orders = USUAL) -> RunningTrainer:
+    def work(self, orders: Orders = USUAL) -> ServiceProcess:
         """Return the one trainer at work by these orders; another one is ended first, as it should be."""
-        alive = [running for running in self._started if running.is_alive]
+        alive = [running for running in self.started if running.is_alive]
         if len(alive) == 1 and self.orders == orders:
             return alive[0]
         self.rest()
@@ -128,50 +104,21 @@ class Factory:
 
     def rest(self) -> None:
         """End the trainers by SIGTERM."""
-        for running in self._started:
-            assert not running.is_alive or running.stop() == EXIT_OK, running.text()[-4000:]
+        for running in self.started:
+            assert not running.is_alive or running.stop() == EXIT_OK, running.tail()
 
-    def start(self, work: str = "work") -> RunningTrainer:
+    def start(self, work: str = "work") -> ServiceProcess:
         """Start ``python -m trainer run``; trainers with different ``work`` are different trainers."""
-        log = self.home / f"trainer-{len(self._started)}.log"
-        variables = {
-            **self._environment(),
-            "TRAINER_WORK": str(self.home / work),
-            "TRAINER_NICE": "0",
-            "OMP_NUM_THREADS": "1",
-        }
-        command = [sys.executable, "-P", "-m", "trainer", "run", "--line", str(self.line_file)]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=variables, cwd=self.home, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        running = RunningTrainer(process, log)
-        self._started.append(running)
-        return running
+        own = {"TRAINER_WORK": str(self.home / work), "TRAINER_NICE": "0"}
+        return self.start_service("trainer", environment=own)
 
-    def steadyline(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run ``steadyline`` on the line."""
-        command = [sys.executable, "-P", "-m", "steadyline", *arguments, "--line", str(self.line_file)]
-        return subprocess.run(
-            command,
-            env={**self._environment(), "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+    def verb(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run ``steadyline`` on the line, for people to read."""
+        return self.steadyline(*arguments, "--line", str(self.line_file))
 
     def models(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run ``steadyline models`` on the line."""
-        return self.steadyline("models", *arguments)
-
-    def events(self) -> list[ModelEvent]:
-        """Return every event of the product, oldest first."""
-        reader = self.broker.reader("test")
-        try:
-            records = list(reader.read(self.line.kafka_topics().model_events.name))
-        finally:
-            reader.close()
-        return [ModelEvent.decode(record.value) for record in records]
+        return self.verb("models", *arguments)
 
     def event(self) -> ModelEvent | None:
         """Return the newest event of the product."""
@@ -187,7 +134,7 @@ class Factory:
 
     def publish_scores(self, scores: Sequence[Score]) -> None:
         """Write scores, as the scorer does."""
-        topic = self.line.kafka_topics().scores.name
+        topic = self.topics.scores.name
         publisher = self.broker.publisher("test")
         failures: list[Exception | None] = []
         for score in scores:
@@ -201,11 +148,11 @@ class Factory:
     ) -> ModelEvent:
         """Wait for an event that ``check`` accepts; a trainer that ended by itself fails at once."""
         newest: list[ModelEvent] = []
-        follower = self.broker.follower("test", [self.line.kafka_topics().model_events.name])
+        follower = self.broker.follower("test", [self.topics.model_events.name])
 
         def found() -> ModelEvent | None:
-            for running in self._started:
-                assert running.process.poll() in (None, EXIT_OK, -9), running.text()[-4000:]
+            for running in self.started:
+                assert running.poll() in (None, EXIT_OK, -9), running.tail()
             try:
                 records = follower.poll(timedelta(seconds=0.2))
             except BrokerUnavailable:
@@ -216,7 +163,7 @@ class Factory:
         try:
             event = eventually(found, within, what)
         except AssertionError as error:
-            logs = "\n".join(running.text()[-3000:] for running in self._started[-2:])
+            logs = "\n".join(running.tail() for running in self.started[-2:])
             raise AssertionError(f"{error}\n{logs}") from error
         finally:
             follower.close()
@@ -235,18 +182,6 @@ class Factory:
 
         event = self.wait_for(found, f"version {version} {after}", within)
         return [c for c in event.changes if c.version == version and c.after == after][-1]
-
-    def close(self) -> None:
-        """End what still runs."""
-        for running in self._started:
-            if running.is_alive:
-                running.kill()
-        self.triton.close()
-        self.bank.close()
-        self.broker.close()
-
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.addresses.environment()}
 
     def _add_normals(self, count: int) -> None:
         folder = self.home / "normals" / "train" / "good"

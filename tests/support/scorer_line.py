@@ -1,10 +1,5 @@
-"""A line with real services as child processes, frames on its topic, and what its topics say in the end."""
+"""A line with a model in service, frames on its topic, and what its topics say of them in the end."""
 
-import json
-import os
-import subprocess
-import sys
-import uuid
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,25 +17,20 @@ from typing_extensions import override
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import Headers, encode_headers
-from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topic
 from steadyline.errors import InferenceUnavailable
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.client import KafkaBroker
-from steadyline.line import load_line
 from steadyline.map_png import decode_map
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
 from steadyline.ops.dead_letters.letter import read_letter
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
-from steadyline.settings import KafkaSettings, TritonSettings
-from steadyline.store import Store
-from steadyline.triton import TritonClient
-from tests.integration.scorer.running import RunningScorer
 from tests.support.eventually import eventually
+from tests.support.line_under_test import LineUnderTest
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture, model_event, serve_version
+from tests.support.service_process import ServiceProcess
 
 EPOCH = 1_700_000_000_000_000_000
 DEFECTIVE_EVERY = 5  # every fifth frame of ``send`` is defective
@@ -81,8 +71,8 @@ class _Sent:
     strangers: int = 0
 
 
-class Floor:
-    """A line file in ``home``, its topics, its model in Triton, and the services started for it.
+class ScorerLine(LineUnderTest):
+    """A line of four cameras and one product, its topics, its model in Triton, and the frames sent to it.
 
     ``source`` is what every camera reads, for tests that start real producers.
     """
@@ -90,34 +80,21 @@ class Floor:
     def __init__(
         self, home: Path, addresses: Addresses, source: str = "folder:.", when_behind: str = "drop_oldest"
     ) -> None:
-        self.home, self.addresses = home, addresses
-        name = uuid.uuid4().hex[:8]
-        self.product = f"part-{name}"
+        super().__init__(home, addresses)
+        self.product = f"part-{self.name}"
         self.cameras = CAMERAS
         what = f"product: {self.product}, source: '{source}', when_behind: {when_behind}"
         listed = "".join(f"  - {{id: {camera}, {what}}}\n" for camera in self.cameras)
-        self.line_file = home / "line.yaml"
-        self.line_file.write_text(
-            f"line: test\ntopics: {{prefix: t{name}, partitions: 4}}\nstore: file://./store\n"
+        self.write_line(
+            f"line: test\ntopics: {{prefix: {self.name}, partitions: 4}}\nstore: file://./store\n"
             f"products:\n  {self.product}:\n    picture: {{size: 32, max_bytes: 200000, "
             f"max_pixels: 1000000}}\n"
             f"    evidence_sample: 0.1\ncameras:\n{listed}"
         )
-        self.line = load_line(self.line_file)
-        self.topics = self.line.kafka_topics()
-        self.store = Store(self.line.store)
-        self.broker = KafkaBroker(KafkaSettings(bootstrap_servers=addresses.kafka_bootstrap), "test")
-        self.broker.create_topics(list(self.topics))
-        self.triton = TritonClient(
-            TritonSettings.model_validate(
-                {"url": addresses.triton_grpc, "admin_key": addresses.triton_admin_key}
-            )
-        )
-        self._publisher = self.broker.publisher("test-frames")
+        self.create_topics()
         outputs = [self.topics.scores.name, self.topics.dead_letters.name]
         self._follower = self.broker.follower("test-scores", outputs)
         self._sent = _Sent()
-        self._started: list[RunningScorer] = []
         self.records: list[Record] = []
         self.refused: list[Record] = []
 
@@ -129,19 +106,13 @@ class Floor:
         """Say that ``version`` is live."""
         self.say(model_event(self.product, [model.event_model(version)], version))
 
-    def say(self, event: ModelEvent) -> None:
-        """Write an event of the product's models."""
-        headers = event.headers("test", self.product, event.at)
-        key = self.product.encode()
-        self.write(Message(self.topics.model_events.name, key, event.encode(), headers))
-
     def put_in_service(self, version: int = 1) -> None:
         """Serve a version whose gain is its number, and say that it is live."""
         model = Contrast(gain=version)
         self.serve(version, model)
         self.announce(version, model)
 
-    def start(self, instance: str, **environment: str) -> RunningScorer:
+    def start(self, instance: str, **environment: str) -> ServiceProcess:
         """Start ``python -m scorer run``."""
         ours = {
             "TRITON_TIMEOUT_SECONDS": "2",
@@ -149,43 +120,12 @@ class Floor:
             "SCORER_CANARY_SECONDS": "0.5",
             "SCORER_RETRY_LONGEST_SECONDS": "1",
         }
-        return self.start_service("scorer", instance, {**ours, **environment})
+        return self.start_service("scorer", name=instance, environment={**ours, **environment})
 
-    def start_producers(self, **environment: str) -> RunningScorer:
+    def start_producers(self, **environment: str) -> ServiceProcess:
         """Start ``python -m producers run``: every camera of the line in one process."""
         ours = {"PRODUCERS_STATE": str(self.home / "producers"), "PRODUCERS_STATUS_SECONDS": "0.5"}
-        return self.start_service("producers", "all", {**ours, **environment})
-
-    def start_service(self, service: str, name: str, environment: Mapping[str, str]) -> RunningScorer:
-        """Start a service of the line; ``name`` tells its log from others."""
-        log = self.home / f"{service}-{len(self._started)}-{name}.log"
-        variables = {
-            **os.environ,
-            **self.addresses.environment(),
-            "STEADYLINE_LOG_FORMAT": "json",
-            "OMP_NUM_THREADS": "1",
-            **environment,
-        }
-        command = [sys.executable, "-P", "-m", service, "run", "--line", str(self.line_file)]
-        with log.open("wb") as output:
-            process = subprocess.Popen(command, env=variables, cwd=self.home, stdout=output, stderr=output)
-        running = RunningScorer(process, log)
-        self._started.append(running)
-        return running
-
-    def ask(self, *verb: str) -> tuple[int, dict[str, Any]]:
-        """Run a verb of ``steadyline`` with ``--json``; returns its exit status and its answer."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "steadyline", *verb, "--line", str(self.line_file), "--json"],
-            cwd=self.home,
-            env={**os.environ, **self.addresses.environment()},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        return done.returncode, json.loads(done.stdout)
+        return self.start_service("producers", environment={**ours, **environment})
 
     def send(self, count: int) -> None:
         """Send ``count`` frames, cameras in turn; every fifth of a camera is defective."""
@@ -202,7 +142,7 @@ class Floor:
         ``headers`` replace the true ones; None takes one away.
         """
         message = self._frame(camera, data, headers or {})
-        self._publisher.publish(message, lambda error: None)
+        self.publish(message)
         return self._sent.ids[-1]
 
     def send_compressed(self, camera: str, data: bytes) -> str:
@@ -247,15 +187,6 @@ class Floor:
     def until_scored(self, count: int, within: float = 60.0) -> None:
         """Wait until ``count`` frames are accounted for."""
         eventually(lambda: self.read() >= count, within, f"{count} frames accounted for")
-
-    def flush(self) -> None:
-        """Wait until everything sent is on the topic."""
-        assert self._publisher.flush(timedelta(seconds=30))
-
-    def write(self, message: Message) -> None:
-        """Write one message and wait for it."""
-        self._publisher.publish(message, lambda error: None)
-        self.flush()
 
     def read(self) -> int:
         """Read what has been scored and refused since; returns how many of both there are."""
@@ -340,14 +271,10 @@ class Floor:
                 anomaly_map = decode_map(self.store.get(score.map_uri or ""))
                 assert anomaly_map.max() == np.float32(score.peak.value)
 
+    @override
     def close(self) -> None:
         """End what still runs, the model's process in Triton too."""
-        for running in self._started:
-            if running.process.poll() is None:
-                running.kill()
         with suppress(InferenceUnavailable):
             self.triton.unload(self.product)
-        self._publisher.close()
         self._follower.close()
-        self.triton.close()
-        self.broker.close()
+        super().close()
