@@ -22,8 +22,8 @@ from steadyline.line import Line, load_line
 from steadyline.settings import Settings, TelemetrySettings, variable_names
 from steadyline.telemetry.export import start_metrics
 from steadyline.telemetry.instrument import Counter, Gauge, Histogram, Instrument, all_instruments
-from tests.contract.topics.golden import Golden, goldens
 from tests.packaging.rules import ROOT, sources
+from tests.support.golden import Golden, goldens
 from tests.support.messages import camera_statuses, model_commands, model_events, scores
 from tools.docs import asyncapi, metrics, reasons
 from tools.docs.code_search import readers_of, settings_classes

@@ -8,57 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from steadyline.clock import SystemClock
-from steadyline.contracts.topics import Topic, Topics, line_topics
+from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import ContractBroken, Fenced, PictureTooLarge
-from steadyline.kafka.broker import Broker, Message, Partition, Record, Worker
+from steadyline.kafka.broker import Broker, Message, Partition
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.kafka.refused_records import DeadLetterPolicy
 from steadyline.settings import KafkaSettings
+from tests.support.broker_steps import SHORT, committed, polled, publish, values
 from tests.support.eventually import eventually
 from tests.support.handlers import Prompt
-
-SHORT = timedelta(milliseconds=50)
-
-
-def values(broker: Broker, topic: Topic) -> list[bytes | None]:
-    reader = broker.reader("test")
-    found = [record.value for record in reader.read(topic.name)]
-    reader.close()
-    return found
-
-
-def publish(broker: Broker, *messages: Message) -> None:
-    publisher = broker.publisher("test")
-    results: list[Exception | None] = []
-    for message in messages:
-        publisher.publish(message, results.append)
-    assert publisher.flush(timedelta(seconds=20))
-    publisher.close()
-    assert results == [None] * len(messages)
-
-
-def polled(worker: Worker, count: int) -> list[Record]:
-    records: list[Record] = []
-
-    def enough() -> bool:
-        for found in worker.poll(SHORT).values():
-            records.extend(found)
-        return len(records) >= count
-
-    eventually(enough, within=20)
-    return records
-
-
-def committed(worker: Worker, messages: list[Message], offsets: dict[Partition, int]) -> bool:
-    """Commit, polling while a rebalance is under way."""
-
-    def attempt() -> bool:
-        worker.poll(timedelta(milliseconds=5))
-        return worker.commit(messages, offsets)
-
-    return eventually(attempt, within=20)
 
 
 class BrokerContract:

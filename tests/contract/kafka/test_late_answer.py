@@ -15,7 +15,7 @@ from steadyline.kafka.broker import Message, Partition, Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
-from tests.contract.kafka.test_broker import committed, polled, publish
+from tests.support.broker_steps import committed, polled, publish
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers

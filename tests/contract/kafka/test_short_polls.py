@@ -11,7 +11,7 @@ from steadyline.kafka.broker import Message
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
-from tests.contract.kafka.test_broker import publish
+from tests.support.broker_steps import publish
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers

@@ -9,7 +9,7 @@ import pytest
 from steadyline.contracts.catalogue import KINDS
 from steadyline.contracts.topics import line_topics
 from steadyline.picture import PictureLimits, decode, inspect
-from tests.contract.topics.golden import EXAMPLES, HEADERS, Golden, goldens, problems, read_golden
+from tests.support.golden import EXAMPLES, HEADERS, Golden, goldens, problems, read_golden
 
 ALL = list(goldens())
 

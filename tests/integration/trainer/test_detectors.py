@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from steadyline.service import EXIT_USAGE
-from tests.integration.trainer.test_folder import trainer
+from tests.support.trainer_command import trainer
 
 
 def test_a_line_with_an_unknown_detector_does_not_start_and_says_where_it_stands(tmp_path: Path) -> None:

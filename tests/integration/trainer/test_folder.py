@@ -1,9 +1,6 @@
 """``fit`` and ``evaluate`` on a folder, as a person runs them: no server, clear errors, honest exit codes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +8,9 @@ import pytest
 
 from steadyline.service import EXIT_FAILED, EXIT_FATAL, EXIT_OK, EXIT_USAGE
 from tests.support.parts import a_set_of_parts
+from tests.support.trainer_command import trainer
 
 SIZE = 32
-
-
-def trainer(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-m", "trainer", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")

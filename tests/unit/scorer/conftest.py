@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.scorer.bench_top import BenchTop
+from tests.support.bench_top import BenchTop
 
 
 @pytest.fixture

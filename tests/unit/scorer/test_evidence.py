@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scorer.evidence import evidence_key, is_kept
-from tests.unit.scorer.bench_top import a_record
+from tests.support.bench_top import a_record
 
 
 @given(st.text(), st.floats(0, 1))

@@ -6,8 +6,8 @@ import pytest
 
 from steadyline.contracts.score import Score
 from steadyline.errors import PoisonMessage
+from tests.support.bench_top import BenchTop, a_record
 from tests.support.models import Contrast
-from tests.unit.scorer.bench_top import BenchTop, a_record
 
 NAMES = [name for name, _ in a_record().headers] + ["traceparent", "replayed-from", "unknown"]
 VALUES = [

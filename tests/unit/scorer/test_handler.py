@@ -27,9 +27,9 @@ from steadyline.inference import ModelRef
 from steadyline.kafka.broker import Message, Partition
 from steadyline.map_png import decode_map
 from steadyline.picture import encode_jpeg, encode_png
+from tests.support.bench_top import BenchTop, a_line, a_record
 from tests.support.inference import constant
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture
-from tests.unit.scorer.bench_top import BenchTop, a_line, a_record
 
 DEFECT = encode_png(a_defective_picture(32, cell=5))
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -17,9 +17,9 @@ from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.kafka.refused_records import DeadLetterPolicy
+from tests.support.bench_top import BenchTop, a_record
 from tests.support.eventually import eventually
 from tests.support.models import Contrast
-from tests.unit.scorer.bench_top import BenchTop, a_record
 
 STORM = StormLimit(fraction=0.5, messages=20)
 

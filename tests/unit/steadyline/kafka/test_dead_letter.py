@@ -14,7 +14,7 @@ from steadyline.kafka.dead_letter import dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
 from tests.contract.topics.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
-from tests.unit.steadyline.kafka.bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns
+from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns
 
 CAMERA = ("camera", b"c1")
 

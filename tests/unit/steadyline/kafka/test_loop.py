@@ -15,7 +15,7 @@ from steadyline.kafka.in_hand import QueueLimits
 from steadyline.kafka.loop import Outputs, StreamLoop
 from steadyline.kafka.memory_log import CommitFault
 from tests.support.handlers import Prompt, ScriptedHandler
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
+from tests.support.loop_bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 
 
 def test_results_are_written_in_the_order_of_their_records_not_of_their_ends() -> None:

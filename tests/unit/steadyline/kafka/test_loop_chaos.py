@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from steadyline.kafka.in_hand import QueueLimits
 from steadyline.kafka.loop import StreamLoop
 from tests.support.handlers import ScriptedHandler
-from tests.unit.steadyline.kafka.bench import AT_ONCE, STOP, TOPICS, LoopBench
+from tests.support.loop_bench import AT_ONCE, STOP, TOPICS, LoopBench
 
 STEPS = st.sampled_from(
     ["publish", "poison", "turn", "turn", "turn", "finish", "finish", "join", "join", "leave", "abort",

@@ -11,8 +11,8 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.errors import BrokerUnavailable, InvalidConfiguration
 from steadyline.line import Product, RetrainSection
 from tests.support.inference import MemoryInference
-from tests.unit.trainer.data.test_banks import a_snapshot
-from tests.unit.trainer.lifecycle.test_rollout import Works
+from tests.support.snapshots import a_snapshot
+from tests.support.works import Works
 from trainer.control.controller import ControllerDependencies, ProductController
 from trainer.control.inbox import ProductInbox
 from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories

@@ -14,8 +14,8 @@ from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message, Partition, Publisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.line import RetrainSection
-from tests.unit.trainer.data.test_reservoir import a_score
-from tests.unit.trainer.lifecycle.test_transitions import a_history
+from tests.support.model_history import a_history
+from tests.support.stream_scores import a_score
 from trainer.control.inbox import InboxDispatcher, ProductInbox
 from trainer.lifecycle import transitions
 from trainer.lifecycle.event_log import EventLog

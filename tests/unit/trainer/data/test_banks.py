@@ -6,62 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from steadyline.bank.entry import BankEntry
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
-from steadyline.digest import sha256
 from steadyline.errors import BankUnavailable, PackageRejected
-from steadyline.picture import encode_png
 from steadyline.store import Store
+from tests.support.snapshots import Speckle, a_snapshot, bank_spec
 from trainer.data.banks import (
     Banks,
-    BankSpec,
-    GeneratedBank,
     HeldOutCache,
     entries_digest,
     held_out_frames,
     newest_manifest,
 )
-from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
-
-
-class Speckle:
-    """Makes one pseudo-anomaly a normal: seeded noise. Counts how often it was asked."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.strength = 60
-
-    def __call__(self, snapshot: Snapshot, of: BankSpec) -> GeneratedBank:
-        self.asked += 1
-        random = np.random.default_rng(of.seed)
-        entries = []
-        for source, picture in zip(snapshot.sources, snapshot.pictures, strict=True):
-            noisy = picture ^ random.integers(0, self.strength, picture.shape, np.uint8)
-            png = encode_png(noisy[..., 0])
-            entries.append(BankEntry(f"{source.id}#0", png, png, source.id, "speckle", {"s": 60}, 0.01))
-        return GeneratedBank(entries, {"strength": 60}, 1, {"speckle": 1.0})
 
 
 @pytest.fixture
 def store() -> Store:
     return Store(f"memory://{uuid.uuid4().hex}")
-
-
-def a_snapshot(count: int = 30) -> Snapshot:
-    random = np.random.default_rng(1)
-    return make_snapshot(
-        [
-            (NormalSource(id=f"{i:03}", uri=f"file:///{i}"), random.integers(0, 256, (8, 8, 1), np.uint8))
-            for i in range(count)
-        ]
-    )
-
-
-def bank_spec(store: Store, snapshot: Snapshot) -> BankSpec:
-    data = snapshot.pack()
-    uri = store.put(f"snapshots/cell/{sha256(data)}", data)
-    return BankSpec("cell", "gray", "cobra", "cpu", 0, uri, sha256(data))
 
 
 def test_a_bank_is_made_once_and_then_read(store: Store) -> None:

@@ -1,43 +1,11 @@
 """The life of a version, step by step, as every reader of the events sees it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from steadyline.contracts.model_event import Calibration, Health, Model, ModelEvent, Package
+from steadyline.contracts.model_event import Health
+from tests.support.model_history import NOW, a_history, a_model, live
 from trainer.lifecycle import transitions
 from trainer.lifecycle.transitions import Step
-
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def a_model(version: int, cameras: int = 0) -> Model:
-    one = Calibration(scores=[1.0], threshold=1.0, achieved_rate=0.5)
-    return Model(
-        version=version,
-        detector="cobra",
-        state="candidate",
-        reason="trained",
-        trained_at=NOW,
-        size=32,
-        channels="gray",
-        package=Package(uri=f"file:///models/cell/{version}", digests={}),
-        threshold_version=1,
-        calibrations={"*": one, **{f"c{n}": one for n in range(cameras)}},
-        probes=[],
-        lineage={},
-        figures={"clean_auroc": 0.9},
-    )
-
-
-def live(event: ModelEvent, version: int) -> ModelEvent:
-    added = transitions.add(event, a_model(version, cameras=2), NOW)
-    return transitions.go_live(added, Step(version, "live", "passed", NOW), {})
-
-
-def a_history(*versions: int) -> ModelEvent:
-    event = transitions.nothing_yet("cell", NOW)
-    for version in versions:
-        event = live(event, version)
-    return event
 
 
 def test_a_version_goes_from_candidate_to_live_and_the_one_before_is_retired() -> None:

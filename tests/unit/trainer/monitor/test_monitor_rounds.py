@@ -18,8 +18,8 @@ from steadyline.store import Store
 from tests.support.eventually import eventually
 from tests.support.folder_triton import FolderTriton
 from tests.support.inference import MemoryInference, constant
-from tests.unit.trainer.data.test_banks import Speckle, a_snapshot, bank_spec
-from tests.unit.trainer.lifecycle.test_transitions import a_history
+from tests.support.model_history import a_history
+from tests.support.snapshots import Speckle, a_snapshot, bank_spec
 from trainer.data.banks import Banks, HeldOutCache
 from trainer.lifecycle.event_log import EventLog
 from trainer.lifecycle.leases import Leases

@@ -9,7 +9,7 @@ from steadyline.ops.audit.account import EpochFates, settle
 from steadyline.ops.audit.ranges import each
 from steadyline.ops.audit.sighting import RefusedFrame, Sightings, WaitingFrame
 from steadyline.ops.dead_letters.letter import TopicPosition
-from tests.unit.steadyline.ops.audit.books import EPOCH, Day, days
+from tests.support.audit_days import EPOCH, Day, days
 
 
 def account(day: Day, expired_below: int = 0) -> EpochFates:

@@ -10,7 +10,7 @@ from steadyline.contracts.catalogue import KINDS, MessageKind, Wire
 from steadyline.contracts.headers import Headers
 from steadyline.errors import PoisonMessage
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "steadyline/contracts/examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "steadyline/contracts/examples"
 HEADERS = ".headers.json"
 
 
