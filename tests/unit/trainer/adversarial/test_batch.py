@@ -1,10 +1,13 @@
 """A batch holds pairs: a good part and what was made of it, in one place; the defect is where its mask is."""
 
+from functools import cache
+
 import numpy as np
 import torch
 
 from tests.support.parts import good_parts
 from trainer.adversarial.batch import PairedBatch, Pairs, Variation
+from trainer.arrays import PseudoBank
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.learning.augment import Light
 from trainer.pseudo.entry import in_memory
@@ -13,11 +16,15 @@ STILL = Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=
 GRID = 16
 
 
+@cache
+def a_bank() -> PseudoBank:
+    """Return the pseudo-anomalies of the normals, made once for all tests that read them."""
+    return in_memory(make_pseudo_anomalies(good_parts(16), FitSettings("robust")))
+
+
 def drawn(shift: float, step: int = 0) -> PairedBatch:
-    normals = good_parts(16)
-    bank = in_memory(make_pseudo_anomalies(normals, FitSettings("robust")))
-    pictures = torch.from_numpy(normals).permute(0, 3, 1, 2).float() / 255
-    return Pairs(pictures, bank, GRID, Variation(STILL, shift)).draw(7, step, 16, 1)
+    pictures = torch.from_numpy(good_parts(16)).permute(0, 3, 1, 2).float() / 255
+    return Pairs(pictures, a_bank(), GRID, Variation(STILL, shift)).draw(7, step, 16, 1)
 
 
 def test_a_moved_defect_lies_where_its_mask_is() -> None:
