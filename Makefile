@@ -8,7 +8,7 @@ OUT ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-with-servers test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -28,14 +28,17 @@ format: init  ## ruff: mend what it can
 types: init  ## mypy --strict
 	@$(BIN)/mypy
 
-test: lint types  ## what CI runs: lint, types, then every test tier, on two cores side by side
-	@$(MAKE) --no-print-directory -j2 test-without-servers test-with-servers
+test: lint types  ## what CI runs: lint, types, then every test in three parts side by side
+	@$(MAKE) --no-print-directory -j3 test-services test-models test-without-servers
 
-test-without-servers: init  ## the tiers unit, training and packaging
-	@$(BIN)/pytest tests/unit tests/training tests/packaging
+test-services: init  ## part one: contract, and integration of the core, the producers and the scorer
+	@$(BIN)/pytest tests/contract tests/integration --ignore tests/integration/trainer --ignore tests/integration/bench
 
-test-with-servers: init  ## the tiers contract, integration and system
-	@$(BIN)/pytest tests/contract tests/integration tests/system
+test-models: init  ## part two: system, and integration of the trainer and the bench: what trains over servers
+	@$(BIN)/pytest tests/system tests/integration/trainer tests/integration/bench
+
+test-without-servers: init  ## part three: unit, training and packaging; it yields to what must be on time
+	@nice -n 5 $(BIN)/pytest tests/unit tests/training tests/packaging
 
 test-unit: init  ## pure and in-memory tests, no server
 	@$(BIN)/pytest tests/unit

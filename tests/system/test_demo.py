@@ -44,7 +44,7 @@ def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Pa
     home = tmp_path / "demo"
     command = [sys.executable, "-P", "-m", "steadyline", "demo", "--data", str(dataset), "--home", str(home)]
     done = subprocess.run(
-        [*command, "--steps", "100", "--normals", "40"],
+        [*command, "--steps", "60", "--normals", "40"],
         capture_output=True,
         text=True,
         timeout=900,
