@@ -21,7 +21,7 @@ from steadyline.kafka.follower import KafkaFollower
 from steadyline.kafka.private_api import known_positions
 from steadyline.kafka.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
-from tests.contract.kafka.test_broker import publish
+from tests.support.broker_steps import publish
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.servers

@@ -17,7 +17,7 @@ from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.commands import CommandPublisher
 from steadyline.kafka.memory import MemoryBroker
 from steadyline.settings import KafkaSettings
-from tests.contract.kafka.test_broker import committed, polled, publish
+from tests.support.broker_steps import committed, polled, publish
 from tests.support.eventually import eventually
 from tests.support.servers import OwnStack
 

@@ -29,7 +29,7 @@ from steadyline.kafka.private_api import (
     last_error,
 )
 from steadyline.settings import KafkaSettings
-from tests.contract.kafka.test_broker import publish
+from tests.support.broker_steps import publish
 from tests.support.eventually import eventually
 
 PINNED = "3.0.12"

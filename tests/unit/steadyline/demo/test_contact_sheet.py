@@ -11,7 +11,7 @@ from steadyline.demo.contact_sheet import TILE, contact_sheet
 from steadyline.map_png import encode_map
 from steadyline.picture import encode_png
 from steadyline.store import Store
-from tests.contract.topics.golden import EXAMPLES
+from tests.support.golden import EXAMPLES
 
 
 def test_a_row_shows_the_frame_and_its_map_and_scores_without_evidence_are_left_out(tmp_path: Path) -> None:

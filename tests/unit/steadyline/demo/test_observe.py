@@ -9,8 +9,8 @@ from steadyline.demo.observe import Observer
 from steadyline.kafka.broker import Message
 from steadyline.kafka.memory import MemoryBroker
 from tests.support.eventually import eventually
+from tests.support.model_history import a_history
 from tests.unit.steadyline.demo.test_figures import a_score
-from tests.unit.trainer.lifecycle.test_transitions import a_history
 
 TOPICS = line_topics("t", 1)
 

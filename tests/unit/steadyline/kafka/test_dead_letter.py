@@ -12,7 +12,7 @@ from steadyline.errors import DeadLetterStorm, MalformedHeaders, PoisonMessage, 
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.dead_letter import dead_letter
 from steadyline.kafka.dlq_limit import StormGuard, StormLimit
-from tests.contract.topics.golden import Golden, goldens
+from tests.support.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns
 

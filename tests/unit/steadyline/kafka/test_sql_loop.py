@@ -18,8 +18,8 @@ from steadyline.kafka.dlq_limit import StormLimit
 from steadyline.kafka.memory_log import CommitFault
 from steadyline.telemetry.instrument import Backend, Instrument
 from tests.support.handlers import Prompt
-from tests.unit.steadyline.kafka.bench import AT_ONCE, DEAD_LETTERS, TOPICS, LoopBench, turns
-from tests.unit.steadyline.kafka.sql_loop import (
+from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, TOPICS, LoopBench, turns
+from tests.support.sql_loop import (
     INPUTS,
     PER_TRANSACTION,
     IncidentDatabase,
@@ -98,7 +98,7 @@ def test_a_process_killed_between_rows_and_commit_leaves_neither_and_the_next_wr
     path = tmp_path / "incidents.db"
 
     def run(killed_in: int) -> int:
-        module = "tests.unit.steadyline.kafka.sql_loop"
+        module = "tests.support.sql_loop"
         return subprocess.run([sys.executable, "-m", module, path, str(killed_in)], timeout=60).returncode
 
     assert run(2) == -9

@@ -1,6 +1,6 @@
 """A loop whose results and offsets change in one SQL transaction, on the same parts as the Kafka loop.
 
-``python -m tests.unit.steadyline.kafka.sql_loop FILE TRANSACTION`` reads a topic of its own that is always
+``python -m tests.support.sql_loop FILE TRANSACTION`` reads a topic of its own that is always
 the same, and kills itself when the rows of that transaction (0 for none) are written and not yet committed.
 """
 
@@ -23,7 +23,7 @@ from steadyline.kafka.in_hand import InHand, QueueLimits, next_offsets
 from steadyline.kafka.outage import OutageHold
 from steadyline.kafka.partition_queue import TakenRecord
 from steadyline.kafka.refused_records import DeadLetterPolicy, RefusedRecords
-from tests.unit.steadyline.kafka.bench import DEAD_LETTERS, STOP, TOPICS, LoopBench
+from tests.support.loop_bench import DEAD_LETTERS, STOP, TOPICS, LoopBench
 
 PER_TRANSACTION = 5
 INPUTS = [b"bad%d" % n if n % 4 == 2 else b"v%d" % n for n in range(20)]
