@@ -1,34 +1,12 @@
 """The summary's figures come from scores and events alone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from steadyline.contracts.model_event import Change, ModelEvent
-from steadyline.contracts.score import Peak, Score
 from steadyline.demo.figures import latencies, percentile, swap_figures
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-def a_score(second: float, latency_ms: float = 20.0) -> Score:
-    scored = NOON + timedelta(seconds=second)
-    return Score(
-        frame=f"east-1/1/{int(second * 10) + 1}",
-        camera="east-1",
-        product="cell",
-        captured_at=scored - timedelta(milliseconds=latency_ms),
-        scored_at=scored,
-        model_version=1,
-        score=0.0,
-        p_value=0.5,
-        threshold=1.0,
-        threshold_version=1,
-        verdict="normal",
-        peak=Peak(x=0, y=0, value=0),
-        source_partition=0,
-        source_offset=0,
-    )
+from tests.support.demo_scores import NOON, a_score
 
 
 def an_event(*changes: Change) -> ModelEvent:
