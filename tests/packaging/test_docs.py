@@ -24,7 +24,7 @@ from steadyline.telemetry.export import start_metrics
 from steadyline.telemetry.instrument import Counter, Gauge, Histogram, Instrument, all_instruments
 from tests.packaging.rules import ROOT, sources
 from tests.support.golden import Golden, goldens
-from tests.support.messages import camera_statuses, model_commands, model_events, scores
+from tests.support.messages import json_messages
 from tools.docs import asyncapi, metrics, reasons
 from tools.docs.code_search import readers_of, settings_classes
 from tools.docs.configuration import EXAMPLE, all_settings, sections
@@ -81,7 +81,7 @@ def test_a_golden_message_fits_its_schemas(golden: Golden) -> None:
     Draft7Validator(header_schema(golden.kind)).validate(texts)
 
 
-@given(scores | camera_statuses | model_commands | model_events)
+@given(json_messages)
 def test_whatever_is_written_fits_its_schema(message: JsonMessage) -> None:
     (kind,) = [kind for kind in JSON_KINDS if kind.model is type(message)]
     assert (

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
+from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import (
     Calibration,
@@ -139,3 +140,11 @@ model_events = st.builds(
     ),
     commands_until=counts,
 )
+
+by_model: dict[type[JsonMessage], st.SearchStrategy[JsonMessage]] = {
+    Score: scores,
+    CameraStatus: camera_statuses,
+    ModelEvent: model_events,
+    ModelCommand: model_commands,
+}
+json_messages = st.one_of(*by_model.values())

@@ -3,12 +3,17 @@
 import sys
 
 from tools.docs.documents import SCHEMAS, documents
+from tools.docs.schema import Undescribed
 from tools.setup.command import ROOT
 
 
 def main() -> int:
-    """Write what differs, and say so."""
-    made = documents()
+    """Write what differs, and say so; 1 when something has no description."""
+    try:
+        made = documents()
+    except Undescribed as error:
+        print(f"nothing is written: {error}", file=sys.stderr)
+        return 1
     stale = {path.relative_to(ROOT) for path in (ROOT / SCHEMAS).glob("*.json")} - made.keys()
     for path in sorted(stale):
         (ROOT / path).unlink()

@@ -83,7 +83,7 @@ def _unit(instrument: Instrument) -> str:
     if words_[-1] in UNITS:
         return UNITS[words_[-1]]
     if instrument.kind != "counter":
-        raise Undescribed(f"metric {instrument.name} does not end in a unit: {', '.join(UNITS)}")
+        raise Undescribed(f"metric {instrument.name} does not end in a unit of UNITS: {', '.join(UNITS)}")
     return "frames" if "frames" in words_ else "count"
 
 
@@ -92,7 +92,7 @@ def _label(instrument: Instrument, name: str) -> str:
     if allowed is not None:
         return f"{code(name)}: {words(sorted(allowed))}"
     if name not in LABELS:
-        raise Undescribed(f"metric {instrument.name}: nothing says what the label {name} holds")
+        raise Undescribed(f"metric {instrument.name}: LABELS does not say what the label {name} holds")
     return f"{code(name)}: {LABELS[name]}"
 
 

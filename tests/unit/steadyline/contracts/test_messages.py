@@ -20,11 +20,10 @@ from steadyline.errors import MalformedHeaders, MalformedMessage, UnscorableFram
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.dead_letter import dead_letter
 from tests.support.messages import (
-    camera_statuses,
+    by_model,
     frame_ids,
     frames,
-    model_commands,
-    model_events,
+    json_messages,
     moments,
     names,
     scores,
@@ -37,7 +36,11 @@ any_headers = st.lists(
 real_headers = st.lists(st.tuples(st.text(st.characters(codec="utf-8"), max_size=9), st.binary(max_size=9)))
 
 
-@given(scores | camera_statuses | model_commands | model_events)
+def test_every_json_message_is_drawn() -> None:
+    assert by_model.keys() == {kind.model for kind in KINDS if kind.model is not None}
+
+
+@given(json_messages)
 def test_a_json_message_is_read_back_as_it_was_written(message: JsonMessage) -> None:
     again = type(message).decode(message.encode())
     assert again == message
