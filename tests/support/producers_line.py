@@ -36,7 +36,7 @@ class ProducersLine(LineUnderTest):
         newest = {status.epoch: status for status in self.statuses() if status.camera == camera}
         return [newest[epoch] for epoch in sorted(newest)]
 
-    def eventually_status(self, camera: str, within: float = 15.0, **wanted: object) -> CameraStatus:
+    def eventually_status(self, camera: str, within: float = 60.0, **wanted: object) -> CameraStatus:
         """Wait for a status of ``camera`` with these fields."""
 
         def found() -> CameraStatus | None:
