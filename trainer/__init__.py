@@ -1,1 +1,1 @@
-"""The trainer: fit, attack, gate, promote and watch models."""
+"""The trainer fits, attacks, gates, promotes and monitors models."""

@@ -1,4 +1,4 @@
-"""Pictures, masks and defects as arrays."""
+"""The types of pictures, masks, banks and known defects as arrays."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ Masks = NDArray[np.bool_]  # (N, S, S)
 
 @dataclass(frozen=True, slots=True)
 class PseudoBank:
-    """Pseudo-anomalies as arrays: (M, S, S, C), (M, S, S); ``source`` (M,) indexes the training normals."""
+    """Pseudo-anomalies: pictures (M, S, S, C), masks (M, S, S); ``source`` (M,) indexes the normals."""
 
     pictures: Pictures
     masks: Masks
@@ -21,7 +21,7 @@ class PseudoBank:
 
 @dataclass(frozen=True, slots=True)
 class KnownDefects:
-    """Real defects that operators marked: (K, S, S, C), and where, (K, S, S), for those that say so."""
+    """Real defects that people marked: pictures (K, S, S, C), each with a mask (S, S) or None."""
 
     pictures: Pictures
     masks: tuple[Masks | None, ...]

@@ -1,4 +1,4 @@
-"""What the trainer reads from the environment."""
+"""The settings that the trainer reads from the environment."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ class TrainerSettings(Settings):
     model_config = SettingsConfigDict(env_prefix="TRAINER_")
 
     work: Path = Field(
-        Path("var/trainer"), description="Folder for checkpoints and the trainer's own name; not shared."
+        Path("var/trainer"), description="Folder for checkpoints and the trainer's own name; never shared."
     )
     seed: int = Field(0, ge=0, description="Seed of the first training; later ones add the version.")
     accelerator: Literal["cpu", "gpu"] = Field(
@@ -28,15 +28,15 @@ class TrainerSettings(Settings):
     max_batch: PositiveInt = Field(32, description="Largest batch that Triton makes.")
     precision: Literal["FP32", "FP16"] = Field("FP32", description="TensorRT precision, with gpu.")
     nice: int = Field(
-        5, ge=0, le=19, description="Niceness of a training: how far it stands back for the line beside it."
+        5, ge=0, le=19, description="Niceness of a training: higher leaves more of the CPU to the line."
     )
     fit_threads: PositiveInt = Field(
-        1, description="CPU threads of a training; OMP_NUM_THREADS, where set, goes before it."
+        1, description="CPU threads of a training; OMP_NUM_THREADS takes precedence where it is set."
     )
     load_seconds: PositiveFloat = Field(60.0, description="Deadline for Triton to load a version.")
 
     def serving(self) -> Serving:
-        """Return how Triton is to serve the models."""
+        """Return how Triton shall serve the models."""
         return Serving(self.accelerator, self.instances, self.threads, self.max_batch, self.precision)
 
     def load_deadline(self) -> timedelta:

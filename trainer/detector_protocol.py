@@ -1,4 +1,4 @@
-"""What a detector is given, what it returns, and how it says how far it is."""
+"""The protocol of detectors: their input, their result, and how they report progress."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Overrides = Mapping[str, float | int | str | bool]  # dotted name of a profile's
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """Everything a training depends on. ``steps`` overrides the profile's own number."""
+    """Everything that a training depends on; ``steps`` overrides the number in the profile."""
 
     normals: Pictures
     bank: PseudoBank
@@ -31,10 +31,10 @@ class FitInput:
 
 
 class OnProgress(Protocol):
-    """Hears how far a training is."""
+    """A callback that is called with the progress of a training."""
 
     def __call__(self, step: int, total: int, message: str) -> None:
-        """``step`` of ``total`` are done; ``message`` is a few words for a person."""
+        """Report that ``step`` of ``total`` are done; ``message`` is a few words for a person."""
         ...
 
 
@@ -42,35 +42,36 @@ class ServedModule(Protocol):
     """A torch module that obeys the inference contract."""
 
     def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores (B,) float32, high = anomalous, and maps (B, h, w) of uint8 (B, S, S, C)."""
+        """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, S, S, C) uint8."""
         ...
 
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The same after the cast, which attacks differentiate: ``x`` is (B, C, S, S) float32 in [0, 1]."""
+        """Do the same for ``x`` (B, C, S, S) float32 in [0, 1]; attacks differentiate this function."""
         ...
 
 
 class Served(nn.Module, ABC):
-    """Base of served modules: the cast and the layout; all else is on the path that attacks see.
+    """Base of served modules. It casts and transposes; everything else happens where attacks can see it.
 
-    ``lipschitz`` is how far the score moves at most, proven, when each pixel of [0, 1] moves by at most 1;
-    None when nothing is proven.
+    ``lipschitz`` is a proven bound: when each pixel in [0, 1] changes by at most 1, the score changes by at
+    most this much. It is None when nothing is proven.
     """
 
     lipschitz: float | None = None
 
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """See ServedModule."""
+        """Answer as in ``ServedModule``."""
         return self.score_float(picture.permute(0, 3, 1, 2).float() / 255)
 
     @abstractmethod
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See ServedModule."""
+        """Answer as in ``ServedModule``."""
 
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor] | None:
-        """Return the least and the greatest score (B,), proven, under any change of ``x`` (B, C, S, S) by at
-        most ``epsilon`` a pixel; None when nothing is proven.
+        """Return proven bounds (B,), least and greatest, of the score; None when nothing is proven.
+
+        They hold for any change of ``x`` (B, C, S, S) by at most ``epsilon`` per pixel.
         """
         if self.lipschitz is None:
             return None
@@ -78,13 +79,13 @@ class Served(nn.Module, ABC):
         return score - most, score + most
 
     def score_alone(self, x: Tensor) -> Tensor:
-        """Return the scores of ``score_float``: whoever needs no map need not wait for one."""
+        """Return the scores of ``score_float``, for callers that need no map; a pair then computes none."""
         return self.score_float(x)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A trained module in eval mode on the CPU, its recipe, and label-free figures of its training."""
+    """A trained module in eval mode on the CPU, its recipe, and figures of its training without labels."""
 
     module: Served
     recipe: Recipe
@@ -92,19 +93,19 @@ class Fitted:
 
 
 class Detector(Protocol):
-    """One way to find anomalies."""
+    """One method to find anomalies."""
 
     def bank_recipe(self, profile: str) -> BankRecipe:
         """Return how the bank is made; raises InvalidConfiguration when there is no such profile."""
         ...
 
     def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
-        """Train; goes on from the newest checkpoint of this input in the folder ``checkpoint``, if any.
+        """Train, and resume from the newest checkpoint of this input in the folder ``checkpoint``, if any.
 
         The same input gives the same module, interrupted or not. Raises InvalidConfiguration.
         """
         ...
 
     def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
-        """Return the module of a recipe with its weights; PackageRejected when they do not fit."""
+        """Return the module of a recipe and its weights; raises PackageRejected when they do not fit."""
         ...

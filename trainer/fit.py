@@ -1,4 +1,4 @@
-"""One training from normals to a served module, the same for a folder and for a line."""
+"""Train from normals to a served module; a folder and a line use the same code."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,8 +18,11 @@ from trainer.pseudo.entry import in_memory
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What to train. ``steps`` scales a profile's budget down or up; ``overrides`` change single numbers;
-    ``known_defects`` are of the normals' size, for detectors that use them."""
+    """What to train.
+
+    ``steps`` overrides the number in the profile, and ``overrides`` changes single numbers of it.
+    ``known_defects``, for detectors that use them, have the size of the normals.
+    """
 
     detector: str = DEFAULT_DETECTOR
     profile: str = "cpu"
@@ -31,7 +34,7 @@ class FitSettings:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A served module in eval mode, the recipe that rebuilds it, label-free figures, wall-clock seconds."""
+    """A served module in eval mode, its recipe, figures without labels, and the seconds it took."""
 
     module: Served
     recipe: Recipe
@@ -49,9 +52,9 @@ def make_pseudo_anomalies(
     held_out: Masks | None = None,
     progress: OnProgress | None = None,
 ) -> MadeBank:
-    """Return the bank of normals (N, S, S, C): the same for the same normals, settings and held-out marks.
+    """Return the bank of normals (N, S, S, C); the same normals, settings and marks give the same bank.
 
-    Raises InvalidConfiguration when there are too few normals or the profile is unknown.
+    Raises InvalidConfiguration when there are too few normals or when the profile is unknown.
     """
     recipe = detector_named(settings.detector).bank_recipe(settings.profile)
     if len(normals) < 2:
@@ -71,10 +74,10 @@ def train(
     progress: OnProgress,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Train on normals (N, S, S, C) and their bank; goes on from the newest checkpoint in ``checkpoint``.
+    """Train on normals (N, S, S, C) and their bank, resuming from the newest checkpoint in ``checkpoint``.
 
-    The same input on the same number of threads gives the same weights, killed on the way or not. Raises
-    InvalidConfiguration when the input cannot be trained on.
+    The same input on the same number of threads gives the same weights, whether killed on the way or not.
+    Raises InvalidConfiguration when the input cannot be trained on.
     """
     began = time.monotonic()
     given = FitInput(
@@ -99,7 +102,7 @@ def fit(
 
 
 def rebuild(recipe: Recipe, weights: bytes) -> Served:
-    """Return the served module of a recipe and its safetensors; PackageRejected when they do not fit."""
+    """Return the served module of a recipe and its safetensors; raises PackageRejected if they do not fit."""
     try:
         tensors = load(weights)
     except (SafetensorError, ValueError) as error:

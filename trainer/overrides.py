@@ -1,4 +1,4 @@
-"""Numbers of a profile as a person types them: ``schedule.epsilon=0.02``, ``switch=sum``."""
+"""Parse numbers of a profile as a person types them: ``schedule.epsilon=0.02``, ``switch=sum``."""
 
 import json
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from steadyline.errors import InvalidConfiguration
 
 
 def overrides_of(typed: Sequence[str]) -> dict[str, float | int | str | bool]:
-    """Return name → value; a value that is no JSON number, true or false is a word.
+    """Return values by name; a value that is no JSON number, true or false is taken as a word.
 
-    Raises InvalidConfiguration for what is no NAME=VALUE.
+    Raises InvalidConfiguration for a text that is not NAME=VALUE.
     """
     found: dict[str, float | int | str | bool] = {}
     for text in typed:
         name, equals, value = text.partition("=")
         if not name or not equals or not value:
-            raise InvalidConfiguration(f"--set {text!r}: NAME=VALUE is due, course.batch=16 for example")
+            raise InvalidConfiguration(f"--set {text!r}: NAME=VALUE is due, schedule.batch=16 for example")
         found[name] = _value(value)
     return found
 

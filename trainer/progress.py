@@ -1,4 +1,4 @@
-"""How far a training is: as the child tells it, and as plain lines for logs, with the time left."""
+"""Progress of a training: as the child process writes it, and as plain log lines with the time left."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from steadyline.clock import Clock
 
-EVERY_SECONDS = 10.0  # one line a phase, and one so often
+EVERY_SECONDS = 10.0  # a phase gets one line when it begins, and one per this interval
 
-# Where in a whole training each phase lies, by the time it takes; a bank that is there already takes none.
+# The share of a whole training that each phase takes; a bank that exists already takes no time.
 PHASES = {
     "bank": (0.0, 0.1),
     "fit": (0.1, 0.85),
@@ -25,7 +25,7 @@ ReportProgress = Callable[[str, int, int], None]  # phase, done, of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the child does: ``phase`` is one of PHASES, or "start"."""
+    """What the child process is doing; ``phase`` is one of PHASES, or "start"."""
 
     phase: str
     done: int
@@ -33,7 +33,7 @@ class Progress:
 
     @property
     def ratio(self) -> float:
-        """How far the training is, 0 to 1."""
+        """How much of the training is done, 0 to 1."""
         begins, ends = PHASES.get(self.phase, (0.0, 0.0))
         return begins + (ends - begins) * (self.done / self.total if self.total else 0.0)
 
@@ -43,7 +43,7 @@ class Progress:
 
     @staticmethod
     def parse(line: str) -> "Progress | None":
-        """Return the progress of a line; None when it is something else."""
+        """Return the progress that a line gives, or None when it gives none."""
         try:
             phase, done, total = json.loads(line)
             return Progress(str(phase), int(done), int(total))
@@ -52,7 +52,7 @@ class Progress:
 
 
 class ProgressLines:
-    """Says how far a phase is, seldom enough for a log."""
+    """Writes the progress of a phase, rarely enough for a log."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -61,7 +61,7 @@ class ProgressLines:
         self._said = -EVERY_SECONDS
 
     def line(self, phase: str, done: int, total: int) -> str | None:
-        """Return the line to print now; None most of the time. A phase that goes back has begun anew."""
+        """Return the line to print now, or None; a phase whose count falls counts as started again."""
         now = self._clock.monotonic()
         is_new = done < self._done.get(phase, total + 1)
         self._done[phase] = done

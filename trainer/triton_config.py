@@ -1,16 +1,16 @@
-"""``config.pbtxt``: how Triton serves a model, for a CPU or for GPUs, from one setting."""
+"""Write ``config.pbtxt``, which tells Triton how to serve a model on CPUs or GPUs."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Accelerator = Literal["cpu", "gpu"]
 
-KEPT_VERSIONS = 2  # the live one and the one before it
+KEPT_VERSIONS = 2  # the live version and the one before it
 
 
 @dataclass(frozen=True, slots=True)
 class ServedShape:
-    """What the configuration must say of the model: Triton's name, input (H=W, C) and map (h, w)."""
+    """What the configuration says of the model: its name in Triton, its input (H=W, C) and its map (h, w)."""
 
     name: str
     size: int
@@ -21,7 +21,7 @@ class ServedShape:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How it is run. ``instances`` are copies per device; ``threads`` of one copy count on a CPU only."""
+    """How Triton runs the model: ``instances`` copies per device; ``threads`` per copy count on CPUs only."""
 
     accelerator: Accelerator = "cpu"
     instances: int = 1
@@ -31,7 +31,7 @@ class Serving:
 
 
 def config_pbtxt(served: ServedShape, serving: Serving) -> str:
-    """Return the configuration; ``steadyline.triton.parse_config`` holds it to Triton's own schema."""
+    """Return the configuration; ``steadyline.triton.parse_config`` checks it against Triton's own schema."""
     shape = f"{served.size}, {served.size}, {served.channels}"
     head = f'''name: "{served.name}"
 backend: "onnxruntime"
@@ -47,9 +47,9 @@ version_policy {{ latest {{ num_versions: {KEPT_VERSIONS} }} }}
 
 
 def _cpu(serving: Serving) -> str:
-    """No queue delay: a lone request would pay it in full (0.5 ms of delay costs 0.5 ms each).
+    """Set no queue delay, which a lone request would pay in full (0.5 ms of delay costs 0.5 ms each).
 
-    Spinning threads are off: they starve everything else that runs on the same cores.
+    Spinning threads are off, because they starve everything else on the same cores.
     """
     return f'''dynamic_batching {{ }}
 instance_group [ {{ count: {serving.instances} kind: KIND_CPU }} ]
@@ -60,7 +60,7 @@ parameters {{ key: "session.intra_op.allow_spinning" value {{ string_value: "0" 
 
 
 def _gpu(serving: Serving) -> str:
-    """A small queue delay fills batches; TensorRT keeps its built engines between loads of a version."""
+    """Set a small queue delay to fill batches; TensorRT keeps its engines between loads of a version."""
     preferred = ", ".join(str(n) for n in (8, 16, 32, 64, 128) if n <= serving.max_batch) or "1"
     return f'''dynamic_batching {{ preferred_batch_size: [ {preferred} ] max_queue_delay_microseconds: 200 }}
 instance_group [ {{ count: {serving.instances} kind: KIND_GPU }} ]

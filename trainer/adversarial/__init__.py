@@ -1,1 +1,1 @@
-"""Training under attack: what detectors that learn from pseudo-anomalies share."""
+"""Adversarial training: what detectors that learn from pseudo-anomalies under attack have in common."""

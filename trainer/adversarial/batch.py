@@ -1,4 +1,4 @@
-"""What one step sees: pairs of a normal and its pseudo-anomaly, in two views, and where the defect is."""
+"""The pictures of one step: pairs of a normal and its pseudo-anomaly, in two views, with defective cells."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ CELL_SHARE = 1 / 8
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What differs between pairs of pictures, besides flips: the light, and the place of the part.
+    """How pairs of pictures vary, besides flips: in light, and in the place of the part.
 
-    Half of the pairs lie in their place, the others up to ``shift`` (a fraction of the side) away in both
-    directions.
+    Half of the pairs stay in place; the others are shifted by up to ``shift`` (a fraction of the side) in
+    both directions.
     """
 
     light: Light
@@ -29,8 +29,11 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, S, S); ``cells`` (2n, h, w) is 1
-    where a cell is defective; ``picked`` (n, R) numbers the cells that enter the contrastive loss."""
+    """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, S, S).
+
+    ``cells`` (2n, h, w) is 1 where a cell is defective. ``picked`` (n, R) numbers the cells that enter the
+    contrastive loss.
+    """
 
     first: Tensor
     second: Tensor
@@ -39,12 +42,12 @@ class PairedBatch:
 
     @property
     def kinds(self) -> Tensor:
-        """(2n,) float: 1 for pseudo-anomalies."""
+        """(2n,) float: 1 for pseudo-anomalies, 0 for normals."""
         half = len(self.first) // 2
         return (torch.arange(2 * half, device=self.first.device) >= half).float()
 
     def own(self, device: torch.device) -> "PairedBatch":
-        """Return this process's pairs of a batch that every process drew, on its device."""
+        """Return this process's pairs, on its device, of a batch that every process drew."""
         layout = torch.channels_last
         return PairedBatch(
             first=distributed.own(self.first).to(device, memory_format=layout),
@@ -55,22 +58,22 @@ class PairedBatch:
 
 
 class Pairs:
-    """Draws batches, each from the seed and its step alone, so that a resumed run goes on as it was."""
+    """Draws each batch from the seed and its step alone, so that a resumed training continues unchanged."""
 
     def __init__(self, normals: Tensor, bank: PseudoBank, grid: int, variation: Variation) -> None:
-        """``normals`` is (N, C, S, S) in [0, 1]; ``grid`` the number of cells along a side."""
+        """``normals`` is (N, C, S, S) in [0, 1]; ``grid`` is the number of cells along a side."""
         self._normals, self._variation, self._grid = normals, variation, grid
         self._pictures, self._masks = torch.from_numpy(bank.pictures), torch.from_numpy(bank.masks)
         self._of = [np.flatnonzero(bank.source == source) for source in range(len(normals))]
         self._sources = np.flatnonzero([len(own) > 0 for own in self._of])
 
     def size(self, wanted: int) -> int:
-        """Return how many pairs a batch has: at most as many as there are normals, the same per process."""
+        """Return how many pairs a batch has: at most one per normal, and the same number in each process."""
         found = min(wanted, len(self._sources))
         return found if found == wanted else found // distributed.world() * distributed.world()
 
     def draw(self, seed: int, step: int, size: int, picks: int) -> PairedBatch:
-        """Return the batch of a step: ``size`` pairs, or what ``size`` makes of it."""
+        """Return the batch of a step, with as many pairs as the method ``size`` allows."""
         size = self.size(size)
         rng = np.random.default_rng([seed, step])
         random = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
@@ -97,7 +100,7 @@ class Pairs:
         )
 
     def _turn(self, seed: int, step: int, size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Each normal once a pass, in an order of the pass's own."""
+        """Return the normals of a step: each pass uses every normal once, in an order of its own."""
         per_pass = len(self._sources) // size
         passes, place = divmod(step, per_pass)
         order = np.random.default_rng([seed, passes, 1]).permutation(self._sources)
@@ -105,12 +108,12 @@ class Pairs:
 
 
 def _ways(count: int, shift: float, random: Generator) -> Tensor:
-    """Return (count, 2): how far each picture is moved, half of them not at all."""
+    """Return how far each picture is moved, (count, 2); half of the pictures are not moved."""
     way = (torch.rand((count, 2), generator=random) * 2 - 1) * shift
     return way * (torch.rand((count, 1), generator=random) < 0.5)
 
 
 def _picked(shares: Tensor, picks: int, random: Generator) -> Tensor:
-    """Return (n, R) cells of the pseudo-anomalies, drawn from where the defect is."""
+    """Return cells (n, R) of the pseudo-anomalies, drawn from where the defect is."""
     weights = (shares >= CELL_SHARE) + 1e-6 * shares + 1e-12
     return torch.multinomial(weights.flatten(1), picks, replacement=True, generator=random)

@@ -1,9 +1,9 @@
-"""The processes that share one training, as torchrun starts them, and what they add up.
+"""The processes that torchrun starts for one training, and the sums that they share.
 
-Every process draws the whole batch and keeps its own pairs of it; whatever a loss sums over the batch is
-summed over all processes. So the losses and the weights are those of one process, but for the order of sums.
-torch knows the processes (``torch.distributed``), and it alone reads the environment that torchrun sets.
-Each function is the identity for a process that is alone.
+Every process draws the whole batch and keeps its own pairs of it. Whatever a loss sums over the batch is
+summed over all processes, so that losses and weights equal those of one process, but for the order of sums.
+``torch.distributed`` knows the processes, and it alone reads the environment that torchrun sets. In a process
+that runs alone each function is the identity.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from steadyline.errors import InvalidConfiguration
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the processes that torchrun started while inside; alone when it started none.
+    """Join the processes that torchrun started, while inside the context; stay alone when it started none.
 
-    Tensors of CPUs go through gloo, those of GPUs through NCCL; each process takes the GPU of its number.
+    CPU tensors are exchanged by gloo and GPU tensors by NCCL. Each process takes the GPU of its own number.
     """
     if not distributed.is_torchelastic_launched():
         yield
@@ -48,7 +48,7 @@ def world() -> int:
 
 
 def own(rows: Tensor, kinds: int = 2) -> Tensor:
-    """Return this process's share of rows (kinds·n, …): n / world of each kind, so that pairs stay pairs."""
+    """Return this process's share of rows (kinds·n, …): n / world of each kind, so that pairs stay whole."""
     if world() == 1:
         return rows
     each = len(rows) // (kinds * world())
@@ -56,7 +56,7 @@ def own(rows: Tensor, kinds: int = 2) -> Tensor:
 
 
 def gathered(views: Tensor) -> Tensor:
-    """Return (V, 2m, D) of every process as (V, 2n, D), normals first; gradients find their way back."""
+    """Return (V, 2m, D) of all processes as (V, 2n, D), normals first; gradients flow back through it."""
     if world() == 1:
         return views
     slots = [views if place == rank() else torch.zeros_like(views) for place in range(world())]
@@ -92,8 +92,10 @@ def average_gradients(network: nn.Module) -> None:
 
 
 def check_agreement(step: int, pairs: int) -> None:
-    """Raise InvalidConfiguration when the processes stand at different steps, or a batch of so many pairs
-    cannot be shared evenly."""
+    """Raise InvalidConfiguration when the processes cannot share this training.
+
+    That is when they are at different steps, or when a batch of ``pairs`` cannot be split evenly.
+    """
     if world() == 1:
         return
     if pairs % world():
@@ -127,7 +129,7 @@ class _Sum(torch.autograd.Function):
 
 
 class RankNorm(nn.BatchNorm2d):
-    """Batch normalisation over the rows of all processes. SyncBatchNorm does the same on GPUs only."""
+    """Batch normalisation over the rows of all processes; torch's SyncBatchNorm does this on GPUs only."""
 
     @override
     def forward(self, input: Tensor) -> Tensor:
@@ -153,7 +155,7 @@ class RankNorm(nn.BatchNorm2d):
 
 
 def share_norms(network: nn.Module) -> None:
-    """Let every batch normalisation of ``network`` take its statistics over all processes."""
+    """Make every batch normalisation of ``network`` take its statistics over all processes."""
     if world() == 1:
         return
     for module in list(network.modules()):

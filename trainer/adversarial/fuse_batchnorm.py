@@ -1,4 +1,4 @@
-"""Normalisation folded into the convolutions before it: the same function in eval mode, a sixth faster."""
+"""Fold batch normalisation into the convolution before it: the same function in eval mode, a sixth faster."""
 
 import copy
 from itertools import pairwise
@@ -11,7 +11,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def folded(network: Network) -> Network:
-    """Return a copy in eval mode without gradients of its own, its batch normalisation folded away."""
+    """Return a copy in eval mode, without gradients and with its batch normalisation folded away."""
     copied = copy.deepcopy(network).eval()
     for parameter in copied.parameters():
         parameter.requires_grad_(False)

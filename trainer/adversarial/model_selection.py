@@ -1,8 +1,8 @@
-"""The guard: catches a net that has learned to fool its own few-step attack, without real defects.
+"""Model selection: detect a net that only fools its own few-step attack, without any real defect.
 
 Few-step adversarial training can collapse (catastrophic overfitting, Wong et al. 2020): the clean loss goes
-on falling while a longer attack finds everything. So now and then the average is attacked with more steps
-than the training uses, on normals and pseudo-anomalies kept out of the training, and the best average is
+on falling while a longer attack succeeds on every picture. So the average is regularly attacked with more
+steps than the training uses, on normals and on pseudo-anomalies kept out of the training. The best average is
 served.
 """
 
@@ -18,16 +18,16 @@ from trainer.learning.state import is_judged
 
 EPSILON = 4 / 255
 STEPS = 10
-PICTURES = 64  # of each kind: with 2 x 64 the AUROC's error is about .03, and a collapse costs .3
-FIRST, EVERY = 0.4, 0.1  # of the run
-SLACK = 0.005  # in favour of later states, which saw more
+PICTURES = 64  # of each kind: with 2 x 64 the error of the AUROC is about .03, and a collapse costs .3
+FIRST, EVERY = 0.4, 0.1  # share of the run before the first evaluation, and between two of them
+SLACK = 0.005  # AUROC that a later state may lose, because it has trained for longer
 
 
 class ModelSelection:
-    """Holds pictures back from the training and judges served modules by them."""
+    """Holds pictures out of the training and evaluates served modules on them under attack."""
 
     def __init__(self, normals: Tensor, bank: PseudoBank, seed: int) -> None:
-        """``normals`` is (N, C, S, S); the normals are trained on too, the pseudo-anomalies are not."""
+        """``normals`` is (N, C, S, S). Held-out normals are trained on, held-out pseudo-anomalies are not."""
         rng = np.random.default_rng([seed, len(normals)])
         chosen = np.sort(rng.permutation(len(bank.source))[: min(PICTURES, len(bank.source) // 8)])
         pseudo = torch.from_numpy(bank.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
@@ -47,11 +47,11 @@ class ModelSelection:
         )
 
     def is_due(self, step: int, steps: int) -> bool:
-        """True after the steps at which the guard looks, the last one included."""
+        """Tell whether the state is evaluated after this step; it always is after the last one."""
         return is_judged(step, steps, FIRST, EVERY)
 
     def figure(self, served: Served) -> float:
-        """Return the AUROC under attack; every picture attacked in its own direction."""
+        """Return the AUROC under attack, where normals are pushed up and pseudo-anomalies down."""
         device = next(served.parameters()).device
 
         def score(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The network: a small residual net whose cells each have features and a logit of being defective."""
+"""The network: a small residual net that gives each cell features and a logit of being defective."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,12 +9,12 @@ from torch.nn import functional
 from typing_extensions import override
 
 _MEAN, _SPREAD = 0.4, 0.25  # of pixels in [0, 1]; fixed, so that the graph needs no statistics of the product
-_RARE = -2.0  # first bias of the defect logit: few cells are defective
+_RARE = -2.0  # initial bias of the defect logit, because few cells are defective
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """``cells``: judges patches (a top-down head at stride 4), not whole pictures."""
+    """The network's shape; with ``cells`` it scores patches (top-down head, stride 4), not whole pictures."""
 
     width: int
     blocks: tuple[int, int, int, int]
@@ -23,12 +23,12 @@ class NetworkShape:
 
     @property
     def features(self) -> int:
-        """Features of a cell."""
+        """The number of features of a cell."""
         return 2 * self.width if self.cells else 8 * self.width
 
 
 class CellNetwork(nn.Module):
-    """``features`` → cells (B, F, h, w); ``classify`` looks at each cell on its own; ``pool`` at them all."""
+    """``features`` gives cells (B, F, h, w); ``classify`` scores each cell alone, ``pool`` all together."""
 
     def __init__(self, shape: NetworkShape, channels: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class CellNetwork(nn.Module):
             before = width
         self.top_down = _TopDown(widths[1:], shape.features) if shape.cells else nn.Identity()
         self.head = nn.Conv2d(shape.features, 1, 1)
-        # the image's logit: softplus(steepness) · (log-sum-exp of the cells' logits) + offset
+        # The image's logit is softplus(steepness) · (log-sum-exp of the cells' logits) + offset.
         self.steepness = nn.Parameter(torch.zeros(()))
         self.offset = nn.Parameter(torch.zeros(()))
         if shape.cells and self.head.bias is not None:
@@ -63,7 +63,7 @@ class CellNetwork(nn.Module):
         return found
 
     def judged(self, features: Tensor) -> Tensor:
-        """Return the cells that the score looks at: all of them, or their mean as the only one."""
+        """Return the cells that are scored: all of them, or one cell that is their mean."""
         return features if self.cells else features.mean((2, 3), keepdim=True)
 
     def classify(self, features: Tensor) -> Tensor:
@@ -72,13 +72,13 @@ class CellNetwork(nn.Module):
         return found[:, 0].float()
 
     def pool(self, cells: Tensor) -> Tensor:
-        """Return (B,) of (B, h, w): their smooth maximum; sqrt(h·w) indifferent cells count as nothing."""
+        """Return the smooth maximum (B,) of cells (B, h, w), offset so that sqrt(h·w) zeros give 0."""
         count = cells.shape[1] * cells.shape[2]
         highest = torch.logsumexp(cells.flatten(1), dim=1) - 0.5 * torch.log(torch.tensor(float(count)))
         return functional.softplus(self.steepness) * highest + self.offset
 
     def grid(self, channels: int, side: int) -> int:
-        """Return how many cells lie along a side of a picture."""
+        """Return how many cells there are along a side of a picture of ``side`` pixels."""
         with torch.no_grad():
             return self.features(torch.zeros(1, channels, side, side)).shape[2]
 

@@ -1,4 +1,4 @@
-"""What a training under attack lowers and its adversary raises, as far as every detector has it."""
+"""The objective that a training minimises and its adversary maximises, where all detectors share it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,19 +13,20 @@ from trainer.adversarial.batch import PairedBatch
 from trainer.adversarial.schedule import TrainingSchedule
 from trainer.detector_protocol import Served
 
-# Only the sign of an attack's gradient counts; a power of two keeps it, and keeps float16 from losing it.
+# An attack uses only the sign of its gradient. A power of two keeps the sign, and keeps float16 from losing
+# it.
 _LOUD = 4096.0
 
 
 class TrainingObjective(Protocol):
-    """What is learned, and what is served of it."""
+    """What a detector's training minimises, and the module that is served from its network."""
 
     def loss(self, network: nn.Module, batch: PairedBatch, epsilon: float, random: Generator) -> Tensor:
         """Return the loss of ``network``, in training mode, on a batch that it attacks by ``epsilon``."""
         ...
 
     def served(self, network: nn.Module) -> Served:
-        """Return what would be served of ``network``, in eval mode and without gradients."""
+        """Return the module that would be served from ``network``, in eval mode and without gradients."""
         ...
 
 
@@ -38,9 +39,9 @@ class CellLogits:
 
 
 def class_loss(found: CellLogits, batch: PairedBatch, cells_weight: float) -> Tensor:
-    """Cross-entropy of normal against pseudo-anomaly, of the picture and of its cells.
+    """Return the cross-entropy of normal against pseudo-anomaly, for the picture and for its cells.
 
-    Defective and clean cells count half each: a crack covers few cells, and must not be outvoted.
+    Defective and clean cells count half each, because a crack covers few cells and must not be outvoted.
     """
     entropy = functional.binary_cross_entropy_with_logits
     loss = entropy(found.images, batch.kinds)
@@ -58,7 +59,7 @@ def attacked(
 ) -> Tensor:
     """Return ``x`` (B, C, S, S) after l_inf PGD with a random start that raises ``gain``.
 
-    The network behind ``gain`` must be in eval mode, and have no gradient of its own.
+    The network behind ``gain`` must be in eval mode and must have no gradients of its own.
     """
     everyone = (len(x) * distributed.world(), *x.shape[1:])
     start = distributed.own(torch.rand(everyone, generator=random)).to(x.device)

@@ -1,4 +1,4 @@
-"""The optimizers of the profiles."""
+"""The optimizers that profiles can name."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +14,7 @@ _MOMENTUM = 0.9
 
 
 class Lars(torch.optim.Optimizer):
-    """SGD with momentum, each layer's step scaled by |weights| / |gradient| (You et al., arXiv 1708.03888).
+    """SGD with momentum; |weights| / |gradient| scales each layer's step (You et al., arXiv 1708.03888).
 
     Biases and normalisation take plain steps without decay, as is usual in contrastive training.
     """
@@ -25,7 +25,7 @@ class Lars(torch.optim.Optimizer):
     @override
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
@@ -46,7 +46,7 @@ class Lars(torch.optim.Optimizer):
 
 
 def make_optimizer(schedule: TrainingSchedule, network: nn.Module) -> torch.optim.Optimizer:
-    """Return the course's optimizer over the network's parameters."""
+    """Return the optimizer of the schedule over the network's parameters."""
     if schedule.optimizer == "lars":
         return Lars(network.parameters(), schedule.learning_rate, schedule.weight_decay)
     return torch.optim.AdamW(

@@ -1,4 +1,4 @@
-"""The numbers of a training under attack that do not depend on what is learned, and how they change in it."""
+"""The numbers of an adversarial training that do not depend on the objective, and how they change over it."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,11 +11,12 @@ from trainer.learning.precision import CPU, is_native
 
 @dataclass(frozen=True, slots=True)
 class TrainingSchedule:
-    """``batch`` counts normals; as many pseudo-anomalies, made from them, come with them.
+    """``batch`` counts normals; each brings one pseudo-anomaly made from it.
 
-    ``epsilon`` is the size of the training attack, reached after the fraction ``epsilon_warm_up`` of the
-    run; ``average`` what the mean of the weights keeps per step (0 serves the last weights); ``mixed`` means
-    products in half the bits where the device has them; ``device`` cuda means a GPU where there is one.
+    ``epsilon`` is the size of the training attack, reached after the fraction ``epsilon_warm_up`` of the run.
+    ``average`` is the share that the moving average of the weights keeps per step (0 serves the last
+    weights). ``mixed`` computes products in 16 bits where the device can. ``device`` "cuda" uses a GPU where
+    there is one.
     """
 
     epsilon: float
@@ -32,7 +33,7 @@ class TrainingSchedule:
     device: Literal["cpu", "cuda"] = "cpu"
 
     def rate_at(self, step: int, steps: int) -> float:
-        """Return the learning rate of a step: a linear warm-up, then half a cosine to nearly nothing."""
+        """Return the learning rate of a step: a linear warm-up, then half a cosine to nearly zero."""
         done = step / steps
         if done < self.warm_up:
             return self.learning_rate * done / self.warm_up + 1e-6
@@ -47,17 +48,17 @@ class TrainingSchedule:
 
 
 def here(schedule: TrainingSchedule) -> TrainingSchedule:
-    """Return the course as this machine can run it: on a GPU or not, in mixed precision or not."""
+    """Return the schedule as this machine can run it: with or without a GPU and mixed precision."""
     device: Literal["cpu", "cuda"] = schedule.device if torch.cuda.is_available() else "cpu"
     return replace(schedule, device=device, mixed=schedule.mixed and (device == "cuda" or is_native()))
 
 
 def device_of(schedule: TrainingSchedule) -> torch.device:
-    """Return the device of a course that ``here`` returned: the process's own GPU."""
+    """Return the device of a schedule that ``here`` returned: the CPU, or the process's own GPU."""
     return CPU if schedule.device == "cpu" else torch.device("cuda", torch.cuda.current_device())
 
 
-# Minutes on two cores: a narrow net's course, and that of every detector that is trained there under attack.
+# Takes minutes on two cores. All detectors that are trained under attack on a CPU start from it.
 CPU_COURSE = TrainingSchedule(
     epsilon=6 / 255,
     attack_steps=4,

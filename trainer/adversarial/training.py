@@ -1,4 +1,4 @@
-"""The training itself: pairs, one step of the optimizer, the average, the guard, checkpoints."""
+"""Train under attack: pairs, optimizer steps, the moving average, model selection, checkpoints."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
 
-CHECKPOINT_EVERY = 40  # steps; about 20 s on one core, of which writing 7 MB is a hundredth
+CHECKPOINT_EVERY = 40  # steps, which take about 20 s on one core; writing 7 MB is a hundredth of that
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How it is trained, and for how long. ``picks`` cells of a pair are drawn where the defect is."""
+    """How to train, and for how long; ``picks`` cells of each pair are drawn where the defect is."""
 
     schedule: TrainingSchedule
     variation: Variation
@@ -32,10 +32,10 @@ class TrainingPlan:
 
 
 class AdversarialTraining:
-    """One training. ``run`` goes on from wherever ``state`` is.
+    """One training. ``run`` resumes from the newest checkpoint.
 
-    Under torchrun it is one of the processes that share it: each has its pairs of every batch, they add up
-    their gradients, and the losses are those of one process (see ``ranks``).
+    Under torchrun several processes share it: each has its own pairs of every batch, they add up their
+    gradients, and the losses equal those of one process (see ``distributed``).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class AdversarialTraining:
         self._pairs = Pairs(normals, self._selection.rest_of_bank(), grid, plan.variation)
 
     def run(self, checkpoints: Checkpoints | None, progress: OnProgress) -> Served:
-        """Train to the end and return the served module, on the CPU; resumes from the newest checkpoint.
+        """Train to the end and return the served module, on the CPU.
 
         Raises InvalidConfiguration when the processes of a shared training do not fit together.
         """
@@ -75,7 +75,7 @@ class AdversarialTraining:
         return self._objective.served(state.average).cpu()
 
     def step(self) -> float:
-        """Train one step; returns its loss, over all processes."""
+        """Train one step and return its loss over all processes."""
         plan, schedule, state = self._plan, self._schedule, self.state
         rate = schedule.rate_at(state.step, plan.steps)
         for group in state.optimizer.param_groups:
@@ -95,7 +95,7 @@ class AdversarialTraining:
         return f"loss {loss:.3f}" + (f", guard {guarded[-1]:.3f}" if guarded else "")
 
     def figures(self) -> dict[str, float]:
-        """Return label-free figures of the training."""
+        """Return the figures of the training; they need no labels."""
         return {
             "guard_auroc": max(self.state.guarded),
             "guard_last_auroc": self.state.guarded[-1],

@@ -1,1 +1,1 @@
-"""A frozen network pretrained on ImageNet, shared by teachers, flows and memories of patches."""
+"""A frozen network pretrained on ImageNet, which BGAD and DAF take their features from."""

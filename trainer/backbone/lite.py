@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (Tan and Le, ICML 2019, without squeeze-and-excitation) in plain torch.
 
-Names of parameters are those of the published weights, so that loading is strict. Padding is TensorFlow's
-SAME: a stride-2 convolution adds the odd pixel right and below, and other padding moves the logits.
+Parameters have the names of the published weights, so that loading is strict. Padding is TensorFlow's SAME: a
+stride-2 convolution adds the odd pixel right and below. Any other padding changes the logits.
 """
 
 import copy
@@ -23,7 +23,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class Lite0(nn.Module):
-    """``stages`` → outputs of the first stages; ``forward`` → the 1000 ImageNet logits (for its test)."""
+    """``stages`` gives outputs of the first stages; ``forward`` gives 1000 ImageNet logits (for a test)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Lite0(nn.Module):
         self._fc = nn.Linear(_HEAD, _CLASSES)
 
     def stages(self, x: Tensor, count: int = len(CHANNELS)) -> list[Tensor]:
-        """Return the outputs of the first ``count`` stages of (B, 3, H, W) in [-1, 1]; see STRIDES."""
+        """Return the outputs of the first ``count`` stages of (B, 3, H, W) in [-1, 1], with STRIDES."""
         x = functional.relu6(self._bn0(self._conv_stem(x)))
         found = []
         for start, end in pairwise([0, *self._ends[:count]]):
@@ -106,20 +106,20 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 def frozen(network: Module) -> Module:
-    """Return the network in eval mode, without gradients of its own."""
+    """Return the network in eval mode, with gradients switched off for its parameters."""
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return network.eval()
 
 
 def as_input(x: Tensor) -> Tensor:
-    """Return (B, 3, S, S) in [-1, 1] of (B, C, S, S) in [0, 1]; gray is repeated."""
+    """Convert (B, C, S, S) in [0, 1] to (B, 3, S, S) in [-1, 1]; a gray channel is repeated."""
     colour = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
     return colour * 2 - 1
 
 
 def trimmed(network: Lite0, count: int) -> Lite0:
-    """Return a copy with no more than ``stages(x, count)`` needs: for models that carry it with them."""
+    """Return a copy with only what ``stages(x, count)`` needs, for models that contain the network."""
     copied = copy.deepcopy(network)
     copied._blocks = copied._blocks[: copied._ends[count - 1]]
     copied._ends = copied._ends[:count]

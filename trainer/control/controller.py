@@ -1,7 +1,7 @@
-"""One product's desk: answers commands, orders trainings, decides on candidates, keeps the live one served.
+"""Control one product: answer commands, order trainings, decide on candidates, keep the live model served.
 
-Whatever is cut short is done again by whoever holds the lease next: the order lies in the store, the
-checkpoint beside it, and loading or announcing twice changes nothing.
+Whoever holds the lease next repeats whatever was interrupted: the order is in the store, the checkpoint in
+the work folder, and loading or announcing twice changes nothing.
 """
 
 from collections.abc import Callable
@@ -27,12 +27,12 @@ from trainer.monitor.monitor import ModelMonitor
 
 log = get_logger(__name__)
 
-SERVED_EVERY = timedelta(seconds=2)  # how often Triton is asked whether it still has the live version
+SERVED_EVERY = timedelta(seconds=2)  # between two questions to Triton whether it has the live version
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerDependencies:
-    """What a desk works with."""
+    """The objects that a controller works with."""
 
     leases: Leases
     rollout: Rollout
@@ -42,7 +42,7 @@ class ControllerDependencies:
 
 
 class ProductController:
-    """Everything one product needs, called in turns from one thread."""
+    """Does everything that one product needs, in turns that one thread calls."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ProductController:
         self._monitor.turn(self._rollout)
 
     def stand_by(self) -> None:
-        """Another trainer serves the product, or this one stops: leave everything as it can be taken up."""
+        """Stop all work so that another trainer, or a later start of this one, can continue it."""
         self._supervisor.stop()
         self._monitor.stop()
         self._state.forget()
@@ -92,9 +92,9 @@ class ProductController:
             self._commands.answer(*waiting)
             self._inbox.done_with(waiting[0])
 
-    def _train_by_order(self, said: str) -> None:
-        """A trainer that died between the order and its answer finds its own order: that one counts."""
-        why = why_train(self._known(asked=said), self._settings.retrain, self._clock.now()) or said
+    def _train_by_order(self, command: str) -> None:
+        """Start a training; an order left by a trainer that died before answering counts as this one's."""
+        why = why_train(self._known(asked=command), self._settings.retrain, self._clock.now()) or command
         spec = self._supervisor.spec
         if spec is None:
             self._order(why)
@@ -121,7 +121,7 @@ class ProductController:
         self._supervisor.close()
 
     def _order(self, why: str) -> None:
-        """Order a training; normals that cannot be used end it here, with an event that says so."""
+        """Order a training; when the normals cannot be used, announce a failed training instead."""
         try:
             snapshot = self._collect(self._inbox)
         except InvalidConfiguration as error:
@@ -147,7 +147,10 @@ class ProductController:
 
 
 def attempted_at(state: ProductState) -> datetime | None:
-    """Return when a training was last ended: each leaves a change from nothing, or to rejected."""
+    """Return when the last training ended, refused or not, or None.
+
+    Each ended training leaves a change of a version that had no state before.
+    """
     ended = [
         change.at
         for change in state.event.changes

@@ -1,4 +1,4 @@
-"""When to train a product again: pure, given what is known and the time."""
+"""Decide whether to train a product again, from facts and the time alone. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,19 +8,19 @@ from steadyline.line import RetrainSection
 
 @dataclass(frozen=True, slots=True)
 class RetrainFacts:
-    """What the decision rests on; ``attempted_at`` is when the last training ended, also a refused one."""
+    """What the decision depends on; ``attempted_at`` is when the last training ended, accepted or refused."""
 
     ever_trained: bool
     attempted_at: datetime | None
     new_normals: int
-    asked: str | None = None  # why somebody ordered a training
+    asked: str | None = None  # the reason given by a command to train
 
 
 def why_train(known: RetrainFacts, rules: RetrainSection, now: datetime) -> str | None:
-    """Return why a training should start now, None when it should not.
+    """Return why a training should start now, or None when it should not.
 
-    A first training needs no rule. A refused or failed one is not tried again by itself before the schedule,
-    new normals or a person ask for it: the same data and seed would be refused again.
+    A first training needs no rule. A refused or failed training is not repeated before the schedule, new
+    normals or a command ask for it, because the same data and seed would be refused again.
     """
     if known.asked is not None:
         return f"asked: {known.asked}"

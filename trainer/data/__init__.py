@@ -1,1 +1,1 @@
-"""What is trained on: folders, normals of the stream, known defects, snapshots, banks. No torch in here."""
+"""The data of a training: folders, stream normals, known defects, snapshots, banks. It imports no torch."""

@@ -1,8 +1,8 @@
-"""Known defects of a folder: pictures that people marked, with a mask for those of which somebody drew one.
+"""Read the known defects of a folder: pictures that people marked, some with a mask that somebody drew.
 
-Pictures lie in the folder itself or in one folder a kind; masks in its folder ``masks``, under the same path
-with ``_mask`` before the ending or without: ``crack/7.png`` and ``masks/crack/7_mask.png``. That is MVTec's
-``test/<kind>`` and ``ground_truth/<kind>`` under two other names.
+Pictures are in the folder itself or in one folder per kind. Masks are in its folder ``masks`` under the same
+path, with or without ``_mask`` before the ending: ``crack/7.png`` and ``masks/crack/7_mask.png``. That is
+MVTec's ``test/<kind>`` and ``ground_truth/<kind>`` under two other names.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ MASKS = "masks"
 
 
 def read_known_defects(folder: Path, how: Preparation) -> KnownDefects:
-    """Return the known defects of ``folder``, prepared as ``how`` says, in order of their paths.
+    """Return the known defects of ``folder``, prepared as ``how`` says, ordered by path.
 
-    Raises InvalidConfiguration when there is none, when one cannot be read, when a mask belongs to no
-    picture or marks nothing, or when a kind is called good: its pictures are no defects.
+    Raises InvalidConfiguration when there is none, when one cannot be read, when a mask belongs to no picture
+    or is empty, or when a kind is called good, because good parts are no defects.
     """
     if not folder.is_dir():
         raise InvalidConfiguration(f"the folder of known defects {folder} is not there")
@@ -46,7 +46,7 @@ def read_known_defects(folder: Path, how: Preparation) -> KnownDefects:
 
 
 def known_digest(known: KnownDefects) -> str:
-    """Return the SHA-256 of pictures and masks, in their order."""
+    """Return the SHA-256 of pictures and masks in their order."""
     total = hashlib.sha256(str(known.pictures.shape).encode())
     total.update(np.ascontiguousarray(known.pictures).tobytes())
     for mask in known.masks:
@@ -55,7 +55,7 @@ def known_digest(known: KnownDefects) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the pictures of the folder and of its kinds, sorted; nothing of ``masks``."""
+    """Yield the pictures of the folder and of its kinds, sorted, without those of ``masks``."""
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if inside.parts[0] != MASKS and len(inside.parts) <= 2 and _is_picture(path):
@@ -69,7 +69,10 @@ def _mask_of(folder: Path, picture: Path) -> Path | None:
 
 
 def _check_masks(folder: Path, used: set[Path]) -> None:
-    """A mask that is silently left out would be a defect whose place is guessed although somebody drew it."""
+    """Raise InvalidConfiguration for a mask of no picture.
+
+    If it were ignored, the place of a defect would be guessed although somebody drew it.
+    """
     root = folder / MASKS
     unused = sorted(path for path in root.rglob("*") if _is_picture(path) and path not in used)
     if unused:

@@ -1,4 +1,4 @@
-"""A folder in MVTec layout: train/good, test/good, test/<defect>, ground_truth/<defect>/<name>_mask.png."""
+"""Read a folder in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>/<name>_mask.png."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,12 @@ ENDINGS = frozenset({".png", ".jpg", ".jpeg"})
 GOOD = "good"
 LIMITS = PictureLimits(max_bytes=64 << 20, max_pixels=64_000_000)
 _LAYOUT = "a set in MVTec layout has train/good, test/good and test/<defect>"
-_COVERED = 64  # of 255: a pixel of the mask counts when a quarter of what it was resized from is defective
+_COVERED = 64  # of 255: a pixel belongs to the mask when a quarter of what it was resized from does
 
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What pictures become, and the limits checked before anything decodes them."""
+    """How pictures are prepared, and the limits that are checked before anything is decoded."""
 
     size: int
     channels: Channels
@@ -29,14 +29,14 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True)
 class TestSet:
-    """Test pictures of known truth. ``kinds`` names the folder of each; ``masks`` is None without ground
-    truth.
+    """Test pictures with their truth.
 
-    ``located`` (N,) marks the pictures whose mask is known; that of a good picture is empty. ``native``: the
-    same pictures as the camera took them, each (H, W, C), where attacks are to change those.
+    ``kinds`` names the folder of each picture. ``masks`` is None when the set has no ground truth.
+    ``located`` (N,) marks the pictures whose mask is known; that of a good picture is empty. ``native`` holds
+    the same pictures as the camera took them, each (H, W, C), for attacks that change those.
     """
 
-    __test__ = False  # for pytest: this is no test
+    __test__ = False  # keeps pytest from collecting this class
 
     pictures: Pictures
     kinds: tuple[str, ...]
@@ -47,18 +47,18 @@ class TestSet:
 
     @property
     def anomalous(self) -> NDArray[np.bool_]:
-        """(N,): True for defective pictures."""
+        """(N,) bool: True for defective pictures."""
         return np.array([kind != GOOD for kind in self.kinds])
 
 
 def read_normals(folder: Path, how: Preparation) -> tuple[Pictures, tuple[str, ...]]:
-    """Return the pictures of train/good and their names; raises InvalidConfiguration naming what is wrong."""
+    """Return the pictures of train/good and their names; raises InvalidConfiguration with what is wrong."""
     files = _files(folder / "train" / GOOD)
     return np.stack([read_picture(path, how) for path in files]), tuple(path.name for path in files)
 
 
 def read_test(folder: Path, how: Preparation) -> TestSet:
-    """Return the test pictures; raises InvalidConfiguration when a kind is missing or a picture broken."""
+    """Return the test pictures; raises InvalidConfiguration when a kind is missing or a picture is broken."""
     root = folder / "test"
     if not root.is_dir():
         raise InvalidConfiguration(f"{root} is missing: {_LAYOUT}")
@@ -80,7 +80,7 @@ def read_test(folder: Path, how: Preparation) -> TestSet:
 
 
 def with_native(test: TestSet, folder: Path, how: Preparation) -> TestSet:
-    """Return ``test``, read from ``folder``, with its pictures as the camera took them."""
+    """Return ``test``, which was read from ``folder``, with its pictures as the camera took them."""
     named = zip(test.kinds, test.names, strict=True)
     return replace(test, native=tuple(_decoded(folder / "test" / kind / name, how) for kind, name in named))
 
@@ -100,7 +100,7 @@ def read_picture(path: Path, how: Preparation) -> Pictures:
 
 
 def read_mask(path: Path, how: Preparation) -> Masks:
-    """Return (S, S) bool of a picture that is white where the defect is, resized as pictures are."""
+    """Return (S, S) bool of a picture that is white on the defect, resized like the pictures."""
     grey = read_picture(path, Preparation(how.size, "gray", how.limits))[..., 0]
     return np.asarray(grey >= _COVERED)
 

@@ -1,4 +1,4 @@
-"""The normal frames of a training: the product's folder and the stream's reservoir, prepared alike."""
+"""Collect the normal frames of a training: those of the product's folder and of the stream's reservoir."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _GOOD = Path("train") / "good"
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return the pictures of ``train/good`` of a folder in MVTec layout (or of the folder itself), sorted.
+    """Return the pictures of ``train/good`` of a folder in MVTec layout, or of the folder itself, sorted.
 
     Raises InvalidConfiguration when there are none.
     """
@@ -37,16 +37,16 @@ def folder_files(folder: Path) -> list[Path]:
 
 
 def collect(product: Product, reservoir: Sequence[Normal], store: Store) -> Snapshot:
-    """Return the snapshot of everything that is normal and can be read; what cannot is logged and left out.
+    """Return the snapshot of all readable normals; those that cannot be read are logged and left out.
 
-    Raises InvalidConfiguration when too little is left, StoreUnavailable when the store is away.
+    Raises InvalidConfiguration when too few are left, StoreUnavailable when the store cannot be reached.
     """
     frames = from_folder(Path(product.normals), product.picture) if product.normals else []
     return make_snapshot([*frames, *_from_reservoir(reservoir, store, product.picture)])
 
 
 def from_folder(folder: Path, picture: PictureSection) -> list[tuple[NormalSource, Pictures]]:
-    """Return the readable frames of a folder; a frame's id is its file name."""
+    """Return the readable frames of a folder; the id of a frame is its file name."""
     found = []
     for path in folder_files(folder):
         pixels = _prepared(path.read_bytes(), picture, str(path))

@@ -1,10 +1,10 @@
-"""Training frames from the stream: only confident normals, quarantined, bounded, traceable. Pure.
+"""Choose training frames from the stream: confident normals, quarantined, bounded, traceable. Pure.
 
-Nobody may feed the trainer by feeding the camera, or the store: a picture counts only while it is the one
-that was scored (its digest is in the score). A frame waits in quarantine, is dropped when the camera
-shows an anomalous run close to it or when a label touches it, and a fixed-size uniform sample of what is left
-is all that training sees. The sample is the ``size`` frames with the smallest hash of their id (bottom-k
-sampling: Cohen and Kaplan, PODC 2007), so that reading the same scores again gives the same sample.
+Nobody can inject training frames through the camera or the store. A picture counts only while its digest is
+the one in the score. A frame waits in quarantine; it is dropped when the camera shows a run of anomalous
+frames close to it, or when a person labels it. Training sees a uniform sample of fixed size of what is left:
+the ``size`` frames with the smallest hash of their id (bottom-k sampling: Cohen and Kaplan, PODC 2007), so
+that reading the same scores again gives the same sample.
 """
 
 import hashlib
@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
 
-LEAST_P_VALUE = 0.2  # "confidently": a fifth of held-out normals look more anomalous than this frame
-RUN_LENGTH = 2  # anomalous frames in a row that make a run; one alone is what the false-alarm rate allows
+LEAST_P_VALUE = 0.2  # a normal is confident when a fifth of held-out normals look more anomalous
+RUN_LENGTH = 2  # anomalous frames in a row that make a run; the false-alarm rate allows single ones
 NEAR_FRAMES = 5  # frames before and after a run that are dropped with it
 
 
@@ -36,11 +36,11 @@ class Normal:
 
 @dataclass(slots=True)
 class _Camera:
-    """What is remembered of one camera's latest frames."""
+    """What is remembered of the latest frames of one camera."""
 
     epoch: int = 0
     anomalous: list[int] = field(default_factory=list)  # sequences since the last normal frame
-    runs: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # finished or going on
+    runs: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # ended or not yet
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Reservoir:
     _labelled: set[str] = field(default_factory=set)
 
     def offer(self, score: Score) -> None:
-        """Take note of a score; scores of a camera come in order."""
+        """Take note of a score; the scores of a camera must come in order."""
         identity = FrameId.parse(score.frame)
         camera = self._cameras.setdefault(score.camera, _Camera())
         if identity.epoch != camera.epoch:
@@ -66,7 +66,7 @@ class Reservoir:
             return
         camera.anomalous.clear()
         if score.picture_uri is None or score.picture_sha256 is None:
-            return  # not kept, or by a scorer that does not say yet what it kept
+            return  # its picture was not kept, or an older scorer does not say which one was
         if score.p_value < LEAST_P_VALUE or score.frame in self._labelled:
             return
         if any(identity.sequence - last <= NEAR_FRAMES for _, last in camera.runs):
@@ -85,13 +85,13 @@ class Reservoir:
         self._bound_waiting()
 
     def touch(self, frame: str) -> None:
-        """A person labelled the frame: it is no training frame of ours any more, whatever the label."""
+        """Exclude a frame that a person labelled: it is never trained on as a normal, whatever the label."""
         self._labelled.add(frame)
         if self._waiting.pop(frame, None) or self._admitted.pop(frame, None):
             self._count("labelled")
 
     def admit(self, now: datetime) -> int:
-        """Let out of quarantine what has waited long enough; returns how many frames were new."""
+        """Admit the frames that have been in quarantine long enough; return how many of them are new."""
         ready = [item for item in self._waiting.values() if now - item.captured_at >= self.quarantine]
         fresh = 0
         for item in ready:
@@ -105,7 +105,7 @@ class Reservoir:
         return fresh
 
     def normals(self) -> list[Normal]:
-        """Return the admitted sample in order of frame id."""
+        """Return the admitted sample, ordered by frame id."""
         return [self._admitted[frame] for frame in sorted(self._admitted)]
 
     def newer_than(self, moment: datetime) -> int:
@@ -114,7 +114,7 @@ class Reservoir:
 
     @property
     def waiting(self) -> int:
-        """Frames in quarantine."""
+        """The number of frames in quarantine."""
         return len(self._waiting)
 
     def _note_anomalous(self, name: str, camera: _Camera, sequence: int) -> None:
@@ -139,7 +139,7 @@ class Reservoir:
             self._count("near_anomalous_run")
 
     def _bound_waiting(self) -> None:
-        """A long quarantine of a fast line must not grow without end: the same sampling bounds it."""
+        """Bound the quarantine by the same sampling: a long one of a fast line would grow without end."""
         if len(self._waiting) > 8 * self.size:
             del self._waiting[max(self._waiting, key=_rank)]
             self._count("not_sampled")

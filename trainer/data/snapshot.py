@@ -1,7 +1,7 @@
-"""The frames of one training, prepared, with where each came from and on which side of the split it is.
+"""A snapshot: the prepared frames of one training, their sources, and which of them are held out.
 
-A snapshot is one file in the store, named by its own digest: what a model saw is kept, and the bank can be
-made again from it byte for byte. The file is one line of JSON (shape, sources), then the pixels as they are.
+It is one file in the store, named by its own digest. So what a model was trained on is kept, and the bank can
+be made again from it byte for byte. The file is one line of JSON (shape, sources) followed by the raw pixels.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.arrays import Pictures
 
-HELD_OUT_OF = 5  # one frame in five is never trained on: it calibrates and it judges
+HELD_OUT_OF = 5  # one frame in five is never trained on; it serves calibration and evaluation
 LEAST_HELD_OUT = 8
 LEAST_NORMALS = 24
 
 
 class NormalSource(Part):
-    """Where a training frame came from. ``camera`` is empty for a frame of the first folder."""
+    """Where a training frame came from; ``camera`` is empty for a frame of the product's folder."""
 
     id: str
     camera: str = ""
     uri: str
     captured_at: AwareDatetime | None = None
-    model_version: int | None = None  # the version that called it normal
+    model_version: int | None = None  # the version whose verdict was normal
 
 
 class _Head(Part):
@@ -38,20 +38,20 @@ class _Head(Part):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``pictures`` is (N, S, S, C) uint8, in order of the sources' ids; ``held_out`` is (N,) bool."""
+    """``pictures`` is (N, S, S, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool."""
 
     sources: tuple[NormalSource, ...]
     pictures: Pictures
     held_out: NDArray[np.bool_]
 
     def pack(self) -> bytes:
-        """Return the snapshot as one file, the same bytes for the same frames."""
+        """Return the snapshot as one file; the same frames give the same bytes."""
         n, height, width, channels = self.pictures.shape
         head = _Head(shape=(n, height, width, channels), sources=list(self.sources))
         return head.model_dump_json().encode() + b"\n" + self.pictures.tobytes()
 
     def held_out_ids(self) -> frozenset[str]:
-        """Return the ids of the frames that training never sees."""
+        """Return the ids of the held-out frames."""
         return frozenset(source.id for source, out in zip(self.sources, self.held_out, strict=True) if out)
 
     def held_out_cameras(self) -> list[str]:
@@ -77,7 +77,7 @@ def make_snapshot(frames: Sequence[tuple[NormalSource, Pictures]]) -> Snapshot:
 
 
 def unpack(data: bytes) -> Snapshot:
-    """Return a packed snapshot; raises PackageRejected when the bytes are none."""
+    """Return a packed snapshot; raises PackageRejected when ``data`` is not one."""
     line, _, pixels = data.partition(b"\n")
     try:
         head = _Head.model_validate_json(line)
@@ -90,10 +90,10 @@ def unpack(data: bytes) -> Snapshot:
 
 
 def split(pictures: Pictures) -> NDArray[np.bool_]:
-    """Return which frames are held out: by the hash of their pixels, so that a frame stays on its side.
+    """Return which frames are held out, chosen by the hash of their pixels.
 
-    Later snapshots contain earlier ones; were a frame to change sides, a candidate would be judged, and
-    the live model with it, on frames that one of them was trained on.
+    Later snapshots contain earlier ones, so a frame must never change sides. Otherwise candidate and live
+    model would be evaluated on frames that one of them was trained on.
     """
     digests = [_digest(picture) for picture in pictures]
     smallest = set(sorted(digests)[:LEAST_HELD_OUT])

@@ -1,1 +1,1 @@
-"""Detectors: each in a folder of its own, named in ``registry``."""
+"""Each detector is a folder of its own, named in ``registry``."""

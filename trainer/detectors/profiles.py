@@ -1,4 +1,4 @@
-"""A detector's numbers by profile, and single ones of them changed."""
+"""Profiles are dataclasses of a detector's numbers: find one by name, and override single numbers of it."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -11,7 +11,7 @@ Profile = TypeVar("Profile")
 
 
 def named(profiles: Mapping[str, Profile], name: str, detector: str) -> Profile:
-    """Return a profile of ``detector``; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name`` of ``detector``; raises InvalidConfiguration when there is none."""
     if name not in profiles:
         known = ", ".join(sorted(profiles))
         raise InvalidConfiguration(f"{detector} has no profile {name!r}; there are {known}")
@@ -19,7 +19,7 @@ def named(profiles: Mapping[str, Profile], name: str, detector: str) -> Profile:
 
 
 def with_overrides(profile: Profile, overrides: Mapping[str, Number]) -> Profile:
-    """Return a profile with single numbers changed: ``{"switch": "sum", "schedule.steps": 100}``.
+    """Return a profile with single numbers changed, as in ``{"switch": "sum", "schedule.steps": 100}``.
 
     Raises InvalidConfiguration for a name that the profile does not have.
     """

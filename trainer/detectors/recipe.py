@@ -1,4 +1,4 @@
-"""What a training needs of its input, what makes its model again, and the name that all of it gives."""
+"""Helpers that detectors share: check a training's input, write its recipe, and name its checkpoints."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from trainer.detector_protocol import FitInput, Recipe
 from trainer.learning.checkpoint import Checkpoints
 
 FEWEST_NORMALS = 8
-SIDE_OF = 32  # the net halves the side five times, or twice and three times more in its top-down part
+SIDE_OF = 32  # a side is a multiple of this: the net halves it five times
 
 
 def check_input(given: FitInput, detector: str) -> None:
-    """Raise InvalidConfiguration when ``detector`` cannot be trained on this."""
+    """Raise InvalidConfiguration when ``detector`` cannot be trained on ``given``."""
     count, height, width, channels = given.normals.shape
     if count < FEWEST_NORMALS:
         raise InvalidConfiguration(f"{count} normals are too few to train on: {FEWEST_NORMALS} are needed")
@@ -32,12 +32,12 @@ def check_input(given: FitInput, detector: str) -> None:
 
 
 def checkpoints_of(folder: Path | None, given: FitInput, recipe: Recipe) -> Checkpoints | None:
-    """Return where a training keeps its checkpoints, named by all that its weights depend on."""
+    """Return a training's checkpoints, keyed by all that its weights depend on; None without ``folder``."""
     return None if folder is None else Checkpoints(folder, _key(given, recipe))
 
 
 def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) -> Recipe:
-    """Return everything that makes the model again: ``profile`` is a dataclass of numbers with a ``bank``."""
+    """Return what is needed to rebuild the model; ``profile`` is a dataclass of numbers with a ``bank``."""
     return {
         "detector": detector,
         "profile": given.profile,

@@ -1,6 +1,7 @@
-"""Detectors by name. A new one is a folder beside this file and a line in it.
+"""Find detectors by name. A new detector is a folder beside this file and a line in ``DETECTORS``.
 
-A class is imported when it is first asked for: the serving process needs the names, and does without torch.
+A detector's class is imported when it is first asked for, because the serving process needs only the names
+and runs without torch.
 """
 
 from pkgutil import resolve_name
@@ -21,7 +22,7 @@ DETECTORS: dict[str, str] = {
 
 
 def detector_named(name: str) -> "Detector":
-    """Return a detector, or of ``robust+daf`` the pair that scores by the first and maps by the second.
+    """Return the detector ``name``; ``robust+daf`` is a pair that scores by the first and maps by the second.
 
     Raises InvalidConfiguration when there is none of that name.
     """

@@ -1,1 +1,1 @@
-"""What every training by gradients has: light on pictures, its state, half the bits where they are native."""
+"""What all gradient trainings share: augmentations, state, checkpoints, flips and mixed precision."""

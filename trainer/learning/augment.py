@@ -1,4 +1,4 @@
-"""Augmentations: what may differ between two pictures of one good part, its place and its light."""
+"""Augmentations: how two pictures of one good part may differ in place and light."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """How far the light may differ, as fractions: contrast, gain, the gain of each colour, offset, noise.
+    """How far the light may vary, as fractions: contrast, gain, gain of each colour, offset, noise.
 
     ``noisy`` and ``blurred`` are the shares of pictures with noise and with a slight blur.
     """
@@ -23,20 +23,20 @@ class Light:
     blurred: float
 
 
-# What lamps and sensors of one line differ by.
+# How much lamps and sensors of one line vary.
 LINE_LIGHT = Light(contrast=0.2, gain=0.25, colour=0.05, offset=0.06, noise=0.03, noisy=0.4, blurred=0.2)
 
 
 def flip(batch: Tensor, across: Tensor, upside_down: Tensor) -> Tensor:
-    """Return (B, C, H, W) with the pictures marked in the two (B,) bool tensors flipped."""
+    """Return (B, C, H, W), with the pictures marked in ``across`` and ``upside_down`` (B,) bool flipped."""
     batch = torch.where(across[:, None, None, None], batch.flip(-1), batch)
     return torch.where(upside_down[:, None, None, None], batch.flip(-2), batch)
 
 
 def move(batch: Tensor, way: Tensor) -> Tensor:
-    """Return (B, C, H, W) moved right and down by ``way`` (B, 2), fractions of the side.
+    """Return (B, C, H, W) moved right and down by ``way`` (B, 2), in fractions of the side.
 
-    Between pixels linearly; what comes in repeats the edge. Values keep their range.
+    Pixels are interpolated linearly and the edge is repeated, so values keep their range.
     """
     turn = torch.eye(2).expand(len(way), 2, 2)
     grid = functional.affine_grid(
@@ -46,7 +46,7 @@ def move(batch: Tensor, way: Tensor) -> Tensor:
 
 
 def relight(batch: Tensor, light: Light, random: Generator) -> Tensor:
-    """Return (B, C, H, W) in [0, 1], each picture under its own light, noise and focus."""
+    """Return (B, C, H, W) in [0, 1], each picture with random light, noise and focus of its own."""
 
     def draw() -> Tensor:
         return torch.rand((len(batch), 1, 1, 1), generator=random)

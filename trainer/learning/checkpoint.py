@@ -1,8 +1,7 @@
 """Checkpoints that survive a kill at any moment: tensors as safetensors, the rest as JSON, never a pickle.
 
-The JSON goes last, by one rename, and names the tensors' file and its digest: until then the checkpoint
-before counts. ``key`` says what a checkpoint belongs to; one of anything else is left alone and not
-resumed.
+The JSON is written last, by one rename, and names the tensors' file and its digest. Until then the previous
+checkpoint counts. ``key`` says which training a checkpoint belongs to; one with another key is not resumed.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ _HEAD = "checkpoint.json"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The state after ``step`` steps. ``notes`` is whatever JSON the training wants to have back."""
+    """The state after ``step`` steps; ``notes`` is any JSON that the training wants to get back."""
 
     step: int
     tensors: Mapping[str, Tensor]
@@ -30,13 +29,13 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The newest checkpoint of one training in a folder of its own."""
+    """The newest checkpoint of one training, in a folder of its own."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self._folder, self._key = folder, key
 
     def write(self, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint before; at no moment is there none."""
+        """Replace the previous checkpoint; at every moment one of the two is whole."""
         self._folder.mkdir(parents=True, exist_ok=True)
         data = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()})
         name = f"step-{checkpoint.step}.safetensors"
@@ -54,7 +53,7 @@ class Checkpoints:
                 other.unlink()
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest whole checkpoint of this key, None when there is none."""
+        """Return the newest whole checkpoint with this key, or None when there is none."""
         try:
             head = json.loads((self._folder / _HEAD).read_bytes())
             if head["key"] != self._key:

@@ -1,4 +1,4 @@
-"""A map averaged over flips of the picture: defects have no handedness."""
+"""Average a map over flips of the picture, because defects have no handedness."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ FLIPS: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2))  # axes of (..
 
 
 def test_time_augmentation(mapped: Callable[[Tensor], Tensor], x: Tensor, flips: int) -> Tensor:
-    """Return the mean map (B, h, w) over the first ``flips`` of pictures (B, C, S, S), each flipped back."""
+    """Return the mean map (B, h, w) over ``flips`` of (B, C, S, S), each map flipped back."""
     maps = []
     for axes in FLIPS[:flips]:
         anomaly_map = mapped(x.flip(axes) if axes else x)

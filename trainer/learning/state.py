@@ -1,4 +1,4 @@
-"""The state of a training between two steps, and its way into a checkpoint and back."""
+"""The state of a training between two steps, which can be written to a checkpoint and read back."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ GRADIENT_NORM = 5.0
 
 @dataclass(slots=True)
 class State:
-    """``average`` follows ``network``; ``best`` is the average that did best under the guard's attack.
+    """``average`` is the moving average of ``network``; ``best`` is the average with the best evaluation.
 
     Random numbers need no state: each step draws them from the seed and its own number.
     """
@@ -40,7 +40,7 @@ class State:
         return State(network, average, optimizer, unscaled() if scaler is None else scaler)
 
     def descend(self, loss: Tensor, share: Callable[[nn.Module], None] | None = None) -> None:
-        """Move the network down the loss's gradient, whose norm is cut; ``share`` changes it before that."""
+        """Take an optimizer step with the gradient's norm clipped; ``share`` may change gradients before."""
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if share is not None:
@@ -51,7 +51,7 @@ class State:
         self.scaler.update()
 
     def follow(self, decay: float) -> None:
-        """Move the average a little towards the network; faster at first, when the average knows nothing."""
+        """Move the average a little towards the network, and faster in the first steps."""
         decay = min(decay, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             for mean, value in zip(_tensors(self.average), _tensors(self.network), strict=True):
@@ -61,7 +61,7 @@ class State:
                     mean.copy_(value)
 
     def keep_best(self, figure: float, slack: float) -> None:
-        """Remember the average when ``figure`` is its best so far, give or take ``slack``."""
+        """Keep the average when ``figure`` is at most ``slack`` below the best one so far."""
         if not self.guarded or figure >= max(self.guarded) - slack:
             self.best = {name: tensor.clone() for name, tensor in self.average.state_dict().items()}
         self.guarded.append(figure)
@@ -78,7 +78,7 @@ class State:
         return Checkpoint(self.step, tensors, {"guarded": self.guarded, "losses": self.losses, **scaled})
 
     def resume(self, found: Checkpoint) -> None:
-        """Become the state of a checkpoint."""
+        """Load the state of a checkpoint."""
         self.network.load_state_dict(_of("network", found.tensors))
         self.average.load_state_dict(_of("average", found.tensors))
         self.best = _of("best", found.tensors)
@@ -96,7 +96,10 @@ class State:
 
 
 def is_judged(step: int, steps: int, first: float, every: float) -> bool:
-    """True after the last step, and after each share ``every`` of the run from the share ``first`` on."""
+    """Tell whether a state is evaluated: after the last step, and each ``every`` of the run from ``first``.
+
+    Both are shares of ``steps``.
+    """
     if step == steps:
         return True
     start = round(steps * first)
@@ -104,7 +107,7 @@ def is_judged(step: int, steps: int, first: float, every: float) -> bool:
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """In memory as the parameter is: the fused optimizer walks both as they lie, whatever their strides."""
+    """Return ``value`` with the parameter's strides: the fused optimizer walks both in memory order."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 

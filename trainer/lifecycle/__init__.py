@@ -1,1 +1,1 @@
-"""A model's way from candidate to live and back: leases, states, the gate, promotion. No torch in here."""
+"""A model's way from candidate to live and back: leases, states, the gate, promotion. It imports no torch."""

@@ -1,4 +1,4 @@
-"""The gate: may a candidate replace the live model? Decided on figures of the same held-out frames."""
+"""The gate decides, on the same held-out frames, whether a candidate may replace the live model."""
 
 import math
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ CLEAN, ATTACKED, CORRUPTED = "clean_auroc", "attacked_auroc", "corrupted_auroc"
 FLOOR = "certified_floor_auroc"
 
 # Floors that hold without a live model to compare with. A model that ranks pseudo-anomalies hardly better
-# than a coin has learned nothing; an attack that raises the AUROC means that the attack, and so every
-# robust figure, is broken (masked gradients). The slack of .02 is the standard error of an AUROC here.
+# than chance has learned nothing. An attack that raises the AUROC is broken (masked gradients), and with it
+# every robust figure. The slack of .02 is the standard error of an AUROC here.
 CLEAN_FLOOR = 0.6
 MASKING_SLACK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class GateFigures:
-    """AUROC of one model on the gate's frames: clean, attacked at the gate's epsilon, corrupted."""
+    """AUROC of one model on the gate's frames: clean, attacked at the gate's epsilon, and corrupted."""
 
     clean: float
     attacked: float
@@ -27,7 +27,7 @@ class GateFigures:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """``reason`` starts with one fixed word; ``figures`` go into the event as they are."""
+    """The decision; ``reason`` starts with one fixed word, and ``figures`` go into the event unchanged."""
 
     accepted: bool
     reason: str
@@ -37,11 +37,11 @@ class Ruling:
 def rule(
     candidate: GateFigures, live: GateFigures | None, limits: GateSection, floor: float | None = None
 ) -> Ruling:
-    """Return whether ``candidate`` may go live in place of ``live`` (None: there is none yet).
+    """Return whether ``candidate`` may go live in place of ``live``, which is None when there is none yet.
 
-    ``floor`` is what the certified distance, fitted on the same normals, proves on the same frames under the
-    same epsilon (None: not known). A model that an attack brings under it is worth less than one that learned
-    nothing.
+    ``floor`` is the AUROC that the certified distance, fitted on the same normals, proves on the same frames
+    under the same epsilon (None when it is not known). A model that an attack brings below this floor is
+    worth less than a distance that learned nothing.
     """
     figures = _figures(candidate, live)
     if floor is not None and math.isfinite(floor):

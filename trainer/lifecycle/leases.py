@@ -1,4 +1,4 @@
-"""Which products this trainer serves: one live trainer a product, by leases in Redis that expire."""
+"""Which products this trainer serves: expiring leases in Redis give each product one trainer at a time."""
 
 import threading
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ from steadyline.bank.entry import Bank
 from steadyline.clock import Clock
 from steadyline.errors import BankUnavailable
 
-LEASE = timedelta(seconds=15)  # a dead trainer's products wait this long for another one
+LEASE = timedelta(seconds=15)  # after a trainer dies, its products wait this long for another one
 
 
 class LeaseState(Enum):
-    """Where this trainer stands with a product."""
+    """Whether this trainer holds the lease of a product."""
 
     HELD = "ours"
-    UNKNOWN = "unknown"  # Redis is away and the lease has run out: start nothing, announce nothing
+    UNKNOWN = "unknown"  # Redis is away and the lease has run out: nothing may be started or announced
     HELD_BY_OTHER = "anothers"
 
 
 class Leases:
-    """Renews the leases of one owner; safe to ask from any thread."""
+    """Renews the leases of one owner; any thread may ask for their state."""
 
     def __init__(self, bank: Bank, products: Iterable[str], owner: str, clock: Clock) -> None:
         self._bank, self._owner, self._clock = bank, owner, clock
@@ -30,9 +30,10 @@ class Leases:
         self._renewed = dict.fromkeys(self._states, float("-inf"))
 
     def renew(self) -> bool:
-        """Take or renew every product's lease; call it several times a lease. False while Redis is away.
+        """Take or renew every product's lease, and return False when Redis is away.
 
-        It gives up at the first one: each could cost a time-out, and meanwhile the caller does nothing else.
+        Call it several times per lease. It stops at the first failure, because each one may cost a time-out
+        during which the caller can do nothing else.
         """
         for product in self._states:
             asked = self._clock.monotonic()
@@ -46,7 +47,7 @@ class Leases:
         return True
 
     def state_of(self, product: str) -> LeaseState:
-        """Return where we stand now; a lease that was not renewed within its lease is unknown."""
+        """Return the state now; it is UNKNOWN once a lease was not renewed in time."""
         with self._lock:
             state, renewed = self._states[product], self._renewed[product]
         if state is LeaseState.HELD and self._clock.monotonic() - renewed > LEASE.total_seconds():
@@ -54,9 +55,9 @@ class Leases:
         return state
 
     def release(self) -> None:
-        """Give every lease back, so that another trainer need not wait for the lease."""
+        """Give every lease back, so that another trainer need not wait until it expires."""
         for product in self._states:
             try:
                 self._bank.release(product, self._owner)
             except BankUnavailable:
-                return  # it runs out by itself
+                return  # the leases expire by themselves

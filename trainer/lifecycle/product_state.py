@@ -1,4 +1,4 @@
-"""What is known of one product's models, and the only way to change it: by an event."""
+"""What is known of one product's models; the only way to change it is an event."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from trainer.lifecycle.leases import Leases, LeaseState
 
 
 class LeaseLost(Transient):
-    """Another trainer may be serving the product: nothing may be announced."""
+    """Another trainer may be serving the product, so nothing may be announced."""
 
     reason = "claim_lost"
 
 
 class ProductState:
-    """The newest event of one product: read when the lease is taken, written by us alone from then on."""
+    """The newest event of one product: read when the lease is taken, and from then on written only by us."""
 
     def __init__(self, product: str, event_log: EventLog, leases: Leases, clock: Clock) -> None:
         self.product = product
@@ -29,7 +29,7 @@ class ProductState:
 
     @property
     def event(self) -> ModelEvent:
-        """The newest event; raises BrokerUnavailable when it must be read and cannot be."""
+        """The newest event; raises BrokerUnavailable when it has to be read and cannot be."""
         if self._event is None:
             self._event = self._event_log.newest(self.product) or transitions.nothing_yet(
                 self.product, self._clock.now()
@@ -40,8 +40,8 @@ class ProductState:
     def announce(self, event: ModelEvent) -> None:
         """Make ``event`` the newest one.
 
-        Raises LeaseLost, and then nothing changed; or BrokerUnavailable, and then only the topic knows
-        whether it did: the event is read anew before the next step, so that nothing is announced twice.
+        Raises LeaseLost when nothing was changed. Raises BrokerUnavailable when only the topic knows whether
+        the event was written; it is then read again before the next step, so that nothing is announced twice.
         """
         if self._leases.state_of(self.product) is not LeaseState.HELD:
             raise LeaseLost(f"the lease on {self.product} is not ours any more")
@@ -56,7 +56,10 @@ class ProductState:
 
     @contextmanager
     def answering(self, commands_until: int) -> Iterator[None]:
-        """Events announced meanwhile carry the answer with them: the deed and its answer are one event."""
+        """Let every event announced inside the context carry ``commands_until``.
+
+        The outcome of a command and the note that it was answered are thus one event.
+        """
         self._answering = commands_until
         try:
             yield
@@ -66,7 +69,7 @@ class ProductState:
             self._answering = 0
 
     def forget(self) -> None:
-        """Another trainer serves the product: read the event anew before using it again."""
+        """Forget the event, because another trainer serves the product; the next use reads it again."""
         self._event = None
 
     def _measure(self) -> None:

@@ -1,4 +1,4 @@
-"""Put a version in service: written beside the old one, loaded, probed. Any failure takes it out again."""
+"""Put a version in service: write it beside the old one, load it, probe it. A failure takes it out again."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,11 +14,11 @@ from trainer.lifecycle.repository import ModelRepository
 
 log = get_logger(__name__)
 
-TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next one of the same model as well
+TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next load of the same model too
 
 
 class PromotionFailed(Exception):
-    """The version is not in service and the old one still is; ``word`` says why."""
+    """The version is not in service and the old one still is; ``word`` gives the reason."""
 
     def __init__(self, word: str, message: str) -> None:
         super().__init__(f"{word}: {message}")
@@ -29,11 +29,11 @@ class ModelServer(Inference, Protocol):
     """What a promotion needs of Triton."""
 
     def is_server_ready(self) -> bool:
-        """True when the server answers; never raises."""
+        """Tell whether the server answers; never raises."""
         ...
 
     def load(self, name: str, within: timedelta) -> None:
-        """Load what the repository has of ``name``; raises InferenceUnavailable with the server's reason."""
+        """Load the repository's versions of ``name``; raises InferenceUnavailable with Triton's reason."""
         ...
 
     def index(self) -> list[RepositoryEntry]:
@@ -42,7 +42,7 @@ class ModelServer(Inference, Protocol):
 
 
 class Promoter:
-    """Brings versions of a product into Triton and out of it."""
+    """Puts versions of a product into Triton and takes them out."""
 
     def __init__(self, repository: ModelRepository, triton: ModelServer, load_within: timedelta) -> None:
         self._repository, self._triton, self._within = repository, triton, load_within
@@ -50,9 +50,9 @@ class Promoter:
     def put_beside(self, product: str, model: Model, files: Mapping[str, bytes], live: int | None) -> None:
         """Serve ``model`` beside version ``live`` and check its known answers.
 
-        Raises PromotionFailed when the version cannot be loaded or answers wrongly: it is then taken out and
-        ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away: nothing is
-        decided, and the same call may be made again.
+        Raises PromotionFailed when the version cannot be loaded or answers wrongly; it is taken out and
+        ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away; nothing is
+        decided then, and the same call may be repeated.
         """
         self._repository.publish(product, model.version, files, keep=live)
         try:
@@ -65,33 +65,33 @@ class Promoter:
         log.info("version_served", product=product, version=model.version, beside=live)
 
     def has(self, product: str, model: Model) -> bool:
-        """Return whether the repository has the version, intact: then it can be served without the store."""
+        """Tell whether the repository has the intact version, so that it can be served without the store."""
         return self._repository.holds(product, model.version, model.package.digests)
 
     def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
-        """Put the version's files where Triton reads them, beside those of ``keep``."""
+        """Write the version's files where Triton reads them, beside those of ``keep``."""
         self._repository.publish(product, version, files, keep)
 
     def load_again(self, product: str, version: int) -> None:
-        """Serve a version of the repository that Triton lost; raises InferenceUnavailable if it is not."""
+        """Load a version that Triton lost; raises InferenceUnavailable when it is not ready afterwards."""
         self._triton.load(product, self._within)
         if not self.is_served(product, version):
             raise InferenceUnavailable(f"version {version} of {product} was loaded and is not ready")
 
     def is_served(self, product: str, version: int) -> bool:
-        """Return whether Triton has the version ready; raises InferenceUnavailable when it is away."""
+        """Tell whether Triton has the version ready; raises InferenceUnavailable when Triton is away."""
         return any(
             entry.name == product and entry.version == version and entry.state == "READY"
             for entry in self._triton.index()
         )
 
     def mend(self, product: str, version: int) -> None:
-        """Load a version again whose server process died under it (Triton does not notice by itself)."""
+        """Reload a version whose server process died, which Triton does not notice by itself."""
         self._repository.touch(product, version)
         self._triton.load(product, self._within)
 
     def _load(self, product: str, version: int) -> None:
-        """A failed load is the version's fault only while Triton itself answers."""
+        """Load the version; a failure is the version's fault only while Triton itself answers."""
         try:
             self._triton.load(product, self._within)
         except InferenceUnavailable as error:
@@ -113,7 +113,7 @@ class Promoter:
             raise PromotionFailed("no_answer", str(error)) from error
 
     def _take_out(self, product: str, version: int, live: int | None) -> None:
-        """Remove the version; Triton is told, but the live one is served whatever it says to that."""
+        """Remove the version and have Triton reread; the live version is served even if that fails."""
         self._repository.remove(product, version)
         if live is None:
             return

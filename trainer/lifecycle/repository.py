@@ -15,19 +15,19 @@ from trainer.triton_config import KEPT_VERSIONS
 class ModelRepository:
     """``<root>/<product>/config.pbtxt`` and ``<root>/<product>/<version>/model.onnx``.
 
-    Raises StoreUnavailable when the disk refuses (full, read-only).
+    Methods raise StoreUnavailable when the disk refuses (full, read-only).
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def verify(self) -> None:
-        """Raise InvalidConfiguration when the folder is not there or cannot be written."""
+        """Raise InvalidConfiguration when the folder is missing or cannot be written."""
         if not self._root.is_dir() or not os.access(self._root, os.W_OK | os.X_OK):
             raise InvalidConfiguration(f"TRITON_REPOSITORY={self._root} is no folder that can be written")
 
     def versions(self, product: str) -> list[int]:
-        """Return the versions on disk, ascending."""
+        """Return the versions on disk in ascending order."""
         folder = self._root / product
         if not folder.is_dir():
             return []
@@ -36,10 +36,9 @@ class ModelRepository:
     def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
         """Put ``version`` beside ``keep`` (the live one); any other version is removed first.
 
-        Files that are there already stay when they are the same and are replaced when they are not.
-
-        Triton serves the two greatest versions only: a third one would push the live one out when the new
-        one is the smaller (a rollback), so there is never a third.
+        Existing files stay when they are the same and are replaced when they differ. Triton serves only the
+        two greatest versions. If the new one is smaller (a rollback), a third version would displace the live
+        one, so there never is a third.
         """
         folder = self._root / product
         try:
@@ -56,20 +55,20 @@ class ModelRepository:
             ) from error
 
     def holds(self, product: str, version: int, digests: Mapping[str, str]) -> bool:
-        """Return whether the version is there with files of these digests."""
+        """Tell whether the version is there with files of these digests."""
         folder = self._root / product
         found = {CONFIG: _read(folder / CONFIG), MODEL: _read(folder / str(version) / MODEL)}
         return all(data is not None and sha256(data) == digests.get(name) for name, data in found.items())
 
     def touch(self, product: str, version: int) -> None:
-        """Make Triton see the version as changed, so that the next load really loads it."""
+        """Make Triton see the version as changed, so that the next load really reloads it."""
         try:
             (self._root / product / str(version) / MODEL).touch()
         except OSError as error:
             raise StoreUnavailable(f"version {version} of {product} cannot be touched: {error}") from error
 
     def remove(self, product: str, version: int) -> None:
-        """Take a version out; one that is not there is fine."""
+        """Remove a version; it is no error when there is none."""
         folder = self._root / product
         gone = folder / f".gone{version}"
         try:
@@ -96,7 +95,7 @@ class ModelRepository:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return a file's bytes; None when it is not there or is no file."""
+    """Return a file's bytes, or None when there is no such file."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""From a trained candidate to a version in service, and back: every outcome is an event with its reason."""
+"""Take a trained candidate into service, and back out: every outcome is an event with its reason."""
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, Package
@@ -17,18 +17,18 @@ from trainer.lifecycle.transitions import Step
 
 log = get_logger(__name__)
 
-# A version that only failed to be served may be tried again by command; one that the gate refused may not.
+# A version that only could not be served may be tried again by command; one that the gate refused may not.
 TECHNICAL = ("load_failed", "load_timeout", "wrong_answer", "no_answer")
 
 
 class LiveModelLost(Transient):
-    """Triton lost the live version and no intact copy is left: another version must be put in service."""
+    """Triton lost the live version and no intact copy is left, so another version must be put in service."""
 
     reason = "live_model_lost"
 
 
 class Rollout:
-    """Decides on one product's candidates and puts versions in service."""
+    """Decides on the candidates of one product and puts versions in service."""
 
     def __init__(
         self, state: ProductState, limits: GateSection, store: Store, promoter: Promoter, clock: Clock
@@ -37,9 +37,9 @@ class Rollout:
         self._promoter, self._clock = promoter, clock
 
     def decide(self, result: JobResult) -> None:
-        """Hold a trained candidate against the gate and put it in service, or reject it.
+        """Compare a trained candidate at the gate, then put it in service or reject it.
 
-        Done twice it does nothing the second time: a version that was decided on stays so.
+        A second call does nothing: a version that was decided on stays decided.
         """
         product = self._state.product
         known = transitions.find(self._state.event, result.version)
@@ -63,13 +63,13 @@ class Rollout:
             self._reject(model.version, ruling.reason, ruling.figures)
 
     def give_up(self, failure: JobFailure) -> None:
-        """A training ended without a package: say so, with the number it would have had."""
+        """Announce that a training ended without a package, under the version it would have had."""
         self._reject(failure.version, f"training_failed: {failure.reason}: {failure.message}"[:500], {})
 
     def put_in_service(self, version: int, reason: str, figures: dict[str, float]) -> str | None:
-        """Serve ``version``, announce it and retire the one before; returns why it could not be served.
+        """Serve ``version``, announce it, and retire the one before; return why that failed, or None.
 
-        One that was in service before stays retired then, any other is rejected.
+        On failure a version that was in service before stays retired; any other version is rejected.
         """
         event, product = self._state.event, self._state.product
         known = transitions.find(event, version)
@@ -89,9 +89,9 @@ class Rollout:
         return None
 
     def ensure_served(self) -> None:
-        """Put the live version back where Triton lost it (a restart forgets all that was loaded).
+        """Serve the live version again when Triton lost it, as it does at a restart.
 
-        Raises LiveModelLost when there is no intact copy of it, neither in the repository nor in the store.
+        Raises LiveModelLost when neither the repository nor the store has an intact copy of it.
         """
         event, product = self._state.event, self._state.product
         live = event.live()
@@ -105,7 +105,7 @@ class Rollout:
         self._promoter.load_again(product, live.version)
 
     def mend(self) -> None:
-        """Load the live version again, which Triton calls ready and which does not answer."""
+        """Reload the live version when Triton calls it ready but it does not answer."""
         live = self._state.event.live()
         if live is not None:
             log.warning("live_version_does_not_answer", product=self._state.product, version=live.version)

@@ -12,9 +12,9 @@ from steadyline.contracts.model_event import (
     ModelState,
 )
 
-REFUSED = "refused: "  # how the reason of a change begins that tells of an order which was not followed
+REFUSED = "refused: "  # start of the reason of a change that records a refused command
 MOST_CHANGES = 200
-MOST_MODELS = 8  # versions listed with their figures; older ones remain in the changes
+MOST_MODELS = 8  # versions listed with their figures; the changes still name older ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEv
 
 
 def refresh(event: ModelEvent, model: Model) -> ModelEvent:
-    """Return the event with a listed version as its card has it (an old one lost its camera calibrations)."""
+    """Return the event with a version as in its card: old ones have lost their camera calibrations."""
     return event.model_copy(
         update={
             "models": [
@@ -84,7 +84,7 @@ def refresh(event: ModelEvent, model: Model) -> ModelEvent:
 
 
 def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEvent:
-    """Return the event with something said of a version whose state stays (a refused command, say)."""
+    """Return the event with a note on a version whose state stays, for example for a refused command."""
     model = find(event, version)
     state: ModelState = model.state if model is not None else "rejected"
     change = Change(
@@ -94,22 +94,22 @@ def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEve
 
 
 def with_health(event: ModelEvent, health: Health) -> ModelEvent:
-    """Return the event with what the watch found."""
+    """Return the event with the monitor's finding."""
     return _next(event, health.at, health=health)
 
 
 def answered(event: ModelEvent, commands_until: int, at: datetime) -> ModelEvent:
-    """Return the event with commands before offset ``commands_until`` answered."""
+    """Return the event in which all commands before the offset ``commands_until`` are answered."""
     return _next(event, at, commands_until=max(event.commands_until, commands_until))
 
 
 def find(event: ModelEvent, version: int) -> Model | None:
-    """Return a version that the event still lists."""
+    """Return a version that the event still lists, or None."""
     return next((model for model in event.models if model.version == version), None)
 
 
 def before_live(event: ModelEvent) -> int | None:
-    """Return the version that was live before the present one and can be rolled back to."""
+    """Return the version that was live before the present one, or None when it cannot be rolled back to."""
     for change in reversed(event.changes):
         model = find(event, change.version)
         if change.after == "retired" and model is not None and model.state == "retired":
@@ -118,7 +118,7 @@ def before_live(event: ModelEvent) -> int | None:
 
 
 def next_version(event: ModelEvent) -> int:
-    """Return a number that no version of the product has ever had."""
+    """Return a version number that the product has never used."""
     given = [change.version for change in event.changes if not change.reason.startswith(REFUSED)]
     return max([*given, *(model.version for model in event.models)], default=0) + 1
 
@@ -145,9 +145,9 @@ def _next(event: ModelEvent, at: datetime, **update: object) -> ModelEvent:
 
 
 def _kept(event: ModelEvent) -> list[Model]:
-    """Keep the newest versions and those in use, ascending; the others lose their per-camera scores.
+    """Keep the newest versions and those in use, ascending; the others lose their scores per camera.
 
-    The event has to fit a Kafka message: 2000 scores a camera are 24 KB, times cameras, times versions.
+    The event must fit into a Kafka message, and 2000 scores per camera are 24 KB, times cameras and versions.
     """
     ordered = sorted(event.models, key=lambda model: model.version)
     in_use = {event.live_version, before_live(event)}

@@ -1,1 +1,1 @@
-"""Watches the live model with known frames, and has a lost bank made again. No torch in here."""
+"""Watches the live model with known frames, and has a lost bank made again. It imports no torch."""

@@ -1,27 +1,28 @@
-"""The watch: does the model in service still see known anomalies? Pure judgement of what it answered."""
+"""Judge, from its scores alone, whether the model in service still detects known anomalies. Pure."""
 
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-# One-sided 99.9 % bound: sixteen frames that a 40 % detector misses by chance must not raise an alarm each
-# day, while a model that misses all sixteen of a 90 % detector's is called blind in the first round.
+# One-sided 99.9 % bound. Sixteen frames that a model with 40 % detection misses by chance must not alarm
+# every day, and a model that should detect 90 % and misses all sixteen must be called blind in the first
+# round.
 CONFIDENCE_Z = 3.09
-ROUNDS = 8  # rounds pooled before the oldest is forgotten
-FALSE_ALARM_CEILING = 0.5  # a model that alarms on half of the normals sees nothing either
+ROUNDS = 8  # rounds that are pooled; the oldest is dropped
+FALSE_ALARM_CEILING = 0.5  # a model that alarms on half of the normals detects nothing either
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorRound:
-    """Scores of one round: pseudo-anomalies by transform, and normals; and the model's threshold."""
+    """One round: scores of pseudo-anomalies by transform, scores of normals, and the model's threshold."""
 
     anomalies: Mapping[str, Sequence[float]]
     normals: Sequence[float]
     threshold: float
 
     def detection(self) -> dict[str, float]:
-        """Return transform → fraction of its pseudo-anomalies above the threshold."""
+        """Return the fraction of pseudo-anomalies above the threshold, by transform."""
         return {name: self._above(scores) for name, scores in sorted(self.anomalies.items()) if scores}
 
     def false_alarm_rate(self) -> float:
@@ -29,16 +30,16 @@ class MonitorRound:
         return self._above(self.normals)
 
     def detected(self) -> tuple[int, int]:
-        """Return how many pseudo-anomalies were above the threshold, and of how many."""
+        """Return how many pseudo-anomalies were above the threshold, and how many there were."""
         scores = [score for values in self.anomalies.values() for score in values]
         return sum(score > self.threshold for score in scores), len(scores)
 
     def is_finite(self) -> bool:
-        """True when every score is a number."""
+        """Tell whether every score is a number."""
         return all(math.isfinite(score) for score in self._scores())
 
     def is_constant(self) -> bool:
-        """True when every frame has the same score."""
+        """Tell whether every frame has the same score."""
         scores = self._scores()
         return max(scores) - min(scores) <= 1e-9 * max(1.0, abs(scores[0]))
 
@@ -51,10 +52,10 @@ class MonitorRound:
 
 @dataclass(slots=True)
 class DetectionMonitor:
-    """Judges rounds of one version. ``floor`` is the share of ``expected`` under which it counts as blind.
+    """Judges rounds of one version, which counts as blind below the share ``floor`` of ``expected``.
 
-    ``expected`` is the detection rate that the version showed on all held-out pseudo-anomalies when it was
-    trained: a model that honestly finds 40 % at its threshold is not blind for finding 40 %.
+    ``expected`` is the detection rate of the version on all held-out pseudo-anomalies when it was trained. A
+    model that honestly detects 40 % at its threshold is not blind for detecting 40 %.
     """
 
     expected: float
@@ -63,7 +64,7 @@ class DetectionMonitor:
     _rounds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=ROUNDS))
 
     def judge(self, seen: MonitorRound) -> str | None:
-        """Return why the model counts as blind after this round, None while it sees."""
+        """Return why the model counts as blind after this round, or None when it does not."""
         found, of = seen.detected()
         least = self.floor * self.expected
         self._rounds.append((found, of))
@@ -71,7 +72,7 @@ class DetectionMonitor:
         if reason is None and self.blind and found < least * of:
             reason = f"low_detection: still {found} of {of}, {least:.2f} of them are due"
         if reason is None and self.blind:
-            self._rounds.clear()  # it sees again: the bad rounds say nothing of it any more
+            self._rounds.clear()  # it has recovered, so the bad rounds no longer count
             self._rounds.append((found, of))
         self.blind = reason is not None
         return reason
@@ -91,7 +92,7 @@ class DetectionMonitor:
 
 
 def highest_rate(found: int, of: int) -> float:
-    """Return the upper Wilson bound of a rate of which ``found`` of ``of`` were seen."""
+    """Return the upper Wilson bound of a rate, given that ``found`` of ``of`` were found."""
     if of == 0:
         return 1.0
     rate, z2 = found / of, CONFIDENCE_Z**2

@@ -1,4 +1,4 @@
-"""The watch at work: every so often, known anomalies and normals go through the live model on Triton."""
+"""Regularly send known anomalies and normals through the live model on Triton and judge its answers."""
 
 import random
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from trainer.monitor.detection import DetectionMonitor, MonitorRound
 log = get_logger(__name__)
 
 BATCH = 16
-LOOK_EVERY = timedelta(seconds=2)  # whether the bank is still there, between two rounds
-REBUILD_AGAIN = timedelta(seconds=30)  # after a rebuild that failed: each takes a core for some seconds
-MEND_AFTER = 2  # rounds without an answer before the version is loaded again
+LOOK_EVERY = timedelta(seconds=2)  # between two checks, outside of rounds, that the bank is still there
+REBUILD_AGAIN = timedelta(seconds=30)  # after a failed rebuild, each of which takes a core for seconds
+MEND_AFTER = 2  # rounds without an answer before the version is reloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class MonitorSample:
 
 @dataclass(frozen=True, slots=True)
 class MonitorInputs:
-    """Where the watch gets its frames and its answers from."""
+    """Where the monitor gets its frames and the model's answers from."""
 
     banks: HeldOutCache
     triton: Inference
 
 
 class ModelMonitor:
-    """Watches one product's live model."""
+    """Monitors the live model of one product."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ModelMonitor:
         self._next: datetime | None = None
         self._rounds = 0
         self._silent = 0
-        self._sight: tuple[int, DetectionMonitor] | None = None
+        self._detection: tuple[int, DetectionMonitor] | None = None
 
     def turn(self, rollout: Rollout) -> None:
         """Do a round when it is due. Raises Transient when Triton, Redis or the store is away."""
@@ -85,18 +85,18 @@ class ModelMonitor:
             self._no_answer(rollout, error)
             raise
         except ContractBroken as error:
-            self._tell(live, MonitorRound({}, [], threshold), f"wrong_outputs: {error}")
+            self._report(live, MonitorRound({}, [], threshold), f"wrong_outputs: {error}")
             return
         self._silent = 0
         seen = to_round(scores, sample, threshold)
-        self._tell(live, seen, self._sight_of(live).judge(seen))
+        self._report(live, seen, self._detection_of(live).judge(seen))
 
     def stop(self) -> None:
-        """Leave nothing running."""
+        """Stop the process that makes the bank, if it runs."""
         self._bank_rebuild.stop()
 
     def _known_frames(self, now: datetime) -> HeldOutSet | None:
-        """Return what to show; None while a lost bank is made again, and when that cannot be done."""
+        """Return the frames to use, or None while a lost bank is made again or cannot be made."""
         try:
             known = self._banks.held_out()
         except PackageRejected as error:
@@ -126,14 +126,14 @@ class ModelMonitor:
         waiting = [self._triton.infer(ref, part) for part in parts]
         return np.concatenate([future.result().scores for future in waiting])
 
-    def _sight_of(self, live: Model) -> DetectionMonitor:
-        if self._sight is None or self._sight[0] != live.version:
+    def _detection_of(self, live: Model) -> DetectionMonitor:
+        if self._detection is None or self._detection[0] != live.version:
             expected = live.figures.get("detection_rate", 1.0)
-            self._sight = live.version, DetectionMonitor(expected, self._settings.floor)
-        return self._sight[1]
+            self._detection = live.version, DetectionMonitor(expected, self._settings.floor)
+        return self._detection[1]
 
-    def _tell(self, live: Model, seen: MonitorRound, reason: str | None) -> None:
-        """Export what was seen; an event says so when the verdict (``reason``: why it is blind) is new."""
+    def _report(self, live: Model, seen: MonitorRound, reason: str | None) -> None:
+        """Export a round; announce an event when the state changed. ``reason``: why the model is blind."""
         product = self._state.product
         for transform, rate in seen.detection().items():
             metrics.DETECTION.set(rate, product=product, transform=transform)
@@ -172,7 +172,7 @@ def _is_due(moment: datetime | None, now: datetime) -> bool:
 
 
 def draw(known: HeldOutSet, count: int, chance: random.Random) -> MonitorSample:
-    """Return ``count`` pseudo-anomalies, each transform as often as any other, and ``count`` normals."""
+    """Return ``count`` pseudo-anomalies, with all transforms equally frequent, and ``count`` normals."""
     by_transform: dict[str, list[int]] = {}
     for index, transform in enumerate(known.transforms):
         by_transform.setdefault(transform, []).append(index)
@@ -189,7 +189,7 @@ def draw(known: HeldOutSet, count: int, chance: random.Random) -> MonitorSample:
 
 
 def to_round(scores: np.ndarray, sample: MonitorSample, threshold: float) -> MonitorRound:
-    """Return the round of scores in the order anomalies, normals."""
+    """Return the round of scores; the pseudo-anomalies' scores come first, then the normals'."""
     anomalies: dict[str, list[float]] = {}
     for transform, score in zip(sample.transforms, scores, strict=False):
         anomalies.setdefault(transform, []).append(float(score))

@@ -1,1 +1,1 @@
-"""Pseudo-anomalies: normals distorted on purpose, their masks, and the check that they left the normals."""
+"""Pseudo-anomalies: normals distorted on purpose, their masks, and a check that they look abnormal."""

@@ -1,9 +1,9 @@
-"""Has a pseudo-anomaly left the normals? A Gaussian at each place of the picture, judged by held-out normals.
+"""Check that a pseudo-anomaly no longer looks normal: a Gaussian per cell, compared with held-out normals.
 
-Features are taken per cell of a 16 x 16 grid and modelled by one Gaussian a cell, its covariance shrunk
-towards that of all cells (few normals, many cells). A picture is as unlikely as its least likely cell, so
-that a small defect counts as much as a large one. The bar is a low quantile of likelihood over normals that
-the Gaussians were not fitted to: on those they were fitted to, it would let almost everything through.
+Features are taken per cell of a 16 x 16 grid and modelled by one Gaussian per cell. Its covariance is shrunk
+towards that of all cells, because there are few normals and many cells. A picture is as unlikely as its least
+likely cell, so that a small defect counts as much as a large one. The bar is a low quantile of likelihood
+over normals that the Gaussians were not fitted to; on those they were fitted to, almost anything would pass.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a distortion must clear to count as an anomaly.
+    """What a distortion must reach to count as an anomaly.
 
-    ``quantile``: at most this share of held-out normals is as unlikely. ``contrast``: the largest change of a
-    2 x 2 mean, at least; a defect weaker than twice the attack cannot be told from an attacked normal.
+    At most the share ``quantile`` of held-out normals may be as unlikely. The largest change of a 2 x 2 mean
+    must be at least ``contrast``: a defect weaker than twice the attack cannot be told from an attacked
+    normal.
     """
 
     quantile: float
@@ -33,10 +34,10 @@ class Bar:
 
 
 class NormalCells:
-    """One Gaussian a cell, fitted to normals, and how unlikely held-out normals are under it."""
+    """One Gaussian per cell, fitted to normals, and the distances of held-out normals to it."""
 
     def __init__(self, fitted: Picture, held_out: Picture) -> None:
-        """``fitted`` and ``held_out`` are (N, S, S, C) in [0, 1]; both must not be empty."""
+        """``fitted`` and ``held_out`` are (N, S, S, C) in [0, 1]; neither may be empty."""
         found = np.stack([cell_features(picture) for picture in fitted])
         self._means = found.mean(axis=0)
         apart = found - self._means
@@ -57,7 +58,10 @@ class NormalCells:
 
 
 def cell_features(picture: Picture) -> Floats:
-    """Return (GRID·GRID, 6·C): mean, spread, extremes and mean slopes of each cell of (S, S, C)."""
+    """Return (GRID·GRID, 6·C): mean, deviation, extremes and mean slopes of each cell of (S, S, C).
+
+    Raises ValueError when the picture is smaller than the grid.
+    """
     side = picture.shape[0] // GRID * GRID
     if side == 0:
         raise ValueError(f"pictures smaller than {GRID} pixels cannot be checked: {picture.shape}")
@@ -77,14 +81,14 @@ def cell_features(picture: Picture) -> Floats:
 
 
 def largest_change(before: Picture, after: Picture) -> float:
-    """Return the largest 2 x 2 mean of the change, over channels too."""
+    """Return the largest 2 x 2 mean of the change, over all channels."""
     change = np.abs(after - before)
     means = change[1:, 1:] + change[:-1, 1:] + change[1:, :-1] + change[:-1, :-1]
     return float(means.max() / 4)
 
 
 def _cells(plane: Floats) -> Floats:
-    """(S, S, C) → (GRID·GRID, pixels of a cell, C)."""
+    """Reshape (S, S, C) to (GRID·GRID, pixels of a cell, C)."""
     size, channels = plane.shape[0] // GRID, plane.shape[2]
     blocks = plane.reshape(GRID, size, GRID, size, channels).transpose(0, 2, 1, 3, 4)
     return blocks.reshape(GRID * GRID, size * size, channels)

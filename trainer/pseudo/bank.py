@@ -1,4 +1,4 @@
-"""Makes the bank: so many accepted pseudo-anomalies a normal, the same for the same normals and seed."""
+"""Make a bank: several accepted pseudo-anomalies per normal, the same for the same normals and seed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from trainer.pseudo.mask import changed
 from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
 
-_PILOT = 1  # the last number of a pilot's seeds, which no other draw has
-_HELD_OUT_OF = 5  # when nobody says which normals are held out
+_PILOT = 1  # the last number in the seeds of a pilot, which no other draw has
+_HELD_OUT_OF = 5  # one normal in five is held out, unless the caller says which
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoAnomaly:
-    """One of a bank. ``picture`` (S, S, C) uint8 and ``mask`` (S, S) bool; ``source`` indexes the normals."""
+    """One pseudo-anomaly: ``picture`` (S, S, C) uint8, ``mask`` (S, S); ``source`` indexes the normals."""
 
     source: int
     number: int
@@ -28,13 +28,15 @@ class PseudoAnomaly:
     parameters: Parameters
     picture: Pictures
     mask: Masks
-    acceptance: float  # share of held-out normals that are as unlikely; low is far from the normals
+    acceptance: float  # share of held-out normals that are as unlikely; low means far from the normals
 
 
 @dataclass(frozen=True, slots=True)
 class MadeBank:
-    """``rates``: accepted draws per draw, for each transform that was drawn, a pilot's included; ``shares``:
-    how often each was drawn, summing to 1, as the recipe says or as the pilot found it for this product.
+    """A finished bank.
+
+    ``rates`` maps each transform to its accepted draws per draw, pilot included. ``shares`` maps it to how
+    often it was drawn: as the recipe says, or as the pilot found it for this product; they sum to 1.
     """
 
     anomalies: tuple[PseudoAnomaly, ...]
@@ -55,10 +57,10 @@ def make_bank(
 ) -> MadeBank:
     """Return up to ``per_normal`` pseudo-anomalies of every normal (N, S, S, C).
 
-    ``held_out`` (N,) marks normals that no training sees: the check's bar comes from them, and they lend no
-    texture to the others. Each draw depends on the seed, its own two numbers and the shares only. A normal
-    has fewer when all ``tries`` of a draw were refused. ``on_progress(done, of)`` is called after each
-    normal. Raises ValueError when either side has no normal.
+    ``held_out`` (N,) marks normals that no training uses: the bar comes from them, and they lend no texture
+    to the others. Each draw depends only on the seed, its own two numbers and the shares. A normal gets fewer
+    when all ``tries`` of a draw were refused. ``on_progress(done, of)`` is called after each normal. Raises
+    ValueError when there is no normal in or out of training.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
     pictures = _as_floats(normals)
@@ -79,7 +81,7 @@ def make_bank(
 
 
 class _Drawer:
-    """Draws until accepted, and counts."""
+    """Draws until a try is accepted, and counts tries."""
 
     def __init__(
         self, normals: Picture, recipe: BankRecipe, cells: NormalCells, sides: Sequence[NDArray[np.intp]]
@@ -92,7 +94,7 @@ class _Drawer:
         self._accepted = dict.fromkeys(self._names, 0)
 
     def draw(self, source: int, number: int, donors: int, rng: Generator) -> PseudoAnomaly | None:
-        """Return the first accepted try; the transform stays the same, so that shares are what they say."""
+        """Return the first accepted try, or None; all tries use one transform, so shares stay exact."""
         name = self._names[int(rng.choice(len(self._names), p=self._shares))]
         for _ in range(self._recipe.tries):
             found = self._tried(name, (source, number), donors, rng)
@@ -101,7 +103,7 @@ class _Drawer:
         return None
 
     def adapt(self, how: Adapt, seed: int) -> None:
-        """Fit the shares to the normals that may be trained on; when nothing at all is accepted they stay."""
+        """Fit the shares to the normals that may be trained on; they stay when nothing at all is accepted."""
         rates = np.zeros(len(self._names))
         for index, name in enumerate(self._names):
             for number in range(how.draws):
@@ -114,11 +116,11 @@ class _Drawer:
             self._shares = fitted / fitted.sum()
 
     def shares(self) -> dict[str, float]:
-        """Return transform → how often it is drawn."""
+        """Return how often each transform is drawn."""
         return dict(zip(self._names, self._shares.tolist(), strict=True))
 
     def _tried(self, name: str, of: tuple[int, int], donors: int, rng: Generator) -> PseudoAnomaly | None:
-        """Return one draw of a transform when it is accepted. ``of`` is the normal and the draw's number."""
+        """Return one draw of a transform, or None when refused; ``of`` is (normal, number of the draw)."""
         source, number = of
         transform, normal = TRANSFORMS[name], self._normals[source]
         donor = int(rng.choice(self._sides[donors]))
@@ -134,7 +136,7 @@ class _Drawer:
         return PseudoAnomaly(source, number, name, parameters, picture, mask, share)
 
     def rates(self) -> dict[str, float]:
-        """Return transform → accepted draws per draw."""
+        """Return the accepted draws per draw of each transform."""
         return {name: self._accepted[name] / of for name, of in self._drawn.items() if of}
 
     def _accept(self, normal: Picture, candidate: Picture) -> float | None:

@@ -1,4 +1,4 @@
-"""A canvas larger than the picture: shapes drawn on it and averaged down keep thin lines anti-aliased."""
+"""Draw shapes on a canvas larger than the picture and average it down: thin lines stay anti-aliased."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,11 +6,11 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from trainer.pseudo.transform import Alpha, Picture
 
-DRAWN_SIDE = 256  # shapes are drawn at about this size, whatever the picture's
+DRAWN_SIDE = 256  # approximate side at which shapes are drawn, whatever the picture's size
 
 
 class Canvas:
-    """Draws white on black at ``side`` pixels, a multiple of ``size``; ``alpha`` averages it down."""
+    """A black canvas whose side is a multiple of ``size``; drawing is white, and ``alpha`` scales it down."""
 
     def __init__(self, size: int) -> None:
         self._factor = max(1, round(DRAWN_SIDE / size))
@@ -20,35 +20,35 @@ class Canvas:
         self.draw = ImageDraw.Draw(self._picture)
 
     def paste(self, mask: Image.Image, corner: tuple[int, int]) -> None:
-        """Lay a mask of canvas pixels at ``corner``."""
+        """Paste a mask in canvas pixels at ``corner``."""
         self._picture.paste(mask, corner)
 
     def width(self, pixels: float) -> int:
-        """Return a line width given in pixels of a 256 canvas."""
+        """Convert a line width from pixels of a 256-pixel canvas to pixels of this canvas."""
         return max(1, round(pixels * self.side / DRAWN_SIDE))
 
     def alpha(self, softness: float) -> Alpha:
-        """Return the drawing as (S, S), blurred by ``softness`` pixels of a 256 canvas."""
+        """Return the drawing as (S, S), blurred by ``softness`` pixels of a 256-pixel canvas."""
         radius = softness * self.side / DRAWN_SIDE
         picture = self._picture.filter(ImageFilter.GaussianBlur(radius)) if radius >= 0.3 else self._picture
         return average_down(np.asarray(picture), self._factor)
 
 
 def average_down(values: NDArray[np.uint8], factor: int) -> Alpha:
-    """Return (S, S) block means of (S·factor, S·factor) uint8, as shares of 255."""
+    """Return the block means (S, S) of (S·factor, S·factor) uint8, divided by 255."""
     side = values.shape[0] // factor
     blocks = values.reshape(side, factor, side, factor)
     return np.asarray(blocks.mean(axis=(1, 3)) / 255, np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, size: int, cells: int) -> Alpha:
-    """Return (S, S) Gaussian noise of ``cells`` x ``cells`` knots, interpolated."""
+    """Return Gaussian noise (S, S), interpolated between ``cells`` x ``cells`` knots."""
     knots = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
     return np.asarray(knots.resize((size, size), Image.Resampling.BICUBIC), np.float32)
 
 
 def blurred(picture: Picture, share: float) -> Picture:
-    """Return (S, S, C) in [0, 1] blurred by a Gaussian of ``share`` of the side, in steps of 8 bits."""
+    """Return (S, S, C) in [0, 1], blurred by a Gaussian of ``share`` of the side and rounded to 8 bits."""
     radius = share * picture.shape[0]
     planes = [
         Image.fromarray(np.rint(picture[..., channel] * 255).astype(np.uint8)).filter(

@@ -1,4 +1,4 @@
-"""Between a bank in memory and its entries in Redis: pictures and masks as PNG."""
+"""Convert between a bank in memory and its entries in Redis, where pictures and masks are PNGs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +31,7 @@ def to_entries(made: MadeBank, sources: Sequence[str]) -> list[BankEntry]:
 
 
 def from_entries(entries: Sequence[BankEntry], index: Mapping[str, int], channels: str) -> PseudoBank:
-    """Return the entries whose source is in ``index`` (source → its place among the training normals)."""
+    """Return the entries whose source is in ``index``, which maps a source to its place among the normals."""
     chosen = [entry for entry in entries if entry.source in index]
     return PseudoBank(
         pictures=np.stack([_picture(entry.picture_png, channels) for entry in chosen]),
@@ -42,7 +42,7 @@ def from_entries(entries: Sequence[BankEntry], index: Mapping[str, int], channel
 
 
 def in_memory(made: MadeBank, kept: Masks | None = None) -> PseudoBank:
-    """Return a made bank as arrays; of the sources marked in ``kept`` (N,) only, renumbered."""
+    """Return a bank as arrays; with ``kept`` (N,) only the sources marked in it, renumbered."""
     chosen = [anomaly for anomaly in made.anomalies if kept is None or kept[anomaly.source]]
     renumbered = None if kept is None else np.cumsum(kept) - 1
     return PseudoBank(

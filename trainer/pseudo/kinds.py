@@ -1,4 +1,4 @@
-"""Every transform by name, and how often a bank draws each."""
+"""All transforms by name, how often a bank draws each, and the banks that detectors use."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,11 @@ TRANSFORMS: dict[str, Transform] = {
     for transform in (*paint.TRANSFORMS, *paste.TRANSFORMS, *synthetic.TRANSFORMS, *warp.TRANSFORMS)
 }
 
-# The five distortions of COBRA's paper (arXiv 2501.15434), as likely as the product's normals let them be.
+# The five distortions of COBRA's paper (arXiv 2501.15434); ``adapt`` fits their shares to the product.
 PAPER_SHARES: Mapping[str, float] = {"rotation": 1, "permute": 1, "cut-out": 1, "scar": 1, "elastic": 1}
 
-# Mostly painted local defects: a map of where can be learned from them. A whole picture turned or bent is
-# "defective" everywhere, which teaches nothing about where; of these only a pinch.
+# Mostly painted local defects, from which a detector can learn where a defect is. A picture that is turned or
+# bent as a whole is "defective" everywhere, which teaches nothing about the place, so these are rare.
 LOCAL_SHARES: Mapping[str, float] = {
     "crack": 0.19,
     "polygon": 0.16,
@@ -30,7 +30,7 @@ LOCAL_SHARES: Mapping[str, float] = {
     "permute": 0.01,
 }
 
-# The banks: what detectors that learn where a defect is train from, and COBRA's paper's own.
+# LOCAL_BANK is for detectors that learn where a defect is; PAPER_BANK is that of COBRA's paper.
 LOCAL_BANK = BankRecipe(per_normal=16, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))
 PAPER_BANK = BankRecipe(
     per_normal=16,

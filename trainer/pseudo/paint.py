@@ -1,5 +1,7 @@
-"""What a painted defect looks like under its shape: darker, brighter, of one level, of foreign texture, of
-coarser or finer grain, or another part's surface.
+"""How a painted defect looks within its shape.
+
+It is darker, brighter, uniformly gray, of foreign texture, of coarser or finer grain, or the surface of
+another part.
 """
 
 from functools import partial
@@ -11,16 +13,17 @@ from trainer.pseudo.canvas import blurred, smooth_noise
 from trainer.pseudo.shape import SHAPES
 from trainer.pseudo.transform import Alpha, Parameters, Picture, Transform, details, log_uniform
 
-# Most defects of emissive or reflecting parts are darker than the part.
+# Most defects of parts that emit or reflect light are darker than the part.
 _LOOKS = ("darken", "lighten", "gain", "level", "foreign")
 _LOOK_SHARES = (0.55, 0.10, 0.10, 0.15, 0.10)
-_GRAIN = 0.05  # of the side: what is finer than this is grain, what is coarser is light
-_UNEVEN = 0.35  # of the masks get a smooth gain, so that contrast varies within the defect
+_GRAIN = 0.05  # of the side: finer structure is grain, coarser structure is light
+_UNEVEN = 0.35  # share of masks with a smooth gain, so that contrast varies within the defect
 
 
 def draw_painted(shape: str, rng: Generator) -> Parameters:
-    """Choose a shape and how it is painted, unless the shape says how; contrast is relative, log-uniform from
-    .1 to 1.
+    """Choose a shape and, unless the shape decides it, how it is painted.
+
+    Contrast is relative and log-uniform from .1 to 1.
     """
     look = _LOOKS[int(rng.choice(len(_LOOKS), p=_LOOK_SHARES))]
     return {
@@ -35,7 +38,7 @@ def draw_painted(shape: str, rng: Generator) -> Parameters:
 
 
 def painted(shape: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` with the defect; outside its mask nothing changes."""
+    """Return ``picture`` with the defect; nothing changes outside its mask."""
     size = picture.shape[0]
     alpha = SHAPES[shape][1](size, of)
     if of["uneven"]:

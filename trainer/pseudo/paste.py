@@ -10,7 +10,7 @@ from trainer.pseudo.transform import Parameters, Picture, Transform, details, lo
 
 
 def draw_scar(rng: Generator) -> Parameters:
-    """Choose a rectangle of a normal, its turn, its jitter and where it is pasted."""
+    """Choose a rectangle of a normal, its rotation and jitter, and where it is pasted."""
     return {
         "height": log_uniform(rng, 0.02, 0.35),
         "width": log_uniform(rng, 0.02, 0.35),
@@ -35,7 +35,7 @@ def scar(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     piece = (piece - mean) * float(of["contrast"]) + mean * float(of["brightness"])
     turned = _turned(np.clip(piece, 0, 1), float(of["angle"]))
     high, wide = turned.shape[:2]
-    # a third of the piece may hang over the border
+    # A third of the piece may extend beyond the border.
     top = round(float(of["to_y"]) * (size - high + 2 * (high // 3))) - high // 3
     left = round(float(of["to_x"]) * (size - wide + 2 * (wide // 3))) - wide // 3
     alpha = _rectangle(size, of, top + high / 2, left + wide / 2)[..., None]
@@ -72,7 +72,7 @@ def draw_cut_out(rng: Generator) -> Parameters:
 
 
 def cut_out(picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` with a rectangle of one level."""
+    """Return ``picture`` with a rectangle filled by one level."""
     size = picture.shape[0]
     high, wide = (max(2, round(float(of[side]) * size)) for side in ("height", "width"))
     y, x = round(float(of["y"]) * (size - high)), round(float(of["x"]) * (size - wide))
@@ -101,7 +101,7 @@ def draw_window(rng: Generator) -> Parameters:
 
 
 def window(picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` with a window turned, taken from ``donor``, blurred, or noisy."""
+    """Return ``picture`` with a window that is turned, taken from ``donor``, blurred, or noisy."""
     size = picture.shape[0]
     side = max(4, round(float(of["side"]) * size))
     y, x = round(float(of["y"]) * (size - side)), round(float(of["x"]) * (size - side))
@@ -128,7 +128,7 @@ def _window(inside: Picture, donor: Picture, of: Parameters) -> Picture:
 
 
 def _rectangle(size: int, of: Parameters, y: float, x: float) -> NDArray[np.float32]:
-    """The turned rectangle's own mask, centred at (y, x)."""
+    """Return the mask of the turned rectangle, centred at (y, x)."""
     canvas = Canvas(size)
     scale = canvas.side / size
     high, wide = (max(2, round(float(of[side]) * size)) * scale for side in ("height", "width"))
@@ -141,7 +141,7 @@ def _rectangle(size: int, of: Parameters, y: float, x: float) -> NDArray[np.floa
 
 
 def _turned(piece: Picture, angle: float) -> Picture:
-    """Turn by ``angle`` degrees; the corners that come from nowhere take the nearest pixels."""
+    """Turn by ``angle`` degrees; corners outside of the piece repeat its nearest pixels."""
     reach = max(piece.shape[:2])
     padded = np.pad(piece, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     planes = [
@@ -160,7 +160,7 @@ def _turned(piece: Picture, angle: float) -> Picture:
 
 
 def _laid(ground: Picture, piece: Picture, top: int, left: int) -> Picture:
-    """Lay ``piece`` on ``ground`` at a corner that may lie outside of it."""
+    """Lay ``piece`` on ``ground``; its corner may lie outside of ``ground``."""
     size = ground.shape[0]
     y0, x0 = max(0, top), max(0, left)
     y1, x1 = min(size, top + piece.shape[0]), min(size, left + piece.shape[1])

@@ -1,4 +1,4 @@
-"""How a bank is made, as numbers."""
+"""The numbers that say how a bank is made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from trainer.pseudo.acceptance import Bar
 
 @dataclass(frozen=True, slots=True)
 class Adapt:
-    """How shares are fitted to a product: after ``draws`` of each transform, shares are those of the recipe
-    times the share of draws that the check accepted; one accepted less often than ``least`` is dropped.
+    """How shares are fitted to a product.
+
+    After ``draws`` of each transform, its share is that of the recipe times the share of draws that the check
+    accepted. A transform that is accepted less often than ``least`` is dropped.
     """
 
     draws: int
@@ -18,9 +20,11 @@ class Adapt:
 
 @dataclass(frozen=True, slots=True)
 class BankRecipe:
-    """How a bank is made. ``shares`` maps a transform to how often it is drawn (any scale); ``adapt`` fits
-    them to the product's normals first, as COBRA's paper does (arXiv 2501.15434). ``closing``: gaps of a mask
-    of up to so much of the side are closed.
+    """How a bank is made.
+
+    ``shares`` maps a transform to how often it is drawn (on any scale). ``adapt`` first fits them to the
+    product's normals, as COBRA's paper does (arXiv 2501.15434). Gaps of a mask of up to ``closing`` of the
+    side are closed.
     """
 
     per_normal: int

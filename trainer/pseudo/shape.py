@@ -11,12 +11,12 @@ from trainer.pseudo.transform import Alpha, Parameters, details, log_uniform, ne
 Shape = Callable[[int, Parameters], Alpha]
 DrawShape = Callable[[Generator], Parameters]
 
-_EDGE_STEPS = 33  # of the edge of a margin
-_AT_BORDER = 0.45  # of polygons: parts break off at the border
+_EDGE_STEPS = 33  # points along the edge of a margin
+_AT_BORDER = 0.45  # share of polygons at the border, where parts break off
 
 
 def draw_polygon(rng: Generator) -> Parameters:
-    """Choose a break or a stain."""
+    """Choose the polygon of a break or a stain."""
     x, y = rng.uniform(0, 1, 2).tolist()
     if rng.random() < _AT_BORDER:
         edge = float(rng.integers(2))
@@ -34,13 +34,13 @@ def draw_polygon(rng: Generator) -> Parameters:
 
 
 def polygon(size: int, of: Parameters) -> Alpha:
-    """Return the mask of a polygon around (x, y), its corners in order of their angle."""
+    """Return the mask of a polygon around (x, y); its corners are ordered by their angle."""
     rng, canvas = details(of), Canvas(size)
     corners = int(of["corners"])
-    dependencies = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
     reach = canvas.side * float(of["radius"]) * rng.uniform(0.3, 1.0, corners)
     stretch, angle = float(of["stretch"]), float(of["angle"])
-    along, across = reach * np.cos(dependencies) * stretch, reach * np.sin(dependencies) / stretch
+    along, across = reach * np.cos(angles) * stretch, reach * np.sin(angles) / stretch
     xs = along * np.cos(angle) - across * np.sin(angle) + float(of["x"]) * canvas.side
     ys = along * np.sin(angle) + across * np.cos(angle) + float(of["y"]) * canvas.side
     canvas.draw.polygon(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=255)
@@ -48,7 +48,7 @@ def polygon(size: int, of: Parameters) -> Alpha:
 
 
 def draw_crack(rng: Generator) -> Parameters:
-    """Choose a crack; two in five branch."""
+    """Choose a crack; two in five cracks branch."""
     return {
         "x": float(rng.uniform(0, 1)),
         "y": float(rng.uniform(0, 1)),
@@ -75,7 +75,7 @@ def crack(size: int, of: Parameters) -> Alpha:
 
 
 def draw_streak(rng: Generator) -> Parameters:
-    """Choose streaks along one axis: scratches, finger interruptions, rolling marks."""
+    """Choose streaks along one axis, such as scratches, finger interruptions or rolling marks."""
     return {
         "count": int(one_of(rng, 1, 1, 2, 3, 6)),
         "axis": "y" if rng.random() < 0.5 else "x",
@@ -86,7 +86,7 @@ def draw_streak(rng: Generator) -> Parameters:
 
 
 def streak(size: int, of: Parameters) -> Alpha:
-    """Return the mask of nearly parallel lines; several of them stay together."""
+    """Return the mask of nearly parallel lines; if there are several, they lie close together."""
     rng, canvas = details(of), Canvas(size)
     side, count = canvas.side, int(of["count"])
     for _ in range(count):
@@ -111,7 +111,7 @@ def draw_dots(rng: Generator) -> Parameters:
 
 
 def dots(size: int, of: Parameters) -> Alpha:
-    """Return the mask of ellipses anywhere, axes 0.8 to 6 % of the side."""
+    """Return the mask of ellipses at random places, with axes of 0.8 to 6 % of the side."""
     rng, canvas = details(of), Canvas(size)
     for _ in range(int(of["count"])):
         x, y = rng.uniform(0, canvas.side, 2)
@@ -121,7 +121,7 @@ def dots(size: int, of: Parameters) -> Alpha:
 
 
 def draw_blob(rng: Generator) -> Parameters:
-    """Choose a cloudy stain of no particular outline."""
+    """Choose a cloudy stain without a definite outline."""
     return {
         "knots": int(one_of(rng, 3, 5, 9, 17)),
         "share": float(rng.uniform(0.015, 0.25)),
@@ -131,7 +131,7 @@ def draw_blob(rng: Generator) -> Parameters:
 
 
 def blob(size: int, of: Parameters) -> Alpha:
-    """Return smooth noise cut where its highest ``share`` begins; ``edge`` is how softly."""
+    """Return smooth noise, thresholded so that its highest ``share`` remains; ``edge`` is the softness."""
     noise = smooth_noise(details(of), size, int(of["knots"]))
     level = np.quantile(noise, 1 - float(of["share"]))
     edge = max(float(noise.std()) * float(of["edge"]), 1e-6)
@@ -139,9 +139,9 @@ def blob(size: int, of: Parameters) -> Alpha:
 
 
 def draw_margin(rng: Generator) -> Parameters:
-    """Choose an edge across the part and what lies beyond it: a grinding or a coating that ends.
+    """Choose an edge across the part, beyond which a grinding or a coating ends.
 
-    Nothing is missing there: the gloss differs, or the grain, or it is another part's surface.
+    No material is missing there. The gloss or the grain differs, or the surface is that of another part.
     """
     return {
         "angle": float(rng.integers(4) * np.pi / 2 + rng.standard_normal() * 0.2),
@@ -157,7 +157,7 @@ def draw_margin(rng: Generator) -> Parameters:
 
 
 def margin(size: int, of: Parameters) -> Alpha:
-    """Return the mask from a border up to the edge, which wanders by ``bend`` of the side a step."""
+    """Return the mask from a border up to the edge, which wanders by ``bend`` of the side per step."""
     rng, canvas = details(of), Canvas(size)
     along = np.linspace(-1, 1, _EDGE_STEPS)
     wander = np.cumsum(rng.standard_normal(_EDGE_STEPS)) * float(of["bend"])

@@ -1,9 +1,9 @@
-"""The defects that papers synthesise: a noise mask or a rectangle, filled with a texture or with a colour,
-and a piece of a normal blended in without a seam.
+"""The synthetic defects of published methods.
 
-Perlin masks and foreign textures: DRAEM (Zavrtanik et al., ICCV 2021), whose texture pictures are replaced
-by generated ones. Blending: NSA (Schlueter et al., ECCV 2022), Poisson's equation (Perez et al., 2003).
-Rectangles and plain colours: DAF (arXiv 2310.07585).
+They are a noise mask or a rectangle, filled with a texture or a colour, and a seamlessly blended piece of a
+normal. Perlin masks and foreign textures are DRAEM's (Zavrtanik et al., ICCV 2021), with generated textures
+in place of its pictures. Blending is NSA's (Schlueter et al., ECCV 2022) by Poisson's equation (Perez et al.,
+2003). Rectangles and plain colours are DAF's (arXiv 2310.07585).
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ from trainer.pseudo.transform import (
     one_of,
 )
 
-_OPACITY = 0.8  # at most so much of the picture is left within a defect
-_SMALLEST, _LARGEST = 0.03, 0.4  # sides of rectangles and blended pieces, as shares of the picture's
+_OPACITY = 0.8  # the largest share of the picture that stays visible within a defect
+_SMALLEST, _LARGEST = 0.03, 0.4  # sides of rectangles and blended pieces, as shares of the picture's side
 
 
 def draw_filled(shape: str, fill: str, rng: Generator) -> Parameters:
@@ -40,7 +40,7 @@ def draw_filled(shape: str, fill: str, rng: Generator) -> Parameters:
 
 
 def filled(shape: str, fill: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` with a mask of a ``shape`` mixed with a ``fill``; nothing changes outside of it."""
+    """Return ``picture`` with the area of a ``shape`` mixed with a ``fill``; the rest is unchanged."""
     rng, size = details(of), picture.shape[0]
     mask = perlin_mask(rng, size, of) if shape == "perlin" else _rectangle_mask(size, of)
     look: Alpha = _texture(rng, size) if fill == "texture" else np.ones((size, size), np.float32)
@@ -51,14 +51,14 @@ def filled(shape: str, fill: str, picture: Picture, donor: Picture, of: Paramete
 
 
 def perlin_mask(rng: Generator, size: int, of: Parameters) -> Alpha:
-    """Return (S, S) of 0 and 1: where smooth noise, often stretched along an axis, is above a level."""
+    """Return (S, S) of 0 and 1: where smooth noise, often stretched along one axis, is above a level."""
     grid = rng.standard_normal((int(of["knots_y"]) + 1, int(of["knots_x"]) + 1))
     noise = _stretched(grid, size)
     return np.asarray(noise > np.quantile(noise, rng.uniform(0.85, 0.99)), np.float32)
 
 
 def draw_blended(rng: Generator) -> Parameters:
-    """Choose a piece of a normal, how large it becomes, and where it goes."""
+    """Choose a piece of a normal, its new size, and where it goes."""
     return {
         **_rectangle(rng),
         "from_x": float(rng.uniform(0, 1)),
@@ -69,7 +69,7 @@ def draw_blended(rng: Generator) -> Parameters:
 
 
 def blended(picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` with the gradients of a piece of ``donor``; its border has the picture's values."""
+    """Return ``picture`` with the gradients of a piece of ``donor``; the border keeps its values."""
     size = picture.shape[0]
     top, left, high, wide = _corners(size, of)
     tall, broad = (min(size, max(4, round(side * float(of["scale"])))) for side in (high, wide))
@@ -101,7 +101,7 @@ def membrane(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _sines(count: int) -> NDArray[np.float64]:
-    """The orthonormal sine transform, its own inverse."""
+    """Return the orthonormal sine transform, which is its own inverse."""
     index = np.arange(1, count + 1)
     waves: NDArray[np.float64] = np.sin(np.pi * np.outer(index, index) / (count + 1))
     waves *= np.sqrt(2 / (count + 1))
@@ -123,7 +123,7 @@ def _rectangle(rng: Generator) -> Parameters:
 
 
 def _corners(size: int, of: Parameters) -> tuple[int, int, int, int]:
-    """Return top, left, height and width in pixels; at least 4 a side, so that there is an inside."""
+    """Return top, left, height and width in pixels; each side has at least 4, so that there is an inside."""
     high, wide = (max(4, round(float(of[side]) * size)) for side in ("height", "width"))
     return round(float(of["y"]) * (size - high)), round(float(of["x"]) * (size - wide)), high, wide
 
@@ -136,7 +136,7 @@ def _rectangle_mask(size: int, of: Parameters) -> Alpha:
 
 
 def _texture(rng: Generator, size: int) -> Alpha:
-    """Return (S, S) around .8: noise of several grains, or waves bent by noise."""
+    """Return a texture (S, S) around .8: noise of several grains, or waves bent by noise."""
     grains = [smooth_noise(rng, size, knots) for knots in (5, 11, max(13, size // 4), size)]
     weights = rng.dirichlet(np.ones(len(grains)))
     noise = sum(weight * grain for weight, grain in zip(weights, grains, strict=True))
@@ -149,7 +149,7 @@ def _texture(rng: Generator, size: int) -> Alpha:
 
 
 def _stretched(grid: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Return (S, S) between the knots of ``grid``, smooth at them (the cubic of Perlin's noise)."""
+    """Interpolate (S, S) between the knots of ``grid``, smoothly (with the cubic of Perlin's noise)."""
 
     def along(count: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         place = np.linspace(0, count - 1 - 1e-9, size)
@@ -172,8 +172,8 @@ TRANSFORMS = (
     Transform("blend", draw_blended, blended),
 )
 
-# What DAF's paper compares: noise masks of texture, blends, noise masks of one colour, rectangles of texture,
-# rectangles of one colour. Each is a bank's shares.
+# The five banks that DAF's paper compares: noise masks filled with texture, blended pieces, noise masks of
+# one colour, rectangles of texture, and rectangles of one colour.
 STRATEGIES: Mapping[str, Mapping[str, float]] = {
     "draem": {"perlin-texture": 1},
     "nsa": {"blend": 1},

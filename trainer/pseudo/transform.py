@@ -1,4 +1,4 @@
-"""What a transform is: parameters are drawn once and kept; applying them is a pure function."""
+"""What a transform is: its parameters are drawn once and stored, and applying them is a pure function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 Picture = NDArray[np.float32]  # (S, S, C) in [0, 1]
-Alpha = NDArray[np.float32]  # (S, S) in [0, 1]: how much of the defect lies on each pixel
+Alpha = NDArray[np.float32]  # (S, S) in [0, 1]: the opacity of the defect at each pixel
 Parameters = dict[str, float | int | str]
 
 Draw = Callable[[Generator], Parameters]
@@ -17,10 +17,10 @@ Apply = Callable[[Picture, Picture, Parameters], Picture]
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """``draw`` chooses parameters (lengths are fractions of the side, so that they fit any size).
+    """``draw`` chooses parameters; lengths are fractions of the side, so that they fit any size.
 
     ``apply(picture, donor, parameters)`` returns the distorted picture; ``donor`` is another normal, which
-    lends texture. The same three always give the same picture.
+    lends texture. The same three arguments always give the same picture.
     """
 
     name: str
@@ -34,12 +34,12 @@ def log_uniform(rng: Generator, low: float, high: float) -> float:
 
 
 def one_of(rng: Generator, *values: float) -> float:
-    """Return one of ``values``, each as likely; repeat one to favour it."""
+    """Return one of ``values`` with equal chance; a value that is repeated is more likely."""
     return float(values[int(rng.integers(len(values)))])
 
 
 def details(parameters: Parameters) -> Generator:
-    """Return the generator of a shape's fine details, from the seed kept in its parameters."""
+    """Return the generator for a shape's fine details, made from the seed in its parameters."""
     return np.random.default_rng(int(parameters["seed"]))
 
 

@@ -1,4 +1,4 @@
-"""Whole pictures bent out of shape: rotation and elastic deformation."""
+"""Distort whole pictures: rotation and elastic deformation."""
 
 import numpy as np
 from numpy.random import Generator
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from trainer.pseudo.canvas import smooth_noise
 from trainer.pseudo.transform import Parameters, Picture, Transform, details, new_seed, one_of
 
-_BORDER = 0.1  # of the side: displacement fades to zero towards the border
+_BORDER = 0.1  # of the side, over which displacement fades to zero towards the border
 
 
 def draw_rotation(rng: Generator) -> Parameters:
@@ -16,7 +16,7 @@ def draw_rotation(rng: Generator) -> Parameters:
 
 
 def rotation(picture: Picture, donor: Picture, of: Parameters) -> Picture:
-    """Return ``picture`` turned about its centre; beyond the border the picture is mirrored."""
+    """Return ``picture`` turned about its centre; it is mirrored beyond its border."""
     size = picture.shape[0]
     angle, middle = np.deg2rad(float(of["degrees"])), (size - 1) / 2
     y, x = np.mgrid[:size, :size] - middle
@@ -47,7 +47,7 @@ def elastic(picture: Picture, donor: Picture, of: Parameters) -> Picture:
 
 
 def _sampled(picture: Picture, y: NDArray[np.float64], x: NDArray[np.float64]) -> Picture:
-    """Return the picture at fractional places, bilinear, mirrored beyond the border."""
+    """Return the picture sampled bilinearly at fractional places; it is mirrored beyond its border."""
     last = picture.shape[0] - 1
     y, x = (np.abs((place + last) % (2 * last) - last) for place in (-y % (2 * last), -x % (2 * last)))
     top, left = np.minimum(y.astype(int), last - 1), np.minimum(x.astype(int), last - 1)

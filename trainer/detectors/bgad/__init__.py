@@ -1,1 +1,1 @@
-"""BGAD: a normal flow on frozen features, with a boundary that known defects are pushed behind."""
+"""BGAD fits a normalizing flow to frozen features of normals and pushes known defects behind a boundary."""

@@ -1,4 +1,4 @@
-"""Known defects: which of their cells are defective, and copies of them pasted onto normal pictures."""
+"""Find which cells of known defects are defective, and paste copies of the defects onto normal pictures."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from torch.nn import functional
 from trainer.arrays import KnownDefects, Masks, Pictures
 from trainer.learning.flips import FLIPS
 
-# A cell is defective when an eighth of its pixels are, as in the adversarial detectors.
+# A cell is defective when the mask covers at least an eighth of it, as in the adversarial detectors.
 _CELL_SHARE = 1 / 8
-_GAIN = 0.15  # a copy is this much darker or brighter than the normal it lies on, at most
+_GAIN = 0.15  # a pasted copy is at most this much darker or brighter than the normal under it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,10 @@ class Located:
 
 
 def locate(known: KnownDefects, anomaly_map: Tensor, region: float) -> Located:
-    """Return known defects with their masks; where there is none, or an empty one, what scores highest.
+    """Return known defects with a mask each; a missing or empty mask becomes the cells that score highest.
 
-    ``anomaly_map`` is (K, h, w), of a model that knows normals only; ``region`` is the share of cells taken.
+    ``anomaly_map`` (K, h, w) comes from a model that knows normals only. ``region`` is the share of its cells
+    that such a mask covers.
     """
     side = known.pictures.shape[1]
     cells = max(1, round(region * anomaly_map[0].numel()))
@@ -48,7 +49,10 @@ def flipped(defects: Located) -> Located:
 
 
 def pasted(normals: Pictures, defects: Located, count: int, seed: int) -> Located:
-    """Return ``count`` normals, each with a defect pasted somewhere, turned, and in the normal's light."""
+    """Return ``count`` normals, each with a defect pasted at a random place.
+
+    The defect is turned and flipped at random, and brought to the brightness of the normal.
+    """
     rng = np.random.default_rng([seed, len(normals), count])
     made = [
         _paste(normals[int(rng.integers(len(normals)))], defects, int(number % len(defects.masks)), rng)
@@ -58,7 +62,7 @@ def pasted(normals: Pictures, defects: Located, count: int, seed: int) -> Locate
 
 
 def defective_cells(masks: Masks, side: int) -> Tensor:
-    """Return (K, side²) bool: cells of which the mask covers enough, and at least the most covered one."""
+    """Return (K, side²) bool: the cells that the mask covers enough, and always the cell it covers most."""
     covered = torch.from_numpy(np.ascontiguousarray(masks))[:, None].float()
     share = functional.adaptive_avg_pool2d(covered, side).flatten(1)
     return share >= share.amax(1, keepdim=True).clamp(max=_CELL_SHARE)
@@ -81,7 +85,7 @@ def _paste(normal: Pictures, defects: Located, index: int, rng: Generator) -> tu
 
 
 def _cut(picture: Pictures, mask: Masks) -> tuple[Pictures, Masks]:
-    """Return the smallest rectangle around the mask."""
+    """Cut out the smallest rectangle around the mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return picture[window], mask[window]

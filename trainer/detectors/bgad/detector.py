@@ -1,4 +1,4 @@
-"""BGAD as a detector."""
+"""BGAD as a ``Detector``: train it, and build it again from a package."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,12 +25,12 @@ from trainer.pseudo.recipe import BankRecipe
 class Bgad(Detector):
     """Boundary-guided semi-push-pull (CVPR 2023, arXiv 2207.01463) on the installed EfficientNet-Lite0.
 
-    Without known defects it is a plain flow over normals. A known defect without a mask is taken to lie
-    where the normals' flow finds its picture most unlikely. It is not made to withstand an attack.
+    Without known defects it is a plain flow over normals. A known defect without a mask is assumed to lie
+    where the flow of the normals finds its picture most unlikely. BGAD is not trained to withstand attacks.
     """
 
     def __init__(self, levels: type[Levels] = Levels) -> None:
-        """``levels`` sees the pictures of trainings: another one may keep what it has seen."""
+        """``levels`` computes a training's features; a test passes a subclass that records its input."""
         self._levels = levels
 
     @override

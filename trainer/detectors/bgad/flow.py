@@ -1,8 +1,8 @@
-"""A conditional normalizing flow over single feature vectors, in layers that export as they are.
+"""A conditional normalizing flow over single feature vectors, made only of layers that ONNX can export.
 
-Affine couplings (Dinh et al., ICLR 2017) between fixed random rotations, conditioned on where the vector lies
-as in CFLOW-AD (Gudovskiy et al., WACV 2022) and BGAD (Yao et al., CVPR 2023). The last layer of a coupling
-starts at zero, so that an untrained flow is the standard normal density.
+Affine couplings (Dinh et al., ICLR 2017) alternate with fixed random rotations. They are conditioned on the
+place of the vector, as in CFLOW-AD (Gudovskiy et al., WACV 2022) and BGAD (Yao et al., CVPR 2023). The last
+layer of a coupling starts at zero, so that an untrained flow is the standard normal density.
 """
 
 import math
@@ -13,26 +13,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
-CODE = 128  # numbers that say where a vector lies
-_LONGEST = 10_000.0  # of the code's wavelengths
+CODE = 128  # length of the code of a place
+_LONGEST = 10_000.0  # the longest wavelength in the code
 _CLAMP, _SLOPE = 1.9, 0.1  # a coupling scales by exp(1.9 tanh(.1 a))
 
 
 @dataclass(frozen=True, slots=True)
 class FlowShape:
-    """``couplings`` layers, each a perceptron of one hidden layer of ``hidden`` numbers."""
+    """A flow has ``couplings`` layers; each is a perceptron with one hidden layer of ``hidden`` numbers."""
 
     couplings: int
     hidden: int
 
 
 class NormalizingFlow(nn.Module):
-    """The log-density of vectors of ``channels`` numbers on a square grid of ``side`` cells a side."""
+    """The log-density of vectors of ``channels`` numbers on a grid of ``side`` x ``side`` cells."""
 
     code: Tensor
 
     def __init__(self, channels: int, side: int, shape: FlowShape, seed: int) -> None:
-        """``seed`` draws the rotations and the first weights."""
+        """``seed`` determines the rotations and the initial weights."""
         super().__init__()
         random = torch.Generator().manual_seed(seed)
         self._channels = channels
@@ -43,7 +43,7 @@ class NormalizingFlow(nn.Module):
 
     @override
     def forward(self, x: Tensor, places: Tensor | None = None) -> Tensor:
-        """Return log p / channels of (V, channels) at ``places`` (V,), or of (B, side², channels).
+        """Return log p / channels of (V, channels) in the cells ``places`` (V,), or of (B, side², channels).
 
         log p = -C/2 log 2 pi - |z|²/2 + log|det J|, per dimension (BGAD, eq. 2 and its scaling).
         """
@@ -55,7 +55,7 @@ class NormalizingFlow(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Rotates, then scales and shifts one half of a vector by what the other half and its place say."""
+    """Rotate a vector, then scale and shift one half of it as a function of the other half and its place."""
 
     rotation: Tensor
 
@@ -73,7 +73,7 @@ class Coupling(nn.Module):
 
     @override
     def forward(self, x: Tensor, code: Tensor, places: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Return the moved vectors and log|det J| of each; the rotation's is zero."""
+        """Return the moved vectors and log|det J| of each; a rotation contributes zero."""
         at = self.place(code)
         x = x @ self.rotation
         kept, moved = x[..., : self._kept], x[..., self._kept :]
@@ -84,7 +84,7 @@ class Coupling(nn.Module):
 
 
 def place_code(side: int) -> Tensor:
-    """Return (side², CODE): sines and cosines of a cell's row, then of its column."""
+    """Return (side², CODE): sines and cosines of each cell's row, then of its column."""
     frequencies = _LONGEST ** -(torch.arange(CODE // 4) / (CODE // 4))
     angles = torch.arange(side)[:, None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], 1)
@@ -93,7 +93,7 @@ def place_code(side: int) -> Tensor:
 
 
 def _linear(inputs: int, outputs: int, random: torch.Generator) -> nn.Linear:
-    """A linear layer drawn from ``random``, uniform within 1 / sqrt(inputs)."""
+    """Return a linear layer whose weights are drawn from ``random``, uniformly within 1 / sqrt(inputs)."""
     layer = nn.Linear(inputs, outputs)
     with torch.no_grad():
         for parameter in layer.parameters():

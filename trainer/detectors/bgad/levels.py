@@ -1,4 +1,4 @@
-"""Frozen features of a picture, one level a stage of the backbone and a scale, in the normals' own units."""
+"""Compute frozen features of a picture, whitened by the normals: one level per backbone stage and scale."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ from typing_extensions import override
 
 from trainer.backbone.lite import CHANNELS, STRIDES, Lite0, as_input, trimmed
 
-_MEAN, _SPREAD = 0.45, 0.22  # of natural pictures in [0, 1], for which the backbone was trained
-_LEAST_SPREAD = 0.02  # a picture of one gray is not blown up to noise
+_MEAN, _SPREAD = 0.45, 0.22  # natural pictures in [0, 1], which the backbone was trained on
+_LEAST_SPREAD = 0.02  # keeps a uniformly gray picture from being amplified into noise
 
 
 @dataclass(frozen=True, slots=True)
 class LevelShape:
-    """``stages`` of the backbone, from 1, of the picture at each of ``scales``: those of a scale together.
+    """Levels are the ``stages`` of the backbone, counted from 1, of the picture at each of ``scales``.
 
-    ``standardised``: each picture is brought to one exposure and contrast first.
+    The levels of one scale stand together. With ``standardised``, each picture is first brought to one
+    exposure and contrast.
     """
 
     stages: tuple[int, ...]
@@ -26,20 +27,21 @@ class LevelShape:
     standardised: bool
 
     def sides(self, size: int) -> list[int]:
-        """Return the cells a side of each level of pictures of ``size`` pixels."""
+        """Return how many cells each level has along a side, for pictures of ``size`` pixels."""
         sizes = [round(size * scale) for scale in self.scales]
         return [-(-side // STRIDES[stage - 1]) for side in sizes for stage in self.stages]
 
     def channels(self) -> list[int]:
-        """Return the numbers of a vector of each level."""
+        """Return the length of the vectors of each level."""
         return [CHANNELS[stage - 1] for stage in self.stages] * len(self.scales)
 
 
 class Levels(nn.Module):
-    """``raw`` features, and ``forward``: the same, whitened with a shrunk covariance of the normals.
+    """``raw`` gives features; ``forward`` gives them whitened with a shrunk covariance of the normals.
 
-    Directions in which normals hardly vary are not blown up: ``shrinkage`` times the mean variance is added
-    to each. A flow that is trained with ``noise`` of just that variance on its input keeps it so.
+    ``shrinkage`` times the mean variance is added to the variance of each direction, so that directions in
+    which normals hardly vary are not amplified. Training the flow with ``noise`` of just that variance on its
+    input keeps it so.
     """
 
     def __init__(self, network: Lite0, shape: LevelShape) -> None:
@@ -52,7 +54,7 @@ class Levels(nn.Module):
             self.register_buffer(f"white{level}", torch.eye(channels))
 
     def raw(self, x: Tensor) -> list[Tensor]:
-        """Return (B, cells, channels) of each level of (B, C, S, S) in [0, 1]; means over 3 x 3 cells."""
+        """Return (B, cells, channels) per level of (B, C, S, S) in [0, 1]; each cell is a mean over 3 x 3."""
         seen = as_input(_standardised(x) if self._shape.standardised else x)
         chosen = []
         for scale in self._shape.scales:
@@ -62,7 +64,7 @@ class Levels(nn.Module):
         return [level.flatten(2).transpose(1, 2) for level in smooth]
 
     def whitened(self, raw: Sequence[Tensor]) -> list[Tensor]:
-        """Return raw levels in units of the normals."""
+        """Whiten raw levels with the mean and covariance of the normals."""
         return [(level - self._of("mean", i)) @ self._of("white", i) for i, level in enumerate(raw)]
 
     @override
@@ -70,7 +72,7 @@ class Levels(nn.Module):
         return self.whitened(self.raw(x))
 
     def fit(self, raw: Sequence[Tensor], shrinkage: float) -> list[Tensor]:
-        """Learn the units of normals' raw levels; returns the deviation of each level's noise (channels,)."""
+        """Learn mean and covariance of normals' raw levels; return each one's noise deviation (channels,)."""
         noise = []
         for level, found in enumerate(raw):
             rows = found.flatten(0, 1).double()
@@ -96,7 +98,7 @@ def _scaled(x: Tensor, scale: float) -> Tensor:
 
 
 def _standardised(x: Tensor) -> Tensor:
-    """Bring each picture of (B, C, S, S) to the mean and the spread of natural pictures."""
+    """Bring each picture of (B, C, S, S) to the mean and the deviation of natural pictures."""
     mean = x.mean((1, 2, 3), keepdim=True)
     spread = (x - mean).square().mean((1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
     return (x - mean) / (spread + _LEAST_SPREAD) * _SPREAD + _MEAN

@@ -1,6 +1,6 @@
 """The explicit boundary and the semi-push-pull loss around it (BGAD, arXiv 2207.01463, eq. 5 to 9).
 
-All log-densities are per dimension; ``l`` is a tenth of them, in which boundary and margin are given.
+All log-densities are per dimension. Boundary and margin apply to a tenth of them.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 _TENTH = 0.1
-# Beyond these a vector is not yet learned and weighs more; the factors make the weight 1 at the limits.
+# A vector beyond its limit is not learned yet and weighs more. The factors make the weight 1 at the limits.
 _NORMAL_LIMIT, _NORMAL_FACTOR = -0.2, 11.7
 _ANOMALOUS_LIMIT, _ANOMALOUS_FACTOR = -1.0, 0.53
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """``quantile`` of normals lie below the boundary; known defects belong ``margin`` below it.
+    """The share ``quantile`` of normals lies below the boundary; known defects belong ``margin`` below it.
 
-    ``weight`` is that of the push-pull beside the likelihood's own loss.
+    ``weight`` multiplies the push-pull loss, which is added to the likelihood loss.
     """
 
     quantile: float
@@ -33,9 +33,10 @@ def likelihood_loss(normal: Tensor) -> Tensor:
 
 
 def push_pull(normal: Tensor, anomalous: Tensor, how: Boundary) -> Tensor:
-    """Return the loss of log-densities (V,) and (A,) on the wrong side; those on the right side feel nothing.
+    """Return the loss of normals (V,) and anomalies (A,) whose log-density is beyond the boundary.
 
-    The boundary is the normals' own lower quantile, without gradient, so that no defect moves it.
+    Vectors on the right side get no gradient. The boundary is the lower quantile of the normals themselves,
+    taken without gradient, so that no defect moves it.
     """
     normal, anomalous = normal * _TENTH, anomalous * _TENTH
     boundary = torch.quantile(normal.detach(), how.quantile)
@@ -45,16 +46,16 @@ def push_pull(normal: Tensor, anomalous: Tensor, how: Boundary) -> Tensor:
 
 
 def normal_weight(tenths: Tensor) -> Tensor:
-    """Return the focal weight of normals: 1, and more the less likely they are."""
+    """Return the focal weight of normals: 1, or more for those that are less likely."""
     found = tenths.detach().clamp(max=_NORMAL_LIMIT)
     weight = _NORMAL_FACTOR * (1 - found.exp()).sqrt() * found.abs()
     return torch.where(tenths > _NORMAL_LIMIT, torch.ones_like(weight), weight)
 
 
 def anomalous_weight(tenths: Tensor) -> Tensor:
-    """Return the focal weight of known defects: 1, and more the more likely they are.
+    """Return the focal weight of known defects: 1, or more for those that are more likely.
 
-    A density above exp(-.05) would weigh without bound; beyond it the weight stays.
+    The weight would grow without bound for densities above exp(-.05); beyond that it stays constant.
     """
     found = tenths.detach().clamp(_ANOMALOUS_LIMIT, -0.05)
     weight = _ANOMALOUS_FACTOR * (1 + found.exp()).square() / found.abs()

@@ -1,4 +1,4 @@
-"""Every number of a BGAD training, by profile; the code is the same."""
+"""Every number of a BGAD training, by profile. All profiles run the same code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from trainer.pseudo.recipe import BankRecipe
 
 @dataclass(frozen=True, slots=True)
 class BgadSchedule:
-    """``steps`` learn the normals, and with known defects ``pushes`` more move the boundary's wrong sides.
+    """A training learns the normals for ``steps``, then pushes known defects for ``pushes`` more steps.
 
-    Each step draws ``normal`` and ``anomalous`` vectors a level. ``shrinkage`` of the mean variance is
-    added to the normals' covariance and, as noise, to the vectors. ``average`` is what the mean of the
-    weights keeps per step.
+    Each step draws ``normal`` and ``anomalous`` vectors per level. ``shrinkage`` of the mean variance is
+    added to the covariance of the normals and, as noise, to the vectors. ``average`` is the share that the
+    moving average of the weights keeps per step.
     """
 
     steps: int
@@ -33,10 +33,10 @@ class BgadSchedule:
 
 @dataclass(frozen=True, slots=True)
 class BgadScoring:
-    """A picture scores the mean of its ``share`` of most unlikely cells; a share of 0 is the one worst cell.
+    """A picture's score is the mean over the ``share`` of most unlikely cells; 0 takes the single worst cell.
 
-    ``levels``: "standard" sums the log-densities of levels in the units of the training normals; "paper" sums
-    exp(log p - its maximum over the training normals), which cannot tell two clear anomalies apart.
+    ``levels`` is "standard" to sum the log-densities of levels in units of the training normals, or "paper"
+    to sum exp(log p - its maximum over the training normals), which cannot tell two clear anomalies apart.
     """
 
     share: float
@@ -45,11 +45,11 @@ class BgadScoring:
 
 @dataclass(frozen=True, slots=True)
 class KnownDefectUse:
-    """A known defect without a mask is taken to lie in the ``region`` of its cells that scores highest.
+    """A known defect without a mask is assumed to lie in the ``region`` of its cells that scores highest.
 
-    ``tilt`` is how far densities lean away from the known defects, were there very many; of K there are it is
-    ``tilt`` K / (K + ``prior``): one alone says little of the others. Pushes also draw from up to ``copies``
-    of each defect pasted onto normals; at most ``most_copies`` in all.
+    ``tilt`` is how far densities lean away from very many known defects. With K of them the factor is
+    ``tilt`` K / (K + ``prior``), because a single defect says little about others. Pushes also draw from up
+    to ``copies`` of each defect pasted onto normals, and from at most ``most_copies`` in all.
     """
 
     region: float
@@ -61,7 +61,7 @@ class KnownDefectUse:
 
 @dataclass(frozen=True, slots=True)
 class BgadProfile:
-    """One recipe."""
+    """One complete set of numbers for BGAD."""
 
     bank: BankRecipe
     levels: LevelShape
@@ -72,11 +72,11 @@ class BgadProfile:
     scoring: BgadScoring
 
 
-# Pseudo-anomalies only judge: whether known defects helped, and at the gate.
+# Pseudo-anomalies are only evaluated on: they decide whether known defects helped, and they serve the gate.
 _BANK = BankRecipe(per_normal=2, shares=LOCAL_SHARES, bar=Bar(quantile=0.05, contrast=12 / 255))
 
-# In small trials pushing cost clean AUROC with few known defects, and leaning away from them did not. So here
-# known defects tilt, and in "paper" they are pushed; both are switches that ``bench.ablations.bgad`` has.
+# In small trials pushing lowered the clean AUROC with few known defects, and leaning away from them did not.
+# So "cpu" leans and "paper" pushes; ``bench.ablations.bgad`` compares both.
 _CPU = BgadProfile(
     bank=_BANK,
     levels=LevelShape(stages=(5, 6), scales=(1.0, 0.8), standardised=True),
@@ -117,5 +117,5 @@ PROFILES: Mapping[str, BgadProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
 def profile_named(name: str) -> BgadProfile:
-    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "bgad")

@@ -1,4 +1,4 @@
-"""What is served: how unlikely each cell of a picture is under the flows of its levels."""
+"""The BGAD module that is exported: it measures how unlikely each cell of a picture is under the flows."""
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +12,9 @@ from trainer.detectors.bgad.profile import BgadScoring
 
 
 class BgadServed(Served):
-    """Levels' unlikeliness in the units of the training normals, summed at the finest grid.
+    """Sum over levels how unlikely each cell is, in units of the training normals, on the finest grid.
 
-    Nothing of a test picture enters the units, unlike in the paper's code, whose maximum is the test set's.
+    The units come from training pictures only. In the paper's code the maximum is that of the test set.
     """
 
     centre: Tensor
@@ -22,7 +22,7 @@ class BgadServed(Served):
     most: Tensor
 
     def __init__(self, levels: Levels, flows: nn.ModuleList, sides: list[int], scoring: BgadScoring) -> None:
-        """``sides``: the cells a side of each level."""
+        """``sides`` is the number of cells along a side of each level."""
         super().__init__()
         self.levels, self.flows = levels, flows
         self._sides, self._scoring = sides, scoring
@@ -33,14 +33,14 @@ class BgadServed(Served):
             self.register_buffer(f"tilt{level}", torch.zeros(channels))
 
     def learn_units(self, densities: list[Tensor]) -> None:
-        """Freeze the units from the log-densities of training normals, any shape, one tensor a level."""
+        """Set the units from the log-densities of training normals: one tensor of any shape per level."""
         for level, found in enumerate(densities):
             self.centre[level] = found.mean()
             self.spread[level] = found.std().clamp(min=1e-6)
             self.most[level] = found.max()
 
     def lean(self, tilts: list[Tensor]) -> None:
-        """Lower each level's log-density by x · tilt / channels; ``tilts`` are (channels,) each."""
+        """Lower each level's log-density by x · tilt / channels; there is one tilt (channels,) per level."""
         for level, tilt in enumerate(tilts):
             self.get_buffer(f"tilt{level}").copy_(tilt)
 
@@ -51,7 +51,7 @@ class BgadServed(Served):
         return worst.mean(1), anomaly_map
 
     def anomaly_map(self, whitened: list[Tensor]) -> Tensor:
-        """Return the map (B, h, w) of whitened levels (B, cells, channels)."""
+        """Return the anomaly map (B, h, w) of whitened levels (B, cells, channels)."""
         finest = max(self._sides)
         total = torch.zeros(())
         for level, (found, side) in enumerate(zip(whitened, self._sides, strict=True)):

@@ -1,4 +1,4 @@
-"""The training: normals first; then known defects, which are kept out again if the rest got worse."""
+"""Train BGAD on normals, then on known defects, and drop the known defects if they made the rest worse."""
 
 import copy
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ from trainer.evaluation.auroc import auroc
 from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.state import State
 
-CHECKPOINT_EVERY = 50  # steps; a few seconds on one core
+CHECKPOINT_EVERY = 50  # steps, which take a few seconds on one core
 AT_ONCE = 1 << 14  # vectors whose densities are computed at once
-HELD_OUT_OF = 8  # one normal in eight is never trained on: with its pseudo-anomalies it judges the push
+HELD_OUT_OF = 8  # one normal in eight is never trained on; with its pseudo-anomalies it evaluates the push
 MOST_JUDGED = 128  # pseudo-anomalies
-# Known defects are used unless they cost more than this of the held-out AUROC: half of its standard error.
+# Known defects are used unless they lower the held-out AUROC by more than this, half of its standard error.
 ALLOWED_LOSS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingHooks:
-    """Who hears of the steps, and where they are kept."""
+    """Where checkpoints are written, who is called after each step, and how many steps there will be."""
 
     checkpoints: Checkpoints | None
     progress: OnProgress
@@ -42,14 +42,14 @@ class TrainingHooks:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Pictures that no step sees: (N, S, S, C) of both kinds."""
+    """Pictures (N, S, S, C) of normals and anomalies that no training step uses."""
 
     pictures: Pictures
     anomalous: NDArray[np.bool_]
 
 
 class BgadTraining:
-    """One training. ``run`` goes on from the newest checkpoint."""
+    """One training. ``run`` resumes from the newest checkpoint."""
 
     def __init__(self, given: FitInput, profile: BgadProfile, levels: Levels) -> None:
         self._given, self._profile, self._levels = given, profile, levels
@@ -76,22 +76,22 @@ class BgadTraining:
             state.resume(found)
         known = self._given.known_defects
         last = schedule.steps if known is None else schedule.steps + schedule.pushes
-        on_progress = TrainingHooks(checkpoints, progress, last)
-        self._go_on(schedule.steps, [], on_progress)
+        hooks = TrainingHooks(checkpoints, progress, last)
+        self._go_on(schedule.steps, [], hooks)
         if not state.guarded:
             state.keep_best(self._judged(self.served(state.average)), ALLOWED_LOSS)
         if known is None:
             return self._best([])
         real = self._located(known)
         if state.step < last:
-            self._go_on(last, self._defects(real), on_progress)
+            self._go_on(last, self._defects(real), hooks)
         tilts = self._tilts(real)
         if len(state.guarded) == 1:
             state.keep_best(self._judged(self.served(state.average, tilts)), ALLOWED_LOSS)
         return self._best(tilts if self._used() else [])
 
     def served(self, flows: nn.Module, tilts: Sequence[Tensor] = ()) -> BgadServed:
-        """Return the module with units learned from the normals that were trained on."""
+        """Return the served module, with units learned from the normals that were trained on."""
         assert isinstance(flows, nn.ModuleList)
         module = BgadServed(self._levels, flows, self._sides, self._profile.scoring)
         with torch.no_grad():
@@ -101,7 +101,7 @@ class BgadTraining:
         return module.eval()
 
     def figures(self) -> dict[str, float]:
-        """Return label-free figures; ``known_defects_used`` is 0 when they were left out again."""
+        """Return the figures of the training; ``known_defects_used`` is 0 when they were dropped again."""
         guarded = self.state.guarded
         known = self._given.known_defects
         figures = {"guard_auroc": guarded[0], "last_loss": self.state.losses[-1]}
@@ -115,7 +115,7 @@ class BgadTraining:
         }
 
     def _used(self) -> bool:
-        """Whether known defects cost the held-out pictures no more than is allowed."""
+        """Tell whether known defects lowered the held-out AUROC by no more than is allowed."""
         plain, known = self.state.guarded
         return known >= plain - ALLOWED_LOSS
 
@@ -123,19 +123,17 @@ class BgadTraining:
         self.state.average.load_state_dict(self.state.best)
         return self.served(self.state.average, tilts)
 
-    def _go_on(self, until: int, defects: list[list[Vectors]], on_progress: TrainingHooks) -> None:
-        """Train up to the step ``until``; ``defects`` are real ones and copies, each level by level."""
+    def _go_on(self, until: int, defects: list[list[Vectors]], hooks: TrainingHooks) -> None:
+        """Train up to the step ``until``; ``defects`` are real defects and their copies, both per level."""
         state = self.state
         while state.step < until:
             loss = self._step(defects)
             state.step += 1
             if state.step == until:
                 state.losses.append(loss)
-            on_progress.progress(state.step, on_progress.steps, f"loss {loss:.3f}")
-            if on_progress.checkpoints is not None and (
-                state.step % CHECKPOINT_EVERY == 0 or state.step == until
-            ):
-                on_progress.checkpoints.write(state.checkpoint())
+            hooks.progress(state.step, hooks.steps, f"loss {loss:.3f}")
+            if hooks.checkpoints is not None and (state.step % CHECKPOINT_EVERY == 0 or state.step == until):
+                hooks.checkpoints.write(state.checkpoint())
 
     def _step(self, defects: list[list[Vectors]]) -> float:
         schedule, state = self._profile.schedule, self.state
@@ -155,14 +153,14 @@ class BgadTraining:
         return float(loss.detach())
 
     def _set_rate(self) -> None:
-        """Half a cosine over the normals' steps, and another over the pushes."""
+        """Set the learning rate: half a cosine over the normals' steps, and another one over the pushes."""
         schedule, step = self._profile.schedule, self.state.step
         done = step / schedule.steps if step < schedule.steps else (step - schedule.steps) / schedule.pushes
         for group in self.state.optimizer.param_groups:
             group["lr"] = schedule.learning_rate * 0.5 * (1 + np.cos(np.pi * done)) + 1e-6
 
     def _located(self, known: KnownDefects) -> Located:
-        """Where there is no mask, the place comes from the flows that know normals only."""
+        """Return the known defects with masks; a missing mask comes from the flows that know normals only."""
         plain = self.served(_with(self.state.average, self.state.best))
         with torch.no_grad():
             anomaly_map = plain.anomaly_map(
@@ -178,10 +176,10 @@ class BgadTraining:
         return [vectors.of_defects(self._levels, part, self._sides, self._noise) for part in parts]
 
     def _tilts(self, real: Located) -> list[Tensor]:
-        """Return each level's mean vector over the defects, shrunk towards none the fewer there are.
+        """Return each level's mean vector over the defects, shrunk towards zero the fewer defects there are.
 
-        In whitened features that is Fisher's discriminant, and its product with a vector the log-ratio of two
-        Gaussians with one covariance.
+        In whitened features this is Fisher's discriminant, and its product with a vector is the log-ratio of
+        two Gaussians that share one covariance.
         """
         how, count = self._profile.known, len(real.masks)
         strength = how.tilt * count / (count + how.prior)
@@ -194,7 +192,7 @@ class BgadTraining:
 
 
 def _split(given: FitInput) -> tuple[NDArray[np.bool_], Judges]:
-    """Return which normals (N,) are trained on, and the others with their pseudo-anomalies."""
+    """Return which normals (N,) are trained on, and the other normals with their pseudo-anomalies."""
     rng = np.random.default_rng([given.seed, len(given.normals)])
     sources = np.unique(given.bank.source)
     aside = rng.permutation(sources)[: max(1, len(given.normals) // HELD_OUT_OF)]
@@ -205,7 +203,7 @@ def _split(given: FitInput) -> tuple[NDArray[np.bool_], Judges]:
 
 
 def _density(flow: nn.Module, of: Vectors) -> Tensor:
-    """In parts: a level of all normals at once would need a gigabyte between two layers."""
+    """Return log-densities, computed in parts: all normals of a level at once would need a gigabyte."""
     parts = zip(torch.split(of.values, AT_ONCE), torch.split(of.places, AT_ONCE), strict=True)
     return torch.cat([flow(values, places) for values, places in parts])
 

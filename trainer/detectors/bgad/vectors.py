@@ -1,4 +1,4 @@
-"""Feature vectors of pictures, computed once and kept, and the draws of a step from them."""
+"""Feature vectors of pictures, computed once and kept in memory, from which each step draws."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,22 +11,23 @@ from trainer.arrays import Pictures
 from trainer.detectors.bgad.defects import Located, defective_cells
 from trainer.detectors.bgad.levels import Levels
 
-AT_ONCE = 16  # pictures: at 224 pixels their activations take 150 MB
-MOST_BYTES = 1 << 30  # of kept features; beyond it pictures are left out, evenly
+AT_ONCE = 16  # pictures, whose activations take 150 MB at 224 pixels
+MOST_BYTES = 1 << 30  # of features kept in memory; pictures beyond it are left out evenly
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Whitened vectors (V, channels) of one level, the cell each lies in (V,), and their input noise."""
+    """Whitened vectors (V, channels) of one level, their cells (V,), and the deviation of their noise."""
 
     values: Tensor
     places: Tensor
     noise: Tensor
 
     def draw(self, count: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return ``count`` noisy vectors and their places, or as many as there are when that is less.
+        """Return ``count`` noisy vectors and their cells, or as many as there are when that is fewer.
 
-        All drawn from ``random``; with replacement, so that a few are drawn as fast as many.
+        They are drawn from ``random`` with replacement, so that drawing a few takes as long however many
+        there are.
         """
         rows = torch.randint(len(self.values), (min(count, len(self.values)),), generator=random)
         found = self.values[rows]
@@ -34,7 +35,7 @@ class Vectors:
 
 
 def raw_features(levels: Levels, pictures: Pictures) -> list[Tensor]:
-    """Return (N, cells, channels) of each level of (N, S, S, C) uint8."""
+    """Return features (N, cells, channels) per level of pictures (N, S, S, C) uint8."""
     parts = []
     with torch.inference_mode():
         for x in batches(pictures):
@@ -43,14 +44,14 @@ def raw_features(levels: Levels, pictures: Pictures) -> list[Tensor]:
 
 
 def batches(pictures: Pictures) -> Iterator[Tensor]:
-    """Yield (B, C, S, S) in [0, 1]."""
+    """Yield batches (B, C, S, S) in [0, 1]."""
     for start in range(0, len(pictures), AT_ONCE):
         part = np.ascontiguousarray(pictures[start : start + AT_ONCE])
         yield torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255
 
 
 def with_mirrored(pictures: Pictures, bytes_each: int) -> Pictures:
-    """Return pictures and their mirror images, no more than their features may take."""
+    """Return pictures and their mirror images, evenly thinned so that their features fit into MOST_BYTES."""
     both = np.concatenate([pictures, pictures[:, :, ::-1]])
     most = max(1, MOST_BYTES // bytes_each)
     chosen = np.linspace(0, len(both) - 1, min(len(both), most)).round().astype(np.intp)
@@ -58,7 +59,7 @@ def with_mirrored(pictures: Pictures, bytes_each: int) -> Pictures:
 
 
 def of_normals(whitened: list[Tensor], noise: list[Tensor]) -> list[Vectors]:
-    """Return all vectors of normals' levels (N, cells, channels)."""
+    """Return all vectors of the normals' levels (N, cells, channels)."""
     return [
         Vectors(level.flatten(0, 1), torch.arange(level.shape[1]).repeat(len(level)), deviation)
         for level, deviation in zip(whitened, noise, strict=True)
@@ -66,7 +67,7 @@ def of_normals(whitened: list[Tensor], noise: list[Tensor]) -> list[Vectors]:
 
 
 def of_defects(levels: Levels, defects: Located, sides: list[int], noise: list[Tensor]) -> list[Vectors]:
-    """Return the vectors of the defective cells."""
+    """Return the vectors of the defective cells, per level."""
     whitened = levels.whitened(raw_features(levels, defects.pictures))
     found = []
     for level, side, deviation in zip(whitened, sides, noise, strict=True):
@@ -76,7 +77,7 @@ def of_defects(levels: Levels, defects: Located, sides: list[int], noise: list[T
 
 
 def mean_defect(levels: Levels, defects: Located, sides: list[int]) -> list[Tensor]:
-    """Return each level's mean vector (channels,) over the defects, of each the mean over its cells."""
+    """Return each level's mean vector (channels,) over defects, of which each is a mean over its cells."""
     whitened = levels.whitened(raw_features(levels, defects.pictures))
     found = []
     for level, side in zip(whitened, sides, strict=True):

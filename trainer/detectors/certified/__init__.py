@@ -1,1 +1,1 @@
-"""Certified: a patch distance that no change of the pixels by at most e can move by more than e."""
+"""Certified is a patch distance that moves by at most e when each pixel changes by at most e."""

@@ -1,4 +1,4 @@
-"""The certified distance as a detector: fitted in seconds, and no attack does more than its certificate."""
+"""The certified distance as a ``Detector``: it is fitted in seconds, and its bounds hold for any attack."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,7 +22,7 @@ FEWEST_NORMALS = 8
 class Certified(Detector):
     """Distance to the nearest normal patch at the same place, 1-Lipschitz in the largest change of a pixel.
 
-    Nothing is learned from pseudo-anomalies or known defects, and nothing depends on the seed.
+    It learns nothing from pseudo-anomalies or known defects, and does not depend on the seed.
     """
 
     @override

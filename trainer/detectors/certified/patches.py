@@ -1,20 +1,20 @@
-"""Patches of a picture at each place, and the few of the normals that stand for all of them there."""
+"""Cut patches out of pictures, and choose at each place the few normal patches that stand for all of them."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-CHUNK = 8  # places at once: 8 x 4,000 patches of 16 pixels fit a core's second cache
+CHUNK = 8  # places at once: 8 x 4,000 patches of 16 pixels fit the second-level cache of a core
 
 
 def places(side: int, patch: int, stride: int) -> int:
-    """Return how many places there are along a side."""
+    """Return how many places a patch has along a side."""
     return (side - patch) // stride + 1
 
 
 def patch_planes(x: Tensor, patch: int, stride: int) -> list[Tensor]:
-    """Return one (B, places²) plane for each pixel of a patch: (B, C, S, S) seen from that pixel."""
+    """Return one plane (B, places²) per pixel of a patch: its values at every place of (B, C, S, S)."""
     reach = (places(x.shape[3], patch, stride) - 1) * stride + 1
     return [
         x[:, channel, down : down + reach : stride, right : right + reach : stride].flatten(1)
@@ -25,14 +25,15 @@ def patch_planes(x: Tensor, patch: int, stride: int) -> list[Tensor]:
 
 
 def patches_by_place(x: Tensor, patch: int, stride: int) -> Tensor:
-    """Return (places², B, pixels of a patch) of (B, C, S, S)."""
+    """Return the patches (places², B, pixels of a patch) of pictures (B, C, S, S)."""
     return torch.stack(patch_planes(x, patch, stride), dim=2).transpose(0, 1).contiguous()
 
 
 def cover(found: Tensor, size: int, on_progress: Callable[[int, int], None]) -> Tensor:
-    """Return (L, size): at each of L places, indices of patches that cover (L, R, P), farthest point first.
+    """Return indices (L, size): at each of L places, those of R patches (L, R, P) that cover the others.
 
-    The first is the one nearest to the mean (Gonzalez, 1985; the distance is the mean absolute difference).
+    Each next patch is the one farthest from those chosen before (Gonzalez, 1985), by mean absolute
+    difference. The first is the patch nearest to the mean.
     """
     chosen = torch.zeros(len(found), size, dtype=torch.long)
     for start in range(0, len(found), CHUNK):
@@ -49,10 +50,11 @@ def cover(found: Tensor, size: int, on_progress: Callable[[int, int], None]) -> 
 
 
 def leave_one_out(patches: Tensor, memory: Tensor, origin: Tensor, tolerance: float = 0.0) -> Tensor:
-    """Return (L, N): how far each normal's patch (L, N, P) is from the memory (L, M, P) without its own.
+    """Return distances (L, N) of normals' patches (L, N, P) to the memory (L, M, P) without their own.
 
-    ``origin`` (L, M) says which normal a patch of the memory came from. A normal that alone fills a place's
-    memory is infinitely far there. Far is the mean of what pixels differ beyond ``tolerance``.
+    ``origin`` (L, M) names the normal that each patch of the memory came from. Where all patches of a place
+    come from one normal, that normal is infinitely far. Distance is the mean of what pixels differ beyond
+    ``tolerance``.
     """
     own = torch.arange(patches.shape[1])
     rows = []
@@ -65,11 +67,11 @@ def leave_one_out(patches: Tensor, memory: Tensor, origin: Tensor, tolerance: fl
 
 
 def views(normals: Tensor, gains: Sequence[float]) -> Tensor:
-    """Return (gains · 4 · N, C, S, S) of (N, C, S, S): each gain, and each flip under it."""
+    """Return (gains · 4 · N, C, S, S) of (N, C, S, S): each normal under each gain, in its four flips."""
     lit = [(normals * gain).clamp(0, 1) for gain in gains]
     return torch.cat([seen for one in lit for seen in (one, one.flip(-1), one.flip(-2), one.flip(-1, -2))])
 
 
 def _apart(part: Tensor, centre: Tensor) -> Tensor:
-    """(L, R, P) from (L, P): mean absolute differences (L, R)."""
+    """Return mean absolute differences (L, R) between patches (L, R, P) and centres (L, P)."""
     return (part - centre[:, None]).abs().mean(2)

@@ -12,9 +12,9 @@ from trainer.pseudo.recipe import BankRecipe
 class CertifiedProfile:
     """``patch`` and ``stride`` are in pixels of the input; ``memory`` patches are kept at each place.
 
-    Normals also count flipped and under each of ``gains`` of the light. A pixel that differs by no more than
-    ``tolerance``, of [0, 1], counts as equal. The distance that the share ``usual`` of left-out normals stays
-    under, at a place, counts as none there.
+    Normals are also used flipped, and with their brightness multiplied by each of ``gains``. A pixel that
+    differs by no more than ``tolerance``, in [0, 1], counts as equal. ``usual`` is a share: the distance that
+    this share of left-out normals stays under at a place counts as zero there.
     """
 
     bank: BankRecipe
@@ -37,5 +37,5 @@ PROFILES: Mapping[str, CertifiedProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
 def profile_named(name: str) -> CertifiedProfile:
-    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "certified")

@@ -1,4 +1,4 @@
-"""What is served: the calibrated patch distance, whose every operation moves by no more than its input."""
+"""The module that is exported: the calibrated patch distance, each operation of which is 1-Lipschitz."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from typing_extensions import override
 from trainer.detector_protocol import Served
 from trainer.detectors.certified.patches import patch_planes, places
 
-NEAREST = 16  # kept patches whose means are tried as upper bounds: more gained nothing on ELPV
+NEAREST = 16  # kept patches whose means are tried as upper bounds; more gained nothing on ELPV
 
 
 class CertifiedServed(Served):
     """score = max over places (distance to the nearest kept patch - usual distance there).
 
-    The distance is the mean over a patch of max(|difference| - tolerance, 0). With d that mean,
-    |d(p, q) - d(p', q)| <= max |p - p'|; minimum, offset and maximum keep that. So a change of every pixel of
-    the input by at most e moves map and score by at most e, and mostly by less: ``score_bounds``.
+    The distance d is the mean over a patch of max(|difference| - tolerance, 0), so |d(p, q) - d(p', q)| <=
+    max |p - p'|. Minimum, offset and maximum preserve this. A change of every pixel of the input by at most e
+    therefore moves map and score by at most e. ``score_bounds`` gives bounds that are mostly tighter.
     """
 
     lipschitz = 1.0
@@ -23,9 +23,7 @@ class CertifiedServed(Served):
     usual: Tensor
 
     def __init__(self, layout: tuple[int, int, int], tolerance: float, shape: tuple[int, int]) -> None:
-        """``layout`` is (side of the input, patch, stride); ``shape`` (pixels of a patch, patches kept a
-        place).
-        """
+        """``layout``: side of the input, patch, stride; ``shape``: pixels of a patch, patches per place."""
         super().__init__()
         side, self._patch, self._stride = layout
         pixels, kept = shape
@@ -42,10 +40,12 @@ class CertifiedServed(Served):
 
     @override
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-        """Below: each pixel comes nearer to each kept patch by at most e, which is a tolerance wider by e.
+        """Return the lowest and highest score (B,) that changing each pixel by at most ``epsilon`` can reach.
 
-        Above: a minimum is at most any mean, and what a mean over kept patches can be raised to is found
-        pixel by pixel, at one of the two ends, because it is convex. The least over some means counts.
+        Lower bound: each pixel comes nearer to each kept patch by at most epsilon, which equals a tolerance
+        that is wider by epsilon. Upper bound: a minimum is at most any mean over kept patches. The most that
+        such a mean can be raised to is found pixel by pixel at one of the two ends, because it is convex; the
+        least over several means is the bound.
         """
         lowest = self._apart(x, self._tolerance + epsilon).amin(2)
         nearest = self._apart(x, self._tolerance).topk(min(NEAREST, self.memory.shape[2]), largest=False)[1]
@@ -60,7 +60,7 @@ class CertifiedServed(Served):
         return (lowest - self.usual).amax(1), (highest - self.usual).amax(1)
 
     def _apart(self, x: Tensor, tolerance: float) -> Tensor:
-        """Return (B, places, kept): how far each place's patch is from each patch kept there."""
+        """Return distances (B, places, kept) of each place's patch to each patch that is kept there."""
         planes = patch_planes(x, self._patch, self._stride)
         apart = torch.zeros(())
         for plane, kept in zip(planes, self.memory, strict=True):

@@ -1,1 +1,1 @@
-"""COBRA: contrastive training on opposite pairs, robust to attacks (ICLR 2025, arXiv 2501.15434)."""
+"""COBRA trains contrastively on opposite pairs and is robust to attacks (ICLR 2025, arXiv 2501.15434)."""

@@ -1,4 +1,4 @@
-"""COBRA as a detector."""
+"""COBRA as a ``Detector``: train it, and build it again from a package."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,9 +25,9 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 class Cobra(Detector):
-    """Opposite pairs of a normal and its own pseudo-anomaly (arXiv 2501.15434), trained under attack.
+    """Train under attack on pairs of a normal and its own pseudo-anomaly (arXiv 2501.15434).
 
-    Known defects are not used: the training must not need them.
+    It does not use known defects: its training must not need them.
     """
 
     @override

@@ -1,11 +1,11 @@
 """COBRA's contrastive loss (arXiv 2501.15434) over rows of embeddings, and the losses it is compared with.
 
-Rows come in views of the same 2n anchors: n normal, then n pseudo-anomalous, the i-th made from the i-th.
-With s the cosine over the temperature and l_ij = log(sum over k != i of exp s_ik) - s_ij, COBRA adds l over
-positive pairs (two views of one anchor) and subtracts it over opposite pairs (a normal and its own
-pseudo-anomaly in the same clean view). With the positives averaged per anchor the logarithms cancel
-exactly: what is left is s(opposite) - mean s(positives), and no other row has any gradient. That is how the
-spurious negatives, normals of different pictures that NT-Xent pushes apart, disappear.
+Rows come in views of the same 2n anchors: n normals, then n pseudo-anomalies, the i-th made from the i-th
+normal. Let s be the cosine over the temperature, and l_ij = log(sum over k != i of exp s_ik) - s_ij. COBRA
+adds l over positive pairs (two views of one anchor) and subtracts it over opposite pairs (a normal and its
+own pseudo-anomaly in the same clean view). With the positives averaged per anchor the logarithms cancel
+exactly. What is left is s(opposite) - mean s(positives), and no other row has any gradient. This removes the
+spurious negatives: the normals of different pictures that NT-Xent pushes apart.
 """
 
 import torch
@@ -18,9 +18,10 @@ from trainer.detectors.cobra.profile import Switch
 def contrastive_loss(
     views: Tensor, clean: int, temperature: float, switch: Switch, kinds: Tensor | None = None
 ) -> Tensor:
-    """Return the loss, a scalar. ``views`` is (V, 2n, D), V >= 2, the first ``clean`` of them unattacked.
+    """Return the loss, a scalar. ``views`` is (V, 2n, D), V >= 2; the first ``clean`` views are not attacked.
 
-    ``kinds`` (2n,) numbers what SupCon takes for one class; normals and pseudo-anomalies when not given.
+    ``kinds`` (2n,) gives the class of each anchor for SupCon; by default the classes are normal and
+    pseudo-anomaly.
     """
     rows = functional.normalize(views, dim=-1)
     if switch == "cls-only":
@@ -40,13 +41,13 @@ def contrastive_loss(
 
 
 def same_anchor(views: int, anchors: int) -> Tensor:
-    """Return (R, R) bool, R = views · anchors: pairs of different views of one anchor."""
+    """Return (R, R) bool, R = views · anchors: True for two different views of one anchor."""
     index = torch.arange(anchors).repeat(views)
     return (index[:, None] == index) & ~torch.eye(len(index), dtype=torch.bool)
 
 
 def opposite_pairs(views: int, anchors: int, clean: int) -> Tensor:
-    """Return (R, R) bool: a normal and its own pseudo-anomaly, in the same clean view."""
+    """Return (R, R) bool: True for a normal and its own pseudo-anomaly in the same clean view."""
     index = torch.arange(anchors).repeat(views)
     view = torch.arange(views).repeat_interleave(anchors)
     paired = (index[:, None] - index).abs() == anchors // 2
@@ -59,7 +60,7 @@ def _same_kind(kinds: Tensor | None, views: int, anchors: int) -> Tensor:
 
 
 def _cancelled(rows: Tensor, clean: int) -> Tensor:
-    """The mean form, without the logarithms that cancel: anchors are the rows that have an opposite."""
+    """Return the mean form, without the logarithms that cancel; anchors are the rows with an opposite."""
     views = len(rows)
     anchors = rows[:clean]
     opposite = (anchors * anchors.roll(rows.shape[1] // 2, dims=1)).sum(-1)
@@ -68,7 +69,7 @@ def _cancelled(rows: Tensor, clean: int) -> Tensor:
 
 
 def _row_losses(rows: Tensor, temperature: float) -> Tensor:
-    """Return l_ij as (R, R)."""
+    """Return l_ij of all pairs, (R, R)."""
     similarity = rows @ rows.T / temperature
     itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
     return torch.logsumexp(similarity.masked_fill(itself, -torch.inf), 1, keepdim=True) - similarity

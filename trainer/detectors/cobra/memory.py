@@ -1,4 +1,4 @@
-"""The memory of normals in the served graph: a coreset of embeddings, searched by a smooth maximum."""
+"""The memory of normals in the served graph: a coreset of embeddings, compared by a smooth maximum."""
 
 import math
 
@@ -11,10 +11,10 @@ from trainer.detectors.cobra.profile import CobraScoring
 
 
 class EmbeddingMemory(nn.Module):
-    """Similarity to the nearest normal embedding.
+    """Compute the similarity to the nearest normal embedding.
 
-    The maximum is smooth (a scaled log-sum-exp): an attack gets a gradient towards every entry, not only
-    towards the nearest one, so the hard maximum hides nothing.
+    The maximum is smooth (a scaled log-sum-exp), so that an attack gets a gradient towards every entry and
+    not only towards the nearest one. A hard maximum would hide gradients and make the model look too robust.
     """
 
     entries: Tensor
@@ -27,7 +27,7 @@ class EmbeddingMemory(nn.Module):
         self.register_buffer("norm", torch.ones(()))
 
     def remember(self, embeddings: Tensor) -> None:
-        """Keep a coreset of (R, D) embeddings of normals; of fewer than there is room for, some twice."""
+        """Keep a coreset of normals' embeddings (R, D); if there are too few, some are kept twice."""
         units = functional.normalize(embeddings, dim=1)
         chosen = coreset(units, len(self.entries))
         self.entries.copy_(units[chosen])
@@ -35,7 +35,7 @@ class EmbeddingMemory(nn.Module):
 
     @override
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Return similarities (B, h, w) of embeddings (B, D, h, w): 1 is a known normal."""
+        """Return similarities (B, h, w) of embeddings (B, D, h, w); 1 means equal to a known normal."""
         batch, dimension, height, width = embeddings.shape
         rows = embeddings.permute(0, 2, 3, 1).reshape(-1, dimension)
         length = torch.sqrt((rows * rows).sum(1).clamp(min=1e-12))
@@ -48,7 +48,7 @@ class EmbeddingMemory(nn.Module):
 
 
 def coreset(units: Tensor, size: int) -> Tensor:
-    """Return indices (size,) of rows that cover (R, D) unit rows: farthest point first (Gonzalez, 1985)."""
+    """Return indices (size,) of unit rows that cover (R, D), farthest point first (Gonzalez, 1985)."""
     nearest = units @ functional.normalize(units.mean(0), dim=0)
     chosen = [int(nearest.argmax())]
     covered = units @ units[chosen[0]]

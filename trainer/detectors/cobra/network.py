@@ -1,4 +1,4 @@
-"""The network of cells, with an embedding of each for the contrastive loss and the memory."""
+"""The network that classifies cells, with an embedding of each for the contrastive loss and the memory."""
 
 from torch import Tensor, nn
 
@@ -7,10 +7,10 @@ from trainer.detectors.cobra.copies import Classes
 
 
 class Network(CellNetwork):
-    """``embed`` looks at each cell on its own, as ``classify`` does; ``turn`` at all of them.
+    """``embed`` and ``classify`` see each cell on its own; ``turn`` sees all cells together.
 
-    With K = 4 the classes are the products of normal or not and turned or not. The head has a logit for
-    each of the two questions: a softmax over the four whose logits are sums of the two.
+    With K = 4 the classes combine "normal or not" and "turned or not". The head has one logit for each of the
+    two questions, which is a softmax over four classes whose logits are sums of the two.
     """
 
     def __init__(self, shape: NetworkShape, channels: int, embedding: int, classes: Classes = 2) -> None:
@@ -25,12 +25,12 @@ class Network(CellNetwork):
             self.turning = nn.Linear(shape.features, 1)
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return embeddings (B, D, h, w), not normalised."""
+        """Return embeddings (B, D, h, w) without normalising them."""
         found: Tensor = self.projector(features)
         return found.float()
 
     def turn(self, features: Tensor) -> Tensor:
-        """Return logits (B,) of being turned by a quarter; zeros when K = 2 and nothing is turned."""
+        """Return logits (B,) of being turned by a quarter; zeros when K = 2, where nothing is turned."""
         if self.classes == 2:
             return features.new_zeros(features.shape[0]).float()
         found: Tensor = self.turning(features.mean((2, 3)))

@@ -1,4 +1,4 @@
-"""What COBRA's training lowers and its adversaries raise."""
+"""The objective of COBRA: the training minimises it, and its adversaries maximise parts of it."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from trainer.detectors.cobra.served import CobraServed
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Of judged cells: logits, embeddings (B, D, h, w), and logits (B,) of being turned."""
+    """Network outputs: logits per cell, embeddings (B, D, h, w), and logits (B,) of being turned."""
 
     logits: CellLogits
     embeddings: Tensor
@@ -42,10 +42,10 @@ class Outputs:
 
 
 class CobraObjective(TrainingObjective):
-    """Opposite pairs and classification, on clean rows and on those of each adversary."""
+    """Opposite pairs and classification, on clean rows and on the rows of each adversary."""
 
     def __init__(self, profile: CobraProfile, normals: Tensor, seed: int) -> None:
-        """``normals`` (N, C, S, S) in [0, 1] are what the memory is filled from."""
+        """``normals`` (N, C, S, S) in [0, 1] fill the memory."""
         self._profile, self._normals, self._seed = profile, normals, seed
 
     @override
@@ -83,20 +83,20 @@ class CobraObjective(TrainingObjective):
         return module.to(memory_format=torch.channels_last)
 
     def _contrast(self, batch: PairedBatch, views: list[Outputs], clean: int) -> Tensor:
-        """The contrastive loss over the rows of all processes; the mean form needs its own rows only."""
+        """Return the contrastive loss over the rows of all processes (of this one, for the mean form)."""
         profile = self._profile
         embedded = torch.stack([rows(view, batch) for view in views])
         if profile.switch != "mean":
             embedded = distributed.gathered(embedded)
         kinds = None
-        if profile.classes == 4:  # one of each picture's picks after the other, turned after not turned
+        if profile.classes == 4:  # a picture's picks stand together, the turned ones after those not turned
             place = torch.arange(embedded.shape[1])
             picks = max(1, len(place) // (len(batch.first) * distributed.world()))
             kinds = 2 * (place < len(place) // 2) + place // picks % 2
         return contrastive_loss(embedded, clean, profile.temperature, profile.switch, kinds)
 
     def _class_loss(self, found: Outputs, batch: PairedBatch) -> Tensor:
-        """Cross-entropy over the K classes: with K = 4, of the sum of two logits, so the sum of two."""
+        """Return the cross-entropy over the K classes; with K = 4 it is the sum of that of the two logits."""
         loss = class_loss(found.logits, batch, self._profile.weights.cells)
         if self._profile.classes == 2:
             return loss
@@ -106,7 +106,7 @@ class CobraObjective(TrainingObjective):
     def _attacked(
         self, network: Network, adversary: Adversary, batch: PairedBatch, of: tuple[float, Generator]
     ) -> Tensor:
-        """Return an adversary's view (2n, C, S, S), its targets computed once."""
+        """Return an adversary's view (2n, C, S, S); its targets are computed once."""
         targets = _targets(network, adversary, batch)
         x = batch.first if adversary.view == 1 else batch.second
         return attacked(
@@ -136,7 +136,7 @@ class CobraObjective(TrainingObjective):
 
 
 def outputs(network: Network, x: Tensor) -> Outputs:
-    """Return what the losses need of pictures (B, C, S, S)."""
+    """Return what the losses need to know of pictures (B, C, S, S)."""
     features = network.features(x)
     judged = network.judged(features)
     cells = network.classify(judged)
@@ -144,7 +144,7 @@ def outputs(network: Network, x: Tensor) -> Outputs:
 
 
 def rows(found: Outputs, batch: PairedBatch) -> Tensor:
-    """Return (2n·R, D) embeddings of the picked cells, at the same places of both pictures of a pair."""
+    """Return embeddings (2n·R, D) of the picked cells, which are the same in both pictures of a pair."""
     flat = found.embeddings.flatten(2)
     if flat.shape[2] == 1:
         return flat[..., 0]
@@ -153,7 +153,7 @@ def rows(found: Outputs, batch: PairedBatch) -> Tensor:
 
 
 def _targets(network: Network, adversary: Adversary, batch: PairedBatch) -> Tensor | None:
-    """The clean rows that an adversary pulls from and to: the other view's, as the paper has it."""
+    """Return the clean rows of the other view, which an adversary moves away from or towards (paper)."""
     if not (adversary.contrast or adversary.opposite):
         return None
     other = batch.second if adversary.view == 1 else batch.first
@@ -162,7 +162,7 @@ def _targets(network: Network, adversary: Adversary, batch: PairedBatch) -> Tens
 
 
 def _turned_too(batch: PairedBatch) -> PairedBatch:
-    """K = 4: after every picture the same turned by a quarter. Halves stay halves, pairs stay pairs."""
+    """With K = 4, follow each picture by itself turned by a quarter; halves and pairs keep their order."""
     layout = torch.channels_last
     return PairedBatch(
         first=with_turned(batch.first).contiguous(memory_format=layout),

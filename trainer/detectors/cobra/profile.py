@@ -1,4 +1,4 @@
-"""Every number of a COBRA training, by profile; the code is the same."""
+"""Every number of a COBRA training, by profile. All profiles run the same code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ SWITCHES: tuple[Switch, ...] = ("mean", "sum", "ntxent", "supcon", "opposite-onl
 
 @dataclass(frozen=True, slots=True)
 class Adversary:
-    """One l_inf PGD adversary of the training. The weights say what it raises, on which view.
+    """One l_inf PGD adversary of the training. The weights say which losses it raises, on which view.
 
-    ``contrast``: the contrastive loss against the clean rows of the other view; ``opposite``: the similarity
-    to the opposite; ``classes``: the classification loss.
+    ``contrast`` weighs the contrastive loss against the clean rows of the other view, ``opposite`` the
+    similarity to the opposite, and ``classes`` the classification loss.
     """
 
     view: Literal[1, 2]
@@ -33,10 +33,13 @@ class Adversary:
 
 @dataclass(frozen=True, slots=True)
 class CobraScoring:
-    """The served score: ``memory`` embeddings of normals in the graph, what being unlike them weighs
-    against the head's logit, how sharp the smooth maximum over them is. As the paper does, ``norm_power`` 1
-    multiplies the similarity with the embedding's norm, ``shifted`` looks at all K copies of the picture and
-    ``scaled`` divides the head's confidence by its mean over the normals.
+    """How the served score is computed.
+
+    ``memory`` is the number of normals' embeddings in the graph. ``weight`` multiplies the dissimilarity to
+    them, which is added to the head's logit. ``sharpness`` is that of the smooth maximum over them. The
+    paper's three choices: ``norm_power`` 1 multiplies the similarity with the embedding's norm, ``shifted``
+    takes the mean over all K copies of the picture, and ``scaled`` divides the head's confidence by its mean
+    over the normals.
     """
 
     memory: int
@@ -49,7 +52,7 @@ class CobraScoring:
 
 @dataclass(frozen=True, slots=True)
 class CobraLossWeights:
-    """What the terms of the loss weigh. ``clean`` and ``attacked`` weigh rows within classification."""
+    """Weights of the terms of the loss; ``clean`` and ``attacked`` weigh rows within classification."""
 
     contrast: float
     classes: float
@@ -60,7 +63,7 @@ class CobraLossWeights:
 
 @dataclass(frozen=True, slots=True)
 class CobraProfile:
-    """One recipe. ``embedding`` is the size of a cell's embedding, ``classes`` is K (see ``copies``)."""
+    """One complete set of numbers; ``embedding`` is the length of a cell's embedding, ``classes`` is K."""
 
     bank: BankRecipe
     shape: NetworkShape
@@ -72,12 +75,12 @@ class CobraProfile:
     clean_second_view: bool
     switch: Switch
     temperature: float
-    rows_per_pair: int  # cells that enter the contrastive loss, per pair of a normal and its pseudo-anomaly
+    rows_per_pair: int  # cells in the contrastive loss, per pair of a normal and its pseudo-anomaly
     schedule: TrainingSchedule
     classes: Classes = 2
 
 
-# The paper's three: away from the picture's other view, towards its opposite, across the head's boundary.
+# The paper's three move away from the other view, towards the opposite, and across the head's boundary.
 ADVERSARIES: Mapping[str, Adversary] = {
     "contrast": Adversary(view=1, contrast=1.0),
     "opposite": Adversary(view=2, opposite=1.0),
@@ -100,7 +103,8 @@ _CPU = CobraProfile(
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224
-# pixels, LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the figures published took more.
+# pixels, and LARS. 100 passes over 400 normals in batches of 64 are 600 steps; the published figures took
+# more.
 _PAPER = CobraProfile(
     bank=PAPER_BANK,
     shape=NetworkShape(width=64, blocks=(2, 2, 2, 2), stem="large", cells=False),
@@ -120,7 +124,7 @@ _PAPER = CobraProfile(
         batch=64,
         steps=6000,
         optimizer="lars",
-        learning_rate=1.0,  # .1, warmed up to ten times that
+        learning_rate=1.0,  # 0.1, warmed up to ten times that
         weight_decay=1e-6,
         warm_up=0.1,
         average=0.0,
@@ -133,14 +137,14 @@ PROFILES: Mapping[str, CobraProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
 def profile_named(name: str) -> CobraProfile:
-    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "cobra")
 
 
 def overridden(profile: CobraProfile, overrides: Mapping[str, Number]) -> CobraProfile:
-    """Return ``with_overrides``; ``adversaries`` is a word like ``contrast+classes``.
+    """Return ``with_overrides``, where ``adversaries`` is a word like ``contrast+classes``.
 
-    Raises InvalidConfiguration for a loss, an adversary or a K that there is not, too.
+    Also raises InvalidConfiguration for a loss, an adversary or a K that does not exist.
     """
     numbers = {name: value for name, value in overrides.items() if name != "adversaries"}
     found = with_overrides(profile, numbers)

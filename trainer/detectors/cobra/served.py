@@ -1,4 +1,4 @@
-"""What is served: the network, the memory and the score, in one graph."""
+"""The COBRA module that is exported: network, memory and score in one graph."""
 
 import copy
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from trainer.detectors.cobra.profile import CobraScoring
 from trainer.learning.flips import FLIPS
 
 MEMORY_ROWS = 16_384  # embeddings of normals that the coreset is chosen from
-_LEAST_CONFIDENCE = 0.1  # a head that knows nothing of the normals is not divided by nothing
+_LEAST_CONFIDENCE = 0.1  # the least divisor, for a head that is not confident of the normals at all
 
 
 class CobraServed(Served):
-    """A cell is anomalous as far as the head says so and as far as it is unlike every normal in the memory.
+    """A cell is anomalous by the head's logit plus its dissimilarity to every normal in the memory.
 
-    The score is the smooth maximum over the cells that the profile judges (all of them, or the mean one).
-    With ``shifted`` it is the mean over K copies of the picture: a distorted copy is anomalous as far as the
-    head does *not* take it for distorted, and as far as it is unlike the same copies of normals. That is the
+    The score is the smooth maximum over the cells that the profile scores (all cells, or their mean). With
+    ``shifted`` it is the mean over K copies of the picture. A distorted copy is the more anomalous, the less
+    the head recognises it as distorted and the less similar it is to the same copies of normals. That is the
     paper's score with its sign turned:
 
         S(x) = (1/K) sum_k [ max_m cos(z_k(x), z_k(x_m)) |z_k(x)| / mean_m |z_k(x_m)|
                              + h_k(x)[k] / mean_m h_k(x_m)[k] ]
 
-    with k = 0 alone when not shifted, without the norms unless ``norm_power`` is 1, and without the division
-    of h unless ``scaled``. The map is that of the picture as it is.
+    Without ``shifted`` only k = 0 counts. The norms are left out unless ``norm_power`` is 1, and the division
+    of h unless ``scaled``. The map is that of the unchanged picture.
     """
 
     confidence: Tensor
@@ -64,12 +64,12 @@ class CobraServed(Served):
         return score, cells
 
     def cells(self, features: Tensor) -> Tensor:
-        """Return (B, h, w): how anomalous each cell of the features (B, F, h, w) is."""
+        """Return how anomalous each cell of the features (B, F, h, w) is, as (B, h, w)."""
         logits = self.network.classify(features) / self._scale(0)
         return logits + self._unlike(self.memory, features) if self._score.weight else logits
 
     def resized(self, size: int) -> "CobraServed":
-        """Return the same network with empty memories of ``size`` entries, which ``remember`` fills."""
+        """Return the same network with empty memories of ``size`` entries; ``remember`` fills them."""
         found = copy.deepcopy(self)
         score = replace(self._score, memory=size)
         dimension = self.memory.entries.shape[1]
@@ -78,7 +78,7 @@ class CobraServed(Served):
         return found
 
     def remember(self, normals: Tensor, seed: int) -> None:
-        """Fill memories and the head's confidence from normals (N, C, S, S), as they are and flipped."""
+        """Fill the memories and the head's mean confidence from normals (N, C, S, S) in all their flips."""
         with torch.no_grad():
             for k, memory in enumerate([self.memory, *self.of_copies]):
                 found: list[Tensor] = []
@@ -100,7 +100,7 @@ class CobraServed(Served):
                 yield self.network.features(copies(seen, self._classes)[k])
 
     def _of_copy(self, k: int, shifted: Tensor) -> Tensor:
-        """Return (B,): how unlike the k-th copies of normals the k-th copy of a picture is."""
+        """Return (B,): how dissimilar the k-th copy of a picture is to the k-th copies of normals."""
         features = self.network.features(shifted)
         score = -self._confidence(k, features) / self._scale(k)
         memory = self.of_copies[k - 1]
@@ -109,7 +109,7 @@ class CobraServed(Served):
         return score + torch.logsumexp(unlike, dim=1)
 
     def _confidence(self, k: int, features: Tensor) -> Tensor:
-        """Return (B,): the head's logit of the k-th class, h_k[k]."""
+        """Return h_k[k], the head's logit (B,) of the k-th class."""
         distorted, turned = signs(k)
         logits = self.network.pool(self.network.classify(self.network.judged(features)))
         found = distorted * logits

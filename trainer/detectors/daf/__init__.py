@@ -1,1 +1,1 @@
-"""DAF: where the defect is, by how a student's features disagree with a frozen teacher's."""
+"""DAF locates a defect where a student's features disagree with those of a frozen teacher."""

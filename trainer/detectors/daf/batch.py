@@ -1,4 +1,4 @@
-"""What one step sees: normals, most of them with a synthetic defect, and the same normals without."""
+"""The pictures of one step: normals, most of them with a synthetic defect, and the same ones without."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,10 @@ from trainer.learning.augment import Light, flip, relight
 
 @dataclass(frozen=True, slots=True)
 class DefectBatch:
-    """``clean`` and ``seen`` are (B, C, S, S): the same pictures before and after a defect was made, under
-    the same light. ``mask`` (B, S, S) is 1 on the defect, and empty for pictures that have none."""
+    """``clean`` and ``seen`` (B, C, S, S) are the same pictures without and with a defect, in the same light.
+
+    ``mask`` (B, S, S) is 1 on the defect, and 0 everywhere in pictures that have none.
+    """
 
     clean: Tensor
     seen: Tensor
@@ -22,16 +24,16 @@ class DefectBatch:
 
 
 class Draws:
-    """Draws batches, each from the seed and its step alone, so that a resumed run goes on as it was."""
+    """Draws each batch from the seed and its step alone, so that a resumed training continues unchanged."""
 
     def __init__(self, normals: Tensor, bank: PseudoBank, sources: Tensor, light: Light) -> None:
-        """``normals`` is (N, C, S, S) in [0, 1]; those in ``sources`` are drawn."""
+        """``normals`` is (N, C, S, S) in [0, 1]; only those whose indices are in ``sources`` are drawn."""
         self._normals, self._bank, self._light = normals, bank, light
         self._sources = sources.numpy()
         self._of = {int(source): np.flatnonzero(bank.source == source) for source in self._sources}
 
     def draw(self, seed: int, step: int, schedule: DafSchedule) -> DefectBatch:
-        """Return the batch of a step; a normal that has no synthetic defect stays clean."""
+        """Return the batch of a step; a normal without any synthetic defect stays clean."""
         rng = np.random.default_rng([seed, step])
         sources = rng.choice(self._sources, schedule.batch, replace=len(self._sources) < schedule.batch)
         clean = self._normals[torch.from_numpy(sources)]
@@ -56,5 +58,5 @@ class Draws:
 
 
 def as_floats(pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
-    """Return (N, C, S, S) in [0, 1] of uint8 (N, S, S, C)."""
+    """Convert pictures (N, S, S, C) uint8 to (N, C, S, S) in [0, 1]."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

@@ -1,4 +1,4 @@
-"""DAF as a detector."""
+"""DAF as a ``Detector``: train it, and build it again from a package."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 class Daf(Detector):
-    """Discrepancy-aware framework (arXiv 2310.07585): says where; it is not made to withstand an attack.
+    """The discrepancy-aware framework (arXiv 2310.07585) locates defects; it does not withstand attacks.
 
     The paper's teacher is a ResNet-18; ours is the installed EfficientNet-Lite0. Known defects are not used.
     """
@@ -46,7 +46,7 @@ class Daf(Detector):
         checkpoints = checkpoints_of(checkpoint, given, recipe)
         shape = profile.shape
         teacher = Teacher(trimmed(pretrained(), max(shape.stages)), shape)
-        # after the teacher: the first time it is read, a network is made and numbers are drawn for it
+        # Seed after the teacher: reading it for the first time makes a network, which draws random numbers.
         torch.manual_seed(given.seed)
         training = DafTraining(given, profile, (teacher, Learner(shape, given.normals.shape[3])))
         served = training.run(checkpoints, progress)

@@ -1,4 +1,4 @@
-"""What the training lowers: disagreement on normal cells, and the decoder's error, hard negatives first."""
+"""DAF's losses: disagreement on normal cells, and the decoder's cross-entropy on the hardest negatives."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from trainer.detectors.daf.discrepancy import Agreement
 
 
 def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
-    """Return the sum over stages of 1 - cosine and 1 - SSIM, each a mean over normal cells alone.
+    """Return the sum over stages of 1 - cosine and 1 - SSIM, each averaged over normal cells alone.
 
-    ``mask`` is (B, S, S); a cell that touches a defect is left free. No normal cell gives 0.
+    Cells that touch a defect in ``mask`` (B, S, S) are left out. Without any normal cell the loss is 0.
     """
     total = mask.new_zeros(())
     for stage in stages:
@@ -23,9 +23,10 @@ def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
 
 
 def decoder_loss(anomaly_map: Tensor, auxiliary: Sequence[Tensor], mask: Tensor, negatives: int) -> Tensor:
-    """Return the balanced cross-entropy of the map's logits (B, h, w) and of each auxiliary head's.
+    """Return the balanced cross-entropy of the map's logits (B, h, w) plus that of each auxiliary head.
 
-    The map is compared at the size of ``mask`` (B, S, S), the auxiliary logits (B, h_i, w_i) at their own.
+    The map is compared at the size of ``mask`` (B, S, S), and the auxiliary logits (B, h_i, w_i) at their
+    own.
     """
     total = hard_cross_entropy(enlarged(anomaly_map, mask.shape[2]), mask, negatives)
     for found in auxiliary:
@@ -34,10 +35,10 @@ def decoder_loss(anomaly_map: Tensor, auxiliary: Sequence[Tensor], mask: Tensor,
 
 
 def hard_cross_entropy(logits: Tensor, truth: Tensor, negatives: int) -> Tensor:
-    """Return the cross-entropy of defective pixels and of the ``negatives`` times as many hardest others.
+    """Return the cross-entropy of defective pixels and of ``negatives`` times as many of the hardest others.
 
-    Both are (B, h, w). Each defect weighs alike, however few its pixels: they are averaged a picture at a
-    time, or one large defect would hide ten small ones. Without a defect one pixel in a hundred counts.
+    ``logits`` and ``truth`` are (B, h, w). Errors are averaged per picture, so that each defect weighs alike;
+    otherwise one large defect would hide ten small ones. Without a defect one pixel in a hundred counts.
     """
     errors = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     area = truth.sum((1, 2))
@@ -55,7 +56,7 @@ def covered(mask: Tensor, side: int) -> Tensor:
 
 
 def enlarged(logits: Tensor, side: int) -> Tensor:
-    """Return (B, side, side) of (B, h, w), bilinear."""
+    """Resize (B, h, w) bilinearly to (B, side, side)."""
     return functional.interpolate(logits[:, None], size=(side, side), mode="bilinear", align_corners=False)[
         :, 0
     ]

@@ -1,4 +1,4 @@
-"""Teacher, student and decoder. The teacher's weights are ImageNet's and never move."""
+"""Teacher, student and decoder. The teacher's weights are those of ImageNet and are never changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from typing_extensions import override
 from trainer.backbone.lite import CHANNELS, STRIDES, Lite0, as_input, frozen
 from trainer.detectors.daf.discrepancy import Agreement, agreement
 
-_FLAT = 1e-3  # a channel whose spread over normals is less is as good as dead
-_RARE = -2.0  # first bias of the map's logit: few pixels are defective
+_FLAT = 1e-3  # the least deviation of a channel over normals; one below it is as good as dead
+_RARE = -2.0  # initial bias of the map's logit, because few pixels are defective
 
 
 @dataclass(frozen=True, slots=True)
 class DafShape:
-    """``stages`` of the teacher, counted from 1, fine to coarse; ``student`` and ``decoder`` are the channels
-    at the finest, and twice as many at each after it.
+    """``stages`` of the teacher are counted from 1 and go from fine to coarse.
 
-    ``window`` is the side of the SSIM's window. The decoder sees the features of whom it ``decodes`` (the
-    paper's: the student's) and, with ``cue``, the discrepancy.
+    ``student`` and ``decoder`` are their channels at the finest stage, which double at each coarser one.
+    ``window`` is the side of the window of the SSIM. The decoder gets the features of the network that it
+    ``decodes`` (in the paper: the student) and, with ``cue``, the discrepancy.
     """
 
     stages: tuple[int, ...]
@@ -34,24 +34,24 @@ class DafShape:
 
     @property
     def channels(self) -> list[int]:
-        """The teacher's channels at each of the stages."""
+        """The teacher's channels at each stage."""
         return [CHANNELS[stage - 1] for stage in self.stages]
 
     @property
     def strides(self) -> list[int]:
-        """Pixels from cell to cell at each of the stages."""
+        """The pixels from one cell to the next at each stage."""
         return [STRIDES[stage - 1] for stage in self.stages]
 
     def widths(self, finest: int) -> list[int]:
-        """Return ``finest`` doubled from stage to stage."""
+        """Return ``finest``, doubled from stage to stage."""
         return [finest << place for place in range(len(self.stages))]
 
 
 class Teacher(nn.Module):
-    """The frozen network's stages, each channel less its mean over normals and in units of its spread."""
+    """The frozen network's stages, each channel standardised by its mean and deviation over normals."""
 
     def __init__(self, network: Lite0, shape: DafShape) -> None:
-        """``network`` is trimmed to the last stage of ``shape``; until ``fit`` nothing is standardised."""
+        """``network`` is trimmed to the last stage of ``shape``; nothing is standardised before ``fit``."""
         super().__init__()
         self._stages = shape.stages
         self.network = frozen(network)
@@ -61,7 +61,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def fit(self, normals: Tensor, batch: int) -> None:
-        """Take mean and spread of each channel from normals (N, C, S, S) in [0, 1]."""
+        """Learn the mean and the deviation of each channel from normals (N, C, S, S) in [0, 1]."""
         parts = [self._raw(part) for part in torch.split(normals, batch)]
         for index, stage in enumerate(zip(*parts, strict=True)):
             values = torch.cat([part.transpose(0, 1).flatten(1) for part in stage], 1)
@@ -84,8 +84,11 @@ class Teacher(nn.Module):
 
 
 class Student(nn.Module):
-    """A small residual net whose outputs have the teacher's shapes. It starts from random weights: one that
-    starts from the teacher's agrees with it on defects, too."""
+    """A small residual net whose outputs have the teacher's shapes.
+
+    It starts from random weights: a student that starts from the teacher's weights agrees with it on defects
+    too.
+    """
 
     def __init__(self, shape: DafShape, channels: int) -> None:
         super().__init__()
@@ -113,9 +116,9 @@ class Student(nn.Module):
 
 
 class Decoder(nn.Module):
-    """From coarse to fine: each scale joins what is above it, the features and their cue.
+    """Decode from coarse to fine: each scale joins the coarser scale, the features and the discrepancy.
 
-    Each scale but the finest has an auxiliary head, for the training alone.
+    Each scale but the finest has an auxiliary head, which is used in training only.
     """
 
     def __init__(self, shape: DafShape) -> None:
@@ -134,7 +137,7 @@ class Decoder(nn.Module):
 
     @override
     def forward(self, cues: Sequence[Tensor], features: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return the map's logits (B, h, w) and the auxiliary heads' (B, h_i, w_i), coarse to fine."""
+        """Return the map's logits (B, h, w) and the auxiliary heads' logits (B, h_i, w_i), coarse to fine."""
         scales: list[Tensor] = []
         for join, cue, own in zip(self.joins, reversed(cues), reversed(features), strict=True):
             parts = [cue.to(own.dtype), own] if self._cue else [own]
@@ -148,7 +151,7 @@ class Decoder(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class DafOutputs:
-    """``stages``, fine to coarse; logits of the map (B, h, w) and of the auxiliary heads, coarse to fine."""
+    """``stages`` (fine to coarse), the map's logits (B, h, w), the auxiliary heads' (coarse to fine)."""
 
     stages: list[Agreement]
     anomaly_map: Tensor
@@ -156,7 +159,7 @@ class DafOutputs:
 
 
 class Learner(nn.Module):
-    """All that is trained: student and decoder."""
+    """Everything that is trained: student and decoder."""
 
     def __init__(self, shape: DafShape, channels: int) -> None:
         super().__init__()
@@ -165,9 +168,10 @@ class Learner(nn.Module):
 
     @override
     def forward(self, due: Sequence[Tensor], x: Tensor, teacher: Sequence[Tensor]) -> DafOutputs:
-        """Return what is found in pictures ``x`` (B, C, S, S), of which ``teacher`` has the teacher's stages.
+        """Return the outputs for pictures ``x`` (B, C, S, S), whose stages by the teacher are ``teacher``.
 
-        ``due`` are those that the student is compared with: the same, or of the pictures without defects.
+        ``due`` are the stages that the student should reproduce: the same, or those of the pictures without
+        defects.
         """
         own = self.student(x)
         stages = [agreement(wanted, got, self._window) for wanted, got in zip(due, own, strict=True)]
@@ -200,7 +204,7 @@ def _convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequen
 
 
 def _enlarged(x: Tensor, side: int) -> Tensor:
-    """Return (B, C, side, side); nothing is done to what has that size."""
+    """Resize to (B, C, side, side), unless ``x`` has that size already."""
     if x.shape[2] == side:
         return x
     return functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)

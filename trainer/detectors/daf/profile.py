@@ -1,6 +1,7 @@
-"""Every number of DAF, by profile; the code is the same.
+"""Every number of DAF, by profile. All profiles run the same code.
 
-``cpu-nsa`` is the profile ``cpu`` with the bank of one of the paper's synthesis strategies, and so on.
+``cpu-nsa`` is the profile ``cpu`` with the bank of NSA, one of the paper's synthesis strategies; likewise for
+the other strategies.
 """
 
 from collections.abc import Mapping
@@ -17,12 +18,12 @@ from trainer.pseudo.synthetic import STRATEGIES
 
 @dataclass(frozen=True, slots=True)
 class DafSchedule:
-    """``batch`` pictures a step, of which the share ``clean`` has no defect.
+    """Each step takes ``batch`` pictures, of which the share ``clean`` has no defect.
 
-    The rate grows during ``warm_up`` and is cut to a fifth at each of ``cuts``, all fractions of the run.
-    ``average`` is what the mean of the weights keeps per step; ``mixed`` means bfloat16 products where the
-    processor has them. ``teacher_sees`` the defect (``same``), or the picture before it was made (``clean``,
-    the paper's).
+    The learning rate grows during ``warm_up`` and is cut to a fifth at each of ``cuts``, all fractions of the
+    run. ``average`` is the share that the moving average of the weights keeps per step. ``mixed`` computes
+    products in bfloat16 where the processor can. ``teacher_sees`` says whether the teacher gets the picture
+    with the defect (``same``) or without it (``clean``, as in the paper).
     """
 
     batch: int
@@ -45,11 +46,11 @@ class DafSchedule:
 
 @dataclass(frozen=True, slots=True)
 class DafScoring:
-    """The map is ``discrepancy`` times the sum of the stages' mean ones, and ``decoder`` times the decoder's,
-    the mean over so many ``flips`` of the picture (1, 2 or 4).
+    """The map is ``discrepancy`` times the sum of the stages' means plus ``decoder`` times the decoder's map.
 
-    It is smoothed by a Gaussian of ``sigma`` pixels at 256; the score is the mean of its highest pixels: of
-    the ``share`` of them, at least ``fewest``.
+    The map is averaged over ``flips`` of the picture (1, 2 or 4) and smoothed by a Gaussian of ``sigma``
+    pixels at a side of 256. The score is the mean over the ``share`` of highest pixels, at least ``fewest``
+    of them.
     """
 
     discrepancy: float
@@ -62,7 +63,7 @@ class DafScoring:
 
 @dataclass(frozen=True, slots=True)
 class DafProfile:
-    """One recipe. ``negatives``: so many of the hardest normal pixels for each defective one."""
+    """One complete set of numbers; the loss takes ``negatives`` hard normal pixels per defective one."""
 
     bank: BankRecipe
     shape: DafShape
@@ -72,8 +73,8 @@ class DafProfile:
     scoring: DafScoring
 
 
-# The paper's weights are 1 and 3. Ours lean on the decoder, which has seen margins: the discrepancy says
-# little of what lies within a large defect.
+# The paper's weights are 1 and 3. Ours rely on the decoder, which was trained on margins: the discrepancy
+# responds little to the inside of a large defect.
 _SCORING = DafScoring(discrepancy=1.0, decoder=30.0, flips=1, sigma=4.0, share=0.001, fewest=5)
 _PAPER_SCORING = replace(_SCORING, decoder=3.0)
 # Margins are large, and a decoder can learn to mark the whole of them.
@@ -131,5 +132,5 @@ PROFILES: Mapping[str, DafProfile] = {
 
 
 def profile_named(name: str) -> DafProfile:
-    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "daf")

@@ -1,4 +1,4 @@
-"""What is served: discrepancy plus the decoder's map, smoothed; the score is the mean of the highest."""
+"""The DAF module that is exported: discrepancy plus decoder's map, smoothed; the score is its top part."""
 
 import copy
 import math
@@ -15,14 +15,14 @@ from trainer.detectors.daf.network import Learner, Teacher
 from trainer.detectors.daf.profile import DafScoring
 from trainer.learning.flips import test_time_augmentation
 
-_REACH = 3  # standard deviations on either side
+_REACH = 3  # standard deviations of the Gaussian on either side
 _SIDE = 256  # the side at which ``sigma`` is given
 
 
 class DafServed(Served):
-    """A = G(sum_i up(mean_c M_i) + w sigmoid(decoder)), the mean over flips of the picture.
+    """A = G(sum_i up(mean_c M_i) + w sigmoid(decoder)), averaged over flips of the picture.
 
-    Teacher and student see the same picture.
+    Teacher and student get the same picture.
     """
 
     gauss: Tensor
@@ -55,7 +55,7 @@ class DafServed(Served):
 
 
 def _gauss(sigma: float) -> Tensor:
-    """Return the weights of a Gaussian, 3 sigma to either side, of sum 1."""
+    """Return the weights of a Gaussian, cut off at 3 sigma on either side, with sum 1."""
     reach = max(1, math.ceil(_REACH * sigma))
     away = torch.arange(-reach, reach + 1).float()
     weights = torch.exp(-0.5 * (away / sigma) ** 2)

@@ -1,4 +1,4 @@
-"""The training itself: one step of the optimizer, the average, the judge, checkpoints."""
+"""Train DAF: optimizer steps, the moving average of the weights, evaluation, checkpoints."""
 
 import torch
 
@@ -13,12 +13,12 @@ from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
 
-CHECKPOINT_EVERY = 100  # steps; about 25 s on one core
+CHECKPOINT_EVERY = 100  # steps, which take about 25 s on one core
 _BATCH = 32
 
 
 class DafTraining:
-    """One training. ``run`` goes on from wherever ``state`` is."""
+    """One training. ``run`` resumes from the newest checkpoint."""
 
     def __init__(self, given: FitInput, profile: DafProfile, networks: tuple[Teacher, Learner]) -> None:
         normals = as_floats(given.normals)
@@ -33,7 +33,7 @@ class DafTraining:
         self._steps = profile.schedule.steps
 
     def run(self, checkpoints: Checkpoints | None, progress: OnProgress) -> DafServed:
-        """Train to the end and return the served module; resumes from the newest checkpoint."""
+        """Train to the end and return the served module."""
         state, steps = self.state, self._steps
         found = checkpoints.newest() if checkpoints is not None else None
         if found is not None:
@@ -76,7 +76,7 @@ class DafTraining:
         return f"loss {loss:.3f}" + (f", synthetic AP {judged[-1]:.3f}" if judged else "")
 
     def figures(self) -> dict[str, float]:
-        """Return label-free figures of the training."""
+        """Return the figures of the training; they need no labels."""
         return {
             "synthetic_ap": max(self.state.guarded),
             "synthetic_last_ap": self.state.guarded[-1],

@@ -1,1 +1,1 @@
-"""Pair: the score of one detector and the map of another, in one graph."""
+"""A pair gives the score of one detector and the map of another, in one graph."""

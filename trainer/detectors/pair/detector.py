@@ -1,4 +1,4 @@
-"""Two detectors as one: both trained on the same frames and the same bank, one after the other."""
+"""Two detectors as one: both are trained on the same frames and the same bank, one after the other."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,14 +14,14 @@ from trainer.detectors.pair.served import PairServed
 from trainer.pseudo.recipe import BankRecipe
 
 VERDICT, MAP = "verdict", "map"
-WHOLE = 1000  # what each of the two counts in the progress of both
+WHOLE = 1000  # the units of progress that each of the two parts gets
 
 
 class Pair(Detector):
-    """Score by ``verdict``, map by ``mapped``; named ``robust+daf`` after both.
+    """Score by ``verdict`` and map by ``mapped``; the pair is named ``robust+daf`` after both.
 
-    The bank is the one that ``verdict`` asks for. Single numbers are given as ``verdict.schedule.batch`` or
-    ``map.schedule.batch``; steps, when given, are those of each.
+    The bank is the one that ``verdict`` asks for. Overrides of single numbers are named
+    ``verdict.schedule.batch`` or ``map.schedule.batch``. ``steps``, when given, are the steps of each part.
     """
 
     def __init__(self, name: str, verdict: Detector, mapped: Detector) -> None:
@@ -29,7 +29,7 @@ class Pair(Detector):
 
     @override
     def bank_recipe(self, profile: str) -> BankRecipe:
-        self._mapped.bank_recipe(profile)  # there must be such a profile of both
+        self._mapped.bank_recipe(profile)  # raises when only one of the two has such a profile
         return self._verdict.bank_recipe(profile)
 
     @override
@@ -65,7 +65,7 @@ class Pair(Detector):
 
 
 def _half(progress: OnProgress, index: int, part: str) -> OnProgress:
-    """Return what a part tells its progress to: its half of both."""
+    """Return the callback for one part, which maps its progress to one half of the pair's."""
 
     def on_progress(step: int, total: int, message: str) -> None:
         done = index * WHOLE + WHOLE * step // max(total, 1)

@@ -1,4 +1,4 @@
-"""What is served: one module's score beside another one's map."""
+"""The pair that is exported: one module's score and another module's map."""
 
 from torch import Tensor
 from typing_extensions import override
@@ -7,7 +7,7 @@ from trainer.detector_protocol import Served
 
 
 class PairServed(Served):
-    """Both see the same picture. Attacks on the score meet ``verdict`` alone, and its proof holds."""
+    """Both modules get the same picture. Attacks on the score meet ``verdict`` alone, whose bounds hold."""
 
     def __init__(self, verdict: Served, mapped: Served) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Robust: dense training under attack on the masks of pseudo-anomalies; score and map from one net."""
+"""Robust trains densely on masks of pseudo-anomalies under attack; one net gives score and map."""

@@ -1,4 +1,4 @@
-"""Robust as a detector."""
+"""Robust as a ``Detector``: train it, and build it again from a package."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,10 +24,10 @@ from trainer.pseudo.recipe import BankRecipe
 
 
 class Robust(Detector):
-    """A small net learns, under attack, which cells of pseudo-anomalies are defective.
+    """A small net learns under attack which cells of pseudo-anomalies are defective.
 
-    There is no global head: its share of a score is what breaks first under attack. Known defects are not
-    used.
+    It has no global head, because a global head's share of the score breaks first under attack. Known defects
+    are not used.
     """
 
     @override

@@ -1,4 +1,4 @@
-"""What the training lowers and its adversary raises: cross-entropy of pictures and cells, nothing else."""
+"""The objective of robust: its training minimises and its adversary maximises one cross-entropy."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,7 +13,7 @@ from trainer.detectors.robust.served import RobustServed
 
 
 class RobustObjective(TrainingObjective):
-    """Clean rows and attacked ones, weighed."""
+    """The weighted sum of the cross-entropies of clean and attacked pictures and their cells."""
 
     def __init__(self, profile: RobustProfile) -> None:
         self._profile = profile
@@ -34,7 +34,7 @@ class RobustObjective(TrainingObjective):
 
     @override
     def served(self, network: nn.Module) -> RobustServed:
-        """Unflipped: the guard compares states of one training, and flips cost it four times as much."""
+        """Return the module without flips: it only compares states of one training, four times as fast."""
         assert isinstance(network, CellNetwork)
         return RobustServed(network, 1, self._profile.sharpness).eval().to(memory_format=torch.channels_last)
 

@@ -1,4 +1,4 @@
-"""Every number of a robust training, by profile; the code is the same."""
+"""Every number of a robust training, by profile. All profiles run the same code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 @dataclass(frozen=True, slots=True)
 class RobustLossWeights:
-    """What the cells' loss weighs beside the picture's, and clean rows beside attacked ones."""
+    """Weights in the loss: of the cells (the picture's is 1), of clean rows and of attacked rows."""
 
     cells: float
     clean: float
@@ -23,10 +23,11 @@ class RobustLossWeights:
 
 @dataclass(frozen=True, slots=True)
 class RobustProfile:
-    """One recipe.
+    """One complete set of numbers.
 
-    The served map is the mean over so many ``flips`` of the picture (1, 2 or 4), and the score its maximum,
-    smooth as ``sharpness`` says. In training half of the pictures lie up to ``shift`` of their side askew.
+    The served map is the mean over ``flips`` of the picture (1, 2 or 4). The score is its smooth maximum,
+    with the given ``sharpness``. In training half of the pictures are shifted by up to ``shift`` of their
+    side.
     """
 
     bank: BankRecipe
@@ -60,5 +61,5 @@ PROFILES: Mapping[str, RobustProfile] = {"cpu": _CPU, "paper": _PAPER}
 
 
 def profile_named(name: str) -> RobustProfile:
-    """Return a profile; raises InvalidConfiguration when there is none of that name."""
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
     return named(PROFILES, name, "robust")

@@ -1,4 +1,4 @@
-"""What is served: the network's own score and map, averaged over flips of the picture."""
+"""The module that is exported: the network's own score and map, averaged over flips of the picture."""
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from trainer.learning.flips import test_time_augmentation
 class RobustServed(Served):
     """The map is the mean of the flips' maps; the score is its smooth maximum.
 
-    An attack has to fool all flips with one change. It gains less from a sharper maximum than from the one
-    that was trained, to which every cell of the picture adds a little.
+    An attack has to fool all flips with one change. It gains less from a sharp maximum than from the one used
+    in training, to which every cell of the picture contributes a little.
     """
 
     def __init__(self, network: CellNetwork, flips: int, sharpness: float) -> None:
