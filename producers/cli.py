@@ -21,7 +21,8 @@ app = service_application(
 )
 
 Cameras = Annotated[
-    list[str] | None, typer.Option("--camera", help="Run this camera only; may be given more than once.")
+    list[str] | None,
+    typer.Option("--camera", help="Camera to run; repeatable; by default all cameras of the line."),
 ]
 
 

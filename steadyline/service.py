@@ -28,7 +28,7 @@ EXIT_UNAVAILABLE = 3  # a server that must be there at start is not
 EXIT_FATAL = 4  # a Fatal error ended the loop
 EXIT_BUG = 70  # anything else: EX_SOFTWARE of sysexits.h
 
-LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")]
+LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="Path of the line file.")]
 
 # What a service does between its start and its end: it returns when the event is set.
 ServiceBody = Callable[[threading.Event, ServiceHealth], None]

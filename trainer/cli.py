@@ -54,8 +54,20 @@ app = service_application(
 bank = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
 app.add_typer(bank, name="bank")
 
-Data = Annotated[Path, typer.Option("--data", help="A folder in MVTec layout (train/good, test/…).")]
-IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End with the parent process.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder in MVTec layout (train/good, test/…).")]
+IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End together with the parent process.")]
+_OUT = "Folder to write the package to; a killed fit resumes from it."
+_MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
+_STEPS = "Training steps; by default those of the profile."
+_ALARMS = "Share of normals that may be called anomalous; sets the threshold."
+_SET = "NAME=VALUE (schedule.batch=16) replaces a number of the profile; repeatable; by default none."
+_DEFECTS = "Folder of known defects, masks in its folder masks, for bgad; by default none."
+_OTHER = "Second package, whose attacks must do less harm than the model's own; by default none."
+_PGD_STEPS = "Steps of the PGD attack; repeatable; by default 20 and 100."
+_ATTACK_AT = "Attack the pixels of the model's input, or those of the camera (native)."
+_ATTACKED = "Pictures of each kind to attack; by default all of them."
+_REPORT = "File to write a one-page HTML report to; by default none."
+_PRODUCTS = "Product whose bank is made again; repeatable; by default all of the line."
 
 
 @app.command()
@@ -83,8 +95,8 @@ def run(line: LineFile) -> None:
 @app.command(hidden=True)
 def job(
     line: LineFile,
-    product: Annotated[str, typer.Option("--product")],
-    work: Annotated[Path, typer.Option("--work", help="Folder of checkpoints.")],
+    product: Annotated[str, typer.Option("--product", help="Product whose training is carried out.")],
+    work: Annotated[Path, typer.Option("--work", help="Folder where checkpoints are kept.")],
 ) -> None:
     """Carry out the open training of a product; started by ``run``, ends with it."""
     exit_with_parent()
@@ -100,24 +112,26 @@ def job(
 @app.command()
 def fit(
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the package; a killed fit resumes from it.")],
-    product: Annotated[str, typer.Option("--product", help="Name of the model.")] = "part",
-    detector: Annotated[str, typer.Option("--detector", help="Gives score and map.")] = DEFAULT_DETECTOR,
-    map_detector: Annotated[
-        str | None, typer.Option("--map-detector", help="Another one, for the map; in the same graph.")
-    ] = None,
-    profile: Annotated[str, typer.Option("--profile", help="cpu or paper.")] = "cpu",
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the profile's own.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input, pixels.")] = 64,
-    channels: Annotated[Literal["gray", "rgb"], typer.Option("--channels", help="Of the input.")] = "gray",
-    false_alarm_rate: Annotated[float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999)] = 0.01,
-    numbers: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE: another number than the profile's.")
-    ] = None,
+    out: Annotated[Path, typer.Option("--out", help=_OUT)],
+    product: Annotated[str, typer.Option("--product", help="Name that the model gets.")] = "part",
+    detector: Annotated[
+        str, typer.Option("--detector", help="Detector of score and map.")
+    ] = DEFAULT_DETECTOR,
+    map_detector: Annotated[str | None, typer.Option("--map-detector", help=_MAP_DETECTOR)] = None,
+    profile: Annotated[str, typer.Option("--profile", help="Profile of the training: cpu or paper.")] = "cpu",
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help=_STEPS)] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bank and of the training.")] = 0,
+    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input in pixels.")] = 64,
+    channels: Annotated[
+        Literal["gray", "rgb"], typer.Option("--channels", help="Channels of the input.")
+    ] = "gray",
+    false_alarm_rate: Annotated[
+        float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999, help=_ALARMS)
+    ] = 0.01,
+    numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
     known_defects: Annotated[
         Path | None,
-        typer.Option("--known-defects", help="A folder of defects, masks in its folder masks; bgad uses it."),
+        typer.Option("--known-defects", help=_DEFECTS),
     ] = None,
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed.
@@ -150,26 +164,16 @@ def fit(
 @app.command()
 def evaluate(
     data: Data,
-    model: Annotated[Path, typer.Option("--model", help="A model package, as fit wrote it.")],
-    other: Annotated[
-        Path | None, typer.Option("--other", help="A second package: its attacks must do less harm.")
-    ] = None,
-    pgd_steps: Annotated[
-        list[int] | None, typer.Option("--pgd-steps", min=1, help="Steps of the attack; 20 and 100.")
-    ] = None,
+    model: Annotated[Path, typer.Option("--model", help="Folder of a model package that fit wrote.")],
+    other: Annotated[Path | None, typer.Option("--other", help=_OTHER)] = None,
+    pgd_steps: Annotated[list[int] | None, typer.Option("--pgd-steps", min=1, help=_PGD_STEPS)] = None,
     restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of each attack.")] = 1,
-    attack_at: Annotated[
-        Literal["input", "native"], typer.Option("--attack-at", help="Whose pixels are attacked.")
-    ] = "input",
-    attacked: Annotated[
-        int | None, typer.Option("--attacked-pictures", min=1, help="Attack so many of each kind; all.")
-    ] = None,
+    attack_at: Annotated[Literal["input", "native"], typer.Option("--attack-at", help=_ATTACK_AT)] = "input",
+    attacked: Annotated[int | None, typer.Option("--attacked-pictures", min=1, help=_ATTACKED)] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks of the figures.")] = False,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
-    page: Annotated[
-        Path | None, typer.Option("--report", help="Write a one-page HTML report to this file.")
-    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the attacks and corruptions.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    page: Annotated[Path | None, typer.Option("--report", help=_REPORT)] = None,
 ) -> None:
     """Measure a package on a folder: clean, corrupted and attacked; exit status 1 when a check fails."""
     configure_logs("trainer", read_settings(TelemetrySettings))
@@ -200,7 +204,7 @@ def evaluate(
 @bank.command()
 def rebuild(
     line: LineFile,
-    product: Annotated[list[str] | None, typer.Option("--product", help="This product only.")] = None,
+    product: Annotated[list[str] | None, typer.Option("--product", help=_PRODUCTS)] = None,
     is_child: IsChild = False,
 ) -> None:
     """Make the banks in Redis again from the store and the seed, byte for byte."""

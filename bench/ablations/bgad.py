@@ -79,11 +79,16 @@ class AblationRow:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder in MVTec layout.")],
-    known: Annotated[list[int], typer.Option(help="Numbers of known defects.")],
-    seed: Annotated[list[int], typer.Option(help="Seeds of bank, training and choice of the known.")],
-    size: Annotated[int, typer.Option(help="Side of the input, pixels.")] = 160,
-    change: Annotated[list[str] | None, typer.Option(help="name=value of a number of the profile.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder of a set in MVTec layout.")],
+    known: Annotated[list[int], typer.Option(help="Number of known defects to train with; repeatable.")],
+    seed: Annotated[
+        list[int], typer.Option(help="Seed of bank, training and choice of known defects; repeatable.")
+    ],
+    size: Annotated[int, typer.Option(help="Side of the model's input in pixels.")] = 160,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE replaces a number of the profile; repeatable; by default none."),
+    ] = None,
 ) -> None:
     """Print a line of JSON a fit, then a table: means over the seeds and the kinds left out."""
     overrides = {name: json.loads(value) for name, _, value in (pair.partition("=") for pair in change or [])}

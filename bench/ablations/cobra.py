@@ -86,11 +86,13 @@ class CobraData:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder in MVTec layout.")],
+    data: Annotated[Path, typer.Option(help="Folder of a set in MVTec layout.")],
     steps: Annotated[int, typer.Option(help="Training steps of every row.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of bank and training.")] = 0,
     pictures: Annotated[int, typer.Option(help="Test pictures of each kind.")] = 110,
-    only: Annotated[list[str] | None, typer.Option(help="These rows only.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Row of the table to measure; repeatable; by default all rows.")
+    ] = None,
 ) -> None:
     """Train and attack one model a row; print a table row and a line of JSON for each."""
     torch.set_num_threads(1)

@@ -27,12 +27,13 @@ SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder in MVTec layout.")],
+    data: Annotated[Path, typer.Option(help="Folder of a set in MVTec layout.")],
     model: Annotated[
-        Path | None, typer.Option(help="A package that fit wrote of the same folder; trained when not given.")
+        Path | None,
+        typer.Option(help="Package that fit wrote for the same folder; by default one is trained."),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps, without --model.")] = 300,
-    seed: Annotated[int, typer.Option(help="Of bank, training and the choice of normals.")] = 0,
+    steps: Annotated[int, typer.Option(help="Training steps; used only without --model.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of bank, training and choice of normals.")] = 0,
     pictures: Annotated[int, typer.Option(help="Test pictures of each kind.")] = 110,
 ) -> None:
     """Print a table row and a line of JSON for each size."""

@@ -46,11 +46,14 @@ class DafData:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder in MVTec layout, with masks.")],
-    size: Annotated[int, typer.Option(help="Side of the input, pixels.")] = 64,
+    data: Annotated[Path, typer.Option(help="Folder of a set in MVTec layout, with masks.")],
+    size: Annotated[int, typer.Option(help="Side of the model's input in pixels.")] = 64,
     steps: Annotated[int, typer.Option(help="Training steps of every row.")] = 400,
     seed: Annotated[int, typer.Option(help="Seed of bank and training.")] = 0,
-    strategy: Annotated[list[str] | None, typer.Option(help="These strategies only.")] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="Strategy of making defects to measure; repeatable; by default all."),
+    ] = None,
 ) -> None:
     """Train and measure two models a strategy; print a row and a line of JSON for each, then the gaps."""
     torch.set_num_threads(1)

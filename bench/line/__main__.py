@@ -39,11 +39,14 @@ class SectionName(StrEnum):
 
 def main(
     only: Annotated[
-        list[SectionName] | None, typer.Option(help="This section only; may be given again.")
+        list[SectionName] | None,
+        typer.Option(help="Section to measure; repeatable; by default all sections."),
     ] = None,
-    side: Annotated[int, typer.Option(min=64, help="Side of the cameras' frames, pixels.")] = SIDE,
+    side: Annotated[int, typer.Option(min=64, help="Side of the cameras' frames in pixels.")] = SIDE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Also write the JSON to this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write the figures to as JSON; by default none.")
+    ] = None,
 ) -> None:
     """Measure the scorer, the swap and the producers on this machine; about four minutes."""
     progress, console = PlainConsole(stderr=True), PlainConsole(stderr=as_json)

@@ -13,8 +13,8 @@ from steadyline.terminal import PlainConsole
 
 
 def main(
-    side: Annotated[int, typer.Option(min=64, help="Side of the cameras' frames, pixels.")] = SIDE,
-    rows: Annotated[int, typer.Option(min=1, max=40, help="Places shown.")] = 25,
+    side: Annotated[int, typer.Option(min=64, help="Side of the cameras' frames in pixels.")] = SIDE,
+    rows: Annotated[int, typer.Option(min=1, max=40, help="Places in the code that are shown.")] = 25,
 ) -> None:
     """Sample a scorer that works off a full topic; print its most expensive places."""
     progress = PlainConsole(stderr=True)

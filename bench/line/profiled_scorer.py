@@ -25,11 +25,13 @@ class Watch(Protocol):
 
 
 def main(
-    line: Annotated[Path, typer.Option()],
-    out: Annotated[Path, typer.Option(help="Where the account is written.")],
-    skip: Annotated[int, typer.Option(help="Frames before the account begins.")],
-    frames: Annotated[int, typer.Option(help="Frames it is kept over.")],
-    sampled: Annotated[bool, typer.Option("--sampled", help="By place in the code, not by stage.")] = False,
+    line: Annotated[Path, typer.Option(help="Path of the line file.")],
+    out: Annotated[Path, typer.Option(help="File that the measurement is written to.")],
+    skip: Annotated[int, typer.Option(help="Frames to score before the measurement begins.")],
+    frames: Annotated[int, typer.Option(help="Frames that are measured.")],
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="Measure by place in the code instead of by stage.")
+    ] = False,
 ) -> None:
     """Score until a signal comes; the account is written as soon as the frames are scored."""
     watch: Watch = Sampler() if sampled else Meter()

@@ -66,11 +66,9 @@ app = typer.Typer(name="bench.line.serving", pretty_exceptions_enable=False, add
 
 @app.command()
 def serving(
-    models: Annotated[
-        list[Path], typer.Option(help="Folder that is searched for model.onnx; may be given again.")
-    ],
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of each model's round.")] = SECONDS,
-    threads: Annotated[int, typer.Option(min=1, help="Of one model in Triton.")] = 1,
+    models: Annotated[list[Path], typer.Option(help="Folder that is searched for model.onnx; repeatable.")],
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds that each model is measured.")] = SECONDS,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of one model in Triton.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Print milliseconds a picture through Triton, and memory, of every model found."""

@@ -23,34 +23,42 @@ from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
 _MODELS = (*DETECTORS, "patch-nearest", "patch-gaussian", "adversarial-classifier")
-_DETECTOR = "Detector or baseline; without one, all of them but Anomalib's."
-_SET = "DETECTOR:NAME=VALUE: another number than its profile's, as fit --set takes it."
-_BFLOAT16 = "Gradients in bfloat16 (scores stay float32): on where the processor has it."
+_DETECTOR = "Detector or baseline to measure; repeatable; by default all of them but Anomalib's."
+_SET = "DETECTOR:NAME=VALUE replaces a number of its profile; repeatable; by default none is replaced."
+_BFLOAT16 = "Attack with gradients in bfloat16 (scores stay float32); by default where the processor has it."
+_OUT = "Folder of models and results, from which a killed run resumes."
+_SEED = "Seed of the training; repeatable; by default 0."
+_SIZE = "DETECTOR=SIDE of its input in pixels; repeatable; by default 64."
+_MODEL = "NAME=PACKAGE to measure without training it; repeatable; by default none."
+_FIT_STEPS = "Training steps; by default those of the profile."
+_EPSILON = "Size of the attack in steps of 255; repeatable; by default 2 and 4."
+_ATTACK_AT = "Attack the pixels of the camera (native), or those of the model's input."
+_ATTACKED = "Pictures of each kind under the long attack; by default all."
 
 
 @app.command()
 def bench(
-    data: Annotated[list[str], typer.Option("--data", help="NAME=FOLDER in MVTec layout; again for more.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of models and results; a killed run goes on.")],
+    data: Annotated[list[str], typer.Option("--data", help="NAME=FOLDER in MVTec layout; repeatable.")],
+    out: Annotated[Path, typer.Option("--out", help=_OUT)],
     detector: Annotated[list[str] | None, typer.Option("--detector", help=_DETECTOR)] = None,
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="Of training; 0.")] = None,
-    size: Annotated[list[str] | None, typer.Option("--size", help="DETECTOR=SIDE of its input.")] = None,
+    seed: Annotated[list[int] | None, typer.Option("--seed", help=_SEED)] = None,
+    size: Annotated[list[str] | None, typer.Option("--size", help=_SIZE)] = None,
     numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
-    model: Annotated[list[str] | None, typer.Option("--model", help="NAME=PACKAGE that is there.")] = None,
-    splits: Annotated[Path | None, typer.Option("--splits", help="Of the splits; OUT/splits.")] = None,
-    profile: Annotated[str, typer.Option("--profile", help="Of training: cpu or paper.")] = "cpu",
-    fit_steps: Annotated[int | None, typer.Option("--fit-steps", min=1, help="The profile's own.")] = None,
-    channels: Annotated[Literal["gray", "rgb"], typer.Option("--channels", help="Of models.")] = "gray",
-    epsilon: Annotated[list[float] | None, typer.Option("--epsilon", help="Of 255; 2 and 4.")] = None,
-    steps: Annotated[int, typer.Option("--pgd-steps", min=1, help="Of the long attack.")] = 100,
-    restarts: Annotated[int, typer.Option("--restarts", min=1, help="Of the long attack.")] = 2,
-    attack_at: Annotated[
-        Literal["native", "input"], typer.Option("--attack-at", help="Whose pixels.")
-    ] = "native",
-    attacked: Annotated[
-        int | None, typer.Option("--attacked-pictures", min=2, help="Of each kind, under long attacks; all.")
+    model: Annotated[list[str] | None, typer.Option("--model", help=_MODEL)] = None,
+    splits: Annotated[
+        Path | None, typer.Option("--splits", help="Folder of splits; default is OUT/splits.")
     ] = None,
-    checked: Annotated[int, typer.Option("--checked", min=2, help="Of each kind, under the checks.")] = 48,
+    profile: Annotated[str, typer.Option("--profile", help="Profile of training: cpu or paper.")] = "cpu",
+    fit_steps: Annotated[int | None, typer.Option("--fit-steps", min=1, help=_FIT_STEPS)] = None,
+    channels: Annotated[
+        Literal["gray", "rgb"], typer.Option("--channels", help="Channels of inputs.")
+    ] = "gray",
+    epsilon: Annotated[list[float] | None, typer.Option("--epsilon", help=_EPSILON)] = None,
+    steps: Annotated[int, typer.Option("--pgd-steps", min=1, help="Steps of the long PGD attack.")] = 100,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of the long attack.")] = 2,
+    attack_at: Annotated[Literal["native", "input"], typer.Option("--attack-at", help=_ATTACK_AT)] = "native",
+    attacked: Annotated[int | None, typer.Option("--attacked-pictures", min=2, help=_ATTACKED)] = None,
+    checked: Annotated[int, typer.Option("--checked", min=2, help="Pictures of each kind to check.")] = 48,
     mixed: Annotated[bool | None, typer.Option("--bfloat16/--float32", help=_BFLOAT16)] = None,
 ) -> None:
     """Train, attack and tabulate; exit status 1 when a check of the figures fails."""

@@ -22,7 +22,7 @@ app = typer.Typer(name="bench.robustness.collect", pretty_exceptions_enable=Fals
 
 @app.command()
 def collect(
-    outs: Annotated[list[Path], typer.Argument(help="What bench.robustness was given as --out.")],
+    outs: Annotated[list[Path], typer.Argument(help="Folders that bench.robustness was given as --out.")],
 ) -> None:
     """Print the table in markdown; exit status 1 when a check of some figures fails."""
     rows = sorted((row for out in outs for row in cells(out)), key=_place)

@@ -21,17 +21,20 @@ NAMED = 20
 
 def command(
     line: LineFile = Path("line.yaml"),
-    camera: Annotated[str | None, typer.Option("--camera", help="Only this camera.")] = None,
+    camera: Annotated[
+        str | None, typer.Option("--camera", help="Camera to audit; by default all cameras.")
+    ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="Only epochs that began within this time, 24h for example.")
+        str | None,
+        typer.Option("--since", help="Age of the oldest epochs, 24h for example; by default any age."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option("--group", help="Consumer group of the scorers; <prefix>.scorer without it.")
+        str | None, typer.Option("--group", help="Consumer group of the scorers; by default <prefix>.scorer.")
     ] = None,
     show_all: Annotated[
-        bool, typer.Option("--all", help=f"Name every frame at fault, not just {NAMED} of each kind.")
+        bool, typer.Option("--all", help=f"Name every faulty frame, not only {NAMED} of each kind.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Prove that every captured frame was scored, dropped, dead-lettered or is on its way.
 

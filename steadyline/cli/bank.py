@@ -19,8 +19,8 @@ from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-ProductName = Annotated[str | None, typer.Argument(help="A product of the line; all without it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ProductName = Annotated[str | None, typer.Argument(help="Product of the line; by default all of them.")]
 
 
 @app.command()

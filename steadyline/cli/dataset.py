@@ -39,7 +39,9 @@ class Cells(StrEnum):
 
 
 @app.command("list")
-def list_sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_sets(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+) -> None:
     """List the sets that can be imported."""
     if as_json:
         print(json.dumps(list(_SETS), indent=1))
@@ -52,10 +54,10 @@ def list_sets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON."
 
 @app.command("import")
 def import_set(
-    name: Annotated[DatasetName, typer.Argument(help="The set.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder to fill.")],
-    cells: Annotated[Cells, typer.Option("--cells", help="Which cells of ELPV.")] = Cells.mono,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    name: Annotated[DatasetName, typer.Argument(help="Name of the set.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write the pictures to.")],
+    cells: Annotated[Cells, typer.Option("--cells", help="Solar cells of ELPV that are taken.")] = Cells.mono,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Lay a set out as train/good, test/good and test/<defect>."""
     assert name is DatasetName.elpv

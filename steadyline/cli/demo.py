@@ -22,17 +22,24 @@ SIZE = 64
 
 def command(
     data: Annotated[
-        Path | None, typer.Option(help="Any folder in MVTec layout; the ELPV set without it.")
+        Path | None, typer.Option(help="Folder in MVTec layout; by default the ELPV set.")
     ] = None,
-    home: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("var/demo"),
-    keep: Annotated[bool, typer.Option("--keep", help="Run on until Ctrl-C before the account.")] = False,
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames a second of each of the three cameras.")] = 4.0,
+    home: Annotated[Path, typer.Option(help="Folder that everything is written to.")] = Path("var/demo"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the line running until Ctrl-C, then show the account.")
+    ] = False,
+    fps: Annotated[
+        float, typer.Option(min=0.1, help="Frames per second of each of the three cameras.")
+    ] = 4.0,
     steps: Annotated[int, typer.Option(min=10, help="Steps of each training.")] = 260,
-    detector: Annotated[str, typer.Option(help="Gives score and verdict.")] = DEFAULT_DETECTOR,
+    detector: Annotated[str, typer.Option(help="Detector that gives score and verdict.")] = DEFAULT_DETECTOR,
     map_detector: Annotated[
-        str | None, typer.Option("--map-detector", help="Another one, that says where.")
+        str | None,
+        typer.Option(
+            "--map-detector", help="Second detector, for the map; by default the first one gives it too."
+        ),
     ] = None,
-    normals: Annotated[int, typer.Option(min=10, help="Normals of the first training.")] = 200,
+    normals: Annotated[int, typer.Option(min=10, help="Normals that the first training gets.")] = 200,
 ) -> None:
     """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
     console = PlainConsole()

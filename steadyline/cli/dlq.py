@@ -36,12 +36,17 @@ app = typer.Typer(help="Dead letters: look at what was refused, and replay it.",
 
 SUFFIXES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason word.")]
-Camera = Annotated[str | None, typer.Option("--camera", help="Only those of this camera.")]
-Since = Annotated[str | None, typer.Option("--since", help="Only those refused within this time, 24h say.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Reason = Annotated[
+    str | None, typer.Option("--reason", help="Reason word of the letters; by default any reason.")
+]
+Camera = Annotated[str | None, typer.Option("--camera", help="Camera of the letters; by default any camera.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="Age of the oldest letters, 24h for example; by default any age."),
+]
 Group = Annotated[
-    str | None, typer.Option("--group", help="Consumer group of the scorers; <prefix>.scorer without it.")
+    str | None, typer.Option("--group", help="Consumer group of the scorers; by default <prefix>.scorer.")
 ]
 
 
@@ -51,9 +56,12 @@ def list_letters(
     reason: Reason = None,
     camera: Camera = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of newest letters to list.")] = 50,
     save: Annotated[
-        Path | None, typer.Option("--save", help="Folder to write the refused bytes of those listed to.")
+        Path | None,
+        typer.Option(
+            "--save", help="Folder to write the refused bytes of listed letters to; by default none."
+        ),
     ] = None,
     group: Group = None,
     as_json: AsJson = False,
@@ -81,17 +89,19 @@ def list_letters(
 @app.command()
 def replay(
     places: Annotated[
-        list[str] | None, typer.Argument(help="Letters as `dlq list` names them: partition/offset.")
+        list[str] | None, typer.Argument(help="Letters as partition/offset; by default the options choose.")
     ] = None,
     line: LineFile = Path("line.yaml"),
     reason: Reason = None,
     camera: Camera = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every letter there is.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Replay every letter there is; not with other choices.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be replayed.")] = False,
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="Also what was replayed before. A frame scored twice is at fault in the audit."
+            "--again", help="Also replay what was replayed before; the audit finds frames scored twice."
         ),
     ] = False,
     group: Group = None,

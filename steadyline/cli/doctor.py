@@ -18,14 +18,19 @@ from steadyline.triton import TritonClient
 
 def command(
     line: Annotated[
-        Path | None, typer.Option("--line", envvar="STEADYLINE_LINE", help="The line file.")
+        Path | None,
+        typer.Option(
+            "--line",
+            envvar="STEADYLINE_LINE",
+            help="Path of the line file; by default line.yaml, if there is one.",
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Write no probe to Kafka or to the store.")
     ] = False,
     stack: Annotated[
-        Path, typer.Option(help="Record of `steadyline up`, for servers the environment does not name.")
+        Path, typer.Option(help="Record of `steadyline up`, for servers that the environment does not name.")
     ] = STATE,
 ) -> None:
     """Check the servers, topics, clocks, models, banks and the store; exit status 1 when a check fails.

@@ -28,11 +28,11 @@ from steadyline.terminal import PlainConsole, styled
 
 app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow until the trainer has answered.")]
-Within = Annotated[float, typer.Option("--within", help="Seconds to wait at most.")]
-Why = Annotated[str, typer.Option("--why", help="Reason, kept in the history.")]
-ProductName = Annotated[str, typer.Argument(help="A product of the line.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the trainer has answered.")]
+Within = Annotated[float, typer.Option("--within", help="Longest time to wait for the answer, in seconds.")]
+Why = Annotated[str, typer.Option("--why", help="Reason for the command, which the history keeps.")]
+ProductName = Annotated[str, typer.Argument(help="Product of the line.")]
 
 
 @app.command("list")
@@ -73,7 +73,7 @@ def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: A
 @app.command()
 def promote(
     product: ProductName,
-    version: Annotated[int, typer.Argument(help="The version to put in service.")],
+    version: Annotated[int, typer.Argument(help="Version to put in service.")],
     line: LineFile = Path("line.yaml"),
     why: Why = "",
     wait: Wait = False,

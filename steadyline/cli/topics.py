@@ -20,9 +20,9 @@ from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Stack = Annotated[
-    Path, typer.Option(help="Record of `steadyline up`, for servers the environment does not name.")
+    Path, typer.Option(help="Record of `steadyline up`, for servers that the environment does not name.")
 ]
 
 

@@ -19,12 +19,12 @@ from steadyline.terminal import PlainConsole
 
 
 def command(
-    frame: Annotated[str, typer.Argument(help="A frame id: camera/epoch/sequence.")],
+    frame: Annotated[str, typer.Argument(help="Id of the frame: camera/epoch/sequence.")],
     line: LineFile = Path("line.yaml"),
     group: Annotated[
-        str | None, typer.Option("--group", help="Consumer group of the scorers; <prefix>.scorer without it.")
+        str | None, typer.Option("--group", help="Consumer group of the scorers; by default <prefix>.scorer.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Tell what became of one frame: captured, published, scored, dropped, refused, replayed, or waiting.
 

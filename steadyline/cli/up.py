@@ -45,13 +45,15 @@ class _Wish:
 
 
 def command(
-    home: Annotated[Path, typer.Option(help="Data, logs and process ids.")] = Path("var/stack"),
+    home: Annotated[Path, typer.Option(help="Folder of data, logs and process ids.")] = Path("var/stack"),
     keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Go on with the topics and models of the last run.")
+        bool, typer.Option("--keep-data", help="Keep the topics and models of the last run.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start in the background and return.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop what runs in this home and return.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop the servers that run in this home and return.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as JSON.")] = False,
 ) -> None:
     """Run Kafka, Redis and Triton on free loopback ports until Ctrl-C.
 
