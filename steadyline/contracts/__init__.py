@@ -1,1 +1,1 @@
-"""The wire, and nothing but the wire: one message a file, the topic registry, the headers."""
+"""What goes over the wire, and nothing else: one message per file, the topic registry, the headers."""

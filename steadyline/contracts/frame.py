@@ -1,4 +1,4 @@
-"""The frame: an encoded picture as the value, its identity in the headers."""
+"""The frame message: an encoded picture as the value, its identity in the headers."""
 
 import re
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class FrameId:
 
     @staticmethod
     def parse(text: str) -> "FrameId":
-        """Raises MalformedHeaders when ``text`` is no frame id."""
+        """Return the id that ``text`` gives; raises MalformedHeaders when it is not a frame id."""
         camera, _, rest = text.partition("/")
         epoch, _, sequence = rest.partition("/")
         if not (NAME.fullmatch(camera) and _NUMBER.fullmatch(epoch) and _NUMBER.fullmatch(sequence)):
@@ -52,7 +52,7 @@ class FrameId:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One captured frame. ``picture`` is the encoded JPEG or PNG, not yet looked at."""
+    """One captured frame; ``picture`` is the encoded JPEG or PNG, which is not checked yet."""
 
     id: FrameId
     line: str
@@ -64,7 +64,7 @@ class Frame:
 
     @property
     def key(self) -> bytes:
-        """The Kafka key: order per camera."""
+        """The Kafka key, which keeps the frames of a camera in order."""
         return self.id.camera.encode()
 
     def headers(self) -> Headers:
@@ -90,7 +90,7 @@ class Frame:
     def decode(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> "Frame":
         """Return the frame; raises MalformedHeaders (poison) when a header is missing or wrong.
 
-        The picture itself is not looked at here: ``steadyline.picture`` checks it before anything decodes it.
+        The picture itself is not checked here: ``steadyline.picture`` checks it before anything decodes it.
         """
         fields = decode_headers(headers)
         if required(fields, "ce_type") != TYPE:

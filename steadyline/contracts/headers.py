@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 binary mode on Kafka: headers in, headers out, strictly checked."""
+"""CloudEvents 1.0 in binary mode on Kafka: encode headers, and decode them with strict checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Return the moment in UTC; raises MalformedHeaders when it is no RFC 3339 time with a zone."""
+    """Return the moment in UTC; raises MalformedHeaders when ``text`` is not an RFC 3339 time with a zone."""
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise MalformedHeaders(f"{text!r} has no time zone")
         return moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:  # a clock never set, east of Greenwich: before the year 1
+    except (ValueError, OverflowError) as error:  # an unset clock east of Greenwich is before the year 1
         raise MalformedHeaders(f"{text!r} is no RFC 3339 time") from error
 
 
 def encode_headers(fields: Mapping[str, str | None]) -> Headers:
-    """Return Kafka headers in the order of ``fields``; a None is left out."""
+    """Return Kafka headers in the order of ``fields``, leaving out those that are None."""
     return tuple((name, value.encode()) for name, value in fields.items() if value is not None)
 
 
 def decode_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Return name → text, the last of a repeated name; raises MalformedHeaders on what is no UTF-8."""
+    """Return text by name, the last one of a repeated name; raises MalformedHeaders on invalid UTF-8."""
     found: dict[str, str] = {}
     for name, value in headers:
         try:
@@ -44,7 +44,7 @@ def decode_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str
 
 
 def required(headers: Mapping[str, str], name: str) -> str:
-    """Return a header that must be there and not empty."""
+    """Return a header that must be there and must not be empty; raises MalformedHeaders."""
     value = headers.get(name, "")
     if not value:
         raise MalformedHeaders(f"header {name!r} is missing")
@@ -52,7 +52,7 @@ def required(headers: Mapping[str, str], name: str) -> str:
 
 
 def required_integer(headers: Mapping[str, str], name: str) -> int:
-    """Return a header that must be a positive whole number that fits 64 bits."""
+    """Return a header that must be a positive whole number of 64 bits; raises MalformedHeaders."""
     text = required(headers, name)
     if not (text.isascii() and text.isdigit() and len(text) <= 19 and 0 < int(text) < 1 << 63):
         raise MalformedHeaders(f"header {name!r} must be a positive whole number, not {text[:40]!r}")
@@ -87,7 +87,7 @@ class Event:
 
 
 def decode_event(headers: Sequence[tuple[str, bytes | None]]) -> Event:
-    """Return what the headers say; raises MalformedHeaders when they are no CloudEvent of ours."""
+    """Return what the headers say; raises MalformedHeaders when they are not a CloudEvent of ours."""
     fields = decode_headers(headers)
     if required(fields, "ce_specversion") != SPEC_VERSION:
         raise MalformedHeaders(f"ce_specversion is {fields['ce_specversion'][:20]!r}, not {SPEC_VERSION!r}")

@@ -1,4 +1,4 @@
-"""What all JSON messages share: frozen models, one encoding, strict reading."""
+"""What all JSON messages share: immutable models, one encoding, strict reading."""
 
 from datetime import datetime
 from typing import ClassVar, TypeVar
@@ -23,7 +23,7 @@ class JsonMessage(Part):
     TYPE: ClassVar[str]
 
     def encode(self) -> bytes:
-        """Return the JSON value, compact, fields in the order of the model."""
+        """Return the JSON value, compact, with fields in the order of the model."""
         return self.model_dump_json().encode()
 
     @classmethod
@@ -37,11 +37,11 @@ class JsonMessage(Part):
             raise MalformedMessage(f"{cls.__name__}: {where}: {first['msg']}") from error
 
     def identity(self, subject: str, moment: datetime) -> str:
-        """Return the CloudEvents id, unique for the type; the same message written again has the same."""
+        """Return the CloudEvents id, unique for the type; the same message written again gets the same id."""
         return f"{subject}@{moment.timestamp():.6f}"
 
     def headers(self, line: str, subject: str, moment: datetime, traceparent: str | None = None) -> Headers:
-        """Return the CloudEvents headers; ``subject`` is the key, ``moment`` when it happened."""
+        """Return the CloudEvents headers; ``subject`` is the key, ``moment`` is when it happened."""
         identity = self.identity(subject, moment)
         fields = event_headers(self.TYPE, f"/steadyline/{line}", identity, subject, moment)
         return encode_headers({**fields, "traceparent": traceparent})

@@ -1,4 +1,4 @@
-"""A person's or a machine's order to the trainer."""
+"""A command to the trainer, from a person or a machine."""
 
 from typing import ClassVar, Literal
 

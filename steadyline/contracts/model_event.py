@@ -95,5 +95,5 @@ class ModelEvent(JsonMessage):
     )
 
     def live(self) -> Model | None:
-        """Return the model in service, if any."""
+        """Return the model in service, or None."""
         return next((model for model in self.models if model.version == self.live_version), None)

@@ -48,5 +48,5 @@ class Score(JsonMessage):
 
     @override
     def identity(self, subject: str, moment: datetime) -> str:
-        """A frame has one score per model version, however often it is worked out."""
+        """Return the CloudEvents id: a frame has one score per model version, computed once or more."""
         return f"{self.frame}@{self.model_version}"
