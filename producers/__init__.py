@@ -1,1 +1,1 @@
-"""Producers: one process for one or many cameras; captures frames and publishes them, each accounted for."""
+"""The producers: one process captures and publishes the frames of its cameras, and accounts for each."""

@@ -1,4 +1,4 @@
-"""``python -m producers``."""
+"""The entry point of ``python -m producers``."""
 
 import sys
 

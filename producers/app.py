@@ -1,4 +1,4 @@
-"""What the producers are made of: the one place that names concrete classes."""
+"""Builds the producers from their parts; only this module names the concrete classes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -36,8 +36,8 @@ from steadyline.line import CameraSection, Line
 from steadyline.picture import PictureLimits
 from steadyline.telemetry.health import ServiceHealth
 
-_HEADER_ROOM = 64 << 10  # of a message's size limit, for its headers and key
-_WINDOW_SHARE = 0.75  # of the bytes in flight; the rest lets statuses through when frames fill it
+_HEADER_ROOM = 64 << 10  # bytes of a message that are reserved for its headers and key
+_WINDOW_SHARE = 0.75  # share of the bytes in flight for frames; the rest lets statuses through
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ProducersDependencies:
     """What all cameras share."""
 
     line: Line
-    base: Path  # folder of the line file: relative sources are taken from it
+    base: Path  # folder of the line file, which relative sources start from
     settings: ProducersSettings
     clock: Clock
 
@@ -63,7 +63,7 @@ class CameraConnections:
 def build(
     dependencies: ProducersDependencies, cameras: Sequence[str], broker: Broker, health: ServiceHealth
 ) -> Iterator[Producers]:
-    """Yield the producers of ``cameras``, all of the line when empty.
+    """Yield the producers of ``cameras``, or of the whole line when ``cameras`` is empty.
 
     Raises InvalidConfiguration when a camera is unknown, wrongly described, or run by another process.
     """
@@ -107,7 +107,7 @@ def _chosen(line: Line, names: Sequence[str]) -> list[CameraSection]:
 
 @contextmanager
 def _claimed(state: Path, camera: str) -> Iterator[Path]:
-    """Yield the camera's folder of open accounts, held against other processes."""
+    """Yield the camera's folder of open accounts, locked against other processes."""
     folder = state / camera
     lock = FolderLock(folder)
     try:
@@ -171,9 +171,9 @@ def _wanted(line: Line, section: CameraSection) -> FrameRequirements:
 def _buffers(
     section: CameraSection, settings: ProducersSettings, ledger: Ledger, spool: Spool
 ) -> list[Buffer]:
-    """Return where frames are taken from, the one that captures go to last.
+    """Return the buffers that frames are taken from; captures go to the last one.
 
-    The spool comes first whatever the policy is now: it may hold what an earlier run left.
+    The spool comes first whatever the present policy is, because it may hold frames of an earlier run.
     """
     if section.when_behind == "spool":
         return [spool]

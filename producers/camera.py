@@ -1,4 +1,4 @@
-"""One camera: a capturing thread, a sending thread, and the status that tells of both."""
+"""One camera: a capturing thread, a sending thread, and the status of both."""
 
 import threading
 from collections.abc import Callable
@@ -22,14 +22,14 @@ from steadyline.service import ServiceTasks
 from steadyline.telemetry.logs import get_logger
 
 _AWAY = timedelta(seconds=1)
-_BLOCKED_SECONDS = 2.0  # a camera that was held up a moment ago still is: no flapping
+_BLOCKED_SECONDS = 2.0  # a camera that was blocked this recently still counts as blocked: no flapping
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CameraParts:
-    """What a camera is made of."""
+    """The parts that make up a camera."""
 
     id: str
     ledger: Ledger
@@ -45,7 +45,7 @@ class CameraParts:
 
 
 class Camera:
-    """Started once, told the time by ``tick``, closed once."""
+    """Runs one camera: call ``start`` once, ``tick`` regularly, and ``close`` once."""
 
     def __init__(self, parts: CameraParts, status_every: timedelta, clock: Clock) -> None:
         self._parts = parts
@@ -58,7 +58,7 @@ class Camera:
 
     @property
     def id(self) -> str:
-        """The camera's name."""
+        """The name of the camera."""
         return self._parts.id
 
     @property
@@ -75,7 +75,7 @@ class Camera:
         tasks.start(f"{self.id}-send", lambda ended: self._send(ended, tasks))
 
     def tick(self) -> None:
-        """Judge the camera's condition; save and announce its accounts when they changed or are due."""
+        """Determine the camera's state; save and announce its accounts when they changed or are due."""
         parts, now = self._parts, self._clock.monotonic()
         if parts.capturer.ended is not None and parts.ledger.current is not None:
             log.info("camera_ended", camera=self.id, reason=parts.capturer.ended)

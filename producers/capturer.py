@@ -1,4 +1,4 @@
-"""The capture side of one camera: source -> checked or encoded -> buffer; nothing it is sent can end it."""
+"""Capture from a source, check or encode, and put into the buffer; no camera input can end this loop."""
 
 import threading
 from collections.abc import Callable
@@ -23,12 +23,12 @@ log = get_logger(__name__)
 
 
 def _nobody(_capture: Capture) -> None:
-    """Watch nothing."""
+    """Ignore the capture."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureRules:
-    """What one camera's frames are: whose, within which limits, encoded how, how many, watched by whom."""
+    """How one camera's frames are captured: limits, encoding, the most frames, and who watches them."""
 
     line: str
     camera: str
@@ -41,7 +41,7 @@ class CaptureRules:
 
 
 class Capturer:
-    """Runs in a thread of its own. ``lost`` and ``ended`` tell others where it stands."""
+    """Captures in a thread of its own; others read its state from ``lost`` and ``ended``."""
 
     def __init__(
         self, rules: CaptureRules, source: FrameSource, ledger: Ledger, buffer: Buffer, clock: Clock
@@ -63,7 +63,7 @@ class Capturer:
                 self._capture(stop, backoff)
             except CameraLost as error:
                 self._lose(error.why, str(error))
-            except Exception:  # the outermost loop of a camera: one camera's fault must not end the others
+            except Exception:  # a camera's outermost loop, because one camera's fault must not end the others
                 log.exception("camera_failed", camera=self._rules.camera)
                 self._lose("internal_error", "see the stack above")
             else:

@@ -1,4 +1,4 @@
-"""Settings of the producers, from ``PRODUCERS_*``."""
+"""The settings of the producers, which are read from ``PRODUCERS_*``."""
 
 from pathlib import Path
 
@@ -21,7 +21,9 @@ class ProducersSettings(Settings):
     in_flight_bytes: PositiveInt = Field(
         32 << 20, description="Most bytes handed to Kafka and not acknowledged, all cameras together."
     )
-    in_flight_frames: PositiveInt = Field(256, description="The same in frames, per camera.")
+    in_flight_frames: PositiveInt = Field(
+        256, description="Most frames handed to Kafka and not acknowledged, per camera."
+    )
     spool_bytes: PositiveInt = Field(2 << 30, description="Most bytes spooled on disk, per camera.")
     status_seconds: PositiveFloat = Field(1.0, description="Time between two status messages.")
     quality_seconds: PositiveFloat = Field(1.0, description="Shortest time between two quality checks.")
@@ -42,12 +44,14 @@ class ProducersSettings(Settings):
     reconnect_seconds: PositiveFloat = Field(
         0.5, description="First delay before a lost camera is tried again."
     )
-    reconnect_longest_seconds: PositiveFloat = Field(30.0, description="Longest such delay.")
+    reconnect_longest_seconds: PositiveFloat = Field(
+        30.0, description="Longest delay before a lost camera is tried again."
+    )
     read_timeout_seconds: PositiveFloat = Field(
         10.0, description="Silence after which a stream counts as lost."
     )
-    stop_seconds: PositiveFloat = Field(15.0, description="Time to publish what is queued when told to stop.")
+    stop_seconds: PositiveFloat = Field(15.0, description="Longest time to publish queued frames at a stop.")
     rtsp_username: str | None = Field(None, description="User for rtsp:// addresses that name none.")
     rtsp_password: SecretStr | None = Field(
-        None, description="Its password; also as PRODUCERS_RTSP_PASSWORD_FILE."
+        None, description="Password of that user; also as PRODUCERS_RTSP_PASSWORD_FILE."
     )

@@ -1,4 +1,4 @@
-"""From a capture to the encoded picture of a frame: checked, or encoded as the camera's line says."""
+"""Turn a capture into the encoded picture of a frame: check it, or encode it as the line file says."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Encoding:
 
     @staticmethod
     def parse(camera: str, text: str) -> "Encoding":
-        """Read ``png``, ``jpeg`` or ``jpeg:QUALITY``; raises InvalidConfiguration."""
+        """Parse ``png``, ``jpeg`` or ``jpeg:QUALITY``; raises InvalidConfiguration."""
         match = re.fullmatch(r"png|jpeg(?::(\d{1,3}))?", text)
         quality = int(match[1]) if match and match[1] else 92
         if match is None or not 1 <= quality <= 100:
@@ -34,8 +34,8 @@ def encoded_picture(
 ) -> tuple[bytes, ContentType]:
     """Return the bytes to publish and their media type.
 
-    Encoded pictures pass through as they are. Raises the PoisonMessage that says why the frame is dropped;
-    ``max_message`` bytes bound also what is not checked, for the broker would refuse more.
+    Encoded pictures pass through unchanged. Raises the PoisonMessage that says why the frame is dropped.
+    ``max_message`` bytes also bound a picture that is not checked, because the broker would refuse more.
     """
     content = capture.content
     if isinstance(content, PoisonMessage):

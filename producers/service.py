@@ -1,4 +1,4 @@
-"""The producers process: all its cameras, their statuses, and an orderly end."""
+"""The producers process: all its cameras, their statuses, and an orderly stop."""
 
 import threading
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from steadyline.service import ServiceTasks
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
-_TURN = timedelta(milliseconds=200)  # a change of state is announced within this
+_TURN = timedelta(milliseconds=200)  # a change of state is announced within this time
 _LAST_TURN = timedelta(milliseconds=20)
 _JOIN = timedelta(seconds=2)
 

@@ -1,4 +1,4 @@
-"""Settings of the scorer, from ``SCORER_*``."""
+"""The settings of the scorer, which are read from ``SCORER_*``."""
 
 import os
 import socket
@@ -37,7 +37,7 @@ class ScorerSettings(Settings):
     )
     group: Name | None = Field(
         None,
-        description="Consumer group; <topic prefix>.scorer without it. One group scores each frame once.",
+        description="Consumer group, which scores each frame once; by default <topic prefix>.scorer.",
     )
     max_batch: int = Field(
         8,
@@ -47,11 +47,13 @@ class ScorerSettings(Settings):
     )
     in_flight: PositiveInt = Field(
         2,
-        description="Requests per product under way at once, at most; one beside another is sent full only.",
+        description="Most requests per product at once; a further one is sent only with a full batch.",
     )
     decoders: PositiveInt = Field(2, description="Threads that decode and prepare frames.")
     in_hand_frames: PositiveInt = Field(256, description="Most frames taken and not yet scored.")
-    in_hand_bytes: PositiveInt = Field(64 << 20, description="Most bytes of their encoded pictures.")
+    in_hand_bytes: PositiveInt = Field(
+        64 << 20, description="Most bytes of encoded pictures taken and not yet scored."
+    )
     commit_seconds: PositiveFloat = Field(
         0.025,
         description="Time between two transactions: short for latency, long for fewer of them. Four times as "
@@ -63,14 +65,16 @@ class ScorerSettings(Settings):
     retry_seconds: PositiveFloat = Field(
         0.1, description="First delay before Triton or the store is tried again."
     )
-    retry_longest_seconds: PositiveFloat = Field(5.0, description="Longest such delay.")
+    retry_longest_seconds: PositiveFloat = Field(
+        5.0, description="Longest delay before Triton or the store is tried again."
+    )
     lag_seconds: PositiveFloat = Field(15.0, description="Time between two measurements of the lag.")
     stop_seconds: PositiveFloat = Field(
-        20.0, description="Time to finish and commit what is in hand when told to stop."
+        20.0, description="Longest time to finish and commit frames in hand at a stop."
     )
     storm_fraction: float = Field(
         0.5, gt=0, le=1, description="Share of refused frames above which the scorer stops (exit status 4)."
     )
     storm_frames: PositiveInt = Field(
-        200, description="Fewest frames within a minute to judge that share by."
+        200, description="Fewest frames within a minute from which that share is computed."
     )

@@ -1,4 +1,4 @@
-"""Evidence: the frame as it came and its map, kept for anomalous frames and a sample of normal ones."""
+"""Evidence: the unchanged frame and its map, kept for anomalous frames and a sample of normal ones."""
 
 import zlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from steadyline.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where a frame's picture and map are, and the picture's SHA-256: what was scored can be told later."""
+    """Addresses of a frame's picture and map, and the picture's SHA-256, which proves what was scored."""
 
     picture_uri: str | None = None
     map_uri: str | None = None
@@ -26,15 +26,15 @@ NOTHING = Evidence()
 
 
 def is_kept(verdict: Verdict, frame_id: str, sample: float) -> bool:
-    """Return whether a frame's evidence is kept; the same frame always gets the same answer.
+    """Tell whether a frame's evidence is kept; the same frame always gets the same answer.
 
-    ``sample`` is the fraction of normal frames kept.
+    ``sample`` is the fraction of normal frames that is kept.
     """
     return verdict == "anomalous" or zlib.crc32(frame_id.encode()) < sample * (1 << 32)
 
 
 def evidence_key(record: Record) -> str:
-    """Return the folder of a record's evidence: by its place, so that a replay overwrites it."""
+    """Return the folder of a record's evidence, named by its place so that a replay overwrites it."""
     return f"evidence/{record.partition.topic}/{record.partition.number}/{record.offset}"
 
 

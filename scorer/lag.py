@@ -1,4 +1,4 @@
-"""How far the group is behind, per partition, as a metric."""
+"""Measure how far the consumer group is behind, per partition, as a metric."""
 
 import threading
 from datetime import timedelta
@@ -10,14 +10,14 @@ from steadyline.kafka.broker import Broker, Partition
 
 
 def measure_lag(broker: Broker, group: str, topic: str) -> dict[Partition, int]:
-    """Return the frames not yet committed per partition; raises BrokerUnavailable."""
+    """Return the number of frames not committed yet by partition; raises BrokerUnavailable."""
     ends = broker.end_offsets([topic])
     committed = broker.committed_offsets(group)
     return {partition: end - committed.get(partition, 0) for partition, end in ends.items()}
 
 
 class LagMeter:
-    """Measures every so often on a thread of its own: the broker may take seconds to answer."""
+    """Measures at intervals on a thread of its own, because the broker may take seconds to answer."""
 
     def __init__(self, broker: Broker, group: str, topic: str, every: timedelta, clock: Clock) -> None:
         self._broker, self._group, self._topic = broker, group, topic

@@ -1,4 +1,4 @@
-"""The model in use, per product, and its swap: replaced whole, or not at all."""
+"""The model in use per product; a swap replaces it whole, or not at all."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ NO_LIVE_MODEL = "no_live_model"  # why frames wait while the product has no mode
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """A model that has given its known answers; thresholds and version change together with it."""
+    """A model that has given its known answers; its thresholds and its version change together."""
 
     ref: ModelRef
     model: Model
 
     @property
     def input(self) -> tuple[int, str]:
-        """Size and channels of the pictures it takes."""
+        """Size and channels of the pictures that the model takes."""
         return self.model.size, self.model.channels
 
 
 class ModelSlot:
-    """One product's model. Written by one thread; a batch reads ``current`` once and keeps that object."""
+    """The model of one product. One thread writes it; a batch reads ``current`` once and keeps it."""
 
     def __init__(self, product: str) -> None:
         self.product = product
@@ -32,12 +32,12 @@ class ModelSlot:
 
     @property
     def current(self) -> ActiveModel | None:
-        """The model to ask; None while there is none or its answers are in doubt."""
+        """The model to ask, or None while there is none or it is suspended."""
         return None if self._doubt else self._model
 
     @property
     def known(self) -> Model | None:
-        """The model put in last, in doubt or not."""
+        """The model that was put in last, whether suspended or not."""
         return self._model.model if self._model is not None else None
 
     @property
@@ -51,15 +51,15 @@ class ModelSlot:
         self._doubt = ""
 
     def suspend(self, reason: str) -> None:
-        """Hold frames from now on: the model gives wrong answers. ``resume`` ends it."""
+        """Hold frames from now on, because the model gives wrong answers; ``resume`` ends this."""
         self._doubt = reason
 
     def resume(self) -> None:
-        """The model gives its known answers (again)."""
+        """Use the model again, because it gives its known answers."""
         self._doubt = ""
 
     def clear(self) -> None:
-        """The product has no model in service any more."""
+        """Note that the product has no model in service any more."""
         self._model = None
         self._doubt = ""
 

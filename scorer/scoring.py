@@ -1,8 +1,8 @@
-"""From a raw score and its map to p-value, verdict and peak. Pure: numbers in, numbers out.
+"""Turn a raw score and its map into p-value, verdict and peak. Pure: numbers in, numbers out.
 
 The p-value is split conformal (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005):
-with n held-out normal scores, (1 + those at least as high) / (n + 1). A normal frame that is exchangeable
-with them has a p-value of at most u with probability at most u.
+with n held-out normal scores it is (1 + those at least as high) / (n + 1). A normal frame that is
+exchangeable with them has a p-value of at most u with probability at most u.
 """
 
 import math
@@ -30,7 +30,7 @@ class Judgement:
 
 
 def score_frame(score: float, anomaly_map: Floats, calibration: Calibration) -> Judgement:
-    """Return the judgement of a raw score and its map, (h, w) float32.
+    """Return the judgement of a raw score and its map (h, w) float32.
 
     A score *above* the threshold is anomalous. Raises UnscorableFrame when score or map is not finite.
     """
@@ -48,19 +48,19 @@ def p_value(score: float, normals: Sequence[float]) -> float:
 
 
 def find_peak(anomaly_map: Floats) -> Peak:
-    """Return the centre of the highest cell in fractions of the frame; the first of several equal ones."""
+    """Return the centre of the highest cell in fractions of the frame; of equal cells the first counts."""
     height, width = anomaly_map.shape
     row, column = divmod(int(anomaly_map.argmax()), width)
     return Peak(x=(column + 0.5) / width, y=(row + 0.5) / height, value=float(anomaly_map[row, column]))
 
 
 def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:
-    """Return the camera's own calibration, or the product's."""
+    """Return the camera's own calibration, or that of the product."""
     return calibrations.get(camera) or calibrations[PRODUCT_WIDE]
 
 
 def check_usable(model: Model) -> None:
-    """Raise ContractBroken when a model cannot be scored with: said before it is used, not at a frame."""
+    """Raise ContractBroken when a model cannot be scored with, before it is used at all."""
     if PRODUCT_WIDE not in model.calibrations:
         raise ContractBroken(f"version {model.version} has no product-wide calibration ('*')")
     for camera, calibration in model.calibrations.items():

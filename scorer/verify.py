@@ -1,4 +1,4 @@
-"""What must be there before a scorer begins: topics, Triton, a store that can be written."""
+"""Check what a scorer needs before it begins: topics, Triton, and a store that can be written."""
 
 from steadyline.contracts.topics import Topics
 from steadyline.errors import InferenceUnavailable, InvalidConfiguration
@@ -10,7 +10,8 @@ from steadyline.triton import TritonClient
 def verify_topics(broker: Broker, topics: Topics) -> None:
     """Raise InvalidConfiguration when a topic is missing or the partition counts do not fit together.
 
-    Frames, scores and dead letters share one count: partition n of one follows partition n of the other.
+    Frames, scores and dead letters share one count, because partition n of one follows partition n of
+    another.
     """
     names = [topics.frames.name, topics.scores.name, topics.dead_letters.name, topics.model_events.name]
     found = broker.describe_topics(names)
@@ -26,7 +27,7 @@ def verify_topics(broker: Broker, topics: Topics) -> None:
 
 
 def verify_triton(triton: TritonClient, url: str) -> None:
-    """Raise InferenceUnavailable when Triton does not answer; which models it has is the keeper's matter."""
+    """Raise InferenceUnavailable when Triton does not answer; the model updater checks its models."""
     if not triton.is_server_ready():
         raise InferenceUnavailable(f"Triton at {url} does not answer or is not ready (TRITON_URL)")
 

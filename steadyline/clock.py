@@ -1,4 +1,4 @@
-"""Time as a dependency: the system's clock, and one that tests move by hand."""
+"""Time as a dependency: the system's clock, and a clock that tests move by hand."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ class Clock(Protocol):
     """Wall time, monotonic time and an interruptible wait."""
 
     def now(self) -> datetime:
-        """The current time in UTC, timezone-aware."""
+        """Return the current time in UTC, timezone-aware."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards."""
+        """Return seconds that never run backwards."""
         ...
 
     def wait(self, stop: threading.Event, duration: timedelta) -> bool:
-        """Wait until ``stop`` is set or ``duration`` is over; True when ``stop`` is set."""
+        """Wait until ``stop`` is set or ``duration`` is over; return True when ``stop`` is set."""
         ...
 
 
@@ -36,7 +36,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to; a wait moves it at once."""
+    """A clock that moves only when advanced; a wait advances it at once."""
 
     def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = start

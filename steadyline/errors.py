@@ -1,4 +1,4 @@
-"""Errors, sorted by what the loop must do and not by where they came from.
+"""Errors, sorted by what a loop must do about them and not by where they came from.
 
 SteadylineError
 ├── PoisonMessage      dead-letter with the reason, commit, go on
@@ -19,13 +19,13 @@ from typing import ClassVar
 
 
 class SteadylineError(Exception):
-    """Base of every error of ours; ``reason`` is the one word used as metric label, header and log field."""
+    """Base of all our errors; ``reason`` is the one word used as metric label, header and log field."""
 
     reason: ClassVar[str] = "error"
 
 
 class PoisonMessage(SteadylineError):
-    """The message itself is at fault: it is dead-lettered with its bytes untouched and the reason."""
+    """The message itself is at fault; it is dead-lettered unchanged, with the reason."""
 
     reason = "poison"
 
@@ -61,7 +61,7 @@ class PictureTooLarge(PoisonMessage):
 
 
 class PictureTooManyPixels(PoisonMessage):
-    """The picture's header announces more pixels than the limit (a decompression bomb, say)."""
+    """The picture's header announces more pixels than the limit (for example a decompression bomb)."""
 
     reason = "picture_too_many_pixels"
 
@@ -85,13 +85,13 @@ class UnscorableFrame(PoisonMessage):
 
 
 class Backpressure(SteadylineError):
-    """No room right now: hold the message, pause, and offer it again."""
+    """There is no room right now: hold the message, pause, and offer it again."""
 
     reason = "backpressure"
 
 
 class Transient(SteadylineError):
-    """Something outside is away: hold, back off, count, never skip."""
+    """Something outside is away: hold the message, back off, count, and never skip it."""
 
     reason = "transient"
 
@@ -115,7 +115,7 @@ class BankUnavailable(Transient):
 
 
 class StoreUnavailable(Transient):
-    """The store cannot be read or written right now (a full disk, say)."""
+    """The store cannot be read or written right now (for example because the disk is full)."""
 
     reason = "store_unavailable"
 
@@ -133,13 +133,13 @@ class InvalidConfiguration(Fatal):
 
 
 class ContractBroken(Fatal):
-    """Another part answers in a way that the contract between us rules out."""
+    """Another part answers in a way that the contract between it and us forbids."""
 
     reason = "contract_broken"
 
 
 class DeadLetterStorm(Fatal):
-    """Most messages are poison, so the fault is likely ours: stop before the topic is drained."""
+    """Most messages are poison, so the fault is probably ours: stop before the topic is emptied."""
 
     reason = "dead_letter_storm"
 

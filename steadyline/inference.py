@@ -1,4 +1,4 @@
-"""What services see of an inference server; Triton behind it in production."""
+"""The interface of an inference server as services see it; in production Triton implements it."""
 
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """The inference contract's outputs: ``scores`` (B,) float32, ``maps`` (B, h, w) float32."""
+    """Outputs of the inference contract: ``scores`` (B,) float32 and ``maps`` (B, h, w) float32."""
 
     scores: Floats
     maps: Floats
 
 
 class Inference(Protocol):
-    """Asks a pinned version of a model."""
+    """Infers with a given version of a model."""
 
     def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
-        """Ask version ``ref`` for ``pictures``, (B, H, W, C) uint8; the call itself never waits.
+        """Infer ``pictures`` (B, H, W, C) uint8 with the version ``ref``; the call itself never waits.
 
         The future ends by its deadline: with the outputs, with InferenceUnavailable (no server, no such
         version, no answer in time, an error inside the model) or with ContractBroken (outputs that the
-        inference contract rules out).
+        inference contract forbids).
         """
         ...

@@ -1,4 +1,4 @@
-"""The line file: one YAML that every service reads, with errors that name the line and the field."""
+"""The line file: one YAML file that every service reads, with errors that name line and field."""
 
 import os
 import re
@@ -31,7 +31,7 @@ _LONGEST = 3650 * 86400
 
 
 def parse_duration(value: Any) -> Any:
-    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; a number is seconds."""
+    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; a number means seconds."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", value)
@@ -41,7 +41,7 @@ def parse_duration(value: Any) -> Any:
 
 
 def parse_fraction(value: Any) -> Any:
-    """Turn ``2/255`` into a float; anything else is left to pydantic."""
+    """Turn ``2/255`` into a float; pydantic handles everything else."""
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(\d{1,9})", value) if isinstance(value, str) else None
     if match is None:
         return value
@@ -68,7 +68,7 @@ class TopicSection(_Section):
 
 
 class PictureSection(_Section):
-    """What the model sees of a frame, and the limits checked before anything decodes it."""
+    """What the model gets of a frame, and the limits that are checked before anything is decoded."""
 
     size: int = Field(64, ge=16, le=1024, description="Height and width of the model's input, in pixels.")
     channels: Literal["gray", "rgb"] = Field("gray", description="Channels of the model's input.")
@@ -80,7 +80,9 @@ class RetrainSection(_Section):
     """When a product is trained again."""
 
     every: Interval | None = Field(None, description="Retrain on a schedule, 24h for example.")
-    after_normals: int | None = Field(None, ge=1, description="Retrain after so many new confident normals.")
+    after_normals: int | None = Field(
+        None, ge=1, description="Retrain after this many new confident normals."
+    )
     quarantine: Duration = Field(
         timedelta(hours=1), description="How long a new normal waits before training may use it."
     )
@@ -88,7 +90,7 @@ class RetrainSection(_Section):
 
 
 class GateSection(_Section):
-    """What a candidate must hold against the live model, on the same held-out frames."""
+    """What a candidate must reach in comparison with the live model, on the same held-out frames."""
 
     clean_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of clean AUROC accepted.")
     robust_drop: float = Field(0.02, ge=0, le=1, description="Largest loss of attacked AUROC accepted.")
@@ -103,7 +105,7 @@ class GateSection(_Section):
 
 
 class WatchSection(_Section):
-    """The watch over the live model."""
+    """How the monitor watches the live model."""
 
     every: Interval = Field(timedelta(seconds=60), description="Time between two rounds.")
     samples: int = Field(16, ge=2, description="Pseudo-anomalies and normals per round, each.")
@@ -116,7 +118,7 @@ class WatchSection(_Section):
 
 
 class Product(_Section):
-    """One product: its picture, its detector, its figures."""
+    """One product: its picture, its detector, and its rates."""
 
     picture: PictureSection = PictureSection()
     detector: str = Field(
@@ -125,17 +127,19 @@ class Product(_Section):
     )
     map_detector: str | None = Field(
         None,
-        description="Another one that gives the map, in the same graph; the detector's own map without it.",
+        description="Second detector, which gives the map in the same graph; by default the first one does.",
     )
     profile: str = Field(
         "cpu", description="cpu (minutes on two cores) or paper (the paper's recipe, a GPU)."
     )
     steps: int | None = Field(
-        None, ge=10, description="Training steps of each detector; the profile's own number without it."
+        None, ge=10, description="Training steps of each detector; by default those of the profile."
     )
     normals: str | None = Field(None, description="Folder in MVTec layout with the first training frames.")
     retrain: RetrainSection = RetrainSection()
-    false_alarm_rate: float = Field(0.01, gt=0, lt=1, description="Calibrated per camera.")
+    false_alarm_rate: float = Field(
+        0.01, gt=0, lt=1, description="Share of normal frames that may be called anomalous, per camera."
+    )
     evidence_sample: float = Field(
         0.02, ge=0, le=1, description="Fraction of normal frames whose picture and map are kept too."
     )
@@ -152,7 +156,7 @@ class Product(_Section):
 
     @property
     def detectors(self) -> str:
-        """The detector as orders, cards and events name it: ``robust+daf`` where the map is another's."""
+        """The detector's name in orders, cards and events: ``robust+daf`` when a second one gives the map."""
         return pair_name(self.detector, self.map_detector)
 
 
@@ -160,7 +164,7 @@ class CameraSection(_Section):
     """One camera."""
 
     id: Name = Field(description="Name of the camera, unique in the line.")
-    product: Name = Field(description="What it looks at: one of the products.")
+    product: Name = Field(description="Product that the camera looks at.")
     source: str = Field(description="folder:, video:, rtsp://, usb: or synthetic: with options after '?'.")
     when_behind: WhenBehind = Field("drop_oldest", description="What to do when the broker cannot keep up.")
     encode: str = Field(
@@ -201,14 +205,14 @@ class Line(_Section):
 
 
 def pair_name(detector: str, map_detector: str | None) -> str:
-    """Return the one name of two detectors; of one, when the map is its own."""
+    """Return the one name of two detectors, or of one that also gives its own map."""
     return detector if map_detector in (None, detector) else f"{detector}+{map_detector}"
 
 
 def load_line(path: Path, detectors: Collection[str] | None = None) -> Line:
-    """Read a line file. A relative ``file://`` store is taken from the folder of the line file.
+    """Read a line file. A relative ``file://`` store starts from the folder of the line file.
 
-    ``detectors`` are the names that products may choose from; only the trainer, which has them, can tell.
+    ``detectors`` are the names that products may choose from; only the trainer has them and can check this.
     Raises InvalidConfiguration with ``file:line: field: what is wrong`` for every problem found.
     """
     try:

@@ -1,4 +1,4 @@
-"""Model packages in the store: four files, each with its SHA-256; nothing that does not match is loaded."""
+"""Model packages in the store: four files, each with its SHA-256; one that does not match is never loaded."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from steadyline.store import NotInStore, Store
 
 MODEL, CONFIG, CARD, WEIGHTS = "model.onnx", "config.pbtxt", "card.json", "weights.safetensors"
 FILES = (MODEL, CONFIG, CARD, WEIGHTS)
-SUMS = "SHA256SUMS"  # for a package on its own, without an event; `sha256sum -c` reads it too
+SUMS = "SHA256SUMS"  # lets a package stand alone without an event; `sha256sum -c` reads it too
 
 _TYPES = {CONFIG: "text/plain", CARD: "application/json"}
 
 
 class Card(Part):
-    """What a person and the gate want to know of a model, and what makes it again."""
+    """What people and the gate want to know of a model, and what is needed to make it again."""
 
     product: str
     version: int
@@ -38,7 +38,7 @@ class Card(Part):
     lineage: dict[str, str]
 
     def model(self, package: Package, state: ModelState, reason: str) -> Model:
-        """Return the model as the events carry it."""
+        """Return the model in the form that events carry."""
         return Model(
             version=self.version,
             detector=self.detector,
@@ -62,10 +62,10 @@ def package_key(product: str, version: int) -> str:
 
 
 def write_package(store: Store, folder: str, files: Mapping[str, bytes]) -> Package:
-    """Write the four files under ``folder`` (a key, "" for the store itself) and return their digests.
+    """Write the four files under ``folder`` (a key, or "" for the store itself); return their digests.
 
-    The sums come last: a package without them is one whose writing was cut short.
-    Raises PackageRejected when a file is missing or one too many, StoreUnavailable when writing fails.
+    The sums are written last, so a package without them was not written completely. Raises PackageRejected
+    when a file is missing or there is one too many, StoreUnavailable when writing fails.
     """
     _check_names(folder, files)
     digests = {name: sha256(files[name]) for name in FILES}
@@ -77,7 +77,7 @@ def write_package(store: Store, folder: str, files: Mapping[str, bytes]) -> Pack
 
 
 def read_package(store: Store, folder: str) -> Package:
-    """Return a package by its own sums (a folder that ``fit --out`` wrote); raises PackageRejected."""
+    """Return a package by its own sums, as ``fit --out`` wrote it; raises PackageRejected."""
     if not store.exists(_key(folder, SUMS)):
         raise PackageRejected(f"{store.uri(folder)} is no finished model package: {SUMS} is missing")
     rows = store.get(_key(folder, SUMS)).decode("utf-8", "replace").splitlines()
@@ -86,10 +86,10 @@ def read_package(store: Store, folder: str) -> Package:
 
 
 def load_package(store: Store, package: Package) -> dict[str, bytes]:
-    """Return file name → bytes of a package, every one checked against its digest.
+    """Return the files of a package by name, each checked against its digest.
 
-    Raises PackageRejected when a file is missing, unknown or does not match; StoreUnavailable when the
-    store cannot be read.
+    Raises PackageRejected when a file is missing, unknown or does not match, StoreUnavailable when the store
+    cannot be read.
     """
     _check_names(package.uri, package.digests)
     files: dict[str, bytes] = {}
@@ -106,7 +106,7 @@ def load_package(store: Store, package: Package) -> dict[str, bytes]:
 
 
 def read_card(files: Mapping[str, bytes]) -> Card:
-    """Return the card of loaded files; raises PackageRejected when it does not fit."""
+    """Return the card among loaded files; raises PackageRejected when it does not fit."""
     try:
         return Card.model_validate_json(files[CARD])
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Encoded pictures: checked by their structure before anything decodes them, decoded without surprises."""
+"""Encoded pictures: their structure is checked before they are decoded, and decoding has no surprises."""
 
 import io
 import struct
@@ -25,18 +25,18 @@ Pixels = NDArray[np.uint8]
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_INDEXED = 3  # the colour type whose pixels are places in a palette
+_PNG_INDEXED = 3  # the colour type whose pixels are indices into a palette
 _PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what libjpeg decodes
+_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: those that libjpeg decodes
 _JPEG_OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
 _JPEG_ALONE = (0x01, *range(0xD0, 0xD8))  # markers without a length
-_JPEG_KEPT_APPS = (0xE0, 0xEE)  # JFIF, and Adobe's, which says how the colours are coded
+_JPEG_KEPT_APPS = (0xE0, 0xEE)  # JFIF, and Adobe's, which says how colours are coded
 
-# A progressive JPEG has about 10 scans. Each costs a pass over all pixels, so thousands are an attack
-# on the decoder (libjpeg-turbo's own advice is to bound them).
+# A progressive JPEG has about 10 scans. Each one costs a pass over all pixels, so thousands are an attack on
+# the decoder (libjpeg-turbo itself advises to bound them).
 _MAX_SCANS = 64
 
-# What Pillow raises on hostile bytes, beyond its documented OSError.
+# Errors that Pillow raises on hostile bytes, besides the documented OSError.
 _HOSTILE = (
     OSError,
     SyntaxError,
@@ -56,7 +56,7 @@ _HOSTILE = (
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """What an encoded picture may be; both checked before it is decoded."""
+    """The limits of an encoded picture; both are checked before it is decoded."""
 
     max_bytes: int
     max_pixels: int
@@ -64,7 +64,7 @@ class PictureLimits:
 
 @dataclass(frozen=True, slots=True)
 class PictureInfo:
-    """What the header of an encoded picture says; width and height in pixels."""
+    """What the header of an encoded picture says; width and height are in pixels."""
 
     format: Literal["jpeg", "png"]
     width: int
@@ -72,12 +72,12 @@ class PictureInfo:
 
     @property
     def content_type(self) -> Literal["image/jpeg", "image/png"]:
-        """The media type."""
+        """The media type of the picture."""
         return "image/jpeg" if self.format == "jpeg" else "image/png"
 
 
 def inspect(data: bytes, limits: PictureLimits) -> PictureInfo:
-    """Return what the structure of ``data`` says, decoding nothing.
+    """Return what the structure of ``data`` says, without decoding it.
 
     Raises EmptyPicture, PictureTooLarge, UnsupportedFormat, PictureTooManyPixels, or UndecodablePicture when
     the structure is broken or the picture ends too early.
@@ -100,18 +100,19 @@ def inspect(data: bytes, limits: PictureLimits) -> PictureInfo:
 
 
 def decode(data: bytes, info: PictureInfo, channels: Channels) -> Pixels:
-    """Return the pixels, (H, W) uint8 for ``gray`` and (H, W, 3) uint8 for ``rgb``.
+    """Return the pixels: (H, W) uint8 for ``gray``, (H, W, 3) uint8 for ``rgb``.
 
-    ``info`` is what ``inspect`` returned for the same bytes. Metadata is never looked at: text, colour
-    profiles, EXIF and animation are cut away first. Raises UndecodablePicture on corrupt or truncated data.
+    ``info`` is what ``inspect`` returned for the same bytes. Metadata is never used: text, colour profiles,
+    EXIF and animation are cut away first. Raises UndecodablePicture when the data is corrupt or truncated.
     """
     return _decode(data, info, channels, 0)
 
 
 def decode_small(data: bytes, info: PictureInfo, side: int) -> Pixels:
-    """Return gray pixels, reduced so that the shorter side is at least ``side`` where that is cheap.
+    """Return gray pixels, reduced where that is cheap; the shorter side keeps at least ``side`` pixels.
 
-    JPEG is decoded at 1/2, 1/4 or 1/8 of its size, PNG in full and then thinned. Raises as ``decode`` does.
+    JPEG is decoded at 1/2, 1/4 or 1/8 of its size; PNG is decoded in full and then thinned. Raises like
+    ``decode``.
     """
     return thin(_decode(data, info, "gray", side), side)
 
@@ -155,7 +156,7 @@ def encode_png(pixels: Pixels) -> bytes:
 def _decode(data: bytes, info: PictureInfo, channels: Channels, side: int) -> Pixels:
     mode = "L" if channels == "gray" else "RGB"
     try:
-        # The classes themselves, not Image.open: that would guess among all formats and warn of odd metadata.
+        # Use the classes, not Image.open, which would try all formats and warn about odd metadata.
         if info.format == "jpeg":
             picture: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(_bare_jpeg(data)))
             _check_size(picture, info)
@@ -178,7 +179,7 @@ def _check_size(picture: Image.Image, info: PictureInfo) -> None:
 
 
 def _to_uint8(picture: Image.Image, mode: str) -> Pixels:
-    if picture.mode.startswith("I"):  # 16 bits: the high byte, where Pillow would clip
+    if picture.mode.startswith("I"):  # 16 bits: take the high byte; Pillow would clip instead
         high = (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
         return high if mode == "L" else np.repeat(high[..., None], 3, axis=2)
     return np.array(picture if picture.mode == mode else picture.convert(mode), dtype=np.uint8)
@@ -246,7 +247,7 @@ def _inspect_png(data: bytes) -> PictureInfo:
         kinds.append(kind)
     if kinds[-1:] != [b"IEND"] or b"IDAT" not in kinds:
         raise UndecodablePicture("the PNG is truncated: it has no end")
-    if data[25] == _PNG_INDEXED and b"PLTE" not in kinds:  # Pillow would make a black picture of it
+    if data[25] == _PNG_INDEXED and b"PLTE" not in kinds:  # Pillow would return a black picture
         raise UndecodablePicture("the PNG's pixels point into a palette that it does not have")
     header = data[8:33]
     if zlib.crc32(header[4:21]) != int.from_bytes(header[21:], "big"):

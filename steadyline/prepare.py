@@ -1,15 +1,17 @@
-"""From a decoded picture to the model's input: one antialiased resize for scorer and trainer alike.
+"""Turn a decoded picture into the model's input by one antialiased resize, for scorer and trainer alike.
 
-Numpy only. The filter is the antialiased triangle that Pillow and torch use: each output pixel is a weighted
-mean of input pixels whose weights fall linearly to zero over one output pixel's width (at least one input's).
+It uses numpy only. The filter is the antialiased triangle that Pillow and torch use: each output pixel is a
+weighted mean of input pixels. The weights fall linearly to zero over the width of one output pixel (at least
+one input pixel).
 
-Whole numbers only, up to the one rounding at the end: weights are multiples of 2^-22, never negative, and
-sum to exactly 1. So the map is monotone, and a picture brighter by e everywhere gives an input brighter by
-exactly e: a change of native pixels by at most e steps of 8 bits changes no pixel of the input by more than
-e steps (docs/certificate.md). Every sum is exact, so the bits are the same everywhere, in whatever order.
+All arithmetic is on whole numbers, up to one rounding at the end. Weights are multiples of 2^-22, never
+negative, and sum to exactly 1. The resize is therefore monotone, and a picture that is brighter by e
+everywhere gives an input that is brighter by exactly e. So changing native pixels by at most e steps of 8
+bits changes no pixel of the input by more than e steps (docs/certificate.md). Every sum is exact, so the bits
+are the same on every machine and in any order.
 
-No matrix product: the threads of a BLAS spin between calls (3.1 ms of CPU for a picture of 300 x 300, against
-0.3).
+It uses no matrix product, because the threads of a BLAS spin between calls (3.1 ms of CPU for a picture of
+300 x 300, against 0.3).
 """
 
 from functools import lru_cache
@@ -24,17 +26,17 @@ Weights = NDArray[np.float32]
 Steps = NDArray[np.int64]
 Tap = tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]
 
-# 255 · 2^22 fits the 31 bits of the first pass, 255 · 2^44 the 53 bits of the second.
+# 255 · 2^22 fits into the 31 bits of the first pass, and 255 · 2^44 into the 53 bits of the second.
 WEIGHT_BITS = 22
-_KEPT_SIZES = 64  # a line has a few camera formats; a matrix of 64 x 5000 is 2.6 MB
+_KEPT_SIZES = 64  # a line has few camera formats; a matrix of 64 x 5000 is 2.6 MB
 _RED, _GREEN, _BLUE, _GRAY_BITS = 19595, 38470, 7471, 16  # ITU-R BT.601 in 2^-16, Pillow's own; the sum is 1
 
 
 def prepare(picture: Pixels, size: int, channels: Channels) -> Pixels:
-    """Return ``picture`` as (size, size, C) uint8, C = 1 for ``gray`` and 3 for ``rgb``.
+    """Return ``picture`` as (size, size, C) uint8, with C = 1 for ``gray`` and 3 for ``rgb``.
 
-    ``picture`` is (H, W), (H, W, 1) or (H, W, 3) uint8 of any size. The aspect ratio is not kept: every
-    frame fills the input. Raises ValueError on another shape or type.
+    ``picture`` is (H, W), (H, W, 1) or (H, W, 3) uint8 of any size. The aspect ratio is not kept: every frame
+    fills the input. Raises ValueError on another shape or type.
     """
     planes = _planes(picture, channels)
     if planes.shape[:2] != (size, size):
@@ -44,7 +46,7 @@ def prepare(picture: Pixels, size: int, channels: Channels) -> Pixels:
 
 
 def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
-    """Return (H, W, C) uint8 as (size, size, C) float64: exact, without rounding."""
+    """Resize (H, W, C) uint8 to (size, size, C) float64, exactly and without rounding."""
     height, width, depth = planes.shape
     rows = np.zeros((size, width * depth), np.int32)
     for places, weights, _ in _taps(height, size):
@@ -59,16 +61,17 @@ def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=_KEPT_SIZES)
 def resize_weights(length: int, size: int) -> Weights:
-    """Return the (size, length) float32 matrix that resizes one axis; a row sums to exactly 1. Read-only."""
+    """Return the matrix (size, length) float32 that resizes one axis; rows sum to exactly 1. Read-only."""
     found: Weights = (_weight_steps(length, size) * 0.5**WEIGHT_BITS).astype(np.float32)
     found.setflags(write=False)
     return found
 
 
 def _weight_steps(length: int, size: int) -> Steps:
-    """Return the weights in steps of 2^-22, (size, length).
+    """Return the weights (size, length) in steps of 2^-22.
 
-    A row of the triangle is whole numbers; what is rounded is their running sum, so that none is lost.
+    The triangle gives whole numbers per row. Their running sum is rounded, so that no part of the sum is
+    lost.
     """
     reach = 2 * max(length, size)
     apart = (2 * np.arange(length)[None, :] + 1) * size - (2 * np.arange(size)[:, None] + 1) * length
@@ -81,7 +84,7 @@ def _weight_steps(length: int, size: int) -> Steps:
 
 @lru_cache(maxsize=_KEPT_SIZES)
 def _taps(length: int, size: int) -> tuple[Tap, ...]:
-    """Return the weights that are not zero, tap by tap: (size,) places and their (size, 1) steps, twice."""
+    """Return the nonzero weights, tap by tap, for both passes: places (size,) and steps (size, 1)."""
     steps = _weight_steps(length, size)
     used = steps > 0
     count = int((length - used[:, ::-1].argmax(axis=1) - used.argmax(axis=1)).max())
@@ -95,7 +98,7 @@ def _taps(length: int, size: int) -> tuple[Tap, ...]:
 
 
 def _planes(picture: Pixels, channels: Channels) -> Pixels:
-    """Return (H, W, C); gray is ITU-R BT.601, as JPEG and Pillow have it, to the bit."""
+    """Return (H, W, C); gray is ITU-R BT.601, equal to that of JPEG and Pillow to the bit."""
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or 0 in picture.shape:
         raise ValueError(f"a picture is (H, W) or (H, W, 3) uint8, not {picture.shape} {picture.dtype}")
     planes = picture[..., None] if picture.ndim == 2 else picture

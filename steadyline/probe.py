@@ -1,4 +1,4 @@
-"""Known answers: does the version that serves still say what it said when it was made?"""
+"""Check a served version by its known answers: does it still give the scores of when it was made?"""
 
 import base64
 import binascii
@@ -11,15 +11,15 @@ from steadyline.errors import ContractBroken, InferenceUnavailable, PoisonMessag
 from steadyline.inference import Inference, ModelRef, Pixels
 from steadyline.picture import PictureLimits, decode, inspect
 
-# The client's own deadline ends the call; this bounds a client that does not keep it.
+# The client's own deadline ends the call. This one bounds a client that does not keep its deadline.
 WITHIN = timedelta(seconds=30)
 
 
 def probe(product: str, model: Model, inference: Inference, within: timedelta = WITHIN) -> None:
     """Ask the served version for its known answers, all in one request.
 
-    Raises ContractBroken when an answer is off by more than its tolerance, when the outputs break the
-    inference contract or when the model has no probes; InferenceUnavailable when no answer comes.
+    Raises ContractBroken when an answer differs by more than its tolerance, when the outputs break the
+    inference contract, or when the model has no probes. Raises InferenceUnavailable when no answer comes.
     """
     pictures = probe_pictures(model)
     try:
@@ -27,7 +27,7 @@ def probe(product: str, model: Model, inference: Inference, within: timedelta = 
     except TimeoutError as error:
         raise InferenceUnavailable(f"probing {product} version {model.version}: no answer") from error
     for number, (known, found) in enumerate(zip(model.probes, inferred.scores, strict=True)):
-        if not abs(float(found) - known.score) <= known.tolerance:  # also when it is not a number
+        if not abs(float(found) - known.score) <= known.tolerance:  # written so that NaN fails too
             raise ContractBroken(
                 f"{product} version {model.version} gives {found:.6g} for probe {number}, known is "
                 f"{known.score:.6g} ± {known.tolerance:.2g}"
@@ -37,7 +37,7 @@ def probe(product: str, model: Model, inference: Inference, within: timedelta = 
 
 
 def probe_pictures(model: Model) -> Pixels:
-    """Return the probes' pictures, (N, H, W, C) uint8; raises ContractBroken when one is unusable."""
+    """Return the probes' pictures (N, H, W, C) uint8; raises ContractBroken when one is unusable."""
     if not model.probes:
         raise ContractBroken(f"version {model.version} has no probes: its answers cannot be checked")
     limits = PictureLimits(16 << 20, model.size * model.size)

@@ -1,4 +1,4 @@
-"""Settings that several services share: read once in a ``cli``, frozen, passed down."""
+"""Settings that several services share: a ``cli`` module reads them once, and passes them down unchanged."""
 
 import difflib
 import os
@@ -43,7 +43,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """Base of all settings: environment, then ``NAME_FILE``, then defaults; frozen once read."""
+    """Base of all settings: environment first, then ``NAME_FILE``, then defaults; immutable once read."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_nested_delimiter="__")
 
@@ -107,7 +107,7 @@ class TritonSettings(Settings):
 
 
 class TelemetrySettings(Settings):
-    """Logs, metrics, health; traces and OTLP are set by the standard OTEL_* variables."""
+    """Logs, metrics and health. The standard OTEL_* variables set traces and OTLP."""
 
     model_config = SettingsConfigDict(env_prefix="")
 
@@ -119,10 +119,10 @@ class TelemetrySettings(Settings):
     )
     steadyline_health_host: str = Field("127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     steadyline_health_port: int = Field(
-        0, ge=0, le=65535, description="Port of the same; 0 takes a free one."
+        0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz; 0 takes a free one."
     )
     otel_exporter_otlp_endpoint: str | None = Field(
-        None, description="OTLP/HTTP endpoint for traces and metrics; none is sent without it."
+        None, description="OTLP/HTTP endpoint for traces and metrics; by default none is sent."
     )
     otel_metric_export_interval: PositiveInt = Field(
         15_000, description="Milliseconds between two pushes of metrics."
@@ -147,10 +147,10 @@ SHARED: tuple[type[Settings], ...] = (
     CheckoutSettings,
 )
 
-# Read by the command line, not by a settings class.
+# Variables that the command line reads and no settings class.
 _ALSO_KNOWN = frozenset({"STEADYLINE_LINE"})
 
-# What Kubernetes sets for every service of a namespace, whatever its name begins with.
+# Variables that Kubernetes sets for every service of a namespace, whatever its name begins with.
 _SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
 
 
@@ -166,7 +166,7 @@ def variable_names(classes: Iterable[type[Settings]]) -> list[str]:
 def refuse_unknown(environment: Iterable[str], classes: Iterable[type[Settings]]) -> None:
     """Raise InvalidConfiguration when a ``STEADYLINE_*`` variable is set that nothing reads.
 
-    So is a misspelt variable of any of ``classes``: one that nearly is a known one.
+    A misspelt variable of any of ``classes``, one that nearly equals a known one, is refused too.
     """
     named = _ALSO_KNOWN | set(variable_names(classes))
     known = named | {f"{name}_FILE" for name in named}
@@ -181,7 +181,7 @@ def refuse_unknown(environment: Iterable[str], classes: Iterable[type[Settings]]
 
 
 def read_settings(cls: type[S]) -> S:
-    """Read one settings class from the environment; called in ``cli`` modules only.
+    """Read one settings class from the environment; only ``cli`` modules call this.
 
     Raises InvalidConfiguration naming the variable when a value is wrong, when a ``NAME_FILE`` cannot be
     read, when ``NAME`` and ``NAME_FILE`` are both set, or when a variable of ours is unknown or misspelt.

@@ -1,7 +1,7 @@
 """The store on fsspec: evidence, model packages, training normals; ``file://``, ``memory://`` and ``s3://``.
 
-What is put outlives a crash of the process. Against a power cut it is as safe as the disk's cache, like what
-Kafka acknowledges; a plant that needs more puts both on replicated storage.
+An object that was put survives a crash of the process. In a power cut it is as safe as the disk's cache, like
+what Kafka acknowledges. A plant that needs more uses replicated storage for both.
 """
 
 import os
@@ -20,7 +20,7 @@ class NotInStore(KeyError):
 
 
 class Store:
-    """Objects by key below one address. Thread-safe; what is written is there whole or not at all."""
+    """Objects by key below one address. Thread-safe; an object is there whole or not at all."""
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
@@ -33,13 +33,14 @@ class Store:
         self._outages = _outages(self._files)
 
     def uri(self, key: str) -> str:
-        """Return the address of ``key``; ``get`` takes it as well."""
+        """Return the address of ``key``, which ``get`` accepts as well."""
         return f"{self._url}/{key}"
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
-        """Write an object, replacing what was there, and return its address.
+        """Write an object in place of an earlier one and return its address.
 
-        Raises StoreUnavailable when it cannot be written (a full disk, say); nothing half-written stays.
+        Raises StoreUnavailable when it cannot be written, for example to a full disk; no part of it stays
+        then.
         """
         path = self._path(key)
         try:
@@ -62,7 +63,7 @@ class Store:
             raise StoreUnavailable(f"{self.uri(self._key(uri_or_key))} cannot be read: {error}") from error
 
     def exists(self, uri_or_key: str) -> bool:
-        """True when the object is there."""
+        """Tell whether the object is there."""
         try:
             self._files.invalidate_cache()
             return bool(self._files.exists(self._path(self._key(uri_or_key))))
@@ -72,7 +73,7 @@ class Store:
             ) from error
 
     def list(self, prefix: str) -> list[str]:
-        """Return the keys below ``prefix`` (a folder), ascending."""
+        """Return the keys below ``prefix`` (a folder) in ascending order."""
         try:
             self._files.invalidate_cache()
             found = self._files.find(self._path(prefix))
@@ -84,7 +85,7 @@ class Store:
         return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".half-"))
 
     def delete(self, prefix: str) -> None:
-        """Remove an object or everything below a folder; nothing there is fine."""
+        """Remove an object, or everything below a folder; it is no error when there is nothing."""
         try:
             self._files.rm(self._path(prefix), recursive=True)
         except FileNotFoundError:
@@ -114,7 +115,7 @@ class Store:
 
 
 def _outages(files: Any) -> tuple[type[Exception], ...]:
-    """Return what a store raises when it is away; botocore's own failures to connect are no OSErrors."""
+    """Return the errors of a store that is away; botocore's connection errors are no OSErrors."""
     if "s3" not in _protocols(files):
         return (OSError,)
     from botocore.exceptions import BotoCoreError

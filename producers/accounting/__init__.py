@@ -1,1 +1,1 @@
-"""Every captured frame accounted for: sequences, drops and epochs, kept over a crash."""
+"""Account for every captured frame: sequences, drops and epochs, which survive a crash."""

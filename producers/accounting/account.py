@@ -1,4 +1,4 @@
-"""The books of one epoch of one camera: what became of each captured frame. Thread-safe, no I/O."""
+"""The account of one epoch of one camera: what became of each captured frame. Thread-safe, no I/O."""
 
 import threading
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from producers.accounting.ranges import Run, SequenceRanges
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A consistent view: captured = published + sum(dropped.values()) + pending."""
+    """All counts at one moment: captured = published + sum(dropped.values()) + pending."""
 
     captured: int
     published: int
     pending: int
     dropped: dict[str, int]
     dropped_sequences: list[Run]
-    oldest_pending: int  # the oldest sequence whose fate is open; captured + 1 when none is
+    oldest_pending: int  # the oldest sequence whose fate is open; captured + 1 when there is none
     oldest_pending_at: datetime | None
 
 
 class EpochAccount:
-    """Counts captured, published and dropped frames; what is neither is pending."""
+    """Counts captured, published and dropped frames; all others are pending."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,7 +33,7 @@ class EpochAccount:
 
     @classmethod
     def restore(cls, captured: int, dropped: SequenceRanges, pending: dict[int, datetime]) -> "EpochAccount":
-        """Return an account whose frames are published unless they are dropped or pending."""
+        """Return an account in which frames are published unless they are dropped or pending."""
         account = cls()
         account._captured = captured
         account._dropped = dropped
@@ -43,14 +43,14 @@ class EpochAccount:
         return account
 
     def capture(self, at: datetime) -> int:
-        """Count one more captured frame; returns its sequence."""
+        """Count one more captured frame and return its sequence."""
         with self._lock:
             self._captured += 1
             self._pending[self._captured] = at
             return self._captured
 
     def publish(self, sequence: int) -> bool:
-        """Note that the broker has the frame; False when its fate was known already."""
+        """Note that the broker has the frame; return False when its fate was known already."""
         with self._lock:
             if self._pending.pop(sequence, None) is None:
                 return False
@@ -58,7 +58,7 @@ class EpochAccount:
             return True
 
     def drop(self, sequence: int, reason: str) -> bool:
-        """Note that the frame will never be published; False when its fate was known already."""
+        """Note that the frame will never be published; return False when its fate was known already."""
         with self._lock:
             if self._pending.pop(sequence, None) is None:
                 return False
@@ -68,18 +68,18 @@ class EpochAccount:
 
     @property
     def dropped_ranges(self) -> int:
-        """Runs of dropped frames so far."""
+        """The number of runs of dropped frames so far."""
         with self._lock:
             return len(self._dropped)
 
     @property
     def pending(self) -> int:
-        """Frames whose fate is open."""
+        """The number of frames whose fate is open."""
         with self._lock:
             return len(self._pending)
 
     def balance(self) -> Balance:
-        """Return all counts as of one moment."""
+        """Return all counts at one moment."""
         with self._lock:
             oldest, at = next(iter(self._pending.items()), (self._captured + 1, None))
             return Balance(

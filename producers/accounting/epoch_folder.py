@@ -1,4 +1,4 @@
-"""What is kept on disk of one epoch, so that a later run can close its books after a kill -9."""
+"""What is kept on disk of one epoch, so that a later run can close its account after a kill -9."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ _CAPTURED = "captured"
 
 
 class EpochState(BaseModel):
-    """The account of an epoch as it was when it was last written, about a second ago."""
+    """The account of an epoch as it was last written, about a second ago."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ class EpochFolder:
     """``<state>/<camera>/<epoch>/``: the account, the number of captured frames, and the spool if any.
 
     The account is replaced as a whole. The number of captured frames is one 8-byte write per frame into the
-    page cache: it survives the process, and so says after a kill -9 exactly which frames there were.
+    page cache. It survives the process, so after a kill -9 it tells exactly which frames there were.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +44,11 @@ class EpochFolder:
 
     @property
     def epoch(self) -> int:
-        """The epoch this folder is of."""
+        """The epoch that this folder belongs to."""
         return int(self.path.name)
 
     def note_captured(self, sequence: int) -> None:
-        """Remember that ``sequence`` frames were captured. Raises OSError when the disk refuses."""
+        """Store that ``sequence`` frames were captured. Raises OSError when the disk refuses."""
         os.pwrite(self._captured, sequence.to_bytes(8, "little"), 0)
 
     def save(self, state: EpochState) -> None:
@@ -56,7 +56,7 @@ class EpochFolder:
         replace_file(self.path / _STATE, state.model_dump_json().encode())
 
     def load(self) -> tuple[EpochState, int]:
-        """Return the account and the number of captured frames, which may be ahead of it.
+        """Return the account and the number of captured frames, which may be ahead of the account.
 
         Raises ValueError when the account is missing or damaged.
         """
@@ -68,23 +68,23 @@ class EpochFolder:
 
     @property
     def noted_captured(self) -> int:
-        """What ``note_captured`` was last told; 0 before."""
+        """The number last stored by ``note_captured``, or 0."""
         return int.from_bytes(os.pread(self._captured, 8, 0), "little")
 
     @property
     def last_sign(self) -> datetime:
-        """When the producer was last alive: it writes here every second and with every capture."""
+        """When the producer was last alive; it writes here every second and with every capture."""
         paths = [self.path, *self.path.iterdir()]
         return datetime.fromtimestamp(max(path.stat().st_mtime for path in paths), UTC)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         if self._captured >= 0:
             os.close(self._captured)
             self._captured = -1
 
     def remove(self) -> None:
-        """Delete the folder: the account is closed and acknowledged."""
+        """Delete the folder, once the account is closed and acknowledged."""
         self.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
@@ -96,5 +96,5 @@ def left_behind(camera: Path) -> list[EpochFolder]:
 
 
 def state_since(oldest_pending_at: datetime | None, now: datetime) -> datetime:
-    """Return the moment before which none of the open frames was published."""
+    """Return a moment before which none of the open frames was published."""
     return min(oldest_pending_at, now) if oldest_pending_at else now

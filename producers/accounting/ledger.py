@@ -1,4 +1,4 @@
-"""The books of one camera: one book an epoch, its account in memory and on disk."""
+"""All accounts of one camera, one per epoch, in memory and on disk."""
 
 import threading
 import time
@@ -13,15 +13,15 @@ from steadyline.contracts.camera_status import CameraState, CameraStatus
 from steadyline.contracts.frame import FrameId
 from steadyline.telemetry.logs import get_logger
 
-# A status lists every dropped run, 10,000 at most. Long before that (40 KB of JSON a second) the epoch ends
-# and the next begins, so that no account is ever cut short.
+# A status lists every run of dropped frames, 10,000 at most. Long before that (40 KB of JSON a second) the
+# epoch ends and the next one begins, so that no account is ever cut short.
 MAX_RANGES = 1_000
 
 log = get_logger(__name__)
 
 
 class EpochLedger:
-    """One epoch of one camera. ``closing`` says why it takes no more captures."""
+    """The account of one epoch of one camera; ``closing`` says why it takes no more captures."""
 
     def __init__(self, state: EpochState, account: EpochAccount, folder: EpochFolder) -> None:
         self.line = state.line
@@ -35,11 +35,11 @@ class EpochLedger:
 
     @property
     def is_settled(self) -> bool:
-        """True when the fate of every frame is known and no more will come."""
+        """True when the fate of every frame is known and no more frames will come."""
         return self.closing is not None and not self.account.pending
 
     def status(self, state: CameraState, reason: str, now: datetime) -> CameraStatus:
-        """Return the message for this moment; its identity holds."""
+        """Return the status message for this moment; its accounting identity holds."""
         balance = self.account.balance()
         return CameraStatus(
             camera=self.camera,
@@ -58,7 +58,7 @@ class EpochLedger:
         )
 
     def save(self, now: datetime) -> None:
-        """Write the account to disk. A full disk is logged: the older account stays, and stays true."""
+        """Write the account to disk; when the disk is full, log it and keep the older one: it stays true."""
         balance = self.account.balance()
         state = EpochState(
             line=self.line,
@@ -79,7 +79,7 @@ class EpochLedger:
 
 
 class Ledger:
-    """All open books of one camera; the newest takes the captures."""
+    """All open accounts of one camera; the newest one takes the captures."""
 
     def __init__(self, line: str, camera: str, product: str, folder: Path) -> None:
         self.camera = camera
@@ -92,13 +92,13 @@ class Ledger:
 
     @property
     def open_epochs(self) -> list[EpochLedger]:
-        """Open books, oldest first."""
+        """The open accounts, oldest first."""
         with self._lock:
             return [self._epochs[epoch] for epoch in sorted(self._epochs)]
 
     @property
     def current(self) -> EpochLedger | None:
-        """The book that takes captures; None before the first and after the end."""
+        """The account that takes captures; None before the first and after the last."""
         return self._current
 
     def blank_state(self, epoch: int, since: datetime) -> EpochState:
@@ -108,7 +108,7 @@ class Ledger:
         )
 
     def add(self, epoch: EpochLedger) -> None:
-        """Take over the book of an earlier run."""
+        """Take over the account of an earlier run."""
         with self._lock:
             self._epochs[epoch.epoch] = epoch
 
@@ -125,7 +125,7 @@ class Ledger:
             return self._current
 
     def capture(self, at: datetime) -> FrameId:
-        """Give the next captured frame its id; begins a new epoch when the old one is full."""
+        """Give the next captured frame its id, in a new epoch when the present one has too many gaps."""
         epoch = self._current or self.open(at)
         if epoch.account.dropped_ranges >= MAX_RANGES:
             epoch.closing = "rotated"
@@ -159,13 +159,13 @@ class Ledger:
             epoch.state_counts[reason] = epoch.state_counts.get(reason, 0) + 1
 
     def close(self, why: str) -> None:
-        """No more captures will come."""
+        """Note that no more captures will come, and why."""
         if self._current is not None:
             self._current.closing = why
         self._current = None
 
     def forget(self, epoch: EpochLedger) -> None:
-        """The final account is acknowledged: nothing of it need be kept."""
+        """Delete an account whose final status is acknowledged."""
         with self._lock:
             self._epochs.pop(epoch.epoch, None)
         epoch.folder.remove()

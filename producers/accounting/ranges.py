@@ -1,4 +1,4 @@
-"""Sequences as runs: sorted, disjoint (first, last, reason), merged with like neighbours."""
+"""Sequences as runs: sorted, disjoint (first, last, reason), merged with neighbours of the same reason."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class SequenceRanges:
         return index >= 0 and self._ranges[index][1] >= sequence
 
     def add(self, sequence: int, reason: str) -> None:
-        """Add one sequence that is not there yet."""
+        """Add one sequence that is not in the set yet."""
         index = bisect_left(self._ranges, (sequence,))
         first = last = sequence
         begin = end = index
@@ -35,11 +35,11 @@ class SequenceRanges:
         self._ranges[begin:end] = [(first, last, reason)]
 
     def as_list(self) -> list[Run]:
-        """Return the runs, ascending."""
+        """Return the runs in ascending order."""
         return list(self._ranges)
 
     def counts(self) -> dict[str, int]:
-        """Return reason → number of sequences."""
+        """Return the number of sequences by reason."""
         counts: dict[str, int] = {}
         for first, last, reason in self._ranges:
             counts[reason] = counts.get(reason, 0) + last - first + 1

@@ -1,1 +1,1 @@
-"""What state a camera is in, judged by its rate and its pictures."""
+"""Determine the state of a camera from its rate and its pictures."""

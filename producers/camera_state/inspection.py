@@ -1,4 +1,4 @@
-"""Runs the quality checks beside the capture: rarely, small, and never more than a share of a core."""
+"""Check picture quality beside the capture: rarely, on small pictures, within a small share of a core."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from steadyline.contracts.camera_status import CameraState
 from steadyline.errors import PoisonMessage
 from steadyline.picture import PictureLimits, decode_small, inspect, thin
 
-_SIDE = 200  # pixels of the shorter side: enough for sharpness, 5 ms for a 5-megapixel JPEG
-_SHARE = 0.02  # of one core at most: a check that took 20 ms is followed by a second without
+_SIDE = 200  # pixels of the shorter side: enough for sharpness, and 5 ms for a 5-megapixel JPEG
+_SHARE = 0.02  # of one core at most: after a check of 20 ms there is none for a second
 
 
 class Inspection:
-    """Called by one capturing thread with every capture; looks at one now and then."""
+    """The capturing thread passes every capture to ``watch``, which checks one from time to time."""
 
     def __init__(self, limits: QualityLimits, pictures: PictureLimits, every: float, clock: Clock) -> None:
         self._judge = QualityJudge(limits)
@@ -29,15 +29,15 @@ class Inspection:
 
     @property
     def state(self) -> CameraState | None:
-        """What the picture lacks; None when it is good, or nobody has looked yet."""
+        """What is wrong with the picture; None when it is good or has not been checked yet."""
         return None if self._forgetful else self._judge.state
 
     def forget(self) -> None:
-        """The camera was away: what it last showed says nothing any more; its usual sharpness is kept."""
+        """Discard the recent checks, because the camera was away; its usual sharpness is kept."""
         self._forgetful = True
 
     def watch(self, capture: Capture) -> None:
-        """Look at ``capture`` when it is time; one that cannot be decoded says nothing of the camera."""
+        """Check ``capture`` when a check is due; one that cannot be decoded says nothing about the camera."""
         started = self._clock.monotonic()
         if started < self._due:
             return

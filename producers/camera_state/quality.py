@@ -1,4 +1,4 @@
-"""Whether a camera still sees: frozen, dark, bright or blurred, judged on small gray pictures. No I/O."""
+"""Tell whether a camera is frozen, dark, bright or blurred, from small gray pictures. No I/O."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from steadyline.contracts.camera_status import CameraState
 
-_HISTORY = 300  # checks that make a camera's usual sharpness: five minutes at one a second
-_ENOUGH = 20  # below this the usual sharpness is not known yet
-_RELEARN = 600  # blurred for so long: the scene has changed, so its sharpness is learned anew
+_HISTORY = 300  # checks that define a camera's usual sharpness: five minutes at one per second
+_ENOUGH = 20  # checks before the usual sharpness is known
+_RELEARN = 600  # blurred checks in a row after which the scene has changed and sharpness is learned again
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class QualityLimits:
 
 @dataclass(frozen=True, slots=True)
 class QualityFigures:
-    """What one small picture says: its mean, its sharpness, its mean difference to the one before."""
+    """Figures of one small picture: mean, sharpness, and mean difference to the picture before."""
 
     mean: float
     sharpness: float
@@ -36,7 +36,7 @@ class QualityFigures:
 
 
 def look(pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> QualityFigures:
-    """Measure (H, W) gray pixels; ``before`` of another shape counts as no picture before."""
+    """Measure gray pixels (H, W); a picture before of another shape is ignored."""
     same_shape = before is not None and before.shape == pixels.shape
     change = None
     if before is not None and same_shape:
@@ -45,7 +45,7 @@ def look(pixels: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> Quality
 
 
 def sharpness(pixels: NDArray[np.uint8]) -> float:
-    """Return the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000); 0 below 3 x 3 pixels."""
+    """Return the variance of the Laplacian (Pech-Pacheco et al., ICPR 2000), or 0 below 3 x 3 pixels."""
     if min(pixels.shape) < 3:
         return 0.0
     p = pixels.astype(np.int16)
@@ -54,7 +54,7 @@ def sharpness(pixels: NDArray[np.uint8]) -> float:
 
 
 class QualityJudge:
-    """Turns looks into a state. A state changes only when ``checks`` looks in a row agree."""
+    """Turns figures into a state, which changes only when ``checks`` pictures in a row agree."""
 
     def __init__(self, limits: QualityLimits) -> None:
         self._limits = limits
@@ -64,7 +64,7 @@ class QualityJudge:
         self.state: CameraState | None = None
 
     def add(self, seen: QualityFigures) -> CameraState | None:
-        """Take in one more look; returns the state, None for a good picture."""
+        """Add the figures of one more picture; return the state, which is None for a good picture."""
         verdict = self._verdict(seen)
         self._learn(seen, verdict)
         self._recent.append(verdict)
@@ -73,7 +73,7 @@ class QualityJudge:
         return self.state
 
     def restart(self) -> None:
-        """Forget the looks so far, but not the usual sharpness."""
+        """Discard the recent pictures, but keep the usual sharpness."""
         self._recent.clear()
         self.state = None
 

@@ -1,14 +1,14 @@
-"""What state a camera is in: one answer from what capture, quality and rate say. No I/O."""
+"""Combine capture, quality and rate into one state of a camera. No I/O."""
 
 from collections import deque
 from dataclasses import dataclass
 
 from steadyline.contracts.camera_status import CameraState
 
-_SLOW_SHARE = 0.5  # below half its rate a camera counts as slow
-_FAST_SHARE = 0.7  # and above this no longer
-_RATE_SECONDS = 5.0  # shortest time over which a rate is judged
-_RATE_FRAMES = 5  # and the fewest frames that should have come in it
+_SLOW_SHARE = 0.5  # a camera becomes slow below this share of its rate
+_FAST_SHARE = 0.7  # it stays slow until it is above this share
+_RATE_SECONDS = 5.0  # shortest time over which a rate is measured
+_RATE_FRAMES = 5  # fewest frames that should come within that time
 
 QUALITY_REASONS: dict[CameraState, str] = {
     "frozen": "identical_pictures",
@@ -20,14 +20,14 @@ QUALITY_REASONS: dict[CameraState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A state and the word for why."""
+    """A state and the word for its reason."""
 
     state: CameraState
     reason: str
 
 
 def judge(lost: str | None, quality: CameraState | None, blocked: bool, slow: bool) -> Condition:
-    """Return the camera's condition; the gravest holds: down, then the picture, then the rate."""
+    """Return the camera's condition. A lost camera counts most, then a bad picture, then a slow rate."""
     if lost is not None:
         return Condition("down", lost)
     if quality is not None:
@@ -40,7 +40,7 @@ def judge(lost: str | None, quality: CameraState | None, blocked: bool, slow: bo
 
 
 class Rate:
-    """Compares captured frames with what ``expected`` frames a second would give."""
+    """Compares the captured frames with ``expected`` frames per second."""
 
     def __init__(self, expected: float | None) -> None:
         self._expected = expected
@@ -49,12 +49,12 @@ class Rate:
         self._window = max(_RATE_SECONDS, _RATE_FRAMES / expected) if expected else 0.0
 
     def restart(self) -> None:
-        """Forget the past: the camera was away."""
+        """Forget the past, because the camera was away."""
         self._marks.clear()
         self._slow = False
 
     def is_slow(self, now: float, captured: int) -> bool:
-        """Return whether the last seconds gave too few; ``now`` monotonic, ``captured`` a running count."""
+        """Tell whether too few frames came lately; ``now`` is monotonic, ``captured`` is a running count."""
         if not self._expected:
             return False
         self._marks.append((now, captured))

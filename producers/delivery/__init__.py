@@ -1,1 +1,1 @@
-"""From a buffer or the spool to the topic, in order; and what was published before a crash."""
+"""Send frames from buffer or spool to the topic, in order, and find what was published before a crash."""

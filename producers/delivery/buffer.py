@@ -1,4 +1,4 @@
-"""Frames between capture and broker: bounded in memory, with the policy for when it is full."""
+"""Buffer frames between capture and broker, within bounds; a policy decides when the buffer is full."""
 
 import threading
 from collections import deque
@@ -18,27 +18,27 @@ _STOP_CHECK_SECONDS = 0.1
 
 
 class Buffer(Protocol):
-    """Frames in order of capture; one thread puts, another takes."""
+    """Frames in order of capture; one thread puts frames, another takes them."""
 
     def put(self, frame: Frame, stop: threading.Event) -> None:
-        """Take over a captured frame; what the policy gives up is dropped with its reason."""
+        """Take over a captured frame; the frames that the policy gives up are dropped with its reason."""
         ...
 
     def take(self, wait: timedelta) -> Frame | None:
-        """Return the next frame, None when there is none within ``wait``."""
+        """Return the next frame, or None when none comes within ``wait``."""
         ...
 
     def settle(self, frame: FrameId) -> None:
-        """A taken frame was published or dropped: nothing of it need be kept. Any thread, any order."""
+        """Release a taken frame that was published or dropped; any thread may call this in any order."""
         ...
 
     def close(self, reason: str) -> None:
-        """Nothing more is put or taken: drop for ``reason`` what cannot outlive the process."""
+        """End the buffer's use: drop, for ``reason``, all frames that cannot outlive the process."""
         ...
 
     @property
     def size_bytes(self) -> int:
-        """Bytes kept."""
+        """The number of bytes kept."""
         ...
 
     @property
@@ -49,7 +49,7 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BufferLimits:
-    """Most frames and bytes kept; one frame is always taken, however large."""
+    """Most frames and bytes that are kept; one frame always fits, however large it is."""
 
     frames: int
     bytes: int
@@ -107,7 +107,7 @@ class MemoryBuffer(Buffer):
         return self._blocked
 
     def _make_room(self, frame: Frame, stop: threading.Event) -> tuple[list[Frame], str]:
-        """Return the frames to be given up, and why."""
+        """Return the frames to give up, and the reason."""
         if self._policy == "drop_newest":
             return ([frame] if self._is_full(frame) else []), "drop_newest"
         given_up = []

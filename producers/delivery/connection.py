@@ -1,4 +1,4 @@
-"""The way to the broker: made when the broker first answers, checked once, and told to the health page."""
+"""The connection to the broker: made when it first answers, checked once, shown by the health page."""
 
 import threading
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from steadyline.errors import BrokerUnavailable, ContractBroken, SteadylineError
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
 
 _RETRY_SECONDS = 1.0
-_SILENCE_SECONDS = 10.0  # in flight for so long without any acknowledgement: the broker is away
-_PATIENCE = timedelta(days=7)  # frames in flight wait out an outage, in order, rather than fail one by one
+_SILENCE_SECONDS = 10.0  # frames in flight without any acknowledgement for so long: the broker is away
+_PATIENCE = timedelta(days=7)  # frames in flight wait for the end of an outage instead of failing one by one
 
 
 class LazyPublisher:
-    """A Publisher that need not be there at the start: cameras run, drop or spool without a broker."""
+    """A Publisher that connects later: cameras run, drop or spool frames without a broker."""
 
     def __init__(
         self, broker: Broker, client: str, topics: Topics, bytes_in_flight: int, now: Callable[[], float]
@@ -35,12 +35,12 @@ class LazyPublisher:
 
     @property
     def is_connected(self) -> bool:
-        """True once the broker has answered and its topics were found right."""
+        """True once the broker has answered and its topics were found correct."""
         return self._publisher is not None
 
     @property
     def problem(self) -> str:
-        """Why nothing gets through just now; empty when it does."""
+        """Why no frame is delivered at present; empty when frames are delivered."""
         if self._publisher is None:
             return self._problem
         silence = self._now() - self._progress_at
@@ -48,7 +48,7 @@ class LazyPublisher:
         return f"no acknowledgement for {silence:.0f} s" if waits else ""
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
-        """As Publisher.publish. Raises ContractBroken when the topics are missing or wrongly set."""
+        """Publish like ``Publisher.publish``; raises ContractBroken too, when topics are missing or wrong."""
         publisher = self._connected()
         self._count(1)
         try:
@@ -58,7 +58,7 @@ class LazyPublisher:
             raise
 
     def check(self) -> None:
-        """Connect if need be; raises BrokerUnavailable or ContractBroken."""
+        """Connect if necessary; raises BrokerUnavailable or ContractBroken."""
         self._connected()
 
     def reader(self) -> Reader:
@@ -66,11 +66,11 @@ class LazyPublisher:
         return self._broker.reader(f"{self._client}-reader")
 
     def flush(self, within: timedelta) -> bool:
-        """As Publisher.flush."""
+        """Flush like ``Publisher.flush``."""
         return self._publisher.flush(within) if self._publisher is not None else True
 
     def close(self) -> None:
-        """Never hangs."""
+        """Close the connection; never hangs."""
         if self._publisher is not None:
             self._publisher.close()
 

@@ -1,4 +1,4 @@
-"""Looks at the end of the frames topic: which frames of a camera did the broker take?"""
+"""Read the end of the frames topic to find which frames of a camera the broker has."""
 
 import threading
 from collections.abc import Collection
@@ -10,8 +10,8 @@ from steadyline.contracts.frame import FrameId
 from steadyline.errors import MalformedHeaders
 from steadyline.kafka.broker import Reader, Record
 
-# A record carries the time at which its producer queued it. Behind: clocks are set back by a little. Ahead:
-# another machine's clock may run ahead by so much and end the search too early.
+# A record carries the time at which its producer queued it. Clocks may be set back by _BEHIND. Another
+# machine's clock may run ahead by _AHEAD, which must not end the search too early.
 _BEHIND = timedelta(seconds=5)
 _AHEAD = timedelta(seconds=60)
 
@@ -20,7 +20,7 @@ Published = dict[str, dict[int, set[int]]]  # camera -> epoch -> sequences
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """When the records in question were queued; ``until`` None is now."""
+    """When the records in question were queued; ``until`` is None for now."""
 
     since: datetime
     until: datetime | None = None
@@ -29,7 +29,7 @@ class Period:
 def published_sequences(reader: Reader, topic: str, cameras: Collection[str], period: Period) -> Published:
     """Return the sequences of ``cameras`` that were published in ``period``.
 
-    Raises BrokerUnavailable. Costs a read of the topic over the period, whoever wrote to it.
+    Reads all records of the topic in the period, whoever wrote them. Raises BrokerUnavailable.
     """
     keys = {camera.encode() for camera in cameras}
     found: Published = {}
@@ -42,7 +42,7 @@ def published_sequences(reader: Reader, topic: str, cameras: Collection[str], pe
 
 
 class PublishedFrames:
-    """One read of the topic for all cameras of a process that have something to look up at its start."""
+    """Reads the topic once for all cameras of a process that have something to look up at their start."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
@@ -51,11 +51,11 @@ class PublishedFrames:
         self._found: Published | None = None
 
     def want(self, camera: str, period: Period) -> None:
-        """Announce a question; before the first ``answer``."""
+        """Announce that ``answer`` will be called; must be called before the first ``answer``."""
         self._periods[camera] = period
 
     def answer(self, camera: str, publisher: LazyPublisher) -> dict[int, set[int]]:
-        """Return epoch -> sequences of ``camera``; raises BrokerUnavailable, and may be asked again then."""
+        """Return the sequences of ``camera`` by epoch; raises BrokerUnavailable, and may then be repeated."""
         with self._lock:
             if self._found is None:
                 self._found = self._published_frames(publisher)

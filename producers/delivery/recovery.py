@@ -1,4 +1,4 @@
-"""Closes the books of earlier runs: what a killed producer left is found, sent, or counted as dropped."""
+"""Close the accounts of earlier runs: frames left by a killed producer are found, sent, or dropped."""
 
 from collections.abc import Container, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,9 +19,9 @@ log = get_logger(__name__)
 def reconcile(
     state: EpochState, captured: int, published: set[int], spooled: Container[int]
 ) -> tuple[EpochAccount, set[int]]:
-    """Return the account of a past epoch, and the sequences that are still to be sent.
+    """Return the account of a past epoch, and the sequences that must still be sent.
 
-    ``captured`` frames were noted, ``published`` are the sequences on the topic since ``state.since``. Of
+    ``captured`` frames were noted, and ``published`` are the sequences on the topic since ``state.since``. Of
     the frames whose fate was open, those on the topic are published, those in the spool are pending, and the
     rest is dropped.
     """
@@ -40,7 +40,7 @@ def reconcile(
 
 
 class Recovery:
-    """The epochs that earlier runs of one camera left open, as they were before this run began its own."""
+    """The epochs that earlier runs of one camera left open, read before this run begins its own epoch."""
 
     def __init__(
         self, folders: Sequence[EpochFolder], ledger: Ledger, spool: Spool, published_frames: PublishedFrames
@@ -55,18 +55,20 @@ class Recovery:
 
     @property
     def has_frames_to_send(self) -> bool:
-        """True when something is spooled, which must go before all newer frames."""
+        """True when the spool holds frames, which must be sent before all newer ones."""
         return any(segments(folder.path) for folder, _, _ in self._left)
 
     def run(self, publisher: LazyPublisher) -> None:
-        """Ask the topic which open frames it has; adopt the spooled ones, close the rest.
+        """Look up the open frames on the topic; adopt those in the spool and close the others.
 
-        Raises BrokerUnavailable, having changed nothing.
+        Raises BrokerUnavailable, and has changed nothing then.
         """
         if not self._left:
             return
         published = self._published_frames.answer(self._ledger.camera, publisher)
-        for folder, state, captured in reversed(self._left):  # newest first: each goes before what is there
+        for folder, state, captured in reversed(
+            self._left
+        ):  # newest first: each goes before the ones adopted
             self._close(folder, state, captured, published.get(state.epoch, set()))
         self._left = []
 
@@ -92,6 +94,6 @@ class Recovery:
             return folder.load()
         except ValueError as error:
             log.error("account_unreadable", path=str(folder.path), error=str(error))
-        # All that is certain is when the epoch began; the topic since then tells the rest.
+        # Only the time at which the epoch began is certain; the topic since then tells the rest.
         started = datetime.fromtimestamp(folder.epoch // 10**9, UTC) - timedelta(seconds=1)
         return self._ledger.blank_state(folder.epoch, started), folder.noted_captured

@@ -1,6 +1,6 @@
-"""Segments of the spool: records of frames in a file, appended whole, found again after a crash.
+"""Segments of the spool: files of records, each a whole frame, that can be read again after a crash.
 
-A record is ``magic, length of the body, CRC-32 of the body``; the body is ``epoch, sequence, captured (µs),
+A record is ``magic, length of the body, CRC-32 of the body``. The body is ``epoch, sequence, captured (µs),
 length of the meta data``, then JSON [line, product, media type, traceparent], then the picture.
 """
 
@@ -19,14 +19,14 @@ _SUFFIX = ".frames"
 _HEAD = struct.Struct("<4sII")
 _BODY = struct.Struct("<QQqI")
 _MAGIC = b"slf1"
-_LARGEST = 64 << 20  # no record is longer: a damaged length must not be believed
+_LARGEST = 64 << 20  # bytes of a record at most: a larger length is damaged
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordLocation:
-    """Where a record is: its file, its offset, its length with head."""
+    """Where a record is: its file, its offset, and its length with the head."""
 
     path: Path
     offset: int
@@ -34,7 +34,7 @@ class RecordLocation:
 
 
 def pack(frame: Frame) -> bytes:
-    """Return the record of ``frame``."""
+    """Return ``frame`` as a record."""
     meta = json.dumps([frame.line, frame.product, frame.content_type, frame.traceparent]).encode()
     captured = (frame.captured_at - _EPOCH_START) // _MICROSECOND
     body = _BODY.pack(frame.id.epoch, frame.id.sequence, captured, len(meta)) + meta + frame.picture
@@ -59,7 +59,7 @@ def read_frame(camera: str, place: RecordLocation) -> Frame:
 
 
 def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, RecordLocation]]:
-    """Yield the records of a segment by their heads, up to the end or to one that was not written whole."""
+    """Yield the records of a segment by their heads, up to the first that was not written whole."""
     with path.open("rb") as file:
         size, offset = os.fstat(file.fileno()).st_size, 0
         while offset + _HEAD.size + _BODY.size <= size:
@@ -74,10 +74,10 @@ def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, RecordLocation]]:
 
 
 def segment_path(folder: Path, first_sequence: int) -> Path:
-    """Return the path of the segment that begins with ``first_sequence``; names sort as sequences do."""
+    """Return the path of the segment that begins with ``first_sequence``; names sort like sequences."""
     return folder / f"{first_sequence:020d}{_SUFFIX}"
 
 
 def segments(folder: Path) -> list[Path]:
-    """Return the segments of a folder, in order."""
+    """Return the segments of a folder in order."""
     return sorted(folder.glob(f"*{_SUFFIX}"))

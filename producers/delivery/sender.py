@@ -1,4 +1,4 @@
-"""One camera's way to the broker: in order, bounded in flight, and sure of the fate of every frame."""
+"""Send one camera's frames to the broker in order, with bounds, and establish the fate of every frame."""
 
 import threading
 from collections import deque
@@ -20,17 +20,17 @@ from steadyline.telemetry.logs import get_logger
 
 _AT_ONCE = timedelta(0)
 _IDLE = timedelta(milliseconds=100)
-_FULL = timedelta(milliseconds=5)  # a 60 KB frame takes 0.3 ms on loopback; the window refills within a few
+_FULL = timedelta(milliseconds=5)  # a 60 KB frame takes 0.3 ms on loopback, so room comes within this
 _AWAY = timedelta(milliseconds=500)
 _CALM = timedelta(seconds=1)
-_MOST_ATTEMPTS = 5  # of a frame the broker refuses although it answers
+_MOST_ATTEMPTS = 5  # for a frame that the broker refuses although it answers
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Most frames and bytes of one camera handed to the publisher and not yet acknowledged."""
+    """Most frames and bytes of one camera that are handed to the publisher and not yet acknowledged."""
 
     frames: int
     bytes: int
@@ -38,7 +38,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A frame the publisher has; ``sent_at`` in monotonic seconds."""
+    """A frame that the publisher has; ``sent_at`` is in monotonic seconds."""
 
     frame: Frame
     sent_at: float
@@ -47,11 +47,12 @@ class InFlight:
 
 
 class Sender:
-    """Takes frames from the buffers, the first before the second, and publishes them.
+    """Takes frames from the buffers, the first buffer before the second, and publishes them.
 
-    A frame whose delivery failed may be on the topic all the same. So nothing more is sent until the rest in
-    flight is decided; then the topic itself is asked. What is there counts as published; what is not is sent
-    again, unless a later frame went through (order comes first) or it failed too often: then it is dropped.
+    A frame whose delivery failed may be on the topic nevertheless. So nothing more is sent until the fate of
+    all others in flight is known; then the topic itself is read. A frame that is there counts as published.
+    One that is not there is sent again, unless a later frame was delivered (order comes first) or it failed
+    too often; then it is dropped.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class Sender:
         self._in_flight: dict[FrameId, InFlight] = {}
         self._doubtful: dict[FrameId, InFlight] = {}
         self._attempts: dict[FrameId, int] = {}  # of frames whose delivery failed before
-        self._again: deque[Frame] = deque()  # before anything from the buffer
+        self._again: deque[Frame] = deque()  # sent before anything from the buffers
 
     def limit(self, window: Window) -> None:
-        """Set the bound on what is in flight."""
+        """Set the bounds on what is in flight."""
         self._window = window
 
     def turn(self, stop: threading.Event) -> bool:
-        """Do one thing: settle what is in doubt or send one frame. False when there was nothing to do.
+        """Do one thing: settle doubtful frames or send one frame. Return False when there was nothing to do.
 
         ``stop`` cuts waits short. Raises Fatal.
         """
@@ -130,7 +131,7 @@ class Sender:
             raise
 
     def _done(self, frame: FrameId, error: Exception | None) -> None:
-        """Called by the publisher's thread."""
+        """Record the outcome of a delivery; the publisher's thread calls this."""
         with self._lock:
             entry = self._in_flight.pop(frame)
             if error is not None:
@@ -155,7 +156,7 @@ class Sender:
             self._clock.wait(stop, _FULL)
             return
         try:
-            self._look(doubtful)  # the broker answers again; what it still had in its queues it will do now
+            self._look(doubtful)  # the broker answers again, and now handles what was still in its queues
             self._clock.wait(stop, _CALM)
             found = self._look(doubtful)
         except BrokerUnavailable as error:
@@ -178,7 +179,7 @@ class Sender:
             reader.close()
 
     def _decide(self, entry: InFlight, found: dict[int, set[int]]) -> bool:
-        """Settle one frame from what is on the topic; False when it is to be sent again."""
+        """Settle one frame from what is on the topic; return False when it must be sent again."""
         frame = entry.frame.id
         later = max(found.get(frame.epoch, ()), default=0) > frame.sequence
         log.warning("delivery_failed", frame=str(frame), error=str(entry.error))

@@ -1,7 +1,7 @@
 """The spool: a buffer on disk that keeps each frame from its capture until the broker has it.
 
-Records go into the page cache with one write each: the process may die at any point and loses nothing. The
-machine may not lose its power: syncing every frame would cost more than the camera's whole budget.
+Each record goes into the page cache with one write. The process may die at any point and loses nothing. A
+loss of power may lose frames: syncing every frame would cost more than the camera's whole budget.
 """
 
 import os
@@ -19,7 +19,7 @@ from producers.delivery.segment import RecordLocation, pack, read_frame, scan, s
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.telemetry.logs import get_logger
 
-SEGMENT_BYTES = 8 << 20  # disk is given back in steps of this
+SEGMENT_BYTES = 8 << 20  # disk space is freed in steps of this size
 
 log = get_logger(__name__)
 
@@ -28,7 +28,7 @@ log = get_logger(__name__)
 class _Segment:
     path: Path
     size: int = 0
-    is_complete: bool = False  # nothing more is appended
+    is_complete: bool = False  # True when nothing more is appended
     open_frames: set[int] = field(default_factory=set)  # sequences neither published nor dropped
 
 
@@ -98,7 +98,7 @@ class Spool(Buffer):
         return [entry for path in segments(self._root / str(epoch)) for entry in scan(self._camera, path)]
 
     def adopt(self, found: list[tuple[FrameId, RecordLocation]], wanted: Container[int]) -> None:
-        """Put the ``wanted`` sequences of an earlier run before all else; call for the newest epoch first."""
+        """Put the ``wanted`` sequences of an earlier run first; call this for the newest epoch first."""
         with self._changed:
             by_path: dict[Path, _Segment] = {}
             for identity, place in found:
@@ -115,12 +115,12 @@ class Spool(Buffer):
 
     @override
     def close(self, reason: str) -> None:
-        """Let go of the file being written; what is spooled stays for the next run."""
+        """Close the file that is being written; spooled frames stay for the next run."""
         with self._changed:
             self._finish_segment()
 
     def _append(self, frame: FrameId, record: bytes) -> str:
-        """Write one record; returns the reason when that failed, otherwise nothing."""
+        """Write one record; return the reason when that failed, otherwise an empty text."""
         try:
             segment = self._segment_for(frame)
             written = os.write(self._descriptor, record)
@@ -130,7 +130,7 @@ class Spool(Buffer):
         place = RecordLocation(segment.path, segment.size, written)
         segment.size += written
         self._bytes += written
-        if written < len(record):  # a full disk: a reader would stop here, so nothing may follow
+        if written < len(record):  # the disk is full; a reader would stop here, so nothing may follow
             self._finish_segment()
             return "spool_failed"
         segment.open_frames.add(frame.sequence)
@@ -159,5 +159,5 @@ class Spool(Buffer):
             self._bytes -= segment.size
             try:
                 segment.path.unlink(missing_ok=True)
-            except OSError as error:  # the folder goes when its account is closed
+            except OSError as error:  # the folder is removed when its account is closed
                 log.warning("segment_left", path=str(segment.path), error=str(error))

@@ -1,4 +1,4 @@
-"""Puts camera-status messages on their topic, one in flight per epoch so that an outage piles up none."""
+"""Publish camera statuses, one in flight per epoch, so that they do not pile up during an outage."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ log = get_logger(__name__)
 
 
 class StatusPublisher:
-    """Shared by all cameras; never waits."""
+    """Publishes the statuses of all cameras and never waits."""
 
     def __init__(self, topic: str, line: str, publisher: LazyPublisher) -> None:
         self._topic = topic
@@ -24,9 +24,9 @@ class StatusPublisher:
         self._in_flight: set[str] = set()
 
     def announce(self, status: CameraStatus, acknowledged: Callable[[], None]) -> bool:
-        """Publish ``status``; ``acknowledged`` is called from another thread once the broker has it.
+        """Publish ``status``; another thread calls ``acknowledged`` once the broker has it.
 
-        False when it cannot be sent now: the next one, with newer counts, will do.
+        Returns False when it cannot be sent now; the next status, with newer counts, replaces it.
         """
         key = f"{status.camera}/{status.epoch}"
         with self._lock:

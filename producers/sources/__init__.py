@@ -1,1 +1,1 @@
-"""Where pictures come from: folders, cameras and streams, synthetic ones; opened from an address."""
+"""Sources of pictures: folders, cameras and streams, and synthetic ones, which are opened from an address."""

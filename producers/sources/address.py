@@ -1,4 +1,4 @@
-"""Addresses of sources: ``kind:target?options`` from the line file, checked with exact errors."""
+"""Parse the addresses of sources in the line file, ``kind:target?options``, with exact errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from steadyline.errors import InvalidConfiguration
 
 
 class SourceOptions(BaseModel):
-    """What every source takes."""
+    """The options of every source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: int | None = Field(None, ge=1, description="End after so many captures.")
+    limit: int | None = Field(None, ge=1, description="Number of captures after which it ends.")
 
 
 class FolderOptions(SourceOptions):
-    """``folder:PATH``: the files of a folder, in order of their names."""
+    """``folder:PATH`` gives the files of a folder, ordered by name."""
 
     fps: float = Field(5.0, gt=0, le=10_000, description="Files a second.")
     loop: bool = Field(False, description="Begin again at the end.")
@@ -30,24 +30,26 @@ class FolderOptions(SourceOptions):
 
 
 class SyntheticOptions(SourceOptions):
-    """``synthetic:``: a textured part with random defects."""
+    """``synthetic:`` gives a textured part with random defects."""
 
     fps: float = Field(10.0, ge=0, le=10_000, description="Frames a second; 0 is as fast as possible.")
     defect_rate: float = Field(0.1, ge=0, le=1, description="Fraction of frames with a defect.")
     seed: int = Field(0, ge=0, description="Everything follows from the seed and the sequence.")
     size: int = Field(128, ge=16, le=4096, description="Height and width in pixels.")
-    distinct: int = Field(0, ge=0, le=10_000, description="Repeat after so many frames; 0 never does.")
+    distinct: int = Field(
+        0, ge=0, le=10_000, description="Number of frames that are then repeated; 0 repeats none."
+    )
 
 
 class VideoOptions(SourceOptions):
-    """``video:PATH``: a video file, at its own rate unless ``fps`` says otherwise."""
+    """``video:PATH`` gives a video file at its own rate, unless ``fps`` says otherwise."""
 
     fps: float | None = Field(None, gt=0, le=1000, description="Frames a second.")
     loop: bool = Field(False, description="Begin again at the end.")
 
 
 class LiveOptions(SourceOptions):
-    """``rtsp://`` and ``usb:DEVICE``: a live camera."""
+    """``rtsp://`` and ``usb:DEVICE`` give a live camera."""
 
     fps: float | None = Field(None, gt=0, le=1000, description="Most frames a second; more are not captured.")
     size: str | None = Field(None, pattern=r"\d{2,5}x\d{2,5}", description="usb: WIDTHxHEIGHT to ask for.")
@@ -65,7 +67,7 @@ _OPTIONS: Mapping[str, type[SourceOptions]] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceAddress:
-    """A parsed source: ``target`` is a path, a device or an address; empty for ``synthetic``."""
+    """A parsed source; ``target`` is a path, a device or an address, and empty for ``synthetic``."""
 
     kind: str
     target: str
@@ -73,10 +75,10 @@ class SourceAddress:
 
 
 def parse_source(camera: str, text: str, base: Path) -> SourceAddress:
-    """Return the address; a relative path is taken from ``base``, the folder of the line file.
+    """Return the parsed source; a relative path starts from ``base``, the folder of the line file.
 
-    In an ``rtsp://`` address, options that are not ours stay part of the address. Raises InvalidConfiguration
-    naming the camera and the option.
+    Options of an ``rtsp://`` address that are not ours stay part of the address. Raises InvalidConfiguration
+    that names the camera and the option.
     """
     kind, _, rest = text.partition(":")
     if kind not in _OPTIONS:

@@ -1,4 +1,4 @@
-"""``folder:``: replays the files of a folder at a rate, in a loop, or watches for new ones."""
+"""``folder:`` replays the files of a folder at a rate, in a loop if asked, or watches for new files."""
 
 import os
 import stat
@@ -16,9 +16,9 @@ from steadyline.clock import Clock
 from steadyline.errors import PictureTooLarge, PoisonMessage, UndecodablePicture
 
 _LOOK_AGAIN = timedelta(milliseconds=200)  # how often a watched folder is listed
-_LISTING_SHARE = 0.1  # of the time at most: a folder of 100,000 files takes half a second to list
+_LISTING_SHARE = 0.1  # of the time at most is spent on listing: 100,000 files take half a second
 
-Seen = tuple[int, int]  # size and time of change: the same twice means that the file is complete
+Seen = tuple[int, int]  # size and time of change; a file is complete when two listings agree
 
 
 class FolderSource(FrameSource):
@@ -90,7 +90,7 @@ class FolderSource(FrameSource):
             try:
                 state = path.stat()
             except OSError:
-                continue  # gone since it was listed, or a link to nowhere
+                continue  # removed since it was listed, or a broken link
             if stat.S_ISREG(state.st_mode):
                 files[path] = (state.st_size, state.st_mtime_ns)
         return files
@@ -110,7 +110,9 @@ class FolderSource(FrameSource):
             size = os.fstat(file.fileno()).st_size
             if size > self._max_bytes:
                 raise PictureTooLarge(f"{path.name} has {size} bytes, the limit is {self._max_bytes}")
-            data = file.read(self._max_bytes + 1)  # one more than allowed: it may have grown meanwhile
+            data = file.read(
+                self._max_bytes + 1
+            )  # one byte more than allowed, because the file may have grown
         if len(data) > self._max_bytes:
             raise PictureTooLarge(f"{path.name} has grown past the limit of {self._max_bytes} bytes")
         png = path.suffix.lower() == ".png"

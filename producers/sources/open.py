@@ -1,4 +1,4 @@
-"""From a camera's section of the line file to its source."""
+"""Open the source of a camera from its section of the line file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class FrameRequirements:
 def open_source(
     address: SourceAddress, wanted: FrameRequirements, settings: ProducersSettings, clock: Clock
 ) -> FrameSource:
-    """Return the source; nothing is connected yet. Raises InvalidConfiguration for a kind not to be had."""
+    """Return the source, not yet connected. Raises InvalidConfiguration for a kind that is not available."""
     options = address.options
     if isinstance(options, FolderOptions):
         most = wanted.limits.max_bytes if options.check else wanted.max_message
@@ -52,7 +52,7 @@ def _stream(
     settings: ProducersSettings,
     clock: Clock,
 ) -> FrameSource:
-    # Here and not above: loading FFmpeg takes 20 MB and a third of a second, and most lines need none of it.
+    # Imported only here: loading FFmpeg takes 20 MB and a third of a second, and most lines need none of it.
     from producers.sources.stream import StreamAddress, StreamRules, StreamSource, has_usb_cameras
 
     rules = StreamRules(
@@ -91,6 +91,6 @@ def with_credentials(url: str, settings: ProducersSettings) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address fit for logs."""
+    """Return an address that may be logged."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -7,7 +7,7 @@ from steadyline.clock import Clock
 
 
 class Pacer:
-    """Waits for the next tick of ``fps`` ticks a second; None or 0 never waits."""
+    """Waits for the next of ``fps`` ticks per second; with None or 0 it never waits."""
 
     def __init__(self, fps: float | None, clock: Clock) -> None:
         self._period = 1.0 / fps if fps else 0.0
@@ -15,7 +15,7 @@ class Pacer:
         self._next: float | None = None
 
     def wait(self, stop: threading.Event) -> bool:
-        """Wait for the next tick; True when ``stop`` is set. A tick missed by a whole period is skipped."""
+        """Wait for the next tick; return True when ``stop`` is set. Ticks missed by a period are skipped."""
         if not self._period:
             return stop.is_set()
         now = self._clock.monotonic()

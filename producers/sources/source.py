@@ -1,4 +1,4 @@
-"""What a source hands over: one captured frame, not yet checked, and the protocol of all sources."""
+"""The protocol of all sources, and one captured frame, which is not checked yet."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from steadyline.picture import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An already encoded picture: it passes through untouched; without ``check`` not even looked at."""
+    """An encoded picture that passes through unchanged; without ``check`` it is not even inspected."""
 
     data: bytes
     content_type: ContentType
@@ -25,14 +25,14 @@ Content = Encoded | Pixels | PoisonMessage
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One captured frame: encoded, as pixels, or the reason why there is no picture to be had."""
+    """One captured frame: an encoded picture, pixels, or the reason why there is no picture."""
 
     captured_at: datetime
     content: Content
 
 
 class CameraLost(Transient):
-    """The source gives no frames any more; ``why`` is one word of LOST. The caller backs off and goes on."""
+    """The source gives no more frames; ``why`` is one word of LOST. The caller backs off and tries again."""
 
     reason = "camera_lost"
 
@@ -42,16 +42,16 @@ class CameraLost(Transient):
 
 
 class FrameSource(Protocol):
-    """A camera, or what stands for one. Keeps its place between two calls of ``captures``."""
+    """A camera, or what replaces one. It keeps its position between two calls of ``captures``."""
 
     @property
     def expected_fps(self) -> float | None:
-        """Captures a second that the source should give; None where nobody can know."""
+        """The captures per second that the source should give; None when that cannot be known."""
         ...
 
     def captures(self, stop: threading.Event) -> Iterator[Capture]:
         """Yield captures at the source's own pace until it is exhausted or ``stop`` is set.
 
-        Raises CameraLost when the source goes away; called again, it connects anew.
+        Raises CameraLost when the source goes away; the next call connects again.
         """
         ...

@@ -1,4 +1,4 @@
-"""``video:``, ``rtsp://`` and ``usb:`` through PyAV: the only file importing av."""
+"""Read ``video:``, ``rtsp://`` and ``usb:`` through PyAV; only this file imports av."""
 
 import threading
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from steadyline.clock import Clock
 from steadyline.errors import PictureTooManyPixels, UndecodablePicture
 from steadyline.picture import Channels, Pixels
 
-_BROKEN_IN_A_ROW = 50  # packets that cannot be decoded, one after the other: the stream is useless, reconnect
+_BROKEN_IN_A_ROW = 50  # undecodable packets in a row after which the stream is useless: reconnect
 
-# FFmpeg's error -> our word; the first that fits.
+# FFmpeg's error -> our word; the first match counts.
 LOST_BY: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (av.error.ConnectionRefusedError, "refused"),
     ((av.error.HTTPUnauthorizedError, av.error.HTTPForbiddenError, av.error.PermissionError), "unauthorized"),
@@ -32,7 +32,7 @@ LOST_BY: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str]
 
 @dataclass(frozen=True, slots=True)
 class StreamAddress:
-    """What to open. ``name`` is for messages and holds no password; ``live`` streams have no end."""
+    """What to open. ``name`` is for messages and contains no password; ``live`` streams have no end."""
 
     url: str
     name: str
@@ -44,7 +44,7 @@ class StreamAddress:
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """What to take of it: the rate (None: all of a live stream, a file's own), and how it is decoded."""
+    """What to take and how to decode it; ``fps`` None takes all of a live stream, a file at its own rate."""
 
     channels: Channels
     max_pixels: int
@@ -53,18 +53,18 @@ class StreamRules:
 
 
 def has_usb_cameras() -> bool:
-    """Return whether the installed PyAV can read Video4Linux devices; its published wheels cannot."""
+    """Tell whether the installed PyAV can read Video4Linux devices; its published wheels cannot."""
     return "v4l2" in av.formats_available
 
 
 class StreamSource(FrameSource):
-    """Frames of a video stream as pixels. A file that is opened anew after an error goes on where it was."""
+    """Frames of a video stream as pixels. A file that is reopened after an error continues where it was."""
 
     def __init__(self, address: StreamAddress, rules: StreamRules, clock: Clock) -> None:
         self._address = address
         self._rules = rules
         self._clock = clock
-        self._given = 0  # decoded frames of a file, so far
+        self._given = 0  # frames of a file that were captured so far
         self._rate: float | None = None
 
     @property
@@ -96,14 +96,14 @@ class StreamSource(FrameSource):
                 yield from self._replayed(contents, stop)
 
     def _thinned(self, contents: Iterator[Content], stop: threading.Event) -> Iterator[Capture]:
-        """A live stream: what comes too soon after the last is not captured."""
+        """Capture from a live stream; a frame that comes too soon after the last one is not captured."""
         period = 1.0 / self._rules.fps if self._rules.fps else 0.0
         due = self._clock.monotonic()
         for content in contents:
             now = self._clock.monotonic()
             if stop.is_set():
                 return
-            if now < due - 0.1 * period:  # a tenth early is the jitter of the network
+            if now < due - 0.1 * period:  # a tenth early is allowed as jitter of the network
                 continue
             due = max(due + period, now)
             yield Capture(self._clock.now(), content)
@@ -138,11 +138,13 @@ class StreamSource(FrameSource):
             raise CameraLost("no_video", f"{self._address.name} holds no video")
         stream = container.streams.video[0]
         width, height = stream.codec_context.width, stream.codec_context.height
-        if not 0 < width * height <= self._rules.max_pixels:  # 0: FFmpeg itself refused, told by max_pixels
-            told = f"announces {width} x {height} pixels" if width else "announces no size or too large a one"
+        if (
+            not 0 < width * height <= self._rules.max_pixels
+        ):  # 0: FFmpeg itself refused, because of max_pixels
+            size = f"announces {width} x {height} pixels" if width else "announces no size or too large a one"
             raise CameraLost(
                 "too_many_pixels",
-                f"{self._address.name} {told}; the limit is {self._rules.max_pixels} pixels",
+                f"{self._address.name} {size}; the limit is {self._rules.max_pixels} pixels",
             )
         rate = float(stream.average_rate) if stream.average_rate else 0.0
         self._rate = rate if 0 < rate <= 1000 else None
@@ -176,5 +178,7 @@ class StreamSource(FrameSource):
 
     def _lost(self, what: str, error: Exception) -> CameraLost:
         why = next((word for kinds, word in LOST_BY if isinstance(error, kinds)), "io_error")
-        told = getattr(error, "strerror", None) or type(error).__name__  # str(error) would tell the password
-        return CameraLost(why, f"{self._address.name} cannot be {what}: {told}")
+        detail = (
+            getattr(error, "strerror", None) or type(error).__name__
+        )  # str(error) would show the password
+        return CameraLost(why, f"{self._address.name} cannot be {what}: {detail}")

@@ -1,4 +1,4 @@
-"""``synthetic:``: a brushed metal part with random defects; all follows from the seed and the sequence."""
+"""``synthetic:`` renders a brushed metal part with random defects, from the seed and the sequence alone."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """The truth of one frame: ``kind``, centre and radius in fractions of the side, angle in radians."""
+    """The true defect of one frame: kind, centre and radius in fractions of the side, angle in radians."""
 
     kind: Kind
     x: float
@@ -66,7 +66,7 @@ def render(options: SyntheticOptions, sequence: int) -> Pixels:
 
 
 class SyntheticSource(FrameSource):
-    """Frames 1, 2, 3 … of ``options``, so that the source's count is the frame's sequence."""
+    """Captures the frames 1, 2, 3 … of ``options``, so that the source's count is the frame's sequence."""
 
     def __init__(self, options: SyntheticOptions, channels: Channels, clock: Clock) -> None:
         self._options = options
@@ -106,7 +106,7 @@ def _generator(options: SyntheticOptions, sequence: int, purpose: int) -> np.ran
 
 @lru_cache(maxsize=8)
 def _part(size: int, seed: int) -> NDArray[np.float32]:
-    """Brushed metal with four bolts and a groove, (size, size) float32 in 0..255."""
+    """Return brushed metal with four bolts and a groove, (size, size) float32 in 0..255."""
     chance = np.random.default_rng((seed, 0, 3))
     brushed = chance.normal(0, 1, (size, size))
     kernel = np.ones(max(3, size // 10)) / max(3, size // 10) ** 0.5
@@ -127,7 +127,7 @@ def _grid(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _weight(defect: Defect, size: int) -> NDArray[np.float32]:
-    """How much each pixel belongs to the defect, 0 to 1."""
+    """Return how much each pixel belongs to the defect, 0 to 1."""
     y, x = _grid(size)
     dx, dy = x - defect.x, y - defect.y
     along = dx * np.cos(defect.angle) + dy * np.sin(defect.angle)

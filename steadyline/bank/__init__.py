@@ -1,1 +1,1 @@
-"""The bank of pseudo-anomalies: one owner of keys and formats."""
+"""The bank of pseudo-anomalies; only this package knows its keys and formats."""

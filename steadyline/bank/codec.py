@@ -1,4 +1,4 @@
-"""One bank entry as bytes: a line of JSON, then the two PNGs."""
+"""Encode one bank entry as bytes: a line of JSON, then the two PNGs."""
 
 import json
 
@@ -21,7 +21,7 @@ def encode_entry(entry: BankEntry) -> bytes:
 
 
 def decode_entry(data: bytes) -> BankEntry:
-    """Return the entry; raises ContractBroken when the bytes are none (a bank of another release, say)."""
+    """Return the entry; raises ContractBroken when the bytes are not one (for example of another release)."""
     text, separator, blobs = data.partition(b"\n")
     try:
         head = json.loads(text)

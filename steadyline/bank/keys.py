@@ -2,30 +2,30 @@
 
 
 def prefix(product: str) -> str:
-    """Return what all keys of a product's banks begin with."""
+    """Return the common start of all keys of a product's banks."""
     return f"bank:{{{product}}}"
 
 
 def building(product: str, token: str) -> str:
-    """Hash: entries being written by one writer, with an expiry."""
+    """Return the key of a hash: entries that one writer is writing, with an expiry."""
     return f"{prefix(product)}:building:{token}"
 
 
 def entries(product: str, version: int) -> str:
-    """Hash: entry id → entry."""
+    """Return the key of a hash: entries by their id."""
     return f"{prefix(product)}:v{version}"
 
 
 def manifest(product: str, version: int) -> str:
-    """String: the manifest as JSON."""
+    """Return the key of a string: the manifest as JSON."""
     return f"{entries(product, version)}:manifest"
 
 
 def pointer(product: str) -> str:
-    """String: the current version."""
+    """Return the key of a string: the current version."""
     return f"{prefix(product)}:current"
 
 
 def lease(product: str) -> str:
-    """String: who trains the product, with an expiry."""
+    """Return the key of a string: who trains the product, with an expiry."""
     return f"{prefix(product)}:claim"

@@ -1,4 +1,4 @@
-"""The bank's in-memory twin, for tests and for work without servers."""
+"""The in-memory twin of the bank, for tests and for work without servers."""
 
 import math
 import threading
@@ -9,7 +9,7 @@ from steadyline.errors import BankUnavailable
 
 
 class MemoryBank:
-    """Old versions and leases run out by the clock given."""
+    """A bank in memory, whose old versions and leases expire by the given clock."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()

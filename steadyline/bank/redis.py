@@ -1,4 +1,4 @@
-"""The bank in Redis: one hash a version, and a pointer that moves once it is whole."""
+"""The bank in Redis: one hash per version, and a pointer that moves once the hash is whole."""
 
 import uuid
 from collections.abc import Callable
@@ -20,15 +20,15 @@ from steadyline.settings import RedisSettings
 
 PIPELINE = 64  # 2,000 entries of 30 KB: written in 65 ms, read in 35 ms with chunks of 50
 CHUNK = 50
-BUILDING_SECONDS = 120  # renewed with every pipeline; what a killed writer left disappears by itself
-FLIPS = 10  # a flip fails only when another writer was faster, which takes that one its whole write
+BUILDING_SECONDS = 120  # renewed with every pipeline; what a killed writer left expires by itself
+FLIPS = 10  # a flip fails only when another writer was faster, which takes that writer a whole write
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RedisMemory:
-    """A server's memory in bytes (``limit`` 0: none) and its eviction policy."""
+    """A server's memory in bytes and its eviction policy; ``limit`` 0 means that there is no limit."""
 
     used: int
     limit: int
@@ -36,10 +36,10 @@ class RedisMemory:
 
 
 class RedisBank:
-    """See ``Bank``. Thread-safe."""
+    """The ``Bank`` protocol in Redis. Thread-safe."""
 
     def __init__(self, settings: RedisSettings) -> None:
-        """Connects on first use. Raises InvalidConfiguration when the address is none."""
+        """Connects on first use. Raises InvalidConfiguration when the address is not valid."""
         try:
             self._client = redis.Redis.from_url(
                 settings.url.get_secret_value(),
@@ -58,7 +58,7 @@ class RedisBank:
             try:
                 self._build(building, entries)
                 self._put_in_place(building, manifest)
-            except redis.ResponseError:  # full, say: the half of a bank must not stay in the way
+            except redis.ResponseError:  # for example a full server; half of a bank must not stay in the way
                 self._client.unlink(building)
                 raise
 
@@ -137,12 +137,12 @@ class RedisBank:
         )
 
     def server_time(self) -> float:
-        """Return the server's clock, seconds since 1970."""
+        """Return the server's clock in seconds since 1970."""
         seconds, micros = self._answered("Redis does not tell the time", lambda: self._client.time())
         return float(seconds) + float(micros) / 1e6
 
     def memory(self) -> RedisMemory:
-        """Return how full the server is and what it does when it is."""
+        """Return how full the server is, and what it does when it is full."""
         said = self._answered("Redis does not tell its memory", lambda: self._client.info("memory"))
         return RedisMemory(int(said["used_memory"]), int(said["maxmemory"]), str(said["maxmemory_policy"]))
 

@@ -1,8 +1,8 @@
 """ELPV: 300 x 300 electroluminescence pictures of solar cells, from the ``elpv-dataset`` package.
 
-The pictures are licensed CC BY-NC-SA 4.0 (non-commercial) by their authors (Buerhop-Lutz et al., EU PVSEC
-2018; Deitsch et al., Solar Energy 2019); they are copied from the installed package, never shipped with us.
-The split (``elpv_<cells>.csv``) keeps the sure labels only: probability 0 is good, 1 is defective.
+Their authors license the pictures under CC BY-NC-SA 4.0, non-commercial (Buerhop-Lutz et al., EU PVSEC 2018;
+Deitsch et al., Solar Energy 2019). They are copied from the installed package and never shipped with us. The
+split (``elpv_<cells>.csv``) keeps only the sure labels: probability 0 is good, 1 is defective.
 """
 
 import csv
@@ -22,7 +22,7 @@ Cells = Literal["mono", "poly"]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many pictures of each kind lie in the folder."""
+    """How many pictures of each kind the folder has."""
 
     folder: Path
     train_good: int
@@ -42,10 +42,10 @@ class _Row:
 
 
 def import_elpv(folder: Path, cells: Cells = "mono") -> Imported:
-    """Lay ELPV out under ``folder`` as train/good, test/good and test/defective; returns the counts.
+    """Lay ELPV out under ``folder`` as train/good, test/good and test/defective; return the counts.
 
     A second run completes what a killed one left. Raises InvalidConfiguration when the package is missing,
-    a picture of it is missing or cannot be read, or ``folder`` holds pictures of something else.
+    when one of its pictures is missing or cannot be read, or when ``folder`` holds other pictures.
     """
     pictures = _package_pictures()
     rows = _split(cells)

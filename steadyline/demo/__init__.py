@@ -1,1 +1,1 @@
-"""The demonstration: the whole product on one machine, as its users run it, with an account at the end."""
+"""The demonstration runs the whole product on one machine, like its users, with an account at the end."""

@@ -1,4 +1,4 @@
-"""Frames beside their maps, as one PNG for people."""
+"""Draw frames beside their maps, as one PNG for people."""
 
 import io
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from steadyline.map_png import decode_map
 from steadyline.store import Store
 
 TILE = 240
-# Black, violet, red, orange, pale yellow: dark to light in equal steps, readable without colour too.
+# Black, violet, red, orange, pale yellow: equal steps from dark to light, readable without colour too.
 _STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
 
 
 def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
-    """Write one row a score: frame, frame with its map, figures; scores without evidence are left out."""
+    """Write one row per score: frame, frame with its map, figures; scores without evidence are left out."""
     kept = [score for score in scores if score.picture_uri and score.map_uri]
     sheet = Image.new("RGB", (TILE * 2 + 30, (TILE + 34) * max(1, len(kept)) + 10), "white")
     draw = ImageDraw.Draw(sheet)
@@ -46,7 +46,7 @@ def tint(anomaly_map: Floats) -> Image.Image:
 
 
 def most_anomalous(scores: Sequence[Score], count: int) -> list[Score]:
-    """Return the ``count`` highest anomalous scores with evidence, each of another picture if possible."""
+    """Return the ``count`` highest anomalous scores with evidence, of different pictures if possible."""
     ranked = sorted(
         (score for score in scores if score.verdict == "anomalous" and score.picture_uri),
         key=lambda score: score.p_value - score.score * 1e-6,

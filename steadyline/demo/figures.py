@@ -1,4 +1,4 @@
-"""Figures of a run, from its scores and events alone."""
+"""Compute the figures of a run from its scores and events alone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from steadyline.demo.plan import SWAP_WINDOW
 
 
 def percentile(values: Sequence[float], fraction: float) -> float | None:
-    """Return the nearest-rank percentile; None of nothing."""
+    """Return the nearest-rank percentile, or None when there are no values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -17,18 +17,18 @@ def percentile(values: Sequence[float], fraction: float) -> float | None:
 
 
 def latency_ms(score: Score) -> float:
-    """Milliseconds from capture to score."""
+    """Return the milliseconds from capture to score."""
     return (score.scored_at - score.captured_at).total_seconds() * 1000
 
 
 def latencies(scores: Sequence[Score]) -> dict[str, float | None]:
-    """Return capture-to-score p50 and p99 in milliseconds."""
+    """Return p50 and p99 of capture-to-score in milliseconds."""
     values = [latency_ms(score) for score in scores]
     return {"p50": _rounded(percentile(values, 0.50)), "p99": _rounded(percentile(values, 0.99))}
 
 
 def swap_figures(event: ModelEvent, scores: Sequence[Score], failed_requests: int) -> dict[str, object]:
-    """Return what the second version did: swapped in or refused, and what the line felt of it."""
+    """Return what became of the second version, swapped in or refused, and its effect on the line."""
     decisions = [
         change for change in event.changes if change.version > 1 and change.after in ("live", "rejected")
     ]

@@ -19,14 +19,14 @@ from steadyline.demo.run import DemoFailed, Outcome
 from steadyline.store import Store
 from steadyline.terminal import PlainConsole
 
-EVALUATION_TIMEOUT_SECONDS = 900  # half a minute to two minutes on two idle cores
+EVALUATION_TIMEOUT_SECONDS = 900  # it takes half a minute to two minutes on two idle cores
 ACCOUNT_FIELDS = (
     "captured", "scored", "dropped", "dead_lettered", "in_flight", "missing", "doubled", "out_of_order",
 )  # fmt: skip
 
 
 def summarise(plan: DemoPlan, outcome: Outcome, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Return the summary; evaluates both versions on the held-out frames, side by side (a minute or two)."""
+    """Return the summary; evaluates both versions on the held-out frames in parallel (a minute or two)."""
     with outcome.observed.lock:
         scores, event = list(outcome.observed.scores), outcome.observed.model
     if event is None:
@@ -103,7 +103,7 @@ def show(summary: Mapping[str, Any], console: PlainConsole) -> None:
 
 
 def is_intact(summary: Mapping[str, Any]) -> bool:
-    """True when no frame is missing, doubled or out of order."""
+    """Tell whether no frame is missing, doubled or out of order."""
     numbers = summary["accounting"]
     return not (numbers["missing"] or numbers["doubled"] or numbers["out_of_order"])
 

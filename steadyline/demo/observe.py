@@ -1,4 +1,4 @@
-"""Follows the topics of a running line and keeps what the table and the summary need."""
+"""Follow the topics of a running line and keep what the table and the summary need."""
 
 import threading
 from collections import Counter, deque
@@ -21,7 +21,7 @@ LAG_EVERY_TURNS = 10
 
 @dataclass(slots=True)
 class ObservedMessages:
-    """What came over the topics so far; read under ``lock``."""
+    """The messages of all topics so far; hold ``lock`` to read them."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     scores: list[Score] = field(default_factory=list)
@@ -38,7 +38,7 @@ class ObservedMessages:
         self.recent.setdefault(score.camera, deque(maxlen=60)).append(score.scored_at)
 
     def rate(self, camera: str, now: datetime, window: timedelta = timedelta(seconds=5)) -> float:
-        """Scores a second over the last ``window``."""
+        """Return the scores per second over the last ``window``."""
         times = self.recent.get(camera, deque())
         return sum(now - moment <= window for moment in times) / window.total_seconds()
 

@@ -1,4 +1,4 @@
-"""What the demonstration does and where it writes: numbers and paths, nothing else."""
+"""What the demonstration does and where it writes: only numbers and paths."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +13,7 @@ SWAP_WINDOW = timedelta(seconds=5)  # frames scored this close to the swap count
 
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
-    """Sizes and rates of one demonstration, chosen to end within 12 minutes on two cores."""
+    """Sizes and rates of one demonstration, chosen so that it ends within 12 minutes on two cores."""
 
     home: Path
     data: Path | None = None
@@ -21,10 +21,10 @@ class DemoPlan:
     first_normals: int = 200
     detector: str = DEFAULT_DETECTOR
     map_detector: str | None = None
-    steps: int = 260  # three minutes on two cores; a plant trains longer
+    steps: int = 260  # three minutes on two cores; a real plant trains longer
     line_seconds_after_swap: float = 20.0
     line_seconds_before_retrain: float = 15.0
-    training_deadline: timedelta = timedelta(minutes=20)  # on a machine that has other work
+    training_deadline: timedelta = timedelta(minutes=20)  # long enough for a machine with other work
     pgd_steps: int = 20
     keep: bool = False
 
@@ -35,17 +35,17 @@ class DemoPlan:
 
     @property
     def normals(self) -> Path:
-        """What the trainer trains on; grows before the second training."""
+        """The normals that the trainer trains on; they grow before the second training."""
         return self.home / "normals"
 
     @property
     def held_out(self) -> Path:
-        """Good and defective frames that no training sees."""
+        """Good and defective frames that no training uses."""
         return self.home / "held-out"
 
     @property
     def stream(self) -> Path:
-        """One folder a camera."""
+        """The frames to stream, in one folder per camera."""
         return self.home / "stream"
 
     @property
@@ -84,8 +84,8 @@ class DemoPlan:
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
-            # wider than the default: the demo judges by few frames, and .03 may be chance; it trains for
-            # minutes, and what a distance proves on made-up defects is high
+            # Wider than the default, because the demo compares few frames, where .03 may be chance. It trains
+            # for minutes, and what the certified distance proves on synthetic defects is high.
             "    gate: {clean_drop: 0.04, robust_drop: 0.05, floor_drop: 0.6, epsilon: 2/255}\n"
             "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
             "cameras:\n" + cameras

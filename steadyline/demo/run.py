@@ -39,7 +39,7 @@ class DemoFailed(Fatal):
 
 @dataclass(slots=True)
 class Outcome:
-    """What the run leaves for the summary."""
+    """What the run keeps for the summary."""
 
     line: Line
     observed: ObservedMessages
@@ -66,7 +66,7 @@ def prepare_folders(plan: DemoPlan, dataset: Path) -> Split:
 
 
 class Demonstration:
-    """Runs the services against a started stack; ``environment`` carries the addresses.
+    """Runs the services on started servers, whose addresses are in ``environment``.
 
     ``check_servers`` raises when a server has ended.
     """
@@ -86,7 +86,7 @@ class Demonstration:
         self._trainer_port = 0
 
     def run(self, split: Split, size: int) -> Outcome:
-        """Return once producers have ended and every frame is accounted for or the deadline has passed."""
+        """Return when the producers have ended and every frame is accounted for, or after the deadline."""
         plan, started = self._plan, time.monotonic()
         scorer_port, self._trainer_port = free_ports(2)
         plan.line_file.write_text(plan.line_yaml(size), encoding="utf-8")
@@ -143,8 +143,11 @@ class Demonstration:
             self._console.print("ending")
 
     def _wait(self, phase: str, seen: ObservedMessages, done: Callable[[], bool], within: timedelta) -> None:
-        """Show the line until ``done``; DemoFailed after ``within``, ServiceDied when a service is gone, and
-        what ``check_servers`` raises when a server is."""
+        """Show the line until ``done``.
+
+        Raises DemoFailed after ``within``, ServiceDied when a service has ended, and the error of
+        ``check_servers`` when a server has.
+        """
         end = time.monotonic() + within.total_seconds()
         with ExitStack() as stack:
             live = stack.enter_context(Live(console=self._console)) if self._console.is_terminal else None
@@ -171,7 +174,7 @@ class Demonstration:
             self._console.print(one_line(seen, phase), soft_wrap=True)
 
     def _progress(self) -> float | None:
-        """Return how far the running training is; None when none runs, or the trainer does not say."""
+        """Return the progress of the running training, or None when none runs or the trainer gives none."""
         try:
             return scrape(self._trainer_port, PROGRESS_METRIC) or None
         except OSError:
@@ -193,13 +196,13 @@ def scorer_group(line: Line) -> str:
 
 
 def live_version(seen: ObservedMessages) -> int | None:
-    """Return the version in service, as the last model event has it."""
+    """Return the version in service according to the last model event."""
     with seen.lock:
         return seen.model.live_version if seen.model is not None else None
 
 
 def first_is_live(seen: ObservedMessages) -> bool:
-    """True once a version is live; raises DemoFailed when the gate refused the first one."""
+    """Tell whether a version is live; raises DemoFailed when the gate refused the first one."""
     with seen.lock:
         event = seen.model
     refused = [] if event is None else [change for change in event.changes if change.after == "rejected"]
@@ -209,7 +212,7 @@ def first_is_live(seen: ObservedMessages) -> bool:
 
 
 def is_decided(seen: ObservedMessages) -> bool:
-    """True once a version above 1 is live or rejected."""
+    """Tell whether a version above 1 is live or rejected."""
     with seen.lock:
         event = seen.model
     return event is not None and any(
@@ -218,7 +221,7 @@ def is_decided(seen: ObservedMessages) -> bool:
 
 
 def is_drained(seen: ObservedMessages) -> bool:
-    """True once every camera has ended and nothing is left on the frames topic."""
+    """Tell whether every camera has ended and nothing is left on the frames topic."""
     with seen.lock:
         ended = bool(seen.statuses) and all(status.state == "ended" for status in seen.statuses.values())
         published = sum(status.published for status in seen.statuses.values())
@@ -226,7 +229,7 @@ def is_drained(seen: ObservedMessages) -> bool:
 
 
 def scrape(port: int, name: str) -> float:
-    """Return the sum of a metric over its labels, from a service's /metrics; OSError without an answer."""
+    """Return the sum of a metric of /metrics over its labels; raises OSError when there is no answer."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
     values = [row.rsplit(" ", 1)[1] for row in text.splitlines() if row.startswith(name)]

@@ -1,4 +1,4 @@
-"""Splits a set in MVTec layout into training normals, held-out frames and one stream a camera."""
+"""Split a set in MVTec layout into training normals, held-out frames and one stream per camera."""
 
 import random
 import shutil
@@ -10,12 +10,12 @@ from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.errors import InvalidConfiguration
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-GOOD_PER_DEFECTIVE = 4  # of the stream, so that operators see both within seconds
+GOOD_PER_DEFECTIVE = 4  # in the stream, so that operators see both within seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Files by use. ``first`` and ``more`` are training normals; the rest is never trained on."""
+    """Files by use; ``first`` and ``more`` are training normals, the rest is never trained on."""
 
     first: list[Path]
     more: list[Path]
@@ -24,7 +24,7 @@ class Split:
 
 
 def split_dataset(dataset: Path, first_normals: int, seed: int = 0) -> Split:
-    """Return the split, the same for the same files and seed; InvalidConfiguration on a wrong layout."""
+    """Return the split, equal for equal files and seed; raises InvalidConfiguration on a wrong layout."""
     rng = random.Random(seed)
     train = _frames(dataset / "train" / "good")
     good = _frames(dataset / "test" / "good")
@@ -51,7 +51,7 @@ def split_dataset(dataset: Path, first_normals: int, seed: int = 0) -> Split:
 
 
 def lay_out(split: Split, plan: DemoPlan) -> None:
-    """Write the first normals, the held-out set and the streams; ``add_normals`` brings the others."""
+    """Write the first normals, the held-out set and the streams; ``add_normals`` adds the others later."""
     _copy(split.first, plan.normals / "train" / "good")
     for label, path in split.held_out:
         _copy([path], plan.held_out / "test" / label)
@@ -64,7 +64,7 @@ def lay_out(split: Split, plan: DemoPlan) -> None:
 
 
 def add_normals(split: Split, plan: DemoPlan) -> int:
-    """Add the remaining normals to the training folder; returns how many came."""
+    """Add the remaining normals to the training folder and return their number."""
     _copy(split.more, plan.normals / "train" / "good")
     return len(split.more)
 

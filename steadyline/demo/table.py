@@ -9,7 +9,7 @@ from steadyline.demo.plan import CAMERAS
 
 
 def live_table(seen: ObservedMessages, phase: str) -> Table:
-    """Return the table as it stands now."""
+    """Return the table of the present state."""
     now = datetime.now(UTC)
     with seen.lock:
         model = seen.model
@@ -32,7 +32,7 @@ def live_table(seen: ObservedMessages, phase: str) -> Table:
 
 
 def one_line(seen: ObservedMessages, phase: str) -> str:
-    """Return the same in one line, for logs."""
+    """Return the present state as one line for logs."""
     now = datetime.now(UTC)
     with seen.lock:
         version = seen.model.live_version if seen.model is not None else None

@@ -1,4 +1,4 @@
-"""Real Kafka, Redis and Triton as child processes on loopback: ``steadyline up``, the demo and the tests."""
+"""Real Kafka, Redis and Triton as child processes on loopback: for ``steadyline up``, demo and tests."""
 
 from steadyline.servers.addresses import Addresses
 from steadyline.servers.process import ServerFailed

@@ -1,4 +1,4 @@
-"""Where the servers answer, and the environment variables by which services find them."""
+"""The addresses of the servers, and the environment variables that tell them to services."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -12,7 +12,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the servers answer; empty for a server that is not part of the stack."""
+    """The addresses of the servers; empty for a server that is not part of the stack."""
 
     kafka_bootstrap: str = ""
     redis_url: str = ""
@@ -22,7 +22,7 @@ class Addresses:
     triton_repository: str = ""
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which services find the servers."""
+        """Return the environment variables that tell services where the servers are."""
         variables = {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap,
             "REDIS_URL": self.redis_url,
@@ -33,7 +33,7 @@ class Addresses:
         return {name: value for name, value in variables.items() if value}
 
     def has(self, server: str) -> bool:
-        """True when the address of ``kafka``, ``redis`` or ``triton`` is known."""
+        """Tell whether the address of ``kafka``, ``redis`` or ``triton`` is known."""
         return bool(getattr(self, _FIELDS[server][0]))
 
     def only(self, servers: Collection[str]) -> "Addresses":
@@ -42,5 +42,5 @@ class Addresses:
         return replace(self, **dict.fromkeys(others, ""))
 
     def completed_by(self, other: "Addresses") -> "Addresses":
-        """Return these, and what is empty here from ``other``."""
+        """Return these addresses, with empty ones taken from ``other``."""
         return Addresses(**{name: value or getattr(other, name) for name, value in asdict(self).items()})

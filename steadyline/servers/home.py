@@ -1,4 +1,4 @@
-"""The folder of one stack: who uses it now, and what a killed user has left in it."""
+"""The folder of one stack: lock it for one user, and clear what a killed user has left in it."""
 
 import os
 import shutil
@@ -10,19 +10,19 @@ from steadyline.servers.orphan import end_orphan
 from steadyline.servers.process import ServerFailed, record_path
 
 LOCK = "in-use"
-PATIENCE_SECONDS = 0.5  # whoever looks whether a home is abandoned holds its lock for a moment
+PATIENCE_SECONDS = 0.5  # whoever checks whether a home is abandoned holds its lock for a moment
 SERVERS = ("kafka", "redis", "triton")
 
 
 class Home:
-    """One folder, one user at a time; the kernel gives the lock back however its holder dies."""
+    """One folder for one user at a time; the kernel releases the lock however its holder dies."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FolderLock(path, LOCK)
 
     def take(self) -> None:
-        """Lock the folder; raises ServerFailed when another process (or another stack of ours) uses it."""
+        """Lock the folder; raises ServerFailed when another process, or another stack of ours, uses it."""
         end = time.monotonic() + PATIENCE_SECONDS
         while (holder := self._refused_by()) is not None:
             if time.monotonic() > end:
@@ -37,7 +37,7 @@ class Home:
         self._lock.release()
 
     def clear(self) -> None:
-        """End what a killed run has left and remove what servers wrote; the folder must be taken."""
+        """End the servers of a killed run and remove what they wrote; the folder must be taken first."""
         for name in SERVERS:
             end_orphan(record_path(self.path, name))
             shutil.rmtree(self.path / name, ignore_errors=True)
@@ -53,7 +53,7 @@ class Home:
 
 
 def clear_abandoned(parent: Path) -> None:
-    """Remove every home below ``parent`` whose user is gone, ending the servers it has left behind."""
+    """Remove every home below ``parent`` whose user is gone, and end the servers that it left."""
     for path in sorted(parent.glob(f"*/{LOCK}")):
         home = Home(path.parent)
         try:

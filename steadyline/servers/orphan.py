@@ -1,4 +1,4 @@
-"""What a killed run has left behind: recorded when started, found and ended by the next start."""
+"""Record each started server, so that the next start finds and ends what a killed run left."""
 
 import json
 import os
@@ -8,23 +8,23 @@ from pathlib import Path
 
 from steadyline.servers.procfs import boot_id, session_members, start_time, working_folder
 
-# An orphan gets this long to end by itself before it is killed.
+# Time that an orphan gets to end by itself before it is killed.
 TERM_SECONDS = 10.0
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
 def write_record(path: Path, pid: int) -> None:
-    """Record a process that was started as leader of its own session, in the working folder of its home."""
+    """Record a process that leads its own session and works in the folder of its home."""
     known = {"pid": pid, "started": start_time(pid), "boot": boot_id(), "home": str(working_folder(pid))}
     path.write_text(json.dumps(known), encoding="utf-8")
 
 
 def end_orphan(record: Path) -> bool:
-    """End what ``record`` names and what that has started, if it is still there; True when it was.
+    """End what ``record`` names and whatever that has started; return True when there was something.
 
-    Only what is provably ours is touched: the same boot, the leader's start time or, when the leader is
-    gone, members of its session that work in the recorded home.
+    Only what is provably ours is touched: it must be the same boot, with the leader's start time or, when the
+    leader is gone, members of its session that work in the recorded home.
     """
     session = _recorded_session(record)
     if session is None:
@@ -43,7 +43,7 @@ def end_orphan(record: Path) -> bool:
 
 
 def _recorded_session(record: Path) -> tuple[int, Path] | None:
-    """Return session and home of a record that still means something; None otherwise."""
+    """Return session and home of a record that is still valid, or None."""
     try:
         known = json.loads(record.read_text(encoding="utf-8"))
         pid, started, boot = int(known["pid"]), known["started"], str(known["boot"])
@@ -64,6 +64,6 @@ def _signal_all(pids: list[int], number: int) -> None:
     for pid in pids:
         try:
             os.kill(pid, number)
-            os.kill(pid, signal.SIGCONT)  # one that was suspended would never see it
+            os.kill(pid, signal.SIGCONT)  # a suspended process would never handle the signal
         except ProcessLookupError:
             continue

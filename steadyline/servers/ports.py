@@ -4,15 +4,15 @@ import random
 import socket
 from pathlib import Path
 
-# Below the kernel's own range for outgoing connections (32768 and up): while a server is down no client's
-# connection takes its port, and a client that tries again and again cannot end up connected to itself.
+# Below the kernel's own range for outgoing connections (32768 and up). While a server is down no client's
+# connection takes its port, and a client that retries cannot end up connected to itself.
 FIRST, LAST = 15_000, 32_767
 
 
 def is_free(port: int) -> bool:
-    """True when nothing listens on the port right now."""
+    """Tell whether nothing listens on the port right now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections do not count
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore closed connections
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -45,12 +45,12 @@ class KeptPorts:
         return [int(word) for word in self._file.read_text(encoding="utf-8").split()]
 
     def choose(self) -> None:
-        """Take new ones."""
+        """Choose new ports."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(" ".join(map(str, free_ports(self._count))), encoding="utf-8")
 
     def choose_if_taken(self) -> bool:
-        """Take new ones when a stranger listens on one of them; True when that was so."""
+        """Choose new ports when another process listens on one of them; return True when that was so."""
         if all(is_free(port) for port in self.numbers):
             return False
         self.choose()

@@ -1,4 +1,4 @@
-"""One server as a child process: started, proven ready, recorded, stopped by its process id."""
+"""One server as a child process: started, checked until ready, recorded, stopped by its process id."""
 
 import signal
 import threading
@@ -22,15 +22,16 @@ class ServerFailed(Fatal):
 
 
 def nothing() -> None:
-    """Tidy up nothing."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start one server and how to know that it answers.
+    """How to start one server and how to check that it answers.
 
-    ``ports`` must be opened by the child itself before ``is_ready`` is asked: an answer counts only when
-    it is ours. ``tidy`` removes what the server leaves outside of its home; called while it does not run.
+    The child itself must have opened ``ports`` before ``is_ready`` is called, because only its own answer
+    counts. ``tidy`` removes what the server leaves outside of its home; it is called while the server does
+    not run.
     """
 
     name: str
@@ -45,11 +46,11 @@ class Launch:
 
 
 class ServerProcess:
-    """Runs one server in its own session, its output in ``<home>/logs/<name>.log``.
+    """Runs one server in its own session, with its output in ``<home>/logs/<name>.log``.
 
     Its process id and start time are recorded in ``<home>/<name>.pid``, so that a later start in the same
-    home finds and ends what a killed run has left behind. Setting ``cancel`` makes a start that is still
-    waiting for readiness give up.
+    home finds and ends what a killed run left. Setting ``cancel`` stops a start that still waits for
+    readiness.
     """
 
     def __init__(self, launch: Launch, home: Path, cancel: threading.Event | None = None) -> None:
@@ -72,7 +73,7 @@ class ServerProcess:
         return self._child is not None and self._child.poll() is None
 
     def start(self) -> None:
-        """Start and wait until a real request is answered by this very child; raises ServerFailed."""
+        """Start, and wait until this very child answers a real request; raises ServerFailed."""
         if self.is_alive:
             raise ServerFailed(f"{self.launch.name} runs already, as process {self.pid}")
         end_orphan(self._record)
@@ -107,7 +108,7 @@ class ServerProcess:
             self._child.kill()
 
     def restart(self) -> None:
-        """Start again on the same home and ports; ends the old one first when it still runs."""
+        """Start again with the same home and ports; a server that still runs is stopped first."""
         self.stop()
         self.start()
 
@@ -152,5 +153,5 @@ class ServerProcess:
 
 
 def record_path(home: Path, name: str) -> Path:
-    """Return where the process id of a server is recorded."""
+    """Return the path where the process id of a server is recorded."""
     return home / f"{name}.pid"

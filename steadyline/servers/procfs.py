@@ -12,14 +12,14 @@ import psutil
 
 
 def boot_id() -> str:
-    """Return the id of this boot: a process id and a start time mean nothing after the next one."""
+    """Return the id of this boot; process ids and start times mean nothing after the next boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
 
 
 def start_time(pid: int) -> int | None:
-    """Return when a process was started, in clock ticks since boot; None when it is gone or a zombie.
+    """Return when a process was started, in clock ticks since boot, or None when it is gone or a zombie.
 
-    With the process id it names one process of this boot: a recycled id has another start time.
+    With the process id it identifies one process of this boot, because a recycled id has another start time.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -35,7 +35,7 @@ def session_members(session: int) -> list[int]:
 
 
 def working_folder(pid: int) -> Path | None:
-    """Return the folder a process works in; None when it is gone or not ours to look at."""
+    """Return the folder that a process works in, or None when it is gone or not ours to see."""
     try:
         return Path(psutil.Process(pid).cwd())
     except psutil.Error:

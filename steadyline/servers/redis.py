@@ -11,7 +11,7 @@ MEMORY = "512mb"
 
 
 class RedisFiles:
-    """One server; its port is chosen once per home."""
+    """The files of one server, whose port is chosen once per home."""
 
     def __init__(self, home: Path) -> None:
         self._home = home / "redis"
@@ -19,11 +19,11 @@ class RedisFiles:
 
     @property
     def url(self) -> str:
-        """The address clients use."""
+        """The address that clients use."""
         return f"redis://127.0.0.1:{self.ports.numbers[0]}/0"
 
     def launch(self) -> Launch:
-        """Return how to start it."""
+        """Return how to start the server."""
         program = shutil.which("redis-server")
         if program is None:
             raise ServerFailed("redis-server is not installed: `make init` brings it or says how")
@@ -35,7 +35,7 @@ class RedisFiles:
             "save": "",
             "appendonly": "no",
             "maxmemory": MEMORY,
-            # An evicted entry would be a hole in a live bank: refuse the write instead.
+            # An evicted entry would be a hole in a live bank, so writes are refused instead.
             "maxmemory-policy": "noeviction",
         }
         command = [program]

@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.2
 
 
 class ServerFiles(Protocol):
-    """What the stack needs of one server: the ports it keeps, and how it is started."""
+    """What the stack needs of one server: the ports that it keeps, and how it is started."""
 
     @property
     def ports(self) -> KeptPorts: ...
@@ -33,7 +33,7 @@ class ServerFiles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StackPaths:
-    """``home`` keeps data, logs and process ids of one stack; ``cache`` what set-up fetched for all."""
+    """``home`` has data, logs and process ids of one stack; ``cache`` has what set-up fetched for all."""
 
     home: Path
     cache: Path
@@ -46,9 +46,9 @@ class StackPaths:
 
 
 class LocalStack:
-    """Starts ``which`` servers on enter, stops them on exit. Two stacks with different homes never meet.
+    """Starts the servers ``which`` on enter and stops them on exit; each home is independent of others.
 
-    A server that ``existing`` has an address for is used as it is: neither started nor stopped. With
+    A server whose address is in ``existing`` is used as it is, and neither started nor stopped. With
     ``fresh`` the data of earlier runs in that home is removed before the start.
     """
 
@@ -97,7 +97,7 @@ class LocalStack:
 
     @property
     def addresses(self) -> Addresses:
-        """Where the servers answer, started or existing."""
+        """The addresses of the servers, started or existing."""
         own = Addresses(
             kafka_bootstrap=self._kafka.bootstrap if "kafka" in self._which else "",
             redis_url=self._redis.url if "redis" in self._which else "",
@@ -109,9 +109,9 @@ class LocalStack:
         return own.completed_by(self._existing.only(self._wanted))
 
     def start(self, stop: threading.Event | None = None) -> None:
-        """Start all in parallel; when one fails the others are stopped and its error is raised.
+        """Start all servers in parallel; when one fails, the others are stopped and its error is raised.
 
-        Setting ``stop`` meanwhile calls the start off. Raises ServerFailed.
+        Setting ``stop`` meanwhile cancels the start. Raises ServerFailed.
         """
         if not self._which:
             return
@@ -138,7 +138,7 @@ class LocalStack:
                 raise server.ending()
 
     def end_orphans(self) -> list[str]:
-        """End what a killed run has left in this home; returns the names. Raises ServerFailed when in use."""
+        """End what a killed run left in this home; return the names. Raises ServerFailed when it is used."""
         self._home.take()
         try:
             return [name for name in ALL if end_orphan(record_path(self._home.path, name))]
@@ -163,14 +163,14 @@ class LocalStack:
                 while waiting and not stop.is_set() and not any(map(_has_failed, pending - waiting)):
                     _, waiting = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED)
             finally:
-                if waiting:  # after a failure, a signal or Ctrl-C nobody waits for the others
+                if waiting:  # after a failure, a signal or Ctrl-C the others are not waited for
                     self._cancel.set()
-        # the failure itself comes before those that were called off because of it
+        # The failure itself is raised before those that were cancelled because of it.
         for future in sorted(pending, key=lambda future: future in waiting):
             future.result()
 
     def _start(self, name: ServerName) -> None:
-        """Start one server; once more on other ports when a stranger was quicker to take one of them."""
+        """Start one server; try other ports once when another process was quicker to take one of them."""
         ports = self._files[name].ports
         end_orphan(record_path(self._home.path, name))
         ports.choose_if_taken()
@@ -193,5 +193,5 @@ class LocalStack:
 
 
 def _has_failed(future: Future[None]) -> bool:
-    """True when a finished start ended in an error."""
+    """Tell whether a finished start ended in an error."""
     return future.exception() is not None

@@ -1,4 +1,4 @@
-"""The record of a stack that ``steadyline up`` runs: who runs it and where its servers answer."""
+"""The record of a stack that ``steadyline up`` runs: its process and the addresses of its servers."""
 
 import json
 import os
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RunningStack:
-    """A stack and the process that holds it."""
+    """A stack and the process that runs it."""
 
     pid: int
     home: str
@@ -25,7 +25,7 @@ class RunningStack:
 
 
 def write_state(path: Path, running: RunningStack) -> None:
-    """Write ``path`` (JSON) and, beside it, the same addresses as ``.env`` for a shell; both hold the key."""
+    """Write ``path`` (JSON) and, beside it, the addresses as ``.env`` for a shell; both contain the key."""
     owner = {"started": start_time(running.pid), "boot": boot_id()}
     _write_private(path, json.dumps({**asdict(running), **owner}, indent=2) + "\n")
     rows = [f"{name}={value}\n" for name, value in running.addresses.environment().items()]
@@ -33,18 +33,18 @@ def write_state(path: Path, running: RunningStack) -> None:
 
 
 def environment_file(path: Path) -> Path:
-    """Return where the variables of a stack lie: ``set -a; . var/stack.env`` makes a shell know them."""
+    """Return the file with the variables of a stack; ``set -a; . var/stack.env`` loads them into a shell."""
     return path.with_suffix(".env")
 
 
 def remove_state(path: Path) -> None:
-    """Forget a stack that has ended."""
+    """Remove the record of a stack that has ended."""
     path.unlink(missing_ok=True)
     environment_file(path).unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> RunningStack | None:
-    """Return the stack that ``path`` records, None when there is none or its process is gone."""
+    """Return the stack that ``path`` records, or None when there is none or its process is gone."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         pid, started, boot = int(known["pid"]), known["started"], known["boot"]
@@ -55,7 +55,7 @@ def read_state(path: Path) -> RunningStack | None:
 
 
 def end(running: RunningStack, seconds: float) -> bool:
-    """End a stack by its process id; False when it is still there after ``seconds``."""
+    """End a stack by its process id; return False when it is still there after ``seconds``."""
     started = start_time(running.pid)
     if started is None:
         return True

@@ -1,4 +1,4 @@
-"""Triton Inference Server from a wheel: explicit control, repository API closed by a key, loopback only."""
+"""Triton Inference Server from a wheel: explicit control, repository API behind a key, loopback only."""
 
 import hashlib
 import os
@@ -14,13 +14,13 @@ from steadyline.servers.ports import KeptPorts
 from steadyline.servers.process import Launch, ServerFailed
 
 KEY_HEADER = "admin-key"
-# What changes the server or reads its memory: only with the key. Inference, metadata and health stay open.
+# Calls that change the server or read its memory need the key. Inference, metadata and health stay open.
 CLOSED = "model-repository,shared-memory,trace,logging"
 SHARED_MEMORY = Path("/dev/shm")
 
 
 class TritonFiles:
-    """One server; ports and admin key are chosen once per home, the repository starts empty.
+    """One server; ports and admin key are chosen once per home, and the repository starts empty.
 
     ``environment`` is a virtual environment with the nvidia-pytriton wheel (for its tritonserver binary),
     onnxruntime and numpy < 2.
@@ -29,7 +29,7 @@ class TritonFiles:
     def __init__(self, home: Path, environment: Path) -> None:
         self._home, self._environment = home / "triton", environment
         self.ports = KeptPorts(self._home / "ports", 2)
-        # The stubs' shared memory lives outside of any home; the prefix says whose it is.
+        # The stubs' shared memory is outside of any home, so a prefix says which home it belongs to.
         self._prefix = f"steadyline-{hashlib.sha256(str(self._home).encode()).hexdigest()[:12]}-"
 
     @property
@@ -64,7 +64,7 @@ class TritonFiles:
             raise ServerFailed(f"Triton's environment {self._environment} is incomplete: run `make init`")
         self.repository.mkdir(parents=True, exist_ok=True)
         environment = {
-            "PATH": f"{self._environment / 'bin'}:{os.defpath}",  # the first python3 runs the backends
+            "PATH": f"{self._environment / 'bin'}:{os.defpath}",  # its python3 runs the backends
             "LD_LIBRARY_PATH": f"{self._python_libraries()}:{self._packages() / 'nvidia_pytriton.libs'}",
             "HOME": str(self._home),
         }
@@ -87,7 +87,7 @@ class TritonFiles:
             f"--model-repository={self.repository}",
             f"--backend-directory={backends}",
             "--model-control-mode=explicit",
-            # A load takes 0.1 s instead of 1.35 s; our config.pbtxt are complete.
+            # A load takes 0.1 s instead of 1.35 s; our config.pbtxt files are complete.
             "--disable-auto-complete-config",
             "--exit-on-error=false",
             "--strict-readiness=false",
@@ -107,7 +107,7 @@ class TritonFiles:
         return next(iter((self._environment / "lib").glob("python3.*/site-packages")), self._environment)
 
     def _python_libraries(self) -> str:
-        """Return where the shared library of that environment's Python lies: the stub is linked to it."""
+        """Return the folder of the shared library of that environment's Python; the stub is linked to it."""
         ask = "import sysconfig; print(sysconfig.get_config_var('LIBDIR'))"
         command = [str(self._environment / "bin" / "python"), "-I", "-c", ask]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -116,10 +116,10 @@ class TritonFiles:
         return done.stdout.strip()
 
     def _backends(self, package: Path) -> Path:
-        """Copy (links are refused) the Python backend and its stub, and add ours for onnxruntime."""
+        """Copy the Python backend and its stub (Triton refuses links), and add ours for onnxruntime."""
         version = self._packages().parent.name.removeprefix("python")
         folder = self._home / "backends"
-        shutil.rmtree(folder, ignore_errors=True)  # 3 MB: cheaper than to ask whether it is whole
+        shutil.rmtree(folder, ignore_errors=True)  # 3 MB: copying is cheaper than checking
         (folder / "python").mkdir(parents=True)
         (folder / "onnxruntime").mkdir()
         backend = package / "backends" / "python"
@@ -138,6 +138,6 @@ class TritonFiles:
             return False
 
     def _tidy(self) -> None:
-        """Remove the shared memory that a killed server has left; its name begins with this home's prefix."""
+        """Remove the shared memory of a killed server; its name begins with this home's prefix."""
         for path in SHARED_MEMORY.glob(f"{self._prefix}*"):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Logs, traces, metrics and health of one process, set up together."""
+"""Set up logs, traces, metrics and health of one process together."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,7 @@ from steadyline.telemetry.tracing import configure_tracing, stop_tracing
 def telemetry(service: str, settings: TelemetrySettings, clock: Clock) -> Iterator[ServiceHealth]:
     """Set up logs, traces, metrics and the health server; flush them at the end.
 
-    Import the service's metrics before: what is declared later is not exported.
+    Import the service's metrics first: a metric that is declared later is not exported.
     """
     configure_logs(service, settings)
     with ExitStack() as stack:

@@ -17,7 +17,7 @@ PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class ServiceHealth:
-    """What the process says of itself; written by its loops, read by the server."""
+    """The health of the process, written by its loops and read by the health server."""
 
     def __init__(self, clock: Clock, max_silence: timedelta = timedelta(seconds=30)) -> None:
         self._clock, self._max_silence = clock, max_silence
@@ -26,16 +26,16 @@ class ServiceHealth:
         self._parts: dict[str, tuple[bool, str]] = {}
 
     def beat(self) -> None:
-        """The loop has turned."""
+        """Note that the loop has turned."""
         self._last_beat = self._clock.monotonic()
 
     def set_ready(self, part: str, ok: bool, reason: str = "") -> None:
-        """Say whether ``part`` is ready; ``reason`` is shown while it is not."""
+        """Note whether ``part`` is ready; ``reason`` is shown while it is not."""
         with self._lock:
             self._parts[part] = (ok, reason)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether the loop has turned lately, and how long ago it did."""
+        """Return whether the loop has turned lately, and how long ago."""
         silence = self._clock.monotonic() - self._last_beat
         ok = silence <= self._max_silence.total_seconds()
         return ok, {"live": ok, "silence_seconds": round(silence, 3)}
@@ -52,7 +52,7 @@ class ServiceHealth:
 class HealthServer:
     """Serves health, and metrics in Prometheus' text format, until ``close``.
 
-    Raises InvalidConfiguration when the address cannot be had.
+    Raises InvalidConfiguration when the address is not available.
     """
 
     def __init__(self, host: str, port: int, health: ServiceHealth, metrics: Callable[[], bytes]) -> None:
@@ -67,7 +67,7 @@ class HealthServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the server listens on."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class _Server(ThreadingHTTPServer):
 
     @override
     def server_bind(self) -> None:
-        """Bind without the look-up of the host's name, which can take seconds in a plant's network."""
+        """Bind without looking up the host's name, which can take seconds in a plant's network."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
@@ -107,6 +107,6 @@ def _handler(health: ServiceHealth, metrics: Callable[[], bytes]) -> type[BaseHT
 
         @override
         def log_message(self, format: str, *args: Any) -> None:
-            """Scrapes are not news."""
+            """Log nothing, because every scrape would be a line."""
 
     return HealthRequestHandler

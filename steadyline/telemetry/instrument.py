@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms: declared at import, free of cost until telemetry starts."""
+"""Counters, gauges and histograms: declared at import, without cost until telemetry starts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 
 class Backend(Protocol):
-    """Takes one measurement; OpenTelemetry behind it once telemetry has started."""
+    """Takes one measurement; once telemetry has started, OpenTelemetry implements it."""
 
     def __call__(self, value: float, attributes: Mapping[str, str]) -> None: ...
 
 
 @dataclass(slots=True)
 class Instrument:
-    """One declared metric. ``labels`` maps each label to its allowed values, or to None for any."""
+    """One declared metric; ``labels`` maps each label to its allowed values, or to None for any value."""
 
     kind: Kind
     name: str
@@ -40,10 +40,10 @@ class Instrument:
 
 
 class Counter(Instrument):
-    """Only grows."""
+    """A number that only grows."""
 
     def add(self, amount: float = 1, **labels: object) -> None:
-        """Add ``amount`` (0 makes the series visible)."""
+        """Add ``amount``; adding 0 makes the series visible."""
         self._measure(amount, labels)
 
 
@@ -56,7 +56,7 @@ class Gauge(Instrument):
 
 
 class Histogram(Instrument):
-    """A distribution, in the buckets declared."""
+    """A distribution in the declared buckets."""
 
     def record(self, value: float, **labels: object) -> None:
         """Add one observation."""
@@ -81,12 +81,12 @@ def gauge(name: str, help: str, labels: Labels = ()) -> Gauge:
 
 
 def histogram(name: str, help: str, labels: Labels = (), *, buckets: Sequence[float]) -> Histogram:
-    """Declare a histogram with its upper bounds."""
+    """Declare a histogram with the upper bounds of its buckets."""
     return _declare(Histogram("histogram", name, help, _allowed(labels), tuple(buckets)))
 
 
 def all_instruments() -> list[Instrument]:
-    """Return every metric declared so far, by name."""
+    """Return every metric declared so far, ordered by name."""
     return [_DECLARED[name] for name in sorted(_DECLARED)]
 
 

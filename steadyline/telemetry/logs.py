@@ -1,4 +1,4 @@
-"""Structured logs: JSON with trace ids for machines, readable on a terminal."""
+"""Structured logs: JSON with trace ids for machines, or readable lines on a terminal."""
 
 import io
 import logging
@@ -12,7 +12,7 @@ from steadyline.telemetry.tracing import current_ids
 from steadyline.terminal import visible
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-# Clients that log every retry of an outage; what matters of it we log ourselves.
+# Clients that log every retry of an outage; we log what matters of it ourselves.
 _CHATTY = ("kafka", "urllib3", "opentelemetry", "asyncio", "fsspec")
 
 
@@ -27,14 +27,14 @@ def is_configured() -> bool:
 
 
 def configure_logs(service: str, settings: TelemetrySettings) -> None:
-    """Set up logging for this process; lines go to stderr, those of libraries in the same form."""
+    """Set up logging for this process; all lines, also those of libraries, go to stderr in one form."""
     level = _LEVELS[settings.log_level]
     for_people = settings.steadyline_log_format == "console" or (
         settings.steadyline_log_format == "auto" and sys.stderr.isatty()
     )
 
     def add_service(_logger: Any, _method: str, event: Any) -> Any:
-        event["service"] = service  # a context variable would be lost in other threads
+        event["service"] = service  # a context variable would be missing in other threads
         return event
 
     shared: list[Any] = [
@@ -76,7 +76,7 @@ def _for_machines() -> list[Any]:
 
 
 def _take_over_libraries(shared: list[Any], last: list[Any]) -> None:
-    """Send what libraries log through the same processors;"""
+    """Send what libraries log through the same processors."""
     strip = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(

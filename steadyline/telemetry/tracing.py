@@ -1,6 +1,7 @@
-"""Traces that follow one frame through Kafka headers: W3C traceparent strings in, strings out.
+"""Traces that follow one frame through Kafka headers, as W3C traceparent strings.
 
-Without an OTLP endpoint no span is recorded; ids are made and passed on, which costs about two microseconds.
+Without an OTLP endpoint no span is recorded. Ids are still made and passed on, which costs about two
+microseconds.
 """
 
 import contextvars
@@ -24,23 +25,23 @@ from steadyline.settings import TelemetrySettings
 
 Kind = Literal["internal", "producer", "consumer"]
 
-EXPORT_SECONDS = 5  # one attempt, its retries included; and the whole flush at the end
+EXPORT_SECONDS = 5  # for one attempt with its retries, and for the whole flush at the end
 _KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _current: contextvars.ContextVar["ActiveSpan | None"] = contextvars.ContextVar("span", default=None)
-# W3C Trace Context: lower-case hex only; a later version may append fields, which are skipped.
+# W3C Trace Context: lower-case hex only. A later version may append fields, which are ignored.
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 _random = random.Random(int.from_bytes(os.urandom(16), "big"))
 
 
 class _Tracing:
-    """The process's tracer; None until an endpoint is configured."""
+    """The tracer of the process, which is None until an endpoint is configured."""
 
     tracer: trace.Tracer | None = None
     provider: TracerProvider | None = None
 
 
 class ActiveSpan:
-    """One running span; ``traceparent`` is what to send on."""
+    """One running span; ``traceparent`` is the string to send on."""
 
     __slots__ = ("_span", "traceparent")
 
@@ -48,7 +49,7 @@ class ActiveSpan:
         self.traceparent, self._span = traceparent, span
 
     def set(self, **attributes: Any) -> None:
-        """Add attributes; free when nothing is recorded."""
+        """Add attributes, without cost when nothing is recorded."""
         if self._span is not None:
             self._span.set_attributes(attributes)
 
@@ -58,7 +59,7 @@ class ActiveSpan:
             self._span.set_status(Status(StatusCode.ERROR, reason))
 
     def end(self) -> None:
-        """End it; needed for spans of ``start_span`` only."""
+        """End the span; needed only for spans of ``start_span``."""
         if self._span is not None:
             self._span.end()
 
@@ -77,10 +78,11 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> None:
 
 
 def stop_tracing() -> None:
-    """Flush, for ``EXPORT_SECONDS`` at most, and forget the exporter."""
+    """Flush for at most ``EXPORT_SECONDS`` and drop the exporter."""
     provider, _Tracing.provider, _Tracing.tracer = _Tracing.provider, None, None
     if provider is not None:
-        # It has no deadline of its own: a silent collector held an exit for 25 s, 5 s for each batch queued.
+        # It has no deadline of its own: a silent collector delayed an exit by 25 s, 5 s for each queued
+        # batch.
         flush = threading.Thread(target=provider.shutdown, name="last-spans", daemon=True)
         flush.start()
         flush.join(EXPORT_SECONDS)
@@ -101,7 +103,7 @@ def start_span(
         flags = context.trace_flags if context is not None else TraceFlags.SAMPLED
         return ActiveSpan(_traceparent(trace_id, _random.getrandbits(64) or 1, flags), None)
     linked = [Link(found) for text in links if (found := parse_traceparent(text)) is not None]
-    # An empty context, not None: None would let OpenTelemetry look for a parent of its own.
+    # Pass an empty context instead of None, with which OpenTelemetry would look for a parent of its own.
     around = Context() if context is None else trace.set_span_in_context(NonRecordingSpan(context), Context())
     span = _Tracing.tracer.start_span(name, around, _KINDS[kind], dict(attributes or {}), linked)
     ids = span.get_span_context()
@@ -109,7 +111,7 @@ def start_span(
 
 
 class SpanBlock:
-    """What ``span`` returns; entering it makes the span the current one of this thread."""
+    """The context manager of ``span``: entering it makes the span the current one of this thread."""
 
     __slots__ = ("_active", "_token")
 
@@ -145,7 +147,7 @@ def span(
 
 
 def current_ids() -> tuple[str, str] | None:
-    """Return (trace id, span id) of the enclosing span as hex, None outside of any."""
+    """Return (trace id, span id) of the enclosing span as hex, or None outside of any span."""
     active = _current.get()
     if active is None:
         return None
@@ -154,7 +156,7 @@ def current_ids() -> tuple[str, str] | None:
 
 
 def parse_traceparent(text: str | None) -> SpanContext | None:
-    """Return the remote context; None when there is none or it is malformed (a new trace is begun then)."""
+    """Return the remote context, or None when it is missing or malformed; a new trace begins then."""
     match = _TRACEPARENT.fullmatch(text or "")
     if match is None or match[1] == "ff":
         return None

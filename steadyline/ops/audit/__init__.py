@@ -1,1 +1,1 @@
-"""The accounting: captured = scored + dropped + dead-lettered + in flight, proven from the topics alone."""
+"""Prove from the topics alone that captured = scored + dropped + dead-lettered + in flight."""

@@ -1,4 +1,4 @@
-"""Settles one epoch of one camera: every captured frame has one fate, and whatever has not is named."""
+"""Settle one epoch of one camera: every captured frame has one fate, and every exception is named."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, Waitin
 
 @dataclass(frozen=True, slots=True)
 class EpochFates:
-    """The books of one epoch, up to the ``captured`` frames that its last status tells of.
+    """The account of one epoch, up to the ``captured`` frames in its last status.
 
     ``captured = scored + dropped + dead_lettered + pending + waiting + expired + missing``. ``newer`` counts
     frames beyond the last status. ``doubled`` maps a sequence to its fates in words.
@@ -36,7 +36,7 @@ class EpochFates:
 
     @property
     def in_flight(self) -> int:
-        """Frames on their way: pending at the producer, or on the topic and not yet scored."""
+        """The number of frames on their way: pending at the producer, or on the topic and not scored yet."""
         return self.pending + self.waiting
 
     @property
@@ -47,7 +47,7 @@ class EpochFates:
 
 @dataclass(frozen=True, slots=True)
 class _Fates:
-    """Sequences by fate, one entry for each occurrence; ``letters`` and ``waiting`` without the replayed."""
+    """Sequences by fate, one entry per occurrence; ``letters`` and ``waiting`` leave out replays."""
 
     scores: Sequences
     letters: list[RefusedFrame]
@@ -61,9 +61,9 @@ class _Fates:
 def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> EpochFates:
     """Return the account of one epoch.
 
-    Sequences below ``expired_below`` of which nothing is left count as expired, not as missing: retention
-    has deleted their scores. Of the sequences without a fate, as many as the status calls pending are at the
-    producer: the newest ones, for frames leave it in order. The others are missing.
+    Sequences below ``expired_below`` of which nothing is left count as expired and not as missing, because
+    retention has deleted their scores. Of the sequences without a fate, the newest ones are pending at the
+    producer, as many as the status says, because frames leave it in order. The others are missing.
     """
     fates = _fates(seen)
     copies = np.concatenate((fates.scores, fates.refused, fates.waiting))
@@ -78,7 +78,7 @@ def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> EpochFates:
 
 
 def _balance(account: EpochFates, status: CameraStatus, fates: _Fates, expired_below: int) -> EpochFates:
-    """Put the fates up to the status' sequence beside the producer's own counts."""
+    """Compare the fates up to the sequence of the status with the producer's own counts."""
     present = np.unique(np.concatenate((fates.scores, fates.refused, fates.waiting)))
     runs = [(first, last) for first, last, _ in status.dropped_sequences]
     known = present[(present <= status.sequence) & ~inside(present, runs)]
@@ -106,7 +106,7 @@ def _balance(account: EpochFates, status: CameraStatus, fates: _Fates, expired_b
 
 
 def _fates(seen: Sightings) -> _Fates:
-    """Leave out what was replayed: a letter whose frame is on its way again or was scored at last."""
+    """Leave out replayed letters: their frame is on its way again, or has been scored in the end."""
     marks = {letter.replayed_from for letter in seen.refused} | {item.replayed_from for item in seen.waiting}
     scores = np.array(seen.scores, dtype=np.int64)
     sources = np.array(seen.sources, dtype=np.int64)
@@ -122,7 +122,7 @@ def _fates(seen: Sightings) -> _Fates:
             offset > at for offset in scored_at.get(letter.sequence, ())
         )
 
-    # Read after the scores, the frames topic may show a frame that was scored or refused in between.
+    # Read after the scores, the frames topic may show a frame that was scored or refused in the meantime.
     consumed = {(item.sequence, item.source.offset) for item in seen.refused if item.source is not None}
     consumed |= {(sequence, offset) for sequence, offsets in scored_at.items() for offset in offsets}
 
@@ -135,7 +135,7 @@ def _fates(seen: Sightings) -> _Fates:
 
 
 def _doubled(fates: _Fates, copies: Sequences, status: CameraStatus | None) -> dict[int, str]:
-    """Return the sequences with more than one fate, and which."""
+    """Return the sequences with more than one fate, and their fates."""
     values, counts = np.unique(copies, return_counts=True)
     drops = status.dropped_sequences if status is not None else []
     is_dropped = inside(values, [(first, last) for first, last, _ in drops])
@@ -152,7 +152,7 @@ def _doubled(fates: _Fates, copies: Sequences, status: CameraStatus | None) -> d
 
 
 def _out_of_order(fates: _Fates, seen: Sightings) -> list[int]:
-    """Return the scored sequences out of their order; replays come when they come."""
+    """Return the scored sequences that are out of order; replays may come at any time."""
     order = fates.scores
     if len(order) < 2 or bool((np.diff(order) > 0).all()):
         return []
@@ -163,7 +163,7 @@ def _out_of_order(fates: _Fates, seen: Sightings) -> list[int]:
 
 
 def _problems(status: CameraStatus) -> list[str]:
-    """Return in words where the producer's own sums do not add up."""
+    """Say in words where the producer's own sums do not add up."""
     found: list[str] = []
     dropped = sum(status.dropped.values())
     if status.captured != status.sequence:

@@ -1,4 +1,4 @@
-"""Reads the topics in an order that makes no false alarm on a running line."""
+"""Read the topics in an order that raises no false alarm on a running line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from steadyline.ops.dead_letters.letter import (
 )
 
 MOST_SEQUENCES = 1 << 62
-SKEW = timedelta(minutes=5)  # clocks of producers, scorers and broker may differ by less than this
+SKEW = timedelta(minutes=5)  # clocks of producers, scorers and broker must differ by less than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +34,39 @@ class Scope:
     since: datetime | None = None
 
     def holds(self, epoch: Epoch) -> bool:
-        """True when the epoch belongs to the audit."""
+        """Tell whether the epoch belongs to the audit."""
         is_recent = self.since is None or epoch.number >= int(self.since.timestamp() * 1e9)
         return is_recent and self.camera in (None, epoch.camera)
 
     @property
     def read_since(self) -> datetime | None:
-        """From when on the topics are to be read."""
+        """The time from which on the topics must be read."""
         return None if self.since is None else self.since - SKEW
 
 
 @dataclass(slots=True)
 class Gathered:
-    """All sightings, and what could not be attributed to a frame."""
+    """All sightings, and everything that could not be attributed to a frame."""
 
     epochs: dict[Epoch, Sightings] = field(default_factory=dict)
     unreadable_statuses: int = 0
     unreadable_scores: int = 0
     nameless_letters: int = 0
-    first_kept_ms: dict[int, int] = field(default_factory=dict)  # partitions whose oldest scores are deleted
+    first_kept_ms: dict[int, int] = field(default_factory=dict)  # for partitions with deleted scores
 
     def of(self, epoch: Epoch) -> Sightings:
-        """Return the sightings of one epoch, new ones when it was never seen."""
+        """Return the sightings of one epoch; they are empty when it was never seen."""
         return self.epochs.setdefault(epoch, Sightings())
 
     def accounts(self) -> list[EpochFates]:
-        """Settle every epoch, by camera and time."""
+        """Settle every epoch, ordered by camera and time."""
         return [settle(epoch, seen, self._expired_below(epoch, seen)) for epoch, seen in self._ordered()]
 
     def _ordered(self) -> list[tuple[Epoch, Sightings]]:
         return sorted(self.epochs.items(), key=lambda item: item[0])
 
     def _expired_below(self, epoch: Epoch, seen: Sightings) -> int:
-        """Return the sequence below which retention may have deleted scores; 0 when it has not."""
+        """Return the sequence below which retention may have deleted scores, or 0 when it has not."""
         if seen.scores:
             kept = self.first_kept_ms.get(seen.partition if seen.partition is not None else -1)
             began_ms = epoch.number // 1_000_000
@@ -80,10 +80,11 @@ class Gathered:
 def gather(broker: Broker, topics: Topics, scope: Scope) -> Gathered:
     """Read the topics; raises BrokerUnavailable and ContractBroken.
 
-    The order matters. A status is older than what is read after it, so a frame it counts as published is
-    found. The committed offsets come before the scores: the score of a frame before them is written already,
-    in the same transaction. The frames come last, from the committed offsets on: what is not scored by then
-    waits there. Frames before the committed offsets are not read: their fates tell everything.
+    The order matters. A status is older than what is read after it, so every frame that it counts as
+    published is found. The committed offsets are read before the scores: the score of any frame before them
+    was written in the same transaction. The frames are read last, from the committed offsets on, and what is
+    not scored by then is waiting there. Frames before the committed offsets need not be read, because their
+    fates tell everything.
     """
     gathered = Gathered()
     reader = broker.reader("steadyline-audit")
@@ -149,7 +150,7 @@ def _take_frames(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
         headers = texts(record)
         frame = frame_of(headers)
         if frame is None:
-            continue  # it will be a dead letter
+            continue  # the scorers will make it a dead letter
         epoch = Epoch(frame.camera, frame.epoch)
         if scope.holds(epoch):
             mark = TopicPosition.parse(headers.get(REPLAYED_FROM, ""))
@@ -157,9 +158,9 @@ def _take_frames(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
 
 
 def first_kept_ms(broker: Broker, reader: Reader, topic: str) -> dict[int, int]:
-    """Return partition → time of its first record, for the partitions whose oldest records are deleted.
+    """Return the time of the first record by partition, for partitions whose oldest records are deleted.
 
-    One of which nothing is left is not among them.
+    A partition of which nothing is left is not included.
     """
     starts, ends = broker.start_offsets([topic]), broker.end_offsets([topic])
     cut = {place.number for place, offset in starts.items() if 0 < offset < ends[place]}

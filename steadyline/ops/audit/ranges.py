@@ -1,4 +1,4 @@
-"""Sequences as runs (first, last): what lies between them, and which ones are out of their order."""
+"""Sequences as runs (first, last): find the gaps between them, and the ones that are out of order."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ def gaps(last: int, present: Sequences, runs: Sequence[Run]) -> list[Run]:
 
 
 def count(runs: Iterable[Run]) -> int:
-    """Return how many sequences the runs have."""
+    """Return the number of sequences in the runs."""
     return sum(last - first + 1 for first, last in runs)
 
 
@@ -67,16 +67,16 @@ def inside(values: Sequences, runs: Sequence[Run]) -> npt.NDArray[np.bool_]:
 
 
 def displaced(order: Sequences) -> list[int]:
-    """Return the fewest values without which ``order`` ascends strictly, ascending.
+    """Return the fewest values without which ``order`` ascends strictly, in ascending order.
 
-    Those are the values outside a longest increasing subsequence (patience sorting, Schensted 1961).
+    They are the values outside a longest increasing subsequence (patience sorting, Schensted 1961).
     """
     if len(order) < 2 or bool((np.diff(order) > 0).all()):
         return []
     values: list[int] = order.tolist()
     tops: list[int] = []  # the smallest last value of an increasing subsequence of each length
-    places: list[int] = []  # where in ``values`` it is
-    before: list[int] = []  # where the value before it is
+    places: list[int] = []  # index in ``values`` of each of them
+    before: list[int] = []  # index of the value before each value
     for place, value in enumerate(values):
         length = bisect_left(tops, value)
         before.append(places[length - 1] if length else -1)

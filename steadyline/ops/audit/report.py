@@ -1,4 +1,4 @@
-"""The audit in JSON and as a table."""
+"""Show the audit as JSON and as a table."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from steadyline.terminal import PlainConsole, styled
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All accounts, and what belongs to no frame."""
+    """All accounts, and everything that belongs to no frame."""
 
     accounts: list[EpochFates]
     nameless_letters: int = 0
@@ -26,7 +26,7 @@ class Audit:
 
     @staticmethod
     def of(gathered: Gathered) -> "Audit":
-        """Return the audit of what was read."""
+        """Return the audit of everything that was read."""
         return Audit(
             gathered.accounts(),
             gathered.nameless_letters,
@@ -46,7 +46,7 @@ class Audit:
         return {name: sum(row[name] for row in rows) for name in _numbers(EpochFates(Epoch("", 0)))}
 
     def as_json(self, most: int | None) -> dict[str, Any]:
-        """Return the whole as JSON values; at most ``most`` frames are named per list, all with None."""
+        """Return everything as JSON values; each list names at most ``most`` frames, or all with None."""
         dropped: Counter[str] = Counter()
         dead: Counter[str] = Counter()
         for account in self.accounts:
@@ -96,7 +96,7 @@ class Audit:
 
 
 def sentence(totals: dict[str, int]) -> str:
-    """Return the identity with its numbers."""
+    """Return the accounting identity with its numbers."""
     expired = f" + expired {totals['expired']}" if totals["expired"] else ""
     return (
         f"captured {totals['captured']} = scored {totals['scored']} + dropped {totals['dropped']} + "
@@ -149,7 +149,7 @@ def _named(epoch: Epoch, amount: int, sequences: Iterable[int], most: int | None
 
 
 def _faults(account: EpochFates, most: int | None) -> list[str]:
-    """Return one line for each fault, and one for what is left out."""
+    """Return one line per fault, and one for faults that are not listed."""
     epoch = account.epoch
     numbers = _numbers(account)
     lines = [f"{epoch.camera}/{epoch.number}: the producer says: {problem}" for problem in account.problems]

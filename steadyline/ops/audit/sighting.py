@@ -1,4 +1,4 @@
-"""What the topics say of one epoch of one camera: its status, its scores, its dead letters, what waits."""
+"""What the topics show of one epoch of one camera: status, scores, dead letters, and waiting frames."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFrame:
-    """A dead letter of frame ``sequence``; ``replayed_from`` is the earlier letter it was a replay of."""
+    """A dead letter of frame ``sequence``; ``replayed_from`` is the earlier letter that it is a replay of."""
 
     sequence: int
     place: TopicPosition
@@ -37,7 +37,7 @@ class WaitingFrame:
 
 @dataclass(slots=True)
 class Sightings:
-    """All that was seen of one epoch; ``scores`` and ``sources`` run in parallel, in topic order."""
+    """Everything seen of one epoch; ``scores`` and ``sources`` are parallel lists in topic order."""
 
     status: CameraStatus | None = None
     scores: "array[int]" = field(default_factory=lambda: array("q"))

@@ -1,1 +1,1 @@
-"""What must be so for a line to run, looked at one by one: each finding says what to do about it."""
+"""Check everything that a line needs, one by one; each finding says what to do about it."""

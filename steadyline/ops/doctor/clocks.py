@@ -1,4 +1,4 @@
-"""Clocks against ours: Redis says its time, a broker stamps what it appends."""
+"""Compare clocks with ours: Redis tells its time, and a broker stamps what it appends."""
 
 import uuid
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Message
 from steadyline.ops.doctor.finding import Report
 
-# Frames carry their capture time and leases expire by Redis' clock: a second is felt in both.
+# Frames carry their capture time, and leases expire by Redis' clock: an error of a second affects both.
 MOST_SECONDS = 1.0
 WITHIN = timedelta(seconds=20)
 REMEDY = "synchronise the clocks (chrony or systemd-timesyncd) on this machine and on the servers"
@@ -21,7 +21,7 @@ REMEDY = "synchronise the clocks (chrony or systemd-timesyncd) on this machine a
 
 @dataclass(frozen=True, slots=True)
 class ClockTopic(Topic):
-    """A topic on which the broker's own time replaces the writer's; kept for an hour."""
+    """A topic on which the broker's own time replaces the writer's, kept for an hour."""
 
     @property
     @override
@@ -49,7 +49,7 @@ def clock_topic(prefix: str) -> ClockTopic:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """What another clock said between two looks at ours, all in seconds since 1970."""
+    """What another clock said between two readings of ours, all in seconds since 1970."""
 
     before: float
     theirs: float
@@ -57,7 +57,7 @@ class ClockReading:
 
     @property
     def skew(self) -> float:
-        """How far the other clock is surely off; 0 when it may well be right."""
+        """The least error of the other clock in seconds; 0 when it may be right."""
         if self.theirs < self.before:
             return self.theirs - self.before
         return max(0.0, self.theirs - self.after)
@@ -70,14 +70,14 @@ def judge_clock(name: str, reading: ClockReading, report: Report) -> None:
 
 
 def read_clock(theirs: Callable[[], float], clock: Clock) -> ClockReading:
-    """Ask another clock; errors of ours pass through."""
+    """Read another clock; our own errors pass through."""
     before = clock.now().timestamp()
-    said = theirs()
-    return ClockReading(before, said, clock.now().timestamp())
+    reading = theirs()
+    return ClockReading(before, reading, clock.now().timestamp())
 
 
 def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading:
-    """Write one message and see when the broker says it came; proves a write and a read as well.
+    """Write one message and read when the broker stamped it, which also proves a write and a read.
 
     Raises BrokerUnavailable.
     """
@@ -94,7 +94,7 @@ def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading
         after = clock.now().timestamp()
         for record in reader.read(topic.name):
             if record.value == mark:
-                # a time stamp has whole milliseconds, cut off
+                # The time stamp is cut off to whole milliseconds.
                 return ClockReading(before - 0.001, record.timestamp_ms / 1000, after)
     finally:
         publisher.close()

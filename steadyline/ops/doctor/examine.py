@@ -1,4 +1,4 @@
-"""Everything in order: servers first, then what needs them."""
+"""Run all checks in order: the servers first, then whatever needs them."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ STORE = "free disk space, or mend the address or the permissions of the line fil
 
 @dataclass(frozen=True, slots=True)
 class DoctorDependencies:
-    """The servers, the clock and, where there is one, the line; ``may_write`` lets probes be written."""
+    """The servers, the clock and the line, if there is one; ``may_write`` allows probes to be written."""
 
     broker: Broker
     bank: RedisBank
@@ -36,7 +36,7 @@ class DoctorDependencies:
 
 
 def examine(around: DoctorDependencies) -> Report:
-    """Look at everything; never raises for what it finds."""
+    """Run all checks; a failed check is a finding and never raises."""
     report = Report()
     events = _kafka(around, report)
     has_redis = _redis(around, report)
@@ -56,7 +56,7 @@ def examine(around: DoctorDependencies) -> Report:
 
 
 def _kafka(around: DoctorDependencies, report: Report) -> dict[str, ModelEvent] | None:
-    """Look at the broker, its topics and its clock; returns the products' events, None without a broker."""
+    """Check the broker, its topics and its clock; return the products' events, or None without a broker."""
     broker, line = around.broker, around.line
     try:
         broker.describe_topics([])

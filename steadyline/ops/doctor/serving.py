@@ -1,4 +1,4 @@
-"""Models in service: loaded, ready, and still giving their known answers."""
+"""Check that the models in service are loaded, are ready, and still give their known answers."""
 
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import SteadylineError
@@ -14,7 +14,7 @@ LOAD = (
 
 
 def look_at_server(client: TritonClient, has_key: bool, report: Report) -> bool:
-    """True when Triton answers; its repository is listed where the key is set."""
+    """Check that Triton answers, and list its repository when the key is set; return whether it answers."""
     if not client.is_server_ready():
         report.failed(
             "Triton", "does not answer, or is not ready", "`make up`, or set TRITON_URL; see its log"
@@ -32,7 +32,7 @@ def look_at_server(client: TritonClient, has_key: bool, report: Report) -> bool:
 
 
 def look_at_live_model(product: str, event: ModelEvent | None, client: TritonClient, report: Report) -> None:
-    """Compare what the events call live with what Triton serves, and ask it for its known answers."""
+    """Compare what the events call live with what Triton serves, and check its known answers."""
     check = f"live model of {product}"
     model = event.live() if event is not None else None
     if model is None:

@@ -1,4 +1,4 @@
-"""Redis as the bank needs it, the banks in it, and whether the store can be written."""
+"""Check that Redis suits the bank, that the banks are there, and that the store can be written."""
 
 import uuid
 
@@ -9,11 +9,11 @@ from steadyline.errors import StoreUnavailable
 from steadyline.ops.doctor.finding import Report
 from steadyline.store import Store
 
-MOST_FULL = 0.8  # a new bank is written beside the old one before the pointer moves
+MOST_FULL = 0.8  # room must be left, because a new bank is written beside the old one
 
 
 def judge_memory(memory: RedisMemory, report: Report) -> None:
-    """An evicted entry is a hole in a live bank: Redis must refuse writes instead, and have room."""
+    """Check that Redis has room and refuses writes when full: evicted entries are holes in a bank."""
     report.judge(
         "Redis' eviction policy",
         memory.policy == "noeviction",
@@ -31,7 +31,7 @@ def judge_memory(memory: RedisMemory, report: Report) -> None:
 
 
 def look_at_bank(product: str, bank: Bank, event: ModelEvent | None, report: Report) -> None:
-    """The pointer names a bank that is there; a product without any model may have none. Errors pass."""
+    """Check that the current bank is there, unless the product has no model. Errors pass through."""
     check = f"bank of {product}"
     manifest = bank.current(product)
     if manifest is not None:

@@ -1,4 +1,4 @@
-"""Topics as they are on the broker against the registry, and the size limits along the way of a frame."""
+"""Compare the broker's topics with the registry, and the size limits along the way of a frame."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def look_at_topics(topics: Topics, broker: Broker, report: Report) -> None:
 
 
 def compare(topic: Topic, described: Described, report: Report) -> None:
-    """Compare one topic: there, as many partitions, the same settings."""
+    """Check that one topic is there, with as many partitions and the same settings."""
     check = f"topic {topic.name}"
     if topic.name not in described:
         report.failed(check, "missing", CREATE)
@@ -40,17 +40,21 @@ def compare(topic: Topic, described: Described, report: Report) -> None:
         if not is_same(settings.get(name), wanted)
     }
     if wrong:
-        said = ", ".join(f"{name} is {found}, must be {wanted}" for name, (found, wanted) in wrong.items())
+        differences = ", ".join(
+            f"{name} is {found}, must be {wanted}" for name, (found, wanted) in wrong.items()
+        )
         set_to = ",".join(f"{name}={wanted}" for name, (_, wanted) in wrong.items())
         report.failed(
-            check, said, f"kafka-configs --alter --topic {topic.name} --add-config {set_to}, on the broker"
+            check,
+            differences,
+            f"kafka-configs --alter --topic {topic.name} --add-config {set_to}, on the broker",
         )
         return
     report.ok(check, f"{partitions} partitions, {', '.join(f'{k}={v}' for k, v in topic.config.items())}")
 
 
 def compare_sizes(topics: Topics, described: Described, report: Report) -> None:
-    """A message that the topic takes must leave the producer whole and reach the consumer."""
+    """Check that a message which the topic accepts can leave the producer and reach the consumer."""
     check = "size limits"
     limits = {
         name: int(settings["max.message.bytes"])
@@ -74,5 +78,5 @@ def compare_sizes(topics: Topics, described: Described, report: Report) -> None:
 
 
 def is_same(found: str | None, wanted: str) -> bool:
-    """True when two values of a setting mean the same; lists are unordered."""
+    """Tell whether two values of a setting mean the same; lists are unordered."""
     return found is not None and sorted(found.split(",")) == sorted(wanted.split(","))

@@ -1,1 +1,1 @@
-"""The story of one frame, told from the topics alone."""
+"""Trace one frame: find from the topics alone what became of it."""

@@ -1,4 +1,4 @@
-"""Reads the topics for one frame, beginning when its epoch began."""
+"""Read the topics for one frame, from the begin of its epoch on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ DAWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def follow(broker: Broker, topics: Topics, group: str, frame: FrameId) -> FrameTimeline:
-    """Return the story of a frame; raises BrokerUnavailable and ContractBroken.
+    """Return the timeline of a frame; raises BrokerUnavailable and ContractBroken.
 
-    Costs a read of the scores and the dead letters since the frame's epoch began. The frames themselves are
-    large: those that scores and letters name are read at their places; only without a fate, or after a
-    refusal, what ``group`` has not consumed yet is read too. A frame found nowhere is looked up in the
-    account of its epoch, and one that the account misses on the whole topic.
+    Reads all scores and dead letters since the frame's epoch began. The frames themselves are large, so only
+    those that scores and letters name are read, at their offsets. Only without a fate, or after a refusal,
+    what ``group`` has not consumed yet is read too. A frame that is found nowhere is looked up in the account
+    of its epoch, and the whole topic is searched for a frame that the account misses.
     """
     reader = broker.reader("steadyline-trace")
     try:
@@ -60,11 +60,11 @@ class _Follower:
 
     @property
     def since(self) -> datetime:
-        """From when on the frame may be on a topic."""
+        """The earliest time at which the frame may be on a topic."""
         return max(DAWN, datetime.fromtimestamp(self.frame.epoch / 1e9, UTC) - SKEW)
 
     def timeline(self) -> FrameTimeline:
-        """Read in the order of the audit: a status is older than what is read after it."""
+        """Read in the order of the audit, in which a status is older than what is read after it."""
         timeline = FrameTimeline(self.frame)
         self._take_statuses(timeline)
         committed = self.broker.committed_offsets(self.group)
@@ -95,7 +95,7 @@ class _Follower:
         needle = name.encode()
         for record in self.reader.read(self.topics.scores.name, self.since):
             if record.key != key or needle not in (record.value or b""):
-                continue  # decoding every score of a day would cost minutes
+                continue  # decoding every score of a day would take minutes
             try:
                 score = Score.decode(record.value)
             except MalformedMessage:
@@ -113,7 +113,7 @@ class _Follower:
                 _take_headers(timeline, texts(record))
 
     def _take_sources(self, timeline: FrameTimeline, consumed: Mapping[Partition, int]) -> None:
-        """Look at the frame where it was scored and where it was refused."""
+        """Read the frame where it was scored and where it was refused."""
         frames = self.topics.frames.name
         sources = {item.source for item in timeline.scores}
         sources |= {
@@ -129,7 +129,7 @@ class _Follower:
     def _take_waiting(
         self, timeline: FrameTimeline, committed: Mapping[Partition, int], consumed: Mapping[Partition, int]
     ) -> None:
-        """Look at what the scorers have yet to consume, on the frame's partition where that is known."""
+        """Read what the scorers have not consumed yet, on the frame's partition when it is known."""
         frames = self.topics.frames.name
         known = {letter.source.partition for letter in timeline.letters if letter.source is not None}
         start = {place: offset for place, offset in committed.items() if place.topic == frames}
@@ -139,7 +139,7 @@ class _Follower:
             self._take_frame(timeline, record, consumed)
 
     def _take_lost(self, timeline: FrameTimeline, consumed: Mapping[Partition, int]) -> None:
-        """Look for a frame that was consumed and has no fate."""
+        """Search for a frame that was consumed and has no fate."""
         for record in self.reader.read(self.topics.frames.name, self.since):
             self._take_frame(timeline, record, consumed)
             if timeline.published:
@@ -174,13 +174,13 @@ class _Follower:
 
 
 def _take_headers(timeline: FrameTimeline, headers: Mapping[str, str]) -> None:
-    """Take what the frame's own headers say, where nothing better has said it."""
+    """Take what the frame's own headers say, unless a better source has said it."""
     timeline.product = timeline.product or headers.get("product", "")
     if timeline.captured_at is None:
         try:
             timeline.captured_at = parse_time(headers.get("ce_time", ""))
         except MalformedHeaders:
-            timeline.captured_at = None  # it may be what the frame was refused for
+            timeline.captured_at = None  # this header may be the reason why the frame was refused
     _take_trace(timeline, headers)
 
 

@@ -1,4 +1,4 @@
-"""The story of a frame in JSON and as lines in the order of time."""
+"""Show the timeline of a frame as JSON, or as lines in order of time."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ Event = tuple[datetime, str, str]
 
 
 def as_json(timeline: FrameTimeline, topics: Topics) -> dict[str, Any]:
-    """Return the whole as JSON values."""
+    """Return everything as JSON values."""
     status = timeline.status
     return {
         "frame": str(timeline.frame),
@@ -73,8 +73,12 @@ def _without_fate(timeline: FrameTimeline) -> str:
         return f"no producer of {timeline.frame.camera} has told of an epoch {timeline.frame.epoch}"
     if timeline.fate == "pending":
         return f"captured, and still at its producer: {status.pending} frames are"
-    told = f"its producer told of {status.captured} frames at {status.at:%Y-%m-%d %H:%M:%S}"
-    return f"{told}, and then ended" if status.state == "ended" else f"{told}; ask again in a moment"
+    status_text = f"its producer told of {status.captured} frames at {status.at:%Y-%m-%d %H:%M:%S}"
+    return (
+        f"{status_text}, and then ended"
+        if status.state == "ended"
+        else f"{status_text}; ask again in a moment"
+    )
 
 
 def _events(timeline: FrameTimeline, topics: Topics) -> list[Event]:

@@ -1,4 +1,4 @@
-"""What is known of one frame, and the one word for what became of it."""
+"""Everything known of one frame, and the one word for what became of it."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ from steadyline.ops.dead_letters.letter import Letter, TopicPosition
 Fate = Literal[
     "scored", "dropped", "dead-lettered", "waiting", "pending", "expired", "missing", "doubled", "unknown"
 ]
-# Where the account of its epoch puts a frame that is on no topic.
+# Where the account of its epoch places a frame that is on no topic.
 AccountedFate = Literal["pending", "expired", "missing", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedSighting:
-    """The frame on its topic; ``ahead`` counts the frames before it that the scorers have yet to take."""
+    """The frame on its topic; ``ahead`` counts the frames before it that the scorers have not taken yet."""
 
     place: TopicPosition
     size: int
@@ -30,13 +30,13 @@ class PublishedSighting:
 
     @property
     def is_waiting(self) -> bool:
-        """True while the scorers have not consumed it."""
+        """True while the scorers have not consumed the frame."""
         return self.ahead is not None
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreSighting:
-    """A score of the frame, and when it was on its topic."""
+    """A score of the frame, and the time at which it was on its topic."""
 
     score: Score
     place: TopicPosition
@@ -44,7 +44,7 @@ class ScoreSighting:
 
     @property
     def source(self) -> TopicPosition:
-        """Where the frame was read."""
+        """Where the scorer read the frame."""
         return TopicPosition(self.score.source_partition, self.score.source_offset)
 
 
@@ -64,12 +64,12 @@ class FrameTimeline:
 
     @property
     def began(self) -> datetime:
-        """When its epoch began."""
+        """When the frame's epoch began."""
         return datetime.fromtimestamp(self.frame.epoch / 1e9, UTC)
 
     @property
     def dropped(self) -> str | None:
-        """Why its producer dropped it; None when it did not."""
+        """Why the producer dropped the frame, or None when it did not."""
         runs = self.status.dropped_sequences if self.status is not None else []
         return next((why for first, last, why in runs if first <= self.frame.sequence <= last), None)
 
@@ -79,12 +79,12 @@ class FrameTimeline:
         return bool(self.dropped or self.scores or self.letters or self.waiting())
 
     def waiting(self) -> list[PublishedSighting]:
-        """Return where it waits, without what was scored or refused while the topics were read."""
+        """Return where the frame waits, leaving out what was scored or refused while the topics were read."""
         taken = {item.source for item in self.scores} | {letter.source for letter in self.letters}
         return [item for item in self.published if item.is_waiting and item.place not in taken]
 
     def refusals(self) -> list[Letter]:
-        """Return the letters that stand: neither replayed nor scored since."""
+        """Return the letters that were neither replayed nor followed by a score."""
         marks = {letter.replayed_from for letter in self.letters}
         marks |= {item.replayed_from for item in self.published}
 
@@ -108,7 +108,7 @@ class FrameTimeline:
         if found:
             return found[0]
         if self.letters:
-            return "missing"  # replayed, and nothing has come of it
+            return "missing"  # it was replayed, and nothing followed
         placed = self.accounted_fate
         return "unknown" if placed is None or placed == "beyond" else placed
 
@@ -119,9 +119,9 @@ class FrameTimeline:
 
 
 def accounted_fate(account: EpochFates, oldest_score: int | None, sequence: int) -> AccountedFate:
-    """Return where the account of its epoch puts a frame without a fate.
+    """Return where the account of its epoch places a frame without a fate.
 
-    ``oldest_score``: the smallest sequence of the epoch that is scored, None without any.
+    ``oldest_score`` is the smallest scored sequence of the epoch, or None when there is none.
     """
     if sequence > account.captured:
         return "beyond"
