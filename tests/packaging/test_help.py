@@ -27,7 +27,8 @@ def commands() -> dict[str, TyperCommand]:
         source.name.removesuffix(".py").replace("/", ".")
         for source in sources()
         if source.folder not in ("steadyline", "tests", "tools")
-        and re.search(r"\btyper\.(Typer|run)\(", source.text)
+        and re.search(r"\b(typer\.(Typer|run)|service_application)\(", source.text)
+        and source.name != "steadyline/service.py"
     ]
     return {name: command for module in names for name, command in _commands_of(import_module(module))}
 
