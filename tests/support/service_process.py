@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.servers.procfs import start_time
 from tests.support.eventually import eventually
 
@@ -28,21 +28,20 @@ class ServiceProcess:
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self._arguments, self._environment, self.log = arguments, environment, log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ChildProcess | None = None
         self._port = 0
 
     def start(self) -> None:
         """Start the process; its log begins anew."""
-        command = [sys.executable, "-P", "-m", *self._arguments]
-        with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                env=self._environment,
-                cwd=self.log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        self.log.write_bytes(b"")
+        command = ChildCommand(
+            [sys.executable, "-P", "-m", *self._arguments],
+            log=self.log,
+            environment=self._environment,
+            folder=self.log.parent,
+            own_session=False,
+        )
+        self._process = ChildProcess(command)
 
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs."""
@@ -64,16 +63,15 @@ class ServiceProcess:
 
     def wait(self, within: float = STOPPED_WITHIN) -> int:
         """Return the exit status of a process that ends by itself, as ``stop`` does."""
-        try:
-            return self._running.wait(within)
-        except subprocess.TimeoutExpired:
+        status = self._running.wait(within)
+        if status is None:
             self.kill()
-            raise AssertionError(f"it still runs; the end of its log:\n{self.tail()}") from None
+            raise AssertionError(f"it still runs; the end of its log:\n{self.tail()}")
+        return status
 
     def kill(self) -> None:
         """End the process by SIGKILL and wait until it is gone; nothing when it has ended already."""
         self._running.kill()
-        self._running.wait()
 
     def freeze(self) -> None:
         """Suspend the process where it stands (SIGSTOP)."""
@@ -166,7 +164,7 @@ class ServiceProcess:
         return sum(self.series(name, **labels))
 
     @property
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def _running(self) -> ChildProcess:
         assert self._process is not None, "it was not started"
         return self._process
 
