@@ -68,7 +68,7 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
         stack.callback(worker.close)
         policy = _looping(settings, topics.dead_letters.name)
         beside = {
-            "keeper": lambda stop: updater.run(
+            "model-updater": lambda stop: updater.run(
                 lambda: broker.follower(f"scorer-{settings.instance}", [events]), events, stop
             ),
             "lag": meter.run,

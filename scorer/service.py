@@ -1,4 +1,4 @@
-"""The scorer process: the loop on its own thread of control, the keeper and the lag meter beside it."""
+"""The scorer process: the loop on the main thread, the model updater and the lag meter beside it."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -52,7 +52,7 @@ def main(
     progress, console = PlainConsole(stderr=True), PlainConsole(stderr=as_json)
     found: dict[str, Any] = {"machine": machine(), "frame_side": side}
     progress.print(f"machine: {found['machine']}")
-    with ground(progress.print) as prepared:
+    with environment(progress.print) as prepared:
         for section in sections(prepared, only or list(SectionName), jpegs(DISTINCT, side), progress.print):
             section.show(console)
             found[section.name] = section.figures
@@ -64,7 +64,7 @@ def main(
 
 
 @contextmanager
-def ground(say: Callable[[str], None]) -> Iterator[BenchEnvironment]:
+def environment(say: Callable[[str], None]) -> Iterator[BenchEnvironment]:
     """Start the servers and put a real model in service; what was written is removed afterwards."""
     configure_logs("bench", TelemetrySettings(log_level="warning"))
     say("a COBRA network, trained a few steps (kept for the next time)")

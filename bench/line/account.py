@@ -20,8 +20,8 @@ class CpuUse:
 class CpuAccount:
     """Counts from its making on."""
 
-    def __init__(self, ground: BenchEnvironment, **services: Service) -> None:
-        self._ground, self._services = ground, services
+    def __init__(self, environment: BenchEnvironment, **services: Service) -> None:
+        self._ground, self._services = environment, services
         self._began, self._machine, self._before = time.monotonic(), machine_seconds(), self._now()
 
     def close(self, frames: int) -> CpuUse:

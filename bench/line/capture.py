@@ -14,16 +14,20 @@ FRAMES = 600  # of each camera
 BEGIN = 0.2  # of the frames: the process is warm by then
 
 
-def measure(ground: BenchEnvironment, say: Callable[[str], None]) -> Section:
+def measure(environment: BenchEnvironment, say: Callable[[str], None]) -> Section:
     """Replay a folder with four cameras as fast as they go."""
     pictures = jpegs(FILES, SIDE)
     size = sum(map(len, pictures)) / len(pictures)
-    folder = write_folder(ground.home / "capture-pictures", pictures)
+    folder = write_folder(environment.home / "capture-pictures", pictures)
     whole = FRAMES * len(CAMERAS)
-    with BenchLine(ground, "capture", f"folder:{folder}?fps=10000&loop=true&limit={FRAMES}") as line:
+    with BenchLine(environment, "capture", f"folder:{folder}?fps=10000&loop=true&limit={FRAMES}") as line:
         producers = line.start("producers", "run")
         line.wait(lambda: line.published() >= BEGIN * whole)
-        account, first, began = CpuAccount(ground, producers=producers), line.published(), time.monotonic()
+        account, first, began = (
+            CpuAccount(environment, producers=producers),
+            line.published(),
+            time.monotonic(),
+        )
         line.wait(lambda: line.published() >= 0.9 * whole)
         frames, took = line.published() - first, time.monotonic() - began
         used = account.close(frames)

@@ -53,9 +53,9 @@ class BenchEnvironment:
 class BenchLine:
     """One line with topics of its own; version 1 is in service from the start."""
 
-    def __init__(self, ground: BenchEnvironment, name: str, source: str = "folder:.") -> None:
+    def __init__(self, environment: BenchEnvironment, name: str, source: str = "folder:.") -> None:
         """``source`` of every camera; ``{camera}`` in it stands for the camera's name."""
-        self.ground, self.home = ground, ground.home / name
+        self.environment, self.home = environment, environment.home / name
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
         self.file = self.home / "line.yaml"
@@ -63,7 +63,7 @@ class BenchLine:
         self.line = load_line(self.file)
         self.topics = self.line.kafka_topics()
         self.broker = KafkaBroker(
-            KafkaSettings(bootstrap_servers=ground.stack.addresses.kafka_bootstrap), "bench"
+            KafkaSettings(bootstrap_servers=environment.stack.addresses.kafka_bootstrap), "bench"
         )
         self.broker.create_topics(list(self.topics))
         self._publisher = self.broker.publisher("bench-frames")
@@ -82,7 +82,7 @@ class BenchLine:
 
     def announce(self, *versions: int) -> datetime:
         """Say that the last of ``versions`` is in service; returns when."""
-        event = live_event(PRODUCT, [self.ground.model.version(number) for number in versions])
+        event = live_event(PRODUCT, [self.environment.model.version(number) for number in versions])
         headers = event.headers("bench", PRODUCT, event.at)
         self._write(Message(self.topics.model_events.name, PRODUCT.encode(), event.encode(), headers))
         self._flush()
@@ -102,7 +102,7 @@ class BenchLine:
     def start(self, name: str, *arguments: str, **environment: str) -> Service:
         """Start ``python -m <name> … --line <file>``."""
         variables = {
-            **self.ground.stack.addresses.environment(),
+            **self.environment.stack.addresses.environment(),
             "PRODUCERS_STATE": str(self.home / "producers"),
             "PYTHONPATH": str(ROOT),
             "STEADYLINE_LOG_FORMAT": "json",

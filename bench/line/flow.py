@@ -40,13 +40,13 @@ class RunningLine:
 
 @contextmanager
 def flowing(
-    ground: BenchEnvironment, name: str, pictures: Sequence[bytes], rate: float
+    environment: BenchEnvironment, name: str, pictures: Sequence[bytes], rate: float
 ) -> Iterator[RunningLine]:
     """Let ``rate`` frames a second flow, over all cameras together."""
-    folder = write_folder(ground.home / f"{name}-pictures", pictures)
+    folder = write_folder(environment.home / f"{name}-pictures", pictures)
     source = f"folder:{folder}?fps={rate / len(CAMERAS):.3f}&loop=true"
     port = free_ports(1)[0]
-    with BenchLine(ground, name, source) as line:
+    with BenchLine(environment, name, source) as line:
         scorer = line.start("scorer", "run", STEADYLINE_HEALTH_PORT=str(port))
         producers = line.start("producers", "run")
         line.wait(lambda: line.committed() > 0)

@@ -15,15 +15,15 @@ PARTS = (0.5, 0.1)
 
 
 def measure(
-    ground: BenchEnvironment, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]
+    environment: BenchEnvironment, pictures: Sequence[bytes], line_rate: float, say: Callable[[str], None]
 ) -> Section:
-    """Let parts of ``borne`` frames a second flow from real producers."""
+    """Let parts of ``line_rate`` frames a second flow from real producers."""
     rows: list[list[str]] = []
     figures: dict[str, dict[str, Any]] = {}
     for part in PARTS:
-        rate = part * borne
+        rate = part * line_rate
         say(f"{rate:.0f} frames a second for {SECONDS:.0f} s")
-        latencies, used = _flow(ground, pictures, rate)
+        latencies, used = _flow(environment, pictures, rate)
         figure: dict[str, Any] = {"frames_per_second": round(rate, 1)}
         for name, values in latencies.items():
             found = [percentile(values, 0.50), percentile(values, 0.99), max(values)]
@@ -40,16 +40,16 @@ def measure(
         + f"; strangers used {figure['strangers_cores']:.1f} cores"
         for figure in figures.values()
     ]
-    title = f"3. From capture, at half and a tenth of {borne:.0f} frames a second"
+    title = f"3. From capture, at half and a tenth of {line_rate:.0f} frames a second"
     return Section("latency", title, figures, ("", "p50 ms", "p99 ms", "max ms"), rows, "\n".join(notes))
 
 
 def _flow(
-    ground: BenchEnvironment, pictures: Sequence[bytes], rate: float
+    environment: BenchEnvironment, pictures: Sequence[bytes], rate: float
 ) -> tuple[dict[str, list[float]], CpuUse]:
-    with flowing(ground, f"latency-{rate:.0f}", pictures, rate) as flow:
+    with flowing(environment, f"latency-{rate:.0f}", pictures, rate) as flow:
         first = flow.line.committed()
-        account = CpuAccount(ground, scorer=flow.scorer, producers=flow.producers)
+        account = CpuAccount(environment, scorer=flow.scorer, producers=flow.producers)
         time.sleep(SECONDS)
         used = account.close(flow.line.committed() - first)
         flow.drain()

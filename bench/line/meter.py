@@ -32,10 +32,10 @@ ROLES: Mapping[str, str] = {
     "MainThread": "loop",
     "decode": "queues and metrics of decoding",
     "finish": "finish",
-    "keeper": "beside: keeper, lag, health",
-    "lag": "beside: keeper, lag, health",
-    "health": "beside: keeper, lag, health",
-    "kafka-io-scorer-": "beside: keeper, lag, health",
+    "model-updater": "beside: model updater, lag, health",
+    "lag": "beside: model updater, lag, health",
+    "health": "beside: model updater, lag, health",
+    "kafka-io-scorer-": "beside: model updater, lag, health",
     "kafka-io-": "fetch, client's thread",
 }
 WRITER = "-network-thread"  # how the name of a kafka-python producer's thread ends

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from bench.line import stages
-from bench.line.__main__ import ground
+from bench.line.__main__ import environment
 from bench.line.pictures import DISTINCT, SIDE, jpegs
 from steadyline.terminal import PlainConsole
 
@@ -18,7 +18,7 @@ def main(
 ) -> None:
     """Sample a scorer that works off a full topic; print its most expensive places."""
     progress = PlainConsole(stderr=True)
-    with ground(progress.print) as made:
+    with environment(progress.print) as made:
         found, _servers = stages.watch(made, jpegs(DISTINCT, side), "profile", "--sampled")
     for kind, title in (("own", "own time"), ("with_callees", "time with what it calls")):
         _show(found["seconds"][kind], found["frames"], f"{title}, CPU µs a frame", rows)

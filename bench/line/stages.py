@@ -11,9 +11,9 @@ from bench.line.report import Section
 SKIP, FRAMES = 300, 1500
 
 
-def measure(ground: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None]) -> Section:
+def measure(environment: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None]) -> Section:
     """Score frames that wait on the topic with a scorer whose stages are timed."""
-    found, used = watch(ground, pictures, "stages")
+    found, used = watch(environment, pictures, "stages")
     per_frame = {stage: 1000 * seconds / found["frames"] for stage, seconds in found["seconds"].items()}
     ordered = sorted(per_frame.items(), key=lambda item: -item[1])
     total = sum(per_frame.values())
@@ -30,16 +30,16 @@ def measure(ground: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[
 
 
 def watch(
-    ground: BenchEnvironment, pictures: Sequence[bytes], name: str, *options: str
+    environment: BenchEnvironment, pictures: Sequence[bytes], name: str, *options: str
 ) -> tuple[dict[str, Any], CpuUse]:
     """Return the account of a watched scorer, and what the servers used meanwhile."""
-    with BenchLine(ground, name) as line:
+    with BenchLine(environment, name) as line:
         line.send(pictures, SKIP + FRAMES + 200)
         out = line.home / "account.json"
         counts = ("--skip", str(SKIP), "--frames", str(FRAMES))
         line.start("bench.line.profiled_scorer", "--out", str(out), *counts, *options)
         line.wait(lambda: line.committed() >= SKIP)
-        account, first = CpuAccount(ground), line.committed()
+        account, first = CpuAccount(environment), line.committed()
         line.wait(out.exists)
         used = account.close(line.committed() - first)
     found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))

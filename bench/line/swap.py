@@ -17,14 +17,14 @@ WINDOW_SECONDS = 2.0
 
 
 def measure(
-    ground: BenchEnvironment, pictures: Sequence[bytes], borne: float, say: Callable[[str], None]
+    environment: BenchEnvironment, pictures: Sequence[bytes], line_rate: float, say: Callable[[str], None]
 ) -> Section:
-    """Swap versions at a part of ``borne`` frames a second: load beside the live one, announce, take up."""
-    rate = LOAD * borne
-    with flowing(ground, "swap", pictures, rate) as flow:
+    """Swap versions at a part of ``line_rate`` frames a second: load the next, announce it, take it up."""
+    rate = LOAD * line_rate
+    with flowing(environment, "swap", pictures, rate) as flow:
         time.sleep(APART_SECONDS / 2)
         for version in range(2, 2 + SWAPS):
-            ground.serve(version, beside=version - 1)
+            environment.serve(version, beside=version - 1)
             flow.line.announce(version - 1, version)
             say(f"version {version} announced")
             time.sleep(APART_SECONDS)

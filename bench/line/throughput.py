@@ -28,28 +28,28 @@ class ThroughputRound:
 
 
 def measure(
-    ground: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None], rounds: int = ROUNDS
+    environment: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None], rounds: int = ROUNDS
 ) -> Section:
     """Take direct and line rounds in turn; each pair begins with the other of the two."""
     directs, lines = [], []
-    count = WARM + int(LINE_SECONDS * direct_round(ground, pictures, 1.0).rate / 3)
-    with BenchLine(ground, "throughput") as line:
+    count = WARM + int(LINE_SECONDS * direct_round(environment, pictures, 1.0).rate / 3)
+    with BenchLine(environment, "throughput") as line:
         for number in range(rounds):
             for kind in ("direct", "line") if number % 2 == 0 else ("line", "direct"):
                 if kind == "direct":
-                    directs.append(direct_round(ground, pictures, DIRECT_SECONDS))
+                    directs.append(direct_round(environment, pictures, DIRECT_SECONDS))
                 else:
                     lines.append(line_round(line, pictures, count))
             say(f"round {number + 1}: direct {directs[-1].rate:.0f}/s, line {lines[-1].rate:.0f}/s")
     return _section(directs, lines)
 
 
-def direct_round(ground: BenchEnvironment, pictures: Sequence[bytes], seconds: float) -> ThroughputRound:
+def direct_round(environment: BenchEnvironment, pictures: Sequence[bytes], seconds: float) -> ThroughputRound:
     """Ask Triton for frames that are decoded and prepared already."""
     decoded, ref = prepared(pictures), ModelRef(PRODUCT, 1)
-    triton = triton_client(ground.stack.addresses)
+    triton = triton_client(environment.stack.addresses)
     drive(triton, ref, decoded, 0.3)
-    account = CpuAccount(ground)
+    account = CpuAccount(environment)
     answered, took = drive(triton, ref, decoded, seconds)
     used = account.close(answered)
     triton.close()
@@ -62,7 +62,7 @@ def line_round(line: BenchLine, pictures: Sequence[bytes], count: int) -> Throug
     line.send(pictures, count)
     scorer = line.start("scorer", "run")
     line.wait(lambda: line.committed() - before >= WARM)
-    account, first = CpuAccount(line.ground, scorer=scorer), line.committed()
+    account, first = CpuAccount(line.environment, scorer=scorer), line.committed()
     line.wait(lambda: line.committed() - before >= count)
     used = account.close(line.committed() - first)
     line.stop(scorer)

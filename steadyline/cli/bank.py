@@ -59,8 +59,8 @@ def rebuild(product: ProductName = None, line: LineFile = Path("line.yaml")) -> 
 
 def _row(manifest: BankManifest | None, holder: str | None) -> dict[str, object]:
     """Return one product's bank for machines."""
-    told = None if manifest is None else manifest.model_dump(mode="json")
-    return {"bank": told, "trainer": holder}
+    bank = None if manifest is None else manifest.model_dump(mode="json")
+    return {"bank": bank, "trainer": holder}
 
 
 def _print_table(found: dict[str, tuple[BankManifest | None, str | None]]) -> None:

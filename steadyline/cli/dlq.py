@@ -197,14 +197,14 @@ def _plan(found: ChosenLetters, choice: Choice, frames: str, again: bool) -> _Pl
 def _tell(done: _Done, found: ChosenLetters, frames: str, as_json: bool) -> None:
     going = done.plan.chosen if done.dry_run else done.replayed
     if as_json:
-        told = {
+        answer = {
             "dry_run": done.dry_run,
             "topic": frames,
             "replayed": [_row(letter, found.replays.get(letter.place)) for letter in going],
             "left_out": [{"place": str(letter.place), "why": why} for letter, why in done.plan.left_out],
             "failed": [{"place": str(letter.place), "why": why} for letter, why in done.failed],
         }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(answer, indent=2))
         return
     console = _console()
     verb = "would be replayed" if done.dry_run else "replayed"

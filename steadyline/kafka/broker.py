@@ -59,7 +59,7 @@ class Worker(Protocol):
         ...
 
     def take_lost(self) -> frozenset[Partition]:
-        """Return the partitions taken away or newly given up to the last poll: drop their lanes.
+        """Return the partitions taken away or newly given up to the last poll: drop what is in hand of them.
 
         To be called after each ``poll`` and before its records are used, which are of the new assignment.
         """

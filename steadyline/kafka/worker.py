@@ -161,7 +161,7 @@ class KafkaWorker:
             for item, offset in offsets.items()
         }
         if self._changes.touches(positions) or not self._consumer.assignment() >= positions.keys():
-            return False  # the loop drops their lanes on its next turn
+            return False  # the loop drops what it has of them on its next turn
         try:
             self._producer.commit(messages, positions, group)
         except TransactionAborted:
