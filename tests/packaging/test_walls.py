@@ -74,6 +74,8 @@ def test_control_monitor_lifecycle_data_and_the_order_reach_no_torch(every_sourc
         ("trainer/control/controller.py", "import torch"),
         ("trainer/monitor/monitor.py", "def f():\n    import torch"),
         ("trainer/lifecycle/gate.py", "from trainer.fit import train"),
+        ("trainer/lifecycle/gate.py", "from trainer.evaluation.localisation import aupro"),  # scipy alone
+        ("trainer/monitor/detection.py", "from sklearn.metrics import roc_auc_score"),
         ("trainer/data/banks.py", "from trainer.jobs.export import OnnxModel"),
         ("trainer/jobs/spec.py", "from onnxruntime import InferenceSession"),
         ("steadyline/store.py", "import torch"),

@@ -75,7 +75,7 @@ WITHOUT_TORCH = (
     "trainer.data",
     "trainer.jobs.spec",
 )
-HEAVY = ("torch", "timm", "onnx", "onnxruntime")
+HEAVY = ("torch", "timm", "onnx", "onnxruntime", "scipy", "sklearn")
 
 
 def module_of(name: str) -> str:

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from trainer.arrays import Masks
 from trainer.evaluation.auroc import auroc
 
 Maps = NDArray[np.float32]  # (N, H, W)
+
+_CORNERS_JOINED = np.ones((3, 3), bool)
 
 FALSE_POSITIVES = 0.3  # the curve's end (Bergmann et al., IJCV 2021)
 
@@ -100,32 +103,6 @@ def component_sizes(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (H, W): 0 outside, and from 1 the number of the component, pixels that share a corner joined.
-
-    Runs of each row are joined with the runs they touch in the row before (Rosenfeld and Pfaltz, 1966).
-    """
-    height, width = mask.shape
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, begins = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    parent = list(range(len(rows)))
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = parent[parent[run]]
-            run = parent[run]
-        return run
-
-    first = np.searchsorted(rows, np.arange(height + 1)).tolist()
-    for row in range(1, height):
-        above = range(first[row - 1], first[row])
-        for run in range(first[row], first[row + 1]):
-            for other in above:
-                if begins[other] <= ends[run] and begins[run] <= ends[other]:
-                    parent[max(root(run), root(other))] = min(root(run), root(other))
-    roots = np.array([root(run) for run in range(len(rows))], np.int64)
-    numbers = np.unique(roots, return_inverse=True)[1] + 1
-    found = np.zeros((height, width), np.int64)
-    for run, number in enumerate(numbers.tolist()):
-        found[rows[run], begins[run] : ends[run]] = number
+    """Return (H, W): 0 outside, and from 1 the number of the component, pixels that share a corner joined."""
+    found: NDArray[np.int64] = label(mask, _CORNERS_JOINED, output=np.int64)[0]
     return found

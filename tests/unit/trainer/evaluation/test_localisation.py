@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
 
 from trainer.arrays import Masks
 from trainer.evaluation.localisation import aupro, average_precision, components, localisation
@@ -61,6 +64,14 @@ def test_average_precision_is_what_one_counts() -> None:
     # in order of height: hit (1/1), miss, hit (2/3), miss, miss, hit (3/6)
     anomaly_map, mask = one([[6, 5, 4, 3, 2, 1]]), drawn(["#.#..#"])[None]
     assert average_precision(anomaly_map, mask) == pytest.approx((1 + 2 / 3 + 1 / 2) / 3)
+
+
+@given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=2, max_size=60))
+def test_average_precision_is_what_scikit_learn_says_ties_included(rows: list[tuple[int, bool]]) -> None:
+    heights, truth = [float(row[0]) for row in rows], [row[1] for row in rows]
+    if len(set(truth)) == 2:
+        wanted = average_precision_score(truth, heights)
+        assert average_precision(one([heights]), np.array([[truth]])) == pytest.approx(wanted)
 
 
 def test_ties_count_together() -> None:
