@@ -178,16 +178,17 @@ def evaluate(
     """Measure a package on a folder: clean, corrupted and attacked; exit status 1 when a check fails."""
     configure_logs("trainer", read_settings(TelemetrySettings))
     _limit_threads(read_settings(TrainerSettings).fit_threads)
-    from trainer.evaluation.evaluate import EvaluationSettings
+    from trainer.evaluation.attack_plan import IndependentAttacks
+    from trainer.evaluation.evaluator import EvaluationSettings
     from trainer.evaluation.report import is_believable, show, write_report
     from trainer.folder import EvaluationOrder, evaluate_folder
 
     steps = tuple(sorted(set(pgd_steps))) if pgd_steps else (20, 100)
-    checked = 0 if quick else EvaluationSettings().checked
-    how = EvaluationSettings(steps=steps, restarts=restarts, attacked=attacked, checked=checked, seed=seed)
+    attack, checked = IndependentAttacks(steps, restarts), 0 if quick else EvaluationSettings().checked
+    how = EvaluationSettings(attack=attack, attacked=attacked, checked=checked, at=attack_at, seed=seed)
     with _bar() as on_progress:
         found, card = evaluate_folder(
-            EvaluationOrder(data, model, other, how, attack_at == "native"),
+            EvaluationOrder(data, model, other, how),
             lambda step, total, message: on_progress("evaluate", step, total),
         )
     if as_json:

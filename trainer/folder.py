@@ -19,7 +19,8 @@ from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 from trainer.data.normals import from_folder
 from trainer.data.snapshot import make_snapshot
 from trainer.detector_protocol import OnProgress, Overrides, Served
-from trainer.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
+from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.evaluation.evaluator import EvaluationSettings
 from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
@@ -96,15 +97,12 @@ def _work(order: FolderOrder) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOrder:
-    """What to evaluate; ``other`` is a second package whose attacks are tried on the first; with
-    ``at_native`` attacks change the pictures before the resize.
-    """
+    """What to evaluate; ``other`` is a second package whose attacks are tried on the first."""
 
     data: Path
     model: Path
     other: Path | None
     settings: EvaluationSettings
-    at_native: bool = False
 
 
 def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Evaluation, Card]:
@@ -116,7 +114,7 @@ def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Ev
     card, module = open_package(order.model)
     other = None if order.other is None else open_package(order.other)[1]
     test = read_test_set(order.data, card)
-    if order.at_native:
+    if order.settings.at == "native":
         test = with_native(test, order.data, _preparation(card))
     return evaluate(module, test, order.settings, on_progress, other), card
 

@@ -1,4 +1,4 @@
-"""The long attacks: ever longer ones, each only on pictures whose place in the ranking is still open.
+"""The staged attack: ever longer attacks, each only on pictures whose place in the ranking is still open.
 
 An attack raises normals and lowers anomalies, and the worst score found so far is kept. So a normal above
 every anomaly stays above them, and an anomaly below every normal stays below: their part of the AUROC is
@@ -10,60 +10,64 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from bench.robustness.plan import AttackSettings
-from bench.robustness.result_cache import ResultCache
-from trainer.evaluation.attacks import Attack, Pgd
-from trainer.evaluation.evaluate import name_of
+from trainer.evaluation.attack_plan import AttackResult, AttackRuns, NamedAttack
+from trainer.evaluation.attacks import Pgd, name_of
+from trainer.evaluation.results import Arrays
 from trainer.evaluation.sanity import NOTHING_LEFT
-from trainer.evaluation.subject import AttackTarget, Scores
+from trainer.evaluation.subject import AttackTarget, Scores, floats, rounded
 
 Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
-class AttackResult:
-    """``scores`` (N,) and ``pictures`` (N, S, S, C), rounded to 8 bits, are the worst found; ``stages`` the
-    AUROC after each attack. ``is_bound``: the attack stopped because nothing was left, so that the AUROC is
-    at most this.
+class StagedAttack:
+    """A PGD of ``first_steps`` (0: none), then ``restarts`` starts of the long one of ``steps``.
+
+    The result holds the worst pictures of all attacks, rounded to 8 bits.
     """
 
-    scores: Scores
-    pictures: NDArray[np.uint8]
-    stages: dict[str, float]
-    is_bound: bool
-    unsettled: dict[str, int]
+    first_steps: int
+    steps: int
+    restarts: int
 
     @property
-    def auroc(self) -> float:
-        """The AUROC after the last attack."""
-        return list(self.stages.values())[-1]
+    def total_steps(self) -> int:
+        """See AttackPlan."""
+        return self.first_steps + self.steps * self.restarts
 
+    def run(self, target: AttackTarget, epsilon: float, seed: int, runs: AttackRuns) -> AttackResult:
+        """See AttackPlan."""
+        worst = target.scores(target.x)
+        pictures = rounded(target.x)
+        stages: dict[str, float] = {}
+        unsettled: dict[str, int] = {}
+        is_bound = False
+        for stage, attack in self._stages(epsilon, seed):
+            rows = unsettled_rows(worst, target.anomalous)
+            if len(rows) and stages and target.auroc(worst) < NOTHING_LEFT:
+                is_bound = True
+                break
+            unsettled[stage] = len(rows)
+            if len(rows):
+                found = runs.results.arrays(attack.name, partial(_attacked, target.part(rows), attack, runs))
+                better = (found["scores"] - worst[rows]) * np.where(target.anomalous[rows], -1, 1) > 0
+                worst[rows[better]] = found["scores"][better]
+                pictures[rows[better]] = found["pictures"][better]
+            stages[stage] = target.auroc(worst)
+        return AttackResult(worst, floats(pictures), stages, is_bound, unsettled)
 
-def attacked(
-    subject: AttackTarget, epsilon: float, settings: AttackSettings, kept: ResultCache
-) -> AttackResult:
-    """Return the worst of all attacks of one size."""
-    worst = subject.scores(subject.x)
-    pictures = _rounded(subject.x)
-    stages: dict[str, float] = {}
-    unsettled: dict[str, int] = {}
-    is_bound = False
-    for name, attack in _stages(epsilon, settings):
-        rows = unsettled_rows(worst, subject.anomalous)
-        if len(rows) and stages and subject.auroc(worst) < NOTHING_LEFT:
-            is_bound = True
-            break
-        unsettled[name] = len(rows)
-        if len(rows):
-            found = kept.arrays(f"{name} {name_of(epsilon)}", partial(_run, subject, rows, attack))
-            better = (found["scores"] - worst[rows]) * np.where(subject.anomalous[rows], -1, 1) > 0
-            worst[rows[better]] = found["scores"][better]
-            pictures[rows[better]] = found["pictures"][better]
-        stages[name] = round(subject.auroc(worst), 4)
-    return AttackResult(worst, pictures, stages, is_bound, unsettled)
+    def _stages(self, epsilon: float, seed: int) -> Iterator[tuple[str, NamedAttack]]:
+        """Yield a short attack, then each start of the long one, with the name of the stage."""
+        plan = [(f"PGD-{self.first_steps}", Pgd(epsilon, self.first_steps, seed=seed))]
+        plan += [
+            (f"PGD-{self.steps} start {start}", Pgd(epsilon, self.steps, seed=seed + start))
+            for start in range(1, self.restarts + 1)
+        ]
+        for stage, attack in plan:
+            if attack.steps:
+                yield stage, NamedAttack(f"{stage} {name_of(epsilon)}", attack, attack.steps)
 
 
 def unsettled_rows(scores: Scores, anomalous: NDArray[np.bool_]) -> Rows:
@@ -72,21 +76,6 @@ def unsettled_rows(scores: Scores, anomalous: NDArray[np.bool_]) -> Rows:
     return np.flatnonzero(np.where(anomalous, scores >= lowest, scores <= highest))
 
 
-def _stages(epsilon: float, settings: AttackSettings) -> Iterator[tuple[str, Attack]]:
-    """Yield a short attack, then each start of the long one."""
-    if settings.first_steps:
-        yield f"PGD-{settings.first_steps}", Pgd(epsilon, settings.first_steps, seed=settings.seed)
-    for start in range(settings.restarts):
-        name = f"PGD-{settings.steps} start {start + 1}"
-        yield name, Pgd(epsilon, settings.steps, seed=settings.seed + 1 + start)
-
-
-def _run(subject: AttackTarget, rows: Rows, attack: Attack) -> dict[str, NDArray[np.generic]]:
-    part = subject.part(rows)
-    hit = part.attacked(attack)
-    return {"scores": part.scores(hit), "pictures": _rounded(hit)}
-
-
-def _rounded(x: torch.Tensor) -> NDArray[np.uint8]:
-    found: NDArray[np.uint8] = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    return found
+def _attacked(part: AttackTarget, attack: NamedAttack, runs: AttackRuns) -> Arrays:
+    pictures = runs.attacked(part, attack)
+    return {"scores": part.scores(pictures), "pictures": rounded(pictures)}

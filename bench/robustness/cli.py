@@ -23,42 +23,64 @@ from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
 _MODELS = (*DETECTORS, "patch-nearest", "patch-gaussian", "adversarial-classifier")
-_DETECTOR = "Detector or baseline to measure; repeatable; by default all of them but Anomalib's."
-_SET = "DETECTOR:NAME=VALUE replaces a number of its profile; repeatable; by default none is replaced."
-_BFLOAT16 = "Attack with gradients in bfloat16 (scores stay float32); by default where the processor has it."
-_OUT = "Folder of models and results, from which a killed run resumes."
-_SEED = "Seed of the training; repeatable; by default 0."
-_SIZE = "DETECTOR=SIDE of its input in pixels; repeatable; by default 64."
-_MODEL = "NAME=PACKAGE to measure without training it; repeatable; by default none."
-_FIT_STEPS = "Training steps; by default those of the profile."
-_EPSILON = "Size of the attack in steps of 255; repeatable; by default 2 and 4."
-_ATTACK_AT = "Attack the pixels of the camera (native), or those of the model's input."
-_ATTACKED = "Pictures of each kind under the long attack; by default all."
+_DATA = "A data set in MVTec layout, as NAME=FOLDER; give the option again for another one."
+_OUT = "The folder of models and results; a command that was killed goes on from what lies there."
+_DETECTOR = (
+    "A detector or baseline to train and measure; again for another one. The default is every one but "
+    "Anomalib's, or none when --model is given."
+)
+_SEED = "A seed of the trainings; again for another one, which trains every detector anew. The default is 0."
+_SIZE = (
+    "The side of a detector's input in pixels, as DETECTOR=SIDE. The default is 64, 128 for daf, and 224 for "
+    "bgad and for baselines on frozen features."
+)
+_SET = (
+    "Another number than the profile of a detector has, as DETECTOR:NAME=VALUE; again for another number. "
+    "The default is to take the profile as it is."
+)
+_MODEL = "A package that exists already, as NAME=FOLDER; again for another one. The default is none."
+_SPLITS = "The folder of the files that fix which pictures a data set has. The default is OUT/splits."
+_PROFILE = "The training profile: cpu or paper."
+_FIT_STEPS = "The number of training steps of every detector. The default is that of its profile."
+_CHANNELS = "Whether the models that are trained see grey or coloured pictures."
+_EPSILON = (
+    "The largest change of a pixel that an attack may make, in steps of 8 bits; again for another size. The "
+    "default is 2 and 4."
+)
+_STEPS = "The number of steps of the long attack."
+_RESTARTS = "The number of random starts of the long attack."
+_ATTACK_AT = (
+    "Whether attacks change the camera's own pixels, through the resize, or those of the model's input."
+)
+_ATTACKED = (
+    "The number of good and of defective pictures that the long attacks change. The default is all of them."
+)
+_CHECKED = "The number of good and of defective pictures under the attacks that check the figures."
+_BFLOAT16 = (
+    "Whether attacks compute gradients in bfloat16; scores are float32 in any case. The default is bfloat16 "
+    "where the processor has it."
+)
 
 
 @app.command()
 def bench(
-    data: Annotated[list[str], typer.Option("--data", help="NAME=FOLDER in MVTec layout; repeatable.")],
+    data: Annotated[list[str], typer.Option("--data", help=_DATA)],
     out: Annotated[Path, typer.Option("--out", help=_OUT)],
     detector: Annotated[list[str] | None, typer.Option("--detector", help=_DETECTOR)] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help=_SEED)] = None,
     size: Annotated[list[str] | None, typer.Option("--size", help=_SIZE)] = None,
     numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
     model: Annotated[list[str] | None, typer.Option("--model", help=_MODEL)] = None,
-    splits: Annotated[
-        Path | None, typer.Option("--splits", help="Folder of splits; default is OUT/splits.")
-    ] = None,
-    profile: Annotated[str, typer.Option("--profile", help="Profile of training: cpu or paper.")] = "cpu",
+    splits: Annotated[Path | None, typer.Option("--splits", help=_SPLITS)] = None,
+    profile: Annotated[str, typer.Option("--profile", help=_PROFILE)] = "cpu",
     fit_steps: Annotated[int | None, typer.Option("--fit-steps", min=1, help=_FIT_STEPS)] = None,
-    channels: Annotated[
-        Literal["gray", "rgb"], typer.Option("--channels", help="Channels of inputs.")
-    ] = "gray",
+    channels: Annotated[Literal["gray", "rgb"], typer.Option("--channels", help=_CHANNELS)] = "gray",
     epsilon: Annotated[list[float] | None, typer.Option("--epsilon", help=_EPSILON)] = None,
-    steps: Annotated[int, typer.Option("--pgd-steps", min=1, help="Steps of the long PGD attack.")] = 100,
-    restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of the long attack.")] = 2,
+    steps: Annotated[int, typer.Option("--pgd-steps", min=1, help=_STEPS)] = 100,
+    restarts: Annotated[int, typer.Option("--restarts", min=1, help=_RESTARTS)] = 2,
     attack_at: Annotated[Literal["native", "input"], typer.Option("--attack-at", help=_ATTACK_AT)] = "native",
     attacked: Annotated[int | None, typer.Option("--attacked-pictures", min=2, help=_ATTACKED)] = None,
-    checked: Annotated[int, typer.Option("--checked", min=2, help="Pictures of each kind to check.")] = 48,
+    checked: Annotated[int, typer.Option("--checked", min=2, help=_CHECKED)] = 48,
     mixed: Annotated[bool | None, typer.Option("--bfloat16/--float32", help=_BFLOAT16)] = None,
 ) -> None:
     """Train, attack and tabulate; exit status 1 when a check of the figures fails."""
@@ -66,7 +88,7 @@ def bench(
     trainer = read_settings(TrainerSettings)
     os.environ.setdefault("OMP_NUM_THREADS", str(trainer.fit_threads))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from bench.robustness.matrix import BenchFolder, Matrix, run
+    from bench.robustness.matrix import BenchFolder, Matrix, measure_all
     from bench.robustness.model_store import ModelStore
     from bench.robustness.plan import AttackSettings, FitSettingsByModel, overrides_by_detector
     from trainer.learning.precision import is_native
@@ -84,8 +106,8 @@ def bench(
     )
     overrides = overrides_by_detector(numbers or [])
     fitting = FitSettingsByModel(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
-    shop = ModelStore(out / "models", fitting, trainer.serving(), _lines())
-    rows = run(matrix, BenchFolder(out, splits or out / "splits", shop, settings, _say))
+    models = ModelStore(out / "models", fitting, trainer.serving(), _lines())
+    rows = measure_all(matrix, BenchFolder(out, splits or out / "splits", models, settings, _say))
     _publish(rows, matrix.data, out)
 
 

@@ -1,4 +1,4 @@
-"""The matrix: trains what is missing, measures every cell, goes on after a cell that cannot be measured."""
+"""The matrix: trains what is missing, measures every run, goes on after a run that cannot be measured."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.robustness.measure import RunResult, measure
+from bench.robustness.measure import measure
 from bench.robustness.model import EvaluatedModel, from_package
 from bench.robustness.model_store import ModelStore
 from bench.robustness.plan import AttackSettings, Run
@@ -16,7 +16,8 @@ from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 
-FIGURES = "figures.json"  # of one cell
+FIGURES = "figures.json"  # of one run
+RUNS, RESULTS = "cells", "kept"  # folders as earlier runs have them, so that their results stay known
 Say = Callable[[str], None]
 Row = dict[str, Any]
 
@@ -30,8 +31,8 @@ class Matrix:
     seeds: tuple[int, ...]
     packages: Mapping[str, Path]
 
-    def cells(self) -> Iterator[Run]:
-        """Yield every cell, those of one data set together."""
+    def runs(self) -> Iterator[Run]:
+        """Yield every run, those of one data set together."""
         for data in self.data:
             yield from (Run(data, name, seed) for name in self.models for seed in self.seeds)
             yield from (Run(data, name, 0) for name in self.packages)
@@ -39,66 +40,69 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class BenchFolder:
-    """Where results lie, where the splits are, how models come to be, how they are attacked."""
+    """Where results lie, where the splits are, how models come to be, how they are attacked.
+
+    ``say`` gets a line of text for a person about what is being made.
+    """
 
     out: Path
     splits: Path
-    shop: ModelStore
+    models: ModelStore
     settings: AttackSettings
     say: Say
 
 
-def run(matrix: Matrix, bench: BenchFolder) -> list[Row]:
-    """Return a row of figures for each cell, and write it; a cell without figures has an ``error``.
+def measure_all(matrix: Matrix, bench: BenchFolder) -> list[Row]:
+    """Return a row of figures for each run, and write it; a run without figures has an ``error``.
 
     Raises InvalidConfiguration when a data set is not the one of its split.
     """
     digests = {
         name: fixed_split(name, folder, bench.splits / f"{name}.json") for name, folder in matrix.data.items()
     }
-    cells, rows = list(matrix.cells()), []
+    runs, rows = list(matrix.runs()), []
     for data, folder in matrix.data.items():
-        own = [cell for cell in cells if cell.data == data]
-        models = {cell: _model(cell, folder, (matrix, bench)) for cell in own}
+        own = [run for run in runs if run.data == data]
+        models = {run: _model(run, folder, (matrix, bench)) for run in own}
         tests: dict[tuple[int, str], TestSet] = {}
-        for cell in own:
-            bench.say(f"cell {cells.index(cell) + 1}/{len(cells)}: {cell.path.as_posix()}")
-            model = models[cell]
+        for run in own:
+            bench.say(f"run {runs.index(run) + 1}/{len(runs)}: {run.path.as_posix()}")
+            model = models[run]
             if isinstance(model, str):
-                rows.append({"data": data, "model": cell.model, "seed": cell.seed, "error": model})
+                rows.append({"data": data, "model": run.model, "seed": run.seed, "error": model})
                 continue
             if (model.size, model.channels) not in tests:
                 tests = {(model.size, model.channels): _test(folder, model)}
             test = tests[model.size, model.channels]
             try:
-                rows.append(_row((cell, model), test, _other(cell, models), (bench, digests[data])))
+                rows.append(_row((run, model), test, _other(run, models), (bench, digests[data])))
             except (SteadylineError, ValueError) as error:  # a score that is not finite, say
-                bench.say(f"no figures of {cell.path.as_posix()}: {error}")
-                rows.append({"data": data, "model": cell.model, "seed": cell.seed, "error": str(error)})
+                bench.say(f"no figures of {run.path.as_posix()}: {error}")
+                rows.append({"data": data, "model": run.model, "seed": run.seed, "error": str(error)})
     return rows
 
 
-def _model(cell: Run, folder: Path, about: tuple[Matrix, BenchFolder]) -> EvaluatedModel | str:
+def _model(run: Run, folder: Path, about: tuple[Matrix, BenchFolder]) -> EvaluatedModel | str:
     """Return the model, or in words why there is none."""
     matrix, bench = about
     try:
-        if cell.model in matrix.packages:
-            return from_package(matrix.packages[cell.model])
-        bench.say(f"model {cell.path.as_posix()}")
-        return bench.shop.model(cell, folder)
+        if run.model in matrix.packages:
+            return from_package(matrix.packages[run.model])
+        bench.say(f"model {run.path.as_posix()}")
+        return bench.models.model(run, folder)
     except SteadylineError as error:
-        bench.say(f"no model {cell.path.as_posix()}: {error}")
+        bench.say(f"no model {run.path.as_posix()}: {error}")
         return str(error)
 
 
-def _other(cell: Run, models: Mapping[Run, EvaluatedModel | str]) -> EvaluatedModel | None:
-    """Return the same detector trained with the next seed, if it is in the run."""
+def _other(run: Run, models: Mapping[Run, EvaluatedModel | str]) -> EvaluatedModel | None:
+    """Return the same detector trained with the next seed, if the matrix has it."""
     same = [
-        other for other in models if other.model == cell.model and isinstance(models[other], EvaluatedModel)
+        other for other in models if other.model == run.model and isinstance(models[other], EvaluatedModel)
     ]
-    after = same[(same.index(cell) + 1) % len(same)]
+    after = same[(same.index(run) + 1) % len(same)]
     found = models[after]
-    return found if after != cell and isinstance(found, EvaluatedModel) else None
+    return found if after != run and isinstance(found, EvaluatedModel) else None
 
 
 def _test(folder: Path, model: EvaluatedModel) -> TestSet:
@@ -112,26 +116,25 @@ def _row(
     other: EvaluatedModel | None,
     about: tuple[BenchFolder, str],
 ) -> Row:
-    (cell, model), (bench, split) = which, about
-    folder = bench.out / "cells" / cell.path
+    (run, model), (bench, split) = which, about
+    folder = bench.out / RUNS / run.path
     key = key_of(model.digest, model.threshold, split, bench.settings.as_json())
 
     def report(name: str, is_new: bool) -> None:
         if is_new:
             bench.say(f"  {name}")
 
-    measured: RunResult = measure(
-        model, test, bench.settings, ResultCache(folder / "kept", key, report), other
-    )
+    results = ResultCache(folder / RESULTS, key, report)
+    measured = measure(model, test, bench.settings, results, other)
     figures = {"size": model.size, "attack_at": bench.settings.at, **measured.figures}
-    row: Row = {"data": cell.data, "model": cell.model, "seed": cell.seed, **figures}
+    row: Row = {"data": run.data, "model": run.model, "seed": run.seed, **figures}
     (folder / FIGURES).write_text(json.dumps(row, indent=1), encoding="utf-8")
     draw(folder, measured, model.module)
     return row
 
 
 def broken(rows: list[Row]) -> list[str]:
-    """Return, in words, every check that fails and every cell without figures."""
+    """Return, in words, every check that fails and every run without figures."""
     found = []
     for row in rows:
         name = f"{row['data']} {row['model']}-{row['seed']}"

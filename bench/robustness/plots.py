@@ -1,4 +1,4 @@
-"""Pictures of a cell: scores clean and attacked, ROC, maps; and the robustness curves of a data set."""
+"""Pictures of a run: scores clean and attacked, ROC, maps; and the robustness curves of a data set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bench.robustness.measure import RunResult
 from trainer.detector_protocol import Served
-from trainer.evaluation.subject import Scores
+from trainer.evaluation.evaluate import Evaluation
+from trainer.evaluation.subject import Scores, rounded
 
 _NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: told apart by every eye and in print
 _BINS = 40
 _SHOWN = 4  # defective pictures whose maps are drawn
 
 
-def draw(folder: Path, measured: RunResult, module: Served) -> None:
+def draw(folder: Path, measured: Evaluation, module: Served) -> None:
     """Write scores.png, roc.png and maps.png into ``folder``."""
     kinds = measured.anomalous[measured.chosen]
     series = {"clean": (measured.clean, measured.anomalous)}
@@ -75,13 +75,13 @@ def _roc(series: Mapping[str, tuple[Scores, NDArray[np.bool_]]]) -> Figure:
     return figure
 
 
-def _maps(measured: RunResult, module: Served) -> Figure:
+def _maps(measured: Evaluation, module: Served) -> Figure:
     """Under the largest attack: the attacked picture and its map, some defective and two good ones."""
     name, found = list(measured.attacked.items())[-1]
     kinds = measured.anomalous[measured.chosen]
     bad, good = np.flatnonzero(kinds), np.flatnonzero(~kinds)
     rows = np.r_[bad[:: max(1, len(bad) // _SHOWN)][:_SHOWN], good[:2]]
-    pictures = np.ascontiguousarray(found.pictures[rows])
+    pictures = rounded(found.pictures[torch.from_numpy(rows)])
     with torch.inference_mode():
         maps = module(torch.from_numpy(pictures))[1].numpy()
     figure = Figure(figsize=(1.6 * len(rows), 3.4), layout="constrained")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from steadyline.replace_file import replace_file
+from trainer.evaluation.results import Arrays
 from trainer.evaluation.subject import Scores
 
 
@@ -24,7 +24,10 @@ def key_of(*parts: Any) -> str:
 
 
 class ResultCache:
-    """The results of one cell. ``report`` is told the name of each result, and whether it is made now."""
+    """The results of one run, see ``trainer.evaluation.results``.
+
+    ``report`` gets the name of each result, and whether it is made now.
+    """
 
     def __init__(self, folder: Path, key: str, report: Callable[[str, bool], None]) -> None:
         self._folder, self._key, self._report = folder, key, report
@@ -46,9 +49,9 @@ class ResultCache:
         """Return the scores (N,) that ``make`` returned, now or earlier."""
         return np.array(self.value(name, lambda: make().tolist()), np.float32)
 
-    def arrays(self, name: str, make: Callable[[], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-        """Return the arrays that ``make`` returned, now or earlier; kept beside the JSON that names them."""
-        made: dict[str, NDArray[Any]] = {}
+    def arrays(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays that ``make`` returned, now or earlier; files beside the JSON that names them."""
+        made: Arrays = {}
 
         def written() -> dict[str, str]:
             made.update(make())

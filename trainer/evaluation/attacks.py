@@ -23,6 +23,11 @@ _AHEAD = 0.75  # APGD: of the step ahead, the rest goes on as before
 _RISES = 0.75  # APGD: a step that lets fewer iterates than this rise is too long
 
 
+def name_of(epsilon: float) -> str:
+    """Return 2/255 for 0.00784."""
+    return f"{round(epsilon * 255, 3):g}/255"
+
+
 class Attack(Protocol):
     """An attack of a fixed size."""
 

@@ -6,8 +6,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH
+from trainer.evaluation.attacks import BATCH, name_of
 from trainer.evaluation.auroc import auroc
+from trainer.evaluation.subject import AttackTarget
+
+
+def certified_aurocs(target: AttackTarget, epsilons: tuple[float, ...]) -> dict[str, float]:
+    """Return, by the epsilon's name, the AUROC that no attack on the model's input can go below; empty when
+    the module proves nothing.
+    """
+    found = {
+        name_of(epsilon): certified_auroc(target.module, target.x, target.anomalous, epsilon)
+        for epsilon in epsilons
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def certified_auroc(module: Served, x: Tensor, anomalous: NDArray[np.bool_], epsilon: float) -> float | None:

@@ -111,7 +111,7 @@ def _kinds(kinds: Mapping[str, Mapping[str, float]]) -> Table:
 def _histograms(evaluation: Evaluation) -> str:
     chosen = evaluation.anomalous[evaluation.chosen]
     rows = {"clean": (evaluation.clean, evaluation.anomalous)}
-    rows |= {f"PGD {name}": (scores, chosen) for name, scores in evaluation.attacked.items()}
+    rows |= {f"PGD {name}": (found.scores, chosen) for name, found in evaluation.attacked.items()}
     figure = Figure(figsize=(7, 1.7 * len(rows)), layout="constrained")
     everything = np.concatenate([scores for scores, _ in rows.values()])
     low, high = np.quantile(everything, [0.002, 0.998])

@@ -5,7 +5,7 @@ They follow "On Evaluating Adversarial Robustness" (Carlini et al., 2019) and wh
 figures of this field: robust AUROCs above clean ones, attacks whose random start was drawn anew at each step.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +17,8 @@ from pydantic import JsonValue
 
 from trainer.detector_protocol import Served
 from trainer.evaluation.attacks import BATCH, Apgd, Attack, Pgd, Squares
-from trainer.evaluation.subject import AttackTarget, Scores
+from trainer.evaluation.results import FreshResults, Results
+from trainer.evaluation.subject import AttackTarget, Scores, rounded
 
 EPSILON = 2 / 255
 LADDER = (10, 20, 50, 100)  # PGD steps
@@ -25,8 +26,6 @@ SIZES = (1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 32 / 255)
 HUGE = 64 / 255
 QUERIES = 200
 NOTHING_LEFT = 0.005  # AUROC under which a stronger attack has nothing to win, and is not run
-
-Remember = Callable[[str, Callable[[], Scores]], Scores]
 
 # An attack is a search: a longer one ends in another place. Ten pairs of pictures in a thousand may change
 # order.
@@ -51,24 +50,27 @@ class Check:
         return {"check": self.check, "holds": self.holds, "figure": figures}
 
 
-def afresh(name: str, make: Callable[[], Scores]) -> Scores:
-    """Remember nothing: run every attack."""
-    return make()
+@dataclass(frozen=True, slots=True)
+class TransferSource:
+    """A second model, whose attacks are tried on the first; ``name`` tells it from others in the results."""
+
+    module: Served
+    name: str = ""
 
 
 class Sanity:
     """Runs the checks that need attacks of their own, on some of the pictures.
 
-    ``remember`` is asked for the scores under each attack, by the attack's name, and may know them already.
+    ``results`` is asked for the scores under each attack, by the attack's name, and may know them already.
     """
 
-    def __init__(self, subject: AttackTarget, seed: int, remember: Remember = afresh) -> None:
-        self._subject, self._seed, self._remember = subject, seed, remember
+    def __init__(self, subject: AttackTarget, seed: int, results: Results | None = None) -> None:
+        self._subject, self._seed, self._results = subject, seed, results or FreshResults()
         anomalies = int(subject.anomalous.sum())
         pairs = anomalies * (len(subject.anomalous) - anomalies)
         self._slack = max(SLACK, 2 / pairs)  # of few pictures, two pairs
 
-    def checks(self, other: Served | None) -> Iterator[Check]:
+    def checks(self, other: TransferSource | None) -> Iterator[Check]:
         """Yield every check; ``other`` is a second model for the transfer."""
         yield self._same_path()
         yield self._steps()
@@ -116,11 +118,11 @@ class Sanity:
     def _scores(self, name: str, attack: Attack, subject: AttackTarget | None = None) -> Scores:
         """Return the scores of what ``attack`` makes against ``subject``, this one by default."""
         attacked = self._subject if subject is None else subject
-        return self._remember(name, lambda: self._subject.scores(attacked.attacked(attack)))
+        return self._results.scores(name, lambda: self._subject.scores(attacked.attacked(attack)))
 
     def _same_path(self) -> Check:
         """The attacked path is the served one, and nothing in it is random."""
-        pictures = (self._subject.x[:32] * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        pictures = torch.from_numpy(rounded(self._subject.x[:32]))
         with torch.inference_mode():
             served = self._subject.module(pictures)[0].numpy()
             again = self._subject.module(pictures)[0].numpy()
@@ -186,9 +188,9 @@ class Sanity:
             {"white": white, "black": squares},
         )
 
-    def _transfer(self, other: Served) -> Check:
-        theirs = replace(self._subject, module=other)
-        hit = self._scores("transfer", Pgd(EPSILON, LADDER[1], seed=self._seed), theirs)
+    def _transfer(self, other: TransferSource) -> Check:
+        theirs = replace(self._subject, module=other.module)
+        hit = self._scores(f"transfer {other.name}".strip(), Pgd(EPSILON, LADDER[1], seed=self._seed), theirs)
         transfer = self._subject.auroc(hit)
         white = self._subject.auroc(self.by_steps[LADDER[1]])
         return Check(

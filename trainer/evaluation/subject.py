@@ -100,6 +100,12 @@ class AttackTarget:
         return auroc(scores, self.anomalous)
 
 
+def rounded(x: Tensor) -> Pictures:
+    """Return (N, C, S, S) in [0, 1] as a camera sends it: uint8 (N, S, S, C)."""
+    found: Pictures = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return found
+
+
 def floats(pictures: Pictures) -> Tensor:
     """Return uint8 (N, S, S, C) as (N, C, S, S) float32 in [0, 1], as the served module casts them."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

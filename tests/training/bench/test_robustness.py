@@ -1,4 +1,4 @@
-"""The bench of robustness: what it keeps, what it settles, and what it does not believe."""
+"""The bench of robustness: what it stores, what it settles, and what it does not believe."""
 
 import json
 from collections.abc import Callable
@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import typer
 from torch import Tensor
 from typing_extensions import override
 
-from bench.robustness.attacks import attacked, unsettled_rows
+from bench.robustness.attacks import StagedAttack, unsettled_rows
 from bench.robustness.collect import collect
-from bench.robustness.corruptions import rates
-from bench.robustness.localisation import attacked_localisation, map_gain, pixel_figures
 from bench.robustness.matrix import broken
-from bench.robustness.measure import RunResult, measure
+from bench.robustness.measure import measure
 from bench.robustness.model import EvaluatedModel, digest_of
 from bench.robustness.plan import AttackSettings
 from bench.robustness.plots import draw, draw_curves
@@ -32,7 +29,11 @@ from tests.support.parts import defective_parts, good_parts
 from tests.support.torch_models import Darkest, Masked
 from trainer.data.mvtec import TestSet
 from trainer.detector_protocol import Served
+from trainer.evaluation.attack_plan import AttackResult, AttackRuns, IndependentAttacks
 from trainer.evaluation.attacks import Pgd
+from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.evaluation.evaluator import EvaluationSettings
+from trainer.evaluation.localisation import localisation
 from trainer.evaluation.subject import AttackTarget
 from trainer.jobs.export import export
 
@@ -60,21 +61,26 @@ def a_model(module: Served, test: TestSet) -> EvaluatedModel:
     return EvaluatedModel(module.eval(), graph, digest_of(module), 32, "gray", 0.55, facts)
 
 
-def kept_in(folder: Path, report: Callable[[str, bool], None] = lambda name, is_new: None) -> ResultCache:
+def results_in(folder: Path, report: Callable[[str, bool], None] = lambda name, is_new: None) -> ResultCache:
     return ResultCache(folder, "key", report)
 
 
-def fails(measured: RunResult) -> list[str]:
+def attacked(target: AttackTarget, epsilon: float, plan: StagedAttack, folder: Path) -> AttackResult:
+    runs = AttackRuns(results_in(folder), lambda step, total, message: None, 1)
+    return plan.run(target, epsilon, 0, runs)
+
+
+def fails(measured: Evaluation) -> list[str]:
     return [row["check"] for row in measured.figures["sanity"] if not row["holds"]]
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
-    folder, test = tmp_path_factory.mktemp("cell"), a_test_set()
-    return folder, measure(a_model(Darkest(), test), test, SETTINGS, kept_in(folder), None)
+def honest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Evaluation]:
+    folder, test = tmp_path_factory.mktemp("run"), a_test_set()
+    return folder, measure(a_model(Darkest(), test), test, SETTINGS, results_in(folder), None)
 
 
-def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, RunResult]) -> None:
+def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, Evaluation]) -> None:
     figures = honest[1].figures
     assert fails(honest[1]) == []
     assert figures["attacked"]["4/255"]["auroc"] <= figures["attacked"]["2/255"]["auroc"] <= figures["clean"]
@@ -86,12 +92,27 @@ def test_an_honest_model_is_measured_whole_and_believed(honest: tuple[Path, RunR
     test = a_test_set()
     assert test.masks is not None
     whole = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
-    assert figures["pixel"]["clean"] == pixel_figures(whole, whole.x, test.masks), "of all pictures"
+    clean = localisation(whole.maps(whole.x), test.masks).rounded()
+    assert figures["pixel"]["clean"] == clean, "of all pictures"
+
+
+def test_the_bench_and_the_trainers_own_evaluation_give_the_same_figures(
+    honest: tuple[Path, Evaluation],
+) -> None:
+    bench = honest[1].figures
+    settings = EvaluationSettings(attack=IndependentAttacks((3,)), attacked=8, checked=0, at="native")
+    trainer = evaluate(Darkest(), a_test_set(), settings, lambda step, total, message: None).figures
+    assert trainer["attack"] == {"at": "native", **bench["attacked_pictures"]}
+    assert trainer["image_auroc"]["clean"] == bench["clean"]
+    assert trainer["image_auroc"]["noise"] == bench["noise"]
+    first = {size: found["stages"]["PGD-3"] for size, found in bench["attacked"].items()}
+    assert {size: found["3"] for size, found in trainer["image_auroc"]["pgd"].items()} == first
+    assert {name: trainer["pixel"][name] for name in ("auroc", "aupro", "ap")} == bench["pixel"]["clean"]
 
 
 def test_a_masked_model_is_caught_and_fails_the_report(tmp_path: Path) -> None:
     test = a_test_set()
-    measured = measure(a_model(Masked(), test), test, SETTINGS, kept_in(tmp_path), None)
+    measured = measure(a_model(Masked(), test), test, SETTINGS, results_in(tmp_path), None)
     assert "every picture has a gradient or a proof" in fails(measured)
     problems = broken([{"data": "parts", "model": "masked", "seed": 0, **measured.figures}])
     assert any("every picture has a gradient or a proof" in problem for problem in problems)
@@ -108,18 +129,20 @@ def test_a_graph_that_answers_otherwise_than_its_twin_is_caught(tmp_path: Path) 
     swapped = EvaluatedModel(
         Darkest().eval(), export(Other(), test.pictures[:4]).model, "", 32, "gray", 0.5, {}
     )
-    measured = measure(swapped, test, SETTINGS, kept_in(tmp_path), None)
+    measured = measure(swapped, test, SETTINGS, results_in(tmp_path), None)
     assert "the exported graph falls as its torch twin does" in fails(measured)
 
 
-def test_a_run_goes_on_from_what_is_kept_and_makes_what_was_cut_short(honest: tuple[Path, RunResult]) -> None:
+def test_a_run_goes_on_from_its_stored_results_and_makes_what_was_cut_short(
+    honest: tuple[Path, Evaluation],
+) -> None:
     folder, before = honest
     torn = folder / "PGD-6_start_1_4_255.json"
     torn.write_text(torn.read_text()[:20])
     made: list[str] = []
     test = a_test_set()
-    kept = kept_in(folder, lambda name, is_new: made.append(name) if is_new else None)
-    again = measure(a_model(Darkest(), test), test, SETTINGS, kept, None)
+    results = results_in(folder, lambda name, is_new: made.append(name) if is_new else None)
+    again = measure(a_model(Darkest(), test), test, SETTINGS, results, None)
     assert made == ["PGD-6 start 1 4/255"]
     timed = ("evaluation_cpu_seconds",)
     assert {k: v for k, v in again.figures.items() if k not in timed} == {
@@ -128,7 +151,7 @@ def test_a_run_goes_on_from_what_is_kept_and_makes_what_was_cut_short(honest: tu
 
 
 def test_results_of_another_model_are_not_taken(tmp_path: Path) -> None:
-    assert kept_in(tmp_path).value("clean", lambda: 1) == 1
+    assert results_in(tmp_path).value("clean", lambda: 1) == 1
     assert ResultCache(tmp_path, "other key", lambda name, is_new: None).value("clean", lambda: 2) == 2
 
 
@@ -143,7 +166,7 @@ def test_leaving_settled_pictures_out_changes_no_figure(tmp_path: Path) -> None:
     test = a_test_set()
     subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
     epsilon = 24 / 255
-    found = attacked(subject, epsilon, AttackSettings(first_steps=3, steps=20, restarts=1), kept_in(tmp_path))
+    found = attacked(subject, epsilon, StagedAttack(first_steps=3, steps=20, restarts=1), tmp_path)
     whole = subject.auroc(subject.scores(subject.attacked(Pgd(epsilon, 20, seed=1))))
     assert found.unsettled["PGD-3"] == 2 * COUNT
     assert found.auroc <= whole + 1e-4
@@ -153,33 +176,10 @@ def test_an_attack_that_leaves_nothing_ends_early_and_says_so(tmp_path: Path) ->
     test = a_test_set()
     subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
     # one pair of a hundred in order is less than what is worth a long attack; all are out of it here
-    found = attacked(subject, 200 / 255, AttackSettings(first_steps=10, steps=50), kept_in(tmp_path))
+    found = attacked(subject, 200 / 255, StagedAttack(first_steps=10, steps=50, restarts=2), tmp_path)
     assert found.auroc < 0.005
     assert next(iter(found.stages)) == "PGD-10"
     assert not list(tmp_path.glob("PGD-50*"))
-
-
-def test_the_map_is_pushed_off_the_defect() -> None:
-    masks = torch.zeros(1, 8, 8, dtype=torch.bool)
-    masks[0, :4] = True
-    right = torch.zeros(1, 8, 8)
-    right[0, :4] = 1
-    assert float(map_gain(right, masks)) == pytest.approx(-1)
-    assert float(map_gain(1 - right, masks)) == pytest.approx(1)
-    assert float(map_gain(right, torch.zeros_like(masks))) == pytest.approx(0.5)
-
-
-def test_an_attack_on_the_map_lowers_where_it_points(tmp_path: Path) -> None:
-    test = a_test_set()
-    assert test.masks is not None
-    subject = AttackTarget.of(Darkest(), test.pictures, test.anomalous)
-    found = attacked_localisation(subject, test.masks, (8 / 255,), (0, kept_in(tmp_path)))
-    assert found["8/255"]["auroc"] < found["unattacked"]["auroc"]
-
-
-def test_alarms_and_misses_are_counted_at_the_threshold() -> None:
-    scores = np.array([0.1, 0.6, 0.5, 0.9], np.float32)
-    assert rates(scores, np.array([False, False, True, True]), 0.5) == {"false_alarms": 0.5, "misses": 0.5}
 
 
 def test_a_data_set_that_changed_is_refused_by_name(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_data_set_that_changed_is_refused_by_name(tmp_path: Path) -> None:
         fixed_split("parts", folder, split)
 
 
-def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[Path, RunResult]) -> None:
+def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[Path, Evaluation]) -> None:
     figures: dict[str, Any] = {"size": 32, "attack_at": "native", **honest[1].figures}
     rows = [
         {"data": "parts", "model": "darkest", "seed": 0, **figures},
@@ -212,21 +212,21 @@ def test_tables_show_means_and_spread_over_seeds_and_what_failed(honest: tuple[P
     json.dumps(rows)
 
 
-def test_cells_of_several_runs_come_into_one_table(
-    honest: tuple[Path, RunResult], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_runs_of_several_folders_come_into_one_table(
+    honest: tuple[Path, Evaluation], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = {"size": 32, "attack_at": "native", **honest[1].figures, "sanity": []}
     for out, seed in (("first", 0), ("second", 1)):
-        cell = tmp_path / out / "cells" / "parts" / f"darkest-{seed}"
-        cell.mkdir(parents=True)
+        run = tmp_path / out / "cells" / "parts" / f"darkest-{seed}"
+        run.mkdir(parents=True)
         row = {"data": "parts", "model": "darkest", "seed": seed, **whole}
-        (cell / "figures.json").write_text(json.dumps(row))
+        (run / "figures.json").write_text(json.dumps(row))
 
     collect([tmp_path / "second", tmp_path / "first"])
     assert "| parts | darkest | 0, 1 |" in capsys.readouterr().out
 
     failing = {**row, "sanity": [{"check": "it holds", "holds": False, "figure": {"share": 0.5}}]}
-    (cell / "figures.json").write_text(json.dumps(failing))
+    (run / "figures.json").write_text(json.dumps(failing))
     with pytest.raises(typer.Exit) as end:
         collect([tmp_path / "second"])
     assert end.value.exit_code == EXIT_FAILED
@@ -236,7 +236,7 @@ def test_cells_of_several_runs_come_into_one_table(
         collect([tmp_path / "third"])
 
 
-def test_plots_are_drawn(honest: tuple[Path, RunResult], tmp_path: Path) -> None:
+def test_plots_are_drawn(honest: tuple[Path, Evaluation], tmp_path: Path) -> None:
     draw(tmp_path, honest[1], Darkest())
     draw_curves(tmp_path / "curves.png", [{"model": "darkest", **honest[1].figures}])
     assert all(path.stat().st_size > 5000 for path in tmp_path.glob("*.png"))

@@ -14,7 +14,8 @@ from steadyline.package import Card
 from tests.packaging.rules import ROOT
 from tests.support.parts import a_set_of_parts
 from trainer.detectors.registry import DETECTORS
-from trainer.evaluation.evaluate import EvaluationSettings
+from trainer.evaluation.attack_plan import IndependentAttacks
+from trainer.evaluation.evaluator import EvaluationSettings
 from trainer.fit import rebuild
 from trainer.folder import EvaluationOrder, FolderOrder, evaluate_folder, fit_folder, open_package
 from trainer.jobs.build import BuildContext
@@ -53,7 +54,7 @@ def test_it_is_fitted_exported_packaged_and_evaluated_like_any_other(fitted: tup
     home, card = fitted
     assert card.detector == "gaussian"
     assert card.figures["export_score_difference"] < 1e-4
-    settings = EvaluationSettings(steps=(2,), checked=0)
+    settings = EvaluationSettings(attack=IndependentAttacks((2,)), checked=0)
     order = EvaluationOrder(home / "parts", home / "model", None, settings)
     found, _ = evaluate_folder(order, lambda step, total, message: None)
     figures: Any = found.figures

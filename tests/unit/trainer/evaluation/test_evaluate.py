@@ -16,10 +16,12 @@ from steadyline.terminal import PlainConsole
 from tests.support.parts import defective_parts, good_parts
 from tests.support.torch_models import Darkest, Masked
 from trainer.data.mvtec import TestSet
-from trainer.evaluation.evaluate import Evaluation, EvaluationSettings, evaluate
+from trainer.evaluation.attack_plan import IndependentAttacks
+from trainer.evaluation.evaluate import Evaluation, evaluate
+from trainer.evaluation.evaluator import EvaluationSettings
 from trainer.evaluation.report import report, show
 
-SETTINGS = EvaluationSettings(steps=(5, 10), checked=12)
+SETTINGS = EvaluationSettings(attack=IndependentAttacks((5, 10)), checked=12)
 
 
 def a_test_set() -> TestSet:
@@ -148,8 +150,10 @@ def test_an_attack_through_the_resize_can_do_no_more_than_one_at_the_input() -> 
     made = a_test_set()
     large = tuple(np.kron(picture[..., 0], np.ones((3, 3), np.uint8))[..., None] for picture in made.pictures)
     test = replace(made, pictures=np.stack([prepare(picture, 32, "gray") for picture in large]))
-    settings = EvaluationSettings(epsilons=(8 / 255,), steps=(10,), attacked=12, checked=6)
-    native: Any = evaluate(Darkest(), replace(test, native=large), settings, quiet).figures
+    attack = IndependentAttacks((10,))
+    settings = EvaluationSettings(epsilons=(8 / 255,), attack=attack, attacked=12, checked=6)
+    through = replace(settings, at="native")
+    native: Any = evaluate(Darkest(), replace(test, native=large), through, quiet).figures
     at_input: Any = evaluate(Darkest(), test, settings, quiet).figures
     assert native["attack"] == {"at": "native", "good": 12, "defective": 12}
     assert [row["check"] for row in native["sanity"] if not row["holds"]] == []
