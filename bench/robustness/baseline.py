@@ -1,4 +1,4 @@
-"""What a model that is compared with has to be able to: being fitted, and being rebuilt from its tensors."""
+"""What the bench asks of a model to compare with: it can be fitted, and rebuilt from its tensors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class BaselineInput:
 
 @dataclass(frozen=True, slots=True)
 class StoredBaseline:
-    """What is kept of a fitted one: its tensors, the profile and the number of channels of its input."""
+    """What is stored of a fitted baseline: its tensors, its profile and the channels of its input."""
 
     profile: str
     channels: int
@@ -31,9 +31,9 @@ class StoredBaseline:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A model that is compared with.
+    """A model to compare detectors with.
 
-    ``fit`` may keep checkpoints in the folder that it is given; ``rebuilt`` raises RuntimeError when the
+    ``fit`` may write checkpoints into the folder that it is given; ``rebuilt`` raises RuntimeError when the
     tensors do not fit.
     """
 

@@ -1,7 +1,7 @@
-"""One table of several runs' cells: ``python -m bench.robustness.collect OUT [OUT ...]``.
+"""One table of the runs in several folders: ``python -m bench.robustness.collect OUT [OUT ...]``.
 
-A run's own table has what its command line named. Every cell keeps its figures below ``OUT/cells``: those of
-other detectors, environments and days are put together here.
+A command's own table has the runs that its command line named. The figures of every run lie below
+``OUT/cells``: those of other detectors, environments and days are put together here.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench.robustness.matrix import FIGURES, Row, broken
+from bench.robustness.matrix import FIGURES, RUNS, Row, broken
 from bench.robustness.table import markdown
 from steadyline.errors import InvalidConfiguration
 from steadyline.service import EXIT_FAILED, run
@@ -22,10 +22,10 @@ app = typer.Typer(name="bench.robustness.collect", pretty_exceptions_enable=Fals
 
 @app.command()
 def collect(
-    outs: Annotated[list[Path], typer.Argument(help="Folders that bench.robustness was given as --out.")],
+    outs: Annotated[list[Path], typer.Argument(help="The folders that bench.robustness was given as --out.")],
 ) -> None:
     """Print the table in markdown; exit status 1 when a check of some figures fails."""
-    rows = sorted((row for out in outs for row in cells(out)), key=_place)
+    rows = sorted((row for out in outs for row in figures_below(out)), key=_place)
     print(markdown(rows, "python -m bench.robustness.collect " + " ".join(map(str, outs))), end="")
     problems = broken(rows)
     for problem in problems:
@@ -35,11 +35,11 @@ def collect(
         raise typer.Exit(EXIT_FAILED)
 
 
-def cells(out: Path) -> list[Row]:
-    """Return the figures of every cell of a run; raises InvalidConfiguration without any."""
-    files = sorted((out / "cells").glob(f"*/*/{FIGURES}"))
+def figures_below(out: Path) -> list[Row]:
+    """Return the figures of every run below a folder; raises InvalidConfiguration without any."""
+    files = sorted((out / RUNS).glob(f"*/*/{FIGURES}"))
     if not files:
-        raise InvalidConfiguration(f"{out} has no figures below cells/: run bench.robustness --out {out}")
+        raise InvalidConfiguration(f"{out} has no figures below {RUNS}/: run bench.robustness --out {out}")
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 

@@ -34,39 +34,39 @@ _CARD = "baseline.json"
 
 @dataclass(frozen=True, slots=True)
 class ModelStore:
-    """Where models are kept, how they are trained, who hears of it."""
+    """Where models lie, how they are trained, and who gets their progress."""
 
     folder: Path
     fitting: FitSettingsByModel
     serving: Serving
     on_progress: ReportPhase
 
-    def model(self, cell: Run, data: Path) -> EvaluatedModel:
+    def model(self, run: Run, data: Path) -> EvaluatedModel:
         """Return a model, trained if it is not there; a killed training goes on."""
-        out = self.folder / cell.path
-        if baseline := _baseline_named(cell.model):
+        out = self.folder / run.path
+        if baseline := _baseline_named(run.model):
             if not (out / _CARD).exists():
-                self._fit_baseline(baseline, self._order(cell, data, out))
-            return _kept_baseline(baseline, out)
+                self._fit_baseline(baseline, self._order(run, data, out))
+            return _stored_baseline(baseline, out)
         if not (out / SUMS).exists():
-            bench = BuildContext(out, self.serving, self.on_progress, SystemClock())
-            fit_folder(self._order(cell, data, out), bench)
+            context = BuildContext(out, self.serving, self.on_progress, SystemClock())
+            fit_folder(self._order(run, data, out), context)
         return from_package(out)
 
-    def _order(self, cell: Run, data: Path, out: Path) -> FolderOrder:
+    def _order(self, run: Run, data: Path, out: Path) -> FolderOrder:
         fitting = self.fitting
         return FolderOrder(
             data=data,
             out=out,
-            product=cell.data,
-            detector=cell.model,
+            product=run.data,
+            detector=run.model,
             profile=fitting.profile,
             steps=fitting.steps,
-            seed=cell.seed,
-            size=fitting.size(cell.model),
+            seed=run.seed,
+            size=fitting.size(run.model),
             channels=fitting.channels,
             false_alarm_rate=fitting.false_alarm_rate,
-            overrides=fitting.overrides.get(cell.model, {}),
+            overrides=fitting.overrides.get(run.model, {}),
         )
 
     def _fit_baseline(self, baseline: Baseline, order: FolderOrder) -> None:
@@ -106,7 +106,7 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
     replace_file(out / _CARD, json.dumps(card, indent=1).encode())
 
 
-def _kept_baseline(baseline: Baseline, out: Path) -> EvaluatedModel:
+def _stored_baseline(baseline: Baseline, out: Path) -> EvaluatedModel:
     card: dict[str, Any] = json.loads((out / _CARD).read_text(encoding="utf-8"))
     channels = 1 if card["channels"] == "gray" else 3
     module = baseline.rebuilt(StoredBaseline(card["profile"], channels, load_file(out / WEIGHTS)))

@@ -29,13 +29,13 @@ def headline(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return head, lines
 
 
-def bad_days(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+def corruption_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Return head and lines: AUROC / false alarms / misses under each corruption, severities 1, 2, 3."""
     whole = [row for row in rows if "error" not in row]
     kinds = list(whole[0]["corruptions"]) if whole else []
     lines = []
     for group in _groups(whole):
-        cells = []
+        columns = []
         for kind in kinds:
             parts = [
                 " / ".join(
@@ -44,8 +44,8 @@ def bad_days(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
                 )
                 for severity in group[0]["corruptions"][kind]
             ]
-            cells.append("; ".join(parts))
-        lines.append([group[0]["data"], group[0]["model"], *cells])
+            columns.append("; ".join(parts))
+        lines.append([group[0]["data"], group[0]["model"], *columns])
     return ["data", "model", *kinds], lines
 
 
@@ -62,14 +62,14 @@ def markdown(rows: Sequence[Row], command: str) -> str:
         _pipes(*headline(rows)),
         "Under corruption: AUROC / false alarms / misses at the threshold of clean held-out normals, for "
         "severities 1; 2; 3.",
-        _pipes(*bad_days(rows)),
+        _pipes(*corruption_table(rows)),
         "Checks that fail:\n" + "\n".join(failing) if failing else "Every check of the figures holds.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def show(rows: Sequence[Row], console: PlainConsole) -> None:
-    """Print the first table, and every check of every cell."""
+    """Print the first table, and every check of every run."""
     head, lines = headline(rows)
     table = Table("", *(f"{line[0]} {line[1]}" for line in lines))  # turned: it has more columns than lines
     for index, name in enumerate(head[2:], 2):
@@ -103,8 +103,8 @@ def _line(group: list[Row], sizes: list[str]) -> list[str]:
         bound = any(row["attacked"][size]["is_bound"] for row in group)
         line.append(("≤ " if bound else "") + _mean(group, "attacked", size, "auroc"))
     line += [_mean(group, "certified", size) for size in sizes]
-    days = [{"mean": _bad_day(row)} for row in group]
-    line += [_mean(days, "mean"), _mean(group, "rates", "false_alarms"), _mean(group, "rates", "misses")]
+    corrupted = [{"mean": _mean_corrupted(row)} for row in group]
+    line += [_mean(corrupted, "mean"), _mean(group, "rates", "false_alarms"), _mean(group, "rates", "misses")]
     line += [_mean(group, "pixel", "clean", "auroc"), _mean(group, "pixel", "clean", "aupro")]
     line += [_mean(group, "pixel", size, "auroc") for size in sizes]
     fails = sum(not check["holds"] for row in group for check in row["sanity"])
@@ -116,7 +116,8 @@ def _line(group: list[Row], sizes: list[str]) -> list[str]:
     ]
 
 
-def _bad_day(row: Row) -> float:
+def _mean_corrupted(row: Row) -> float:
+    """Return the mean AUROC over all corruptions at the middle severity."""
     return float(np.mean([found[_SEVERITY]["auroc"] for found in row["corruptions"].values()]))
 
 

@@ -46,7 +46,7 @@ def on_progress(phase: str, done: int, total: int) -> None:
     assert 0 <= done <= total
 
 
-def shop(folder: Path) -> ModelStore:
+def models_in(folder: Path) -> ModelStore:
     return ModelStore(
         folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), Serving(), on_progress
     )
@@ -68,7 +68,7 @@ def made(request: pytest.FixtureRequest, cells: Path, tmp_path_factory: pytest.T
     """A model, as the bench makes it, and where."""
     name: str = request.param
     folder = tmp_path_factory.mktemp(name)
-    return Made(name, folder, shop(folder).model(Run("cells", name, 0), cells))
+    return Made(name, folder, models_in(folder).model(Run("cells", name, 0), cells))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_a_model_that_the_bench_does_not_have_is_answered_with_those_it_has() ->
 @pytest.mark.parametrize("name", NAMES)
 def test_without_anomalib_the_error_says_which_command_brings_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=f"{name} needs Anomalib.*`make bench-anomalib`"):
-        shop(tmp_path).model(Run("cells", name, 0), tmp_path / "is not looked at")
+        models_in(tmp_path).model(Run("cells", name, 0), tmp_path / "is not looked at")
 
 
 class TestWithAnomalib:
@@ -98,7 +98,7 @@ class TestWithAnomalib:
     def test_a_model_is_made_once_and_answers_as_its_graph_does(
         self, made: Made, cells: Path, test: TestSet
     ) -> None:
-        again = shop(made.folder).model(Run("cells", made.name, 0), cells)
+        again = models_in(made.folder).model(Run("cells", made.name, 0), cells)
         assert again.digest == made.model.digest
         with torch.inference_mode():
             found = again.module(torch.from_numpy(test.pictures))[0].numpy()

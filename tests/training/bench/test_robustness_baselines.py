@@ -43,12 +43,12 @@ def scores(module: Served, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.ui
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: Path, tmp_path: Path) -> None:
     fitting = FitSettingsByModel(steps=STEPS, sizes={name: SIZE})
-    shop = ModelStore(tmp_path, fitting, Serving(), on_progress)
-    cell = Run("parts", name, 0)
-    model = shop.model(cell, data)
-    card = tmp_path / cell.path / "baseline.json"
+    models = ModelStore(tmp_path, fitting, Serving(), on_progress)
+    run = Run("parts", name, 0)
+    model = models.model(run, data)
+    card = tmp_path / run.path / "baseline.json"
     written = card.stat().st_mtime_ns
-    again = shop.model(cell, data)
+    again = models.model(run, data)
     assert card.stat().st_mtime_ns == written
     assert again.digest == model.digest
     assert json.loads(card.read_text())["size"] == SIZE

@@ -21,10 +21,10 @@ def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothe
             "robust": {"schedule.batch": 7},
         },
     )
-    shop = ModelStore(tmp_path / "models", fitting, Serving(), lambda phase, done, total: None)
-    cell = Run("parts", "cobra", 0)
-    shop.model(cell, a_set_of_parts(tmp_path / "parts", 32))
-    card = (tmp_path / "models" / cell.path / CARD).read_text()
+    models = ModelStore(tmp_path / "models", fitting, Serving(), lambda phase, done, total: None)
+    run = Run("parts", "cobra", 0)
+    models.model(run, a_set_of_parts(tmp_path / "parts", 32))
+    card = (tmp_path / "models" / run.path / CARD).read_text()
     assert '"batch":4' in card.replace(" ", "")
 
 
