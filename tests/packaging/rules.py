@@ -29,7 +29,7 @@ VENDORS = {
     "redis": ("steadyline/bank/redis.py",),
     "s3fs": (),
     "scipy": ("trainer/evaluation/localisation.py",),
-    "sklearn": (),  # what figures are checked against; decision 14 says why it is not shipped
+    "sklearn": (),  # what figures are checked against; decision 15 says why it is not shipped
     "structlog": ("steadyline/telemetry/logs.py",),
     "tritonclient": ("steadyline/triton.py",),
     "yaml": ("steadyline/yaml_lines.py",),
