@@ -109,12 +109,19 @@ def run_service(name: str, settings: TelemetrySettings, clock: Clock, body: Serv
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; a second signal exits at once with 128 + its number."""
+    """Yield an event that SIGTERM or SIGINT sets; a second signal exits at once with 128 + its number.
+
+    Whoever else sets the event, as a task does that fails, has sent no signal: the first one then changes
+    nothing, and the service still ends in order.
+    """
     stop = threading.Event()
+    is_signalled = False
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal is_signalled
+        if is_signalled:
             os._exit(128 + number)
+        is_signalled = True
         stop.set()
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}

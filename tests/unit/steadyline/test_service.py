@@ -1,5 +1,7 @@
 """Tasks start together and end together, and nothing that fails is lost."""
 
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -244,3 +246,16 @@ def test_an_error_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]
 
     assert run(application, []) == EXIT_USAGE
     assert capsys.readouterr().err == "invalid_configuration: a.yaml:1: [/x/a]\na.yaml:2: ·[31m\n"
+
+
+@pytest.mark.parametrize(("signals", "status"), [(1, EXIT_OK), (2, 128 + 15)])
+def test_a_signal_after_a_failed_task_still_leaves_the_service_time_to_end(signals: int, status: int) -> None:
+    script = [
+        "import signal",
+        "from steadyline.service import stop_on_signals",
+        "with stop_on_signals() as stop:",
+        "    stop.set()  # as a task does that fails",
+        *["    signal.raise_signal(signal.SIGTERM)"] * signals,
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(script)], check=False, timeout=60)
+    assert done.returncode == status
