@@ -69,8 +69,8 @@ class ChildProcess:
     def poll(self) -> int | None:
         """Return the exit status, None while it runs; negative is the signal that ended it."""
         with self._lock:
-            if self._process.returncode is None and _has_ended(self.pid):
-                if self._command.own_session:
+            if self._process.returncode is None and self._has_ended():
+                if self._command.own_session and self._process.returncode is None:
                     os.killpg(self.pid, signal.SIGKILL)  # what it has left in its group
                 self._process.wait()
                 if self._process.stdin is not None:
@@ -87,7 +87,7 @@ class ChildProcess:
     def send_signal(self, number: int) -> None:
         """Send a signal to it, to its whole group when it leads one; does nothing when it has ended."""
         with self._lock:
-            if self._process.returncode is None and not _has_ended(self.pid):
+            if self._process.returncode is None and not self._has_ended():
                 (os.killpg if self._command.own_session else os.kill)(self.pid, number)
 
     def stop(self, seconds: float) -> int:
@@ -116,6 +116,18 @@ class ChildProcess:
             log.seek(max(0, size - TAIL_BYTES))
             lines = log.read().decode("utf-8", errors="replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
+
+    def _has_ended(self) -> bool:
+        """True when it has ended; its exit status is left where it is. The lock is held.
+
+        Where SIGCHLD is ignored, as a parent may hand it down, the kernel keeps none and gives the process id
+        away at once. The status is then 0, and nothing may be sent to the id any more.
+        """
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            self._process.poll()
+            return True
 
     def _after_last_line(self, status: int) -> int:
         """Return ``status`` when ``on_line`` was given every line, or is kept from it by another process."""
@@ -168,8 +180,3 @@ def _popen(command: ChildCommand, output: int, errors: int | None) -> "subproces
         errors="replace",
         start_new_session=command.own_session,
     )
-
-
-def _has_ended(pid: int) -> bool:
-    """True when a child has ended; its exit status is left where it is."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -205,3 +205,19 @@ def test_threads_that_ask_and_signal_while_it_ends_see_one_status(shell: Shell) 
         for _ in range(20):
             child, _ = shell("sleep 0.05; exit 5")
             assert set(pool.map(ask, [child] * 4)) == {5}
+
+
+IGNORES_ITS_CHILDREN = """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # as some supervisors leave it to what they start
+from steadyline.child_process import ChildCommand, ChildProcess
+ended, running = (ChildProcess(ChildCommand(["sh", "-c", script])) for script in ("exit 3", "sleep 60"))
+print(ended.wait(10), ended.stop(10), running.poll(), running.stop(10))
+"""
+
+
+def test_the_end_of_a_child_is_seen_where_the_kernel_keeps_no_exit_status() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IGNORES_ITS_CHILDREN], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("0 0 None 0\n", "")
