@@ -17,6 +17,7 @@ WHITE = 255
 
 _GREY_OF_8_BITS = b"\x08\x00"  # bit depth and colour type in the PNG's header, at byte 24
 _LARGEST = float(np.finfo(np.float32).max)
+_LONGEST_MESSAGE = 150  # the text of a PNG may have megabytes
 _LIMITS = PictureLimits(max_bytes=1 << 26, max_pixels=1 << 26)
 
 
@@ -54,7 +55,8 @@ def _scale(text: dict[str, str]) -> tuple[float, float]:
     try:
         low, high = float(text[MAP_MIN]), float(text[MAP_MAX])
     except (KeyError, ValueError) as error:
-        raise UndecodablePicture(f"the map does not say what black and white stand for: {error}") from error
+        complaint = f"the map does not say what black and white stand for: {error}"
+        raise UndecodablePicture(complaint[:_LONGEST_MESSAGE]) from error
     if not -_LARGEST <= low <= high <= _LARGEST:
         raise UndecodablePicture(f"the map says that its values go from {low} to {high}")
     return low, high

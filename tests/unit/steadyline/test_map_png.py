@@ -79,6 +79,12 @@ def test_a_png_without_a_scale_is_no_map(scale: dict[str, str], complaint: str) 
         decode_map(a_png(scale))
 
 
+def test_a_scale_of_any_length_makes_no_long_message() -> None:
+    with pytest.raises(UndecodablePicture) as refusal:
+        decode_map(a_png({MAP_MIN: "x" * 100_000, MAP_MAX: "1.0"}))
+    assert len(str(refusal.value)) < 200
+
+
 def test_a_scale_that_was_damaged_is_not_believed() -> None:
     with pytest.raises(UndecodablePicture, match="checksum"):
         decode_map(KEPT_PNG.replace(b"-1.5", b"-9.5"))
