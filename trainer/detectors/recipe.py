@@ -14,6 +14,7 @@ from trainer.detector_protocol import FitInput, Recipe
 from trainer.learning.checkpoint import Checkpoints
 
 FEWEST_NORMALS = 8
+_STORED = {"schedule": "course"}  # part of a profile → its name in a recipe, where the two differ
 SIDE_OF = 32  # a side is a multiple of this: the net halves it five times
 
 
@@ -37,7 +38,11 @@ def checkpoints_of(folder: Path | None, given: FitInput, recipe: Recipe) -> Chec
 
 
 def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) -> Recipe:
-    """Return what is needed to rebuild the model; ``profile`` is a dataclass of numbers with a ``bank``."""
+    """Return what is needed to rebuild the model; ``profile`` is a dataclass of numbers with a ``bank``.
+
+    Cards in stores and the keys of checkpoints hold the recipe, so its names never change.
+    """
+    numbers = {**asdict(profile), "bank": profile.bank.parameters()}
     return {
         "detector": detector,
         "profile": given.profile,
@@ -45,7 +50,7 @@ def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) ->
         "steps": steps,
         "size": given.normals.shape[1],
         "channels": given.normals.shape[3],
-        "numbers": json.loads(json.dumps({**asdict(profile), "bank": profile.bank.parameters()})),
+        "numbers": json.loads(json.dumps({_STORED.get(name, name): part for name, part in numbers.items()})),
     }
 
 

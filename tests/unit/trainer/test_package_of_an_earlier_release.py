@@ -5,12 +5,17 @@ width 4, 32 pixels. ``scores.json`` is what it said then of the pictures below.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from steadyline.package import MODEL
+from trainer.arrays import PseudoBank
+from trainer.detector_protocol import FitInput
+from trainer.detectors.recipe import training_recipe
+from trainer.detectors.robust.profile import profile_named
 from trainer.folder import open_package
 from trainer.jobs.export import OnnxModel
 
@@ -35,3 +40,13 @@ def test_the_graph_gives_the_same_scores() -> None:
     scores, _ = OnnxModel((PACKAGE / MODEL).read_bytes())(pictures())
     known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
     np.testing.assert_allclose(scores, known["graph"], rtol=NEARLY)
+
+
+def test_the_same_training_has_the_same_recipe_today() -> None:
+    recipe = json.loads((PACKAGE / "card.json").read_text(encoding="utf-8"))["recipe"]
+    profile = profile_named("cpu")
+    narrow = replace(profile, shape=replace(profile.shape, width=4))
+    none = np.zeros((0, 32, 32, 1), np.uint8)
+    bank = PseudoBank(none, np.zeros((0, 32, 32), np.bool_), np.zeros(0, np.int64), ())
+    given = FitInput(pictures(), bank, "cpu", seed=0)
+    assert training_recipe(given, "robust", narrow, 4) == recipe
