@@ -37,7 +37,7 @@ test-services: init  ## part one: contract, and integration of the core, the pro
 test-models: init  ## part two: system, and integration of the trainer and the bench: what trains over servers
 	@$(BIN)/pytest tests/system tests/integration/trainer tests/integration/bench
 
-test-without-servers: init  ## part three: unit, training and packaging; it yields to what must be on time
+test-without-servers: init  ## part three: unit, training and packaging; at low priority beside the other two
 	@nice -n 5 $(BIN)/pytest tests/unit tests/training tests/packaging
 
 test-unit: init  ## pure and in-memory tests, no server
@@ -46,16 +46,16 @@ test-unit: init  ## pure and in-memory tests, no server
 test-training: init  ## what trains nets or starts torchrun, no server
 	@$(BIN)/pytest tests/training
 
-test-contract: init  ## one suite a seam, on the in-memory twin and on the real server
+test-contract: init  ## each interface to a server, on its in-memory stand-in and on the real one
 	@$(BIN)/pytest tests/contract
 
-test-integration: init  ## one service as a process over real servers, and the bad days
+test-integration: init  ## one service as a process over real servers, also when they fail
 	@$(BIN)/pytest tests/integration
 
 test-system: init  ## the whole product, black box
 	@$(BIN)/pytest tests/system
 
-test-packaging: init  ## import root, extras, generated documents
+test-packaging: init  ## who imports whom, extras, documents, help texts
 	@$(BIN)/pytest tests/packaging
 
 demo: init  ## the product on real frames: DATA=folder for your own, DETECTOR=name, KEEP=1 to run on

@@ -17,7 +17,7 @@ from steadyline.settings import KafkaSettings, TelemetrySettings, read_settings
 from steadyline.telemetry.health import ServiceHealth
 
 app = service_application(
-    "producers", "Captures frames of one or many cameras and publishes them, each accounted for."
+    "producers", "Captures and publishes frames of one or many cameras, and counts what became of each."
 )
 
 Cameras = Annotated[
@@ -28,7 +28,7 @@ Cameras = Annotated[
 
 @app.command()
 def run(line: LineFile, camera: Cameras = None) -> None:
-    """Run the cameras of a line until they end or a signal comes; exits 0 with every account closed."""
+    """Run the cameras of a line until they end or a signal comes; then publish the final counts."""
     settings = read_settings(ProducersSettings)
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
     clock = SystemClock()

@@ -14,13 +14,13 @@ from steadyline.settings import KafkaSettings, TelemetrySettings, TritonSettings
 from steadyline.telemetry.health import ServiceHealth
 
 app = service_application(
-    "scorer", "Scores every frame of a line exactly once: a worker of a consumer group; scale by adding."
+    "scorer", "Scores every frame of a line exactly once; start more of them to score more frames."
 )
 
 
 @app.command()
 def run(line: LineFile) -> None:
-    """Score frames until a signal comes; exits 0 with everything in hand committed."""
+    """Score frames until a signal comes; then finish and commit what is in hand."""
     clock = SystemClock()
     dependencies = ScorerDependencies(
         load_line(line), read_settings(ScorerSettings), read_settings(TritonSettings), clock

@@ -58,6 +58,7 @@ Data = Annotated[Path, typer.Option("--data", help="Folder in MVTec layout (trai
 IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End together with the parent process.")]
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
+_PROFILE = "Size of the training: cpu (minutes on two cores) or paper (needs a GPU)."
 _STEPS = "Training steps; by default those of the profile."
 _ALARMS = "Share of normals that may be called anomalous; sets the threshold."
 _SET = "NAME=VALUE (schedule.batch=16) replaces a number of the profile; repeatable; by default none."
@@ -66,13 +67,14 @@ _OTHER = "Second package, whose attacks must do less harm than the model's own; 
 _PGD_STEPS = "Steps of the PGD attack; repeatable; by default 20 and 100."
 _ATTACK_AT = "Attack the pixels of the model's input, or those of the camera (native)."
 _ATTACKED = "Pictures of each kind to attack; by default all of them."
+_QUICK = "Skip the checks that the attacks were strong enough."
 _REPORT = "File to write a one-page HTML report to; by default none."
 _PRODUCTS = "Product whose bank is made again; repeatable; by default all of the line."
 
 
 @app.command()
 def run(line: LineFile) -> None:
-    """Serve a line until a signal comes: train, gate, swap in, watch."""
+    """Train, prove, swap in and watch the models of a line until a signal comes."""
     from trainer.app import TrainerDependencies, build
 
     dependencies = TrainerDependencies(
@@ -118,7 +120,7 @@ def fit(
         str, typer.Option("--detector", help="Detector of score and map.")
     ] = DEFAULT_DETECTOR,
     map_detector: Annotated[str | None, typer.Option("--map-detector", help=_MAP_DETECTOR)] = None,
-    profile: Annotated[str, typer.Option("--profile", help="Profile of the training: cpu or paper.")] = "cpu",
+    profile: Annotated[str, typer.Option("--profile", help=_PROFILE)] = "cpu",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help=_STEPS)] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bank and of the training.")] = 0,
     size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input in pixels.")] = 64,
@@ -170,7 +172,7 @@ def evaluate(
     restarts: Annotated[int, typer.Option("--restarts", min=1, help="Random starts of each attack.")] = 1,
     attack_at: Annotated[Literal["input", "native"], typer.Option("--attack-at", help=_ATTACK_AT)] = "input",
     attacked: Annotated[int | None, typer.Option("--attacked-pictures", min=1, help=_ATTACKED)] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks of the figures.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=_QUICK)] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the attacks and corruptions.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     page: Annotated[Path | None, typer.Option("--report", help=_REPORT)] = None,

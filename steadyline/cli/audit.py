@@ -26,7 +26,9 @@ def command(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option("--since", help="Age of the oldest epochs, 24h for example; by default any age."),
+        typer.Option(
+            "--since", help="Age of the oldest epochs (runs of a camera), as 24h; by default any age."
+        ),
     ] = None,
     group: Annotated[
         str | None, typer.Option("--group", help="Consumer group of the scorers; by default <prefix>.scorer.")

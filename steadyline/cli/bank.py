@@ -25,7 +25,7 @@ ProductName = Annotated[str | None, typer.Argument(help="Product of the line; by
 
 @app.command()
 def show(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
-    """Show each product's bank: version, entries, acceptance, and which trainer serves the product.
+    """Show each bank: version, entries, the share accepted of each transform, and which trainer serves it.
 
     Exits with 1 when a product has no bank (never made, or lost).
     """

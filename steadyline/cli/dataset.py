@@ -59,7 +59,7 @@ def import_set(
     cells: Annotated[Cells, typer.Option("--cells", help="Solar cells of ELPV that are taken.")] = Cells.mono,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Lay a set out as train/good, test/good and test/<defect>."""
+    """Write a set to a folder as train/good, test/good and test/<defect>."""
     assert name is DatasetName.elpv
     found = import_elpv(out, cells.value)
     if as_json:

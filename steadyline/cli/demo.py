@@ -41,7 +41,7 @@ def command(
     ] = None,
     normals: Annotated[int, typer.Option(min=10, help="Normals that the first training gets.")] = 200,
 ) -> None:
-    """Three cameras, two trainings, one swap while frames flow; ends by itself with the account."""
+    """Show three cameras, two trainings and one swap; at the end, the account of every frame."""
     console = PlainConsole()
     plan = DemoPlan(
         home.resolve(),

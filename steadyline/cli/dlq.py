@@ -66,7 +66,7 @@ def list_letters(
     group: Group = None,
     as_json: AsJson = False,
 ) -> None:
-    """List what was refused, oldest first: place, frame, reason, size, time, and what a replay became."""
+    """List what was refused, oldest first: place, frame, reason, size, time and fate of a replay."""
     choice = Choice(frozenset(), reason, camera, moment(since))
     with _at_line(line, group) as at:
         found = find(at.broker, at.topics, at.group, choice, limit)

@@ -30,7 +30,8 @@ def command(
         bool, typer.Option("--read-only", help="Write no probe to Kafka or to the store.")
     ] = False,
     stack: Annotated[
-        Path, typer.Option(help="Record of `steadyline up`, for servers that the environment does not name.")
+        Path,
+        typer.Option(help="File in which `steadyline up` wrote addresses; used where no variable names one."),
     ] = STATE,
 ) -> None:
     """Check the servers, topics, clocks, models, banks and the store; exit status 1 when a check fails.

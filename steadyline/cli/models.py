@@ -55,7 +55,7 @@ def list_models(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> 
 
 @app.command()
 def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
-    """Show every change of a product's versions, oldest first, and what the watch last found."""
+    """Show every change of a product's versions, oldest first, and what the monitor last found."""
     with _line_broker(line) as (config, broker):
         event = _event_of(config, broker, product)
     if as_json:

@@ -22,7 +22,8 @@ app = typer.Typer(help="The topics of a line: create them, check them.", no_args
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Stack = Annotated[
-    Path, typer.Option(help="Record of `steadyline up`, for servers that the environment does not name.")
+    Path,
+    typer.Option(help="File in which `steadyline up` wrote addresses; used where no variable names one."),
 ]
 
 
