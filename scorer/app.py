@@ -19,9 +19,9 @@ from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.inference import Inference
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.dlq_limit import StormLimit
-from steadyline.kafka.loop import LoopPolicy, StreamLoop
-from steadyline.kafka.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.dlq_limit import StormLimit
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.stream_loop import LoopPolicy, StreamLoop
 from steadyline.line import Line
 from steadyline.settings import TritonSettings
 from steadyline.store import Store

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from steadyline.contracts.frame import Frame
 from steadyline.inference import Pixels
 from steadyline.kafka.broker import Record
-from steadyline.kafka.loop import Outputs
+from steadyline.kafka.loop.stream_loop import Outputs
 from steadyline.picture import PictureInfo
 from steadyline.telemetry.tracing import ActiveSpan
 

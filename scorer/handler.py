@@ -12,7 +12,7 @@ from scorer.postprocess import Postprocessor
 from scorer.preprocess import Preprocessor, read_frame
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.loop import Outputs
+from steadyline.kafka.loop.stream_loop import Outputs
 from steadyline.line import Line
 from steadyline.telemetry.tracing import start_span
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from scorer.handler import ScoringHandler
-from steadyline.kafka.loop import StreamLoop
+from steadyline.kafka.loop.stream_loop import StreamLoop
 from steadyline.service import ServiceTasks, Task
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger

@@ -43,7 +43,7 @@ def test_no_import_runs_upward(every_source: list[Source], known: frozenset[str]
         ("trainer/learning/state.py", "import trainer.detectors.registry"),
         ("producers/sources/folder.py", "from producers.delivery.buffer import Buffer"),
         ("scorer/scoring.py", "from scorer.handler import Scoring"),
-        ("steadyline/kafka/loop.py", "from steadyline.ops.offsets import start_offsets_for"),
+        ("steadyline/kafka/loop/stream_loop.py", "from steadyline.ops.offsets import start_offsets_for"),
         ("steadyline/bank/redis.py", "from steadyline.servers import LocalStack"),
         ("steadyline/ops/audit/report.py", "from steadyline.cli.since import since"),
     ],

@@ -4,7 +4,7 @@ from concurrent.futures import Future
 
 from steadyline.errors import Backpressure, MalformedHeaders
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.loop import Outputs
+from steadyline.kafka.loop.stream_loop import Outputs
 
 
 def answer(record: Record, topic: str) -> Message:

@@ -9,7 +9,7 @@ from steadyline.contracts.score import Peak, Score
 from steadyline.contracts.topics import Topics
 from steadyline.errors import EmptyPicture, PoisonMessage
 from steadyline.kafka.broker import Broker, Message, Partition
-from steadyline.kafka.dead_letter import dead_letter
+from steadyline.kafka.loop.dead_letter import dead_letter
 from tests.support.eventually import eventually
 
 START = datetime(2027, 1, 15, 8, tzinfo=UTC)

@@ -6,10 +6,10 @@ from datetime import timedelta
 from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.kafka.broker import Message
-from steadyline.kafka.in_hand import RecordHandler
-from steadyline.kafka.loop import LoopPolicy, Outputs, StreamLoop
-from steadyline.kafka.memory import MemoryBroker
-from steadyline.kafka.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.in_hand import RecordHandler
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.stream_loop import LoopPolicy, Outputs, StreamLoop
+from steadyline.kafka.memory.broker import MemoryBroker
 
 TOPICS = line_topics("t", 3)
 DEAD_LETTERS = DeadLetterPolicy(TOPICS.dead_letters.name)

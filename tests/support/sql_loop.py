@@ -19,10 +19,10 @@ from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.errors import Backpressure, BrokerUnavailable, MalformedHeaders, StoreUnavailable
 from steadyline.kafka.broker import Partition, Record, TransactionAborted, Worker
-from steadyline.kafka.in_hand import InHand, QueueLimits, next_offsets
-from steadyline.kafka.outage import OutageHold
-from steadyline.kafka.partition_queue import TakenRecord
-from steadyline.kafka.refused_records import DeadLetterPolicy, RefusedRecords
+from steadyline.kafka.loop.in_hand import InHand, QueueLimits, next_offsets
+from steadyline.kafka.loop.outage import OutageHold
+from steadyline.kafka.loop.partition_queue import TakenRecord
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy, RefusedRecords
 from tests.support.loop_bench import DEAD_LETTERS, STOP, TOPICS, LoopBench
 
 PER_TRANSACTION = 5

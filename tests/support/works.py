@@ -12,7 +12,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.model_command import Action, ModelCommand
 from steadyline.contracts.model_event import Calibration, ModelEvent, Probe
 from steadyline.contracts.topics import line_topics
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import GateSection
 from steadyline.package import Card, package_key, write_card, write_package
 from steadyline.picture import encode_png

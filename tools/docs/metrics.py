@@ -99,6 +99,6 @@ def _label(instrument: Instrument, name: str) -> str:
 def _heading(module: ModuleType) -> str:
     package = module.__name__.split(".", 1)[0]
     is_core = package == "steadyline"
-    services = sorted(set(importers_of("steadyline.kafka.loop"))) if is_core else [package]
+    services = sorted(set(importers_of("steadyline.kafka.loop.stream_loop"))) if is_core else [package]
     said = (module.__doc__ or "").splitlines()[0]
     return f"## {'core' if is_core else package}\n{said} Exported by: {words(services)}.\n"

@@ -12,9 +12,9 @@ from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import ContractBroken, Fenced, PictureTooLarge
 from steadyline.kafka.broker import Broker, Message, Partition
 from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.loop import LoopPolicy, StreamLoop
-from steadyline.kafka.memory import MemoryBroker
-from steadyline.kafka.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.stream_loop import LoopPolicy, StreamLoop
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import SHORT, committed, polled, publish, values
 from tests.support.eventually import eventually

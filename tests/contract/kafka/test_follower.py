@@ -15,7 +15,7 @@ from steadyline.errors import BrokerUnavailable, ContractBroken
 from steadyline.kafka.broker import Broker, Follower, Message, Partition, Record
 from steadyline.kafka.client import KafkaBroker
 from steadyline.kafka.commands import CommandPublisher
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import committed, polled, publish
 from tests.support.eventually import eventually

@@ -16,7 +16,7 @@ from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame
 from steadyline.errors import ContractBroken, EmptyPicture, InvalidConfiguration
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import Line
 from steadyline.picture import encode_png
 from steadyline.telemetry.health import ServiceHealth

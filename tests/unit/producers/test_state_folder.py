@@ -9,7 +9,7 @@ from producers.config import ProducersSettings
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
 from steadyline.folder_lock import FolderLock
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import load_line
 from steadyline.telemetry.health import ServiceHealth
 

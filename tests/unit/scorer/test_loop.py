@@ -13,10 +13,10 @@ from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
 from steadyline.errors import DeadLetterStorm
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.dlq_limit import StormLimit
-from steadyline.kafka.loop import LoopPolicy, StreamLoop
-from steadyline.kafka.memory import MemoryBroker
-from steadyline.kafka.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.dlq_limit import StormLimit
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy
+from steadyline.kafka.loop.stream_loop import LoopPolicy, StreamLoop
+from steadyline.kafka.memory.broker import MemoryBroker
 from tests.support.bench_top import BenchTop, a_record
 from tests.support.eventually import eventually
 from tests.support.models import Contrast

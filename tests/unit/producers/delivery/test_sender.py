@@ -17,7 +17,7 @@ from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable, ContractBroken, PictureTooLarge
 from steadyline.kafka.broker import Message, Publisher
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 
 TOPICS = line_topics("t", 2)
 STOP = threading.Event()

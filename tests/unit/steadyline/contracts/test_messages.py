@@ -18,7 +18,7 @@ from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.errors import MalformedHeaders, MalformedMessage, UnscorableFrame
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.dead_letter import dead_letter
+from steadyline.kafka.loop.dead_letter import dead_letter
 from tests.support.messages import (
     by_model,
     frame_ids,

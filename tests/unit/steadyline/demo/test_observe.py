@@ -7,7 +7,7 @@ import pytest
 from steadyline.contracts.topics import line_topics
 from steadyline.demo.observe import Observer
 from steadyline.kafka.broker import Message
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from tests.support.demo_scores import a_score
 from tests.support.eventually import eventually
 from tests.support.model_history import a_history

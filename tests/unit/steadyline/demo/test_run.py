@@ -10,7 +10,7 @@ from steadyline.demo.observe import ObservedMessages
 from steadyline.demo.plan import DemoPlan
 from steadyline.demo.run import DemoFailed, Demonstration, first_is_live
 from steadyline.demo.split import Split
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.servers.process import ServerFailed
 from steadyline.terminal import PlainConsole
 

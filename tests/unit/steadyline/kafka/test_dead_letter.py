@@ -10,8 +10,8 @@ from steadyline.contracts.dead_letter import ADDED, DeadLetter
 from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES
 from steadyline.errors import DeadLetterStorm, MalformedHeaders, PoisonMessage, UndecodablePicture
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.dead_letter import dead_letter
-from steadyline.kafka.dlq_limit import StormGuard, StormLimit
+from steadyline.kafka.loop.dead_letter import dead_letter
+from steadyline.kafka.loop.dlq_limit import StormGuard, StormLimit
 from tests.support.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns

@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from steadyline.errors import BrokerUnavailable, Fenced
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.in_hand import QueueLimits
-from steadyline.kafka.loop import Outputs, StreamLoop
-from steadyline.kafka.memory_log import CommitFault
+from steadyline.kafka.loop.in_hand import QueueLimits
+from steadyline.kafka.loop.stream_loop import Outputs, StreamLoop
+from steadyline.kafka.memory.log import CommitFault
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.support.loop_bench import AT_ONCE, STOP, TOPICS, LoopBench, turns
 

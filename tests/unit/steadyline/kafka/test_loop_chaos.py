@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steadyline.kafka.in_hand import QueueLimits
-from steadyline.kafka.loop import StreamLoop
+from steadyline.kafka.loop.in_hand import QueueLimits
+from steadyline.kafka.loop.stream_loop import StreamLoop
 from tests.support.handlers import ScriptedHandler
 from tests.support.loop_bench import AT_ONCE, STOP, TOPICS, LoopBench
 

@@ -11,7 +11,7 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import BrokerUnavailable, ContractBroken, MalformedMessage, PoisonMessage
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.messages import MessageFollower, Subscription, decoded, ignore_poison
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

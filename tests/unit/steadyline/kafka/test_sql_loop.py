@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from steadyline.errors import DeadLetterStorm
 from steadyline.kafka import metrics
 from steadyline.kafka.broker import Record
-from steadyline.kafka.dlq_limit import StormLimit
-from steadyline.kafka.memory_log import CommitFault
+from steadyline.kafka.loop.dlq_limit import StormLimit
+from steadyline.kafka.memory.log import CommitFault
 from steadyline.telemetry.instrument import Backend, Instrument
 from tests.support.handlers import Prompt
 from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, TOPICS, LoopBench, turns

@@ -12,7 +12,7 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message, Partition, Publisher
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import RetrainSection
 from tests.support.model_history import a_history
 from tests.support.stream_scores import a_score

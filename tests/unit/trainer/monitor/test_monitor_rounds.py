@@ -12,7 +12,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import ContractBroken, InferenceUnavailable
 from steadyline.inference import Inferred, Pixels
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import GateSection, WatchSection
 from steadyline.store import Store
 from tests.support.eventually import eventually

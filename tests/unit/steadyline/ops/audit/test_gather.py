@@ -10,8 +10,8 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import EmptyPicture
 from steadyline.kafka.broker import Message, Partition
-from steadyline.kafka.dead_letter import dead_letter
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.loop.dead_letter import dead_letter
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
 from steadyline.ops.dead_letters.letter import read_letter, replay

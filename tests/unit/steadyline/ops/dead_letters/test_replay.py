@@ -16,7 +16,7 @@ from steadyline.errors import (
     UndecodablePicture,
 )
 from steadyline.kafka.broker import Message, Partition, Publisher
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
 from steadyline.ops.dead_letters.letter import Letter, TopicPosition, read_letter

@@ -11,7 +11,7 @@ from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import UndecodablePicture
 from steadyline.kafka.broker import Message, Partition
-from steadyline.kafka.memory import MemoryBroker
+from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.dead_letters.letter import TopicPosition
 from steadyline.ops.dead_letters.replay import send_back

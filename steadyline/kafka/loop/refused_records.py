@@ -8,9 +8,9 @@ from steadyline.clock import Clock
 from steadyline.errors import PoisonMessage
 from steadyline.kafka import metrics
 from steadyline.kafka.broker import Message, Record
-from steadyline.kafka.dead_letter import dead_letter
-from steadyline.kafka.dlq_limit import StormGuard, StormLimit
-from steadyline.kafka.partition_queue import TakenRecord
+from steadyline.kafka.loop.dead_letter import dead_letter
+from steadyline.kafka.loop.dlq_limit import StormGuard, StormLimit
+from steadyline.kafka.loop.partition_queue import TakenRecord
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)

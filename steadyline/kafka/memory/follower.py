@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.memory_log import MemoryState
+from steadyline.kafka.memory.log import MemoryState
 
 
 class MemoryFollower:

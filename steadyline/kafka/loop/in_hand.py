@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol
 from steadyline.errors import Backpressure, PoisonMessage
 from steadyline.kafka import metrics
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.partition_queue import PartitionQueue, Result, TakenRecord
+from steadyline.kafka.loop.partition_queue import PartitionQueue, Result, TakenRecord
 
 
 class RecordHandler(Protocol[Result]):

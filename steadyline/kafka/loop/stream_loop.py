@@ -11,10 +11,10 @@ from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka import metrics
 from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken, Worker
-from steadyline.kafka.in_hand import InHand, QueueLimits, RecordHandler, next_offsets
-from steadyline.kafka.outage import OutageHold
-from steadyline.kafka.partition_queue import TakenRecord
-from steadyline.kafka.refused_records import DeadLetterPolicy, RefusedRecords
+from steadyline.kafka.loop.in_hand import InHand, QueueLimits, RecordHandler, next_offsets
+from steadyline.kafka.loop.outage import OutageHold
+from steadyline.kafka.loop.partition_queue import TakenRecord
+from steadyline.kafka.loop.refused_records import DeadLetterPolicy, RefusedRecords
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)

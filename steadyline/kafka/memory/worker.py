@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from steadyline.errors import Fenced
 from steadyline.kafka.broker import Message, Partition, Record, TransactionAborted, TransactionBroken
-from steadyline.kafka.memory_log import Group, MemoryState
+from steadyline.kafka.memory.log import Group, MemoryState
 
 
 class MemoryWorker:

@@ -7,9 +7,9 @@ from steadyline.clock import Clock, SystemClock
 from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic
 from steadyline.errors import PictureTooLarge
 from steadyline.kafka.broker import Follower, Message, Partition, Publisher, Reader, Record, Worker
-from steadyline.kafka.memory_follower import MemoryFollower
-from steadyline.kafka.memory_log import CommitFault, Log, MemoryState
-from steadyline.kafka.memory_worker import MemoryWorker
+from steadyline.kafka.memory.follower import MemoryFollower
+from steadyline.kafka.memory.log import CommitFault, Log, MemoryState
+from steadyline.kafka.memory.worker import MemoryWorker
 
 
 class MemoryBroker:
