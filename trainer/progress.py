@@ -47,7 +47,7 @@ class Progress:
         try:
             phase, done, total = json.loads(line)
             return Progress(str(phase), int(done), int(total))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
 
 

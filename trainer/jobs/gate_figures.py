@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from steadyline.line import GateSection
@@ -19,7 +18,7 @@ from trainer.detector_protocol import FitInput, OnProgress, Served
 from trainer.detectors.registry import detector_named
 from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.certificate import certified_auroc
-from trainer.evaluation.subject import AttackTarget
+from trainer.evaluation.subject import AttackTarget, rounded
 from trainer.fit import rebuild
 from trainer.jobs.spec import Figures
 
@@ -67,8 +66,7 @@ def measure_floor(companion: Served, known: HeldOutSet, gate: GateSection) -> fl
 def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:
     """Return pictures (N, S, S, C) attacked in the model's disfavour, rounded to what a camera can send."""
     hit = AttackTarget.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
-    rounded: Pictures = (hit * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-    return rounded
+    return rounded(hit)
 
 
 def named_figures(figures: Figures, gate: GateSection) -> dict[str, float]:

@@ -16,3 +16,4 @@ def test_progress_never_runs_backwards_over_the_phases() -> None:
 def test_progress_survives_its_way_through_the_pipe() -> None:
     assert Progress.parse(Progress("fit", 3, 10).line()) == Progress("fit", 3, 10)
     assert Progress.parse("a warning of some library") is None
+    assert Progress.parse('["fit", Infinity, 1]') is None
