@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
+from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.errors import Transient
 from steadyline.service import ServiceTasks
@@ -19,11 +20,11 @@ log = get_logger(__name__)
 
 TURN = timedelta(milliseconds=250)
 RENEW_SECONDS = LEASE.total_seconds() / 3
-BACK_OFF = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds after the first, second … failure in a row
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0  # between attempts at what is away
 
 
 class Trainer:
-    """The service. ``run`` returns when ``stop`` is set and raises what a desk cannot survive."""
+    """The service. ``run`` returns when ``stop`` is set and raises what no controller can survive."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Trainer:
         try:
             with ServiceTasks(stop) as tasks:
                 for controller in self._controllers:
-                    tasks.start(f"desk-{controller.product}", partial(self._work, controller))
+                    tasks.start(f"controller-{controller.product}", partial(self._work, controller))
                 self._read(stop)
         finally:
             self._leases.release()
@@ -62,25 +63,23 @@ class Trainer:
 
     def _work(self, controller: ProductController, ended: threading.Event) -> None:
         """The outermost loop of one product: what is transient waits, anything else ends the service."""
-        failures = 0
+        backoff = Backoff.of_seconds(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         try:
             while not ended.is_set():
                 try:
                     controller.turn()
-                    failures = 0
+                    backoff.reset()
                     self._clock.wait(ended, TURN)
                 except Transient as error:
-                    failures += 1
-                    self._held_back(controller, error, failures, ended)
+                    pause = backoff.next()
+                    _count_held_back(controller.product, error, pause)
+                    self._clock.wait(ended, pause)
         finally:
             controller.stand_by()
 
-    def _held_back(
-        self, controller: ProductController, error: Transient, failures: int, ended: threading.Event
-    ) -> None:
-        pause = BACK_OFF[min(failures, len(BACK_OFF)) - 1]
-        metrics.TRANSIENT_ERRORS.add(product=controller.product, reason=error.reason)
-        log.warning(
-            "held_back", product=controller.product, reason=error.reason, error=str(error), pause=pause
-        )
-        self._clock.wait(ended, timedelta(seconds=pause))
+
+def _count_held_back(product: str, error: Transient, pause: timedelta) -> None:
+    metrics.TRANSIENT_ERRORS.add(product=product, reason=error.reason)
+    log.warning(
+        "held_back", product=product, reason=error.reason, error=str(error), pause=pause.total_seconds()
+    )

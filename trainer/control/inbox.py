@@ -1,4 +1,4 @@
-"""What the stream tells the trainer: commands for its desks, scores for the reservoirs. One thread reads."""
+"""What the stream tells the trainer: commands for its controllers, scores for the reservoirs."""
 
 import threading
 from collections import deque
@@ -25,7 +25,7 @@ OUTAGE_PAUSE = timedelta(milliseconds=250)
 
 
 class ProductInbox:
-    """One product's commands in order and its reservoir, handed from the reading thread to the desk's."""
+    """One product's commands and reservoir, handed from the reading thread to the controller's."""
 
     def __init__(self, product: str, rules: RetrainSection) -> None:
         self._product, self._lock = product, threading.Lock()

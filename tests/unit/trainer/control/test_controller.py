@@ -1,4 +1,4 @@
-"""One product's desk: orders that were cut short, and normals that cannot be used."""
+"""One product's controller: orders that were cut short, and normals that cannot be used."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ LATER = timedelta(seconds=1)
 
 
 class Office:
-    """A desk over a rollout with everything real but Kafka, Redis and Triton; its trainings never get far."""
+    """A controller with everything real but Kafka, Redis and Triton; its trainings never get far."""
 
     def __init__(self, folder: Path) -> None:
         self.works = Works(folder)

@@ -206,7 +206,7 @@ def test_of_a_long_topic_only_commands_that_may_be_unanswered_are_read(
     answer(broker, topics, "tile", 980)
     dispatcher = a_dispatcher(broker, topics, cell, tile)
     dispatcher.turn(timedelta(0), STOP)
-    assert waiting(cell) == [*range(980, 1000, 2)]  # 980-990 were answered: the desk passes them over
+    assert waiting(cell) == [*range(980, 1000, 2)]  # 980-990 were answered: the controller passes them over
     assert waiting(tile) == [*range(981, 1000, 2)]
     order(broker, topics, "cell")
     dispatcher.turn(timedelta(0), STOP)
