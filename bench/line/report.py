@@ -33,8 +33,8 @@ class Section:
         for row in self.rows:
             table.add_row(*row)
         console.print(table)
-        if self.note:
-            console.print(self.note)
+        for line in self.note.splitlines():
+            console.print(line)
 
 
 def machine() -> dict[str, Any]:
