@@ -1,4 +1,4 @@
-"""What the scorer is made of: the one place that names concrete classes."""
+"""Puts the scorer together; this is the one place that names concrete classes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,7 +31,7 @@ from steadyline.triton import TritonClient
 
 @dataclass(frozen=True, slots=True)
 class ScorerDependencies:
-    """Everything that was read before anything is opened."""
+    """Everything that is read before a connection is opened."""
 
     line: Line
     settings: ScorerSettings
@@ -43,8 +43,8 @@ class ScorerDependencies:
 def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealth) -> Iterator[Scorer]:
     """Yield the verified scorer.
 
-    Raises InvalidConfiguration, BrokerUnavailable, InferenceUnavailable or StoreUnavailable when something
-    it needs is not there: said at start, not at the first frame.
+    Raises InvalidConfiguration, BrokerUnavailable, InferenceUnavailable or StoreUnavailable when something it
+    needs is missing, so that it is said at start and not at the first frame.
     """
     line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
     topics, store = line.kafka_topics(), Store(line.store)
@@ -97,7 +97,7 @@ def make_handler(
         settings.max_batch, settings.in_flight, settings.retry_seconds, settings.retry_longest_seconds
     )
     limit = InFlightLimit(settings.in_hand_frames, settings.in_hand_bytes)
-    # From the end to the beginning: each stage is given the next.
+    # The stages are made from the last to the first, because each is given the next.
     postprocessor = Postprocessor(sink, store, backoff, clock, pools.finishing)
     batchers = {
         name: Batcher(slots[name], inference, postprocessor.put, policy, clock) for name in line.products

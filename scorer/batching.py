@@ -1,4 +1,4 @@
-"""Per-product batches: a lone frame goes at once; beside a request under way, only a full batch does."""
+"""Batches per product: a lone frame is sent at once, and beside a request under way only a full batch is."""
 
 import threading
 from collections import deque
@@ -26,10 +26,12 @@ COUNT_HELD_SECONDS = 1.0  # how often waiting for a model is counted as one hold
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
-    """``in_flight`` requests of ``max_batch`` frames at most, per product; delays between attempts.
+    """Limits of one product's requests, and the delays between attempts.
 
-    A request beside another is sent full or not at all: one instance of the model would let it wait all the
-    same, and batches of 8 instead of 3 save a fifth of Triton's CPU.
+    At most ``in_flight`` requests of at most ``max_batch`` frames are under way.
+
+    While a request is under way, another is sent full or not at all: with one instance of the model it would
+    only wait, and batches of 8 instead of 3 save a fifth of Triton's CPU.
     """
 
     max_batch: int = 8
@@ -40,7 +42,7 @@ class BatchPolicy:
 
 @dataclass(frozen=True, slots=True)
 class InferredBatch:
-    """A batch with its answer; ``model`` is what the whole batch was asked of."""
+    """A batch with its answer; ``model`` is the model that answered the whole batch."""
 
     tasks: Sequence[FrameTask]
     model: ActiveModel
@@ -48,9 +50,9 @@ class InferredBatch:
 
 
 class Batcher:
-    """The queue of one product, whose answered batches go to ``postprocess``.
+    """The queue of one product; it hands answered batches to ``postprocess``.
 
-    Any thread may call it; nothing here waits.
+    Any thread may call it; no method waits.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Batcher:
         self.pump()
 
     def pump(self) -> None:
-        """Send what may be sent; called again by every answer and by every turn of the loop."""
+        """Send what may be sent; every answer and every turn of the loop call this again."""
         while True:
             with self._lock:
                 model, batch, stale = self._take()
@@ -93,7 +95,7 @@ class Batcher:
             self._ready = deque(task for task in self._ready if task.record.partition != partition)
 
     def _take(self) -> tuple[ActiveModel | None, list[FrameTask], list[FrameTask]]:
-        """Return the model, a batch for it, and frames prepared for another input; the lock is held."""
+        """Return the model, its batch, and frames prepared for another input; the caller holds the lock."""
         limit = 1 if self._retry.is_failing else self._policy.in_flight
         fewest = self._policy.max_batch if self._in_flight else 1
         if len(self._ready) < fewest or self._in_flight >= limit or not self._retry.is_due:
@@ -131,7 +133,7 @@ class Batcher:
     def _done(
         self, model: ActiveModel, batch: list[FrameTask], answer: Future[Inferred], span: ActiveSpan
     ) -> None:
-        """Runs on the client's thread: hand on, send the next, and leave the rest to others."""
+        """Take an answer on the client's thread: send the next batch, and hand the answered one on."""
         error = answer.exception()
         if error is None:
             with self._lock:
@@ -153,7 +155,9 @@ class Batcher:
     def _hold(
         self, model: ActiveModel, batch: list[FrameTask], error: InferenceUnavailable | ContractBroken
     ) -> None:
-        """Put a batch back at the front and wait a little; at once when another version is in use by now."""
+        """Put a batch back at the front of the queue and delay the next attempt; there is no delay when
+        another version is in use by now.
+        """
         metrics.INFERENCE_FAILURES.add(1, product=model.ref.name, reason=error.reason)
         metrics.HELD.add(1, product=model.ref.name, reason=error.reason)
         with self._lock:

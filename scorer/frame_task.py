@@ -14,10 +14,10 @@ from steadyline.telemetry.tracing import ActiveSpan
 
 @dataclass(slots=True, eq=False)
 class FrameTask:
-    """A frame, what has been made of it so far, and the promise the loop waits for.
+    """A frame, what has been made of it so far, and the promise that the loop waits for.
 
     ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels). ``preprocess`` queues the
-    task for that: at first, and again when the model in use takes another input by the time it is asked.
+    task to be prepared: once at first, and again when the model in use has come to take another input.
     """
 
     record: Record
@@ -31,7 +31,7 @@ class FrameTask:
 
     @property
     def is_wanted(self) -> bool:
-        """False once the loop has given the frame up: its partition went to another worker."""
+        """Return False once the loop has given the frame up, because its partition went to another worker."""
         return not self.result.cancelled()
 
     def finish(self, outputs: Outputs) -> None:
@@ -41,14 +41,14 @@ class FrameTask:
         self.span.end()
 
     def fail(self, error: BaseException) -> None:
-        """Break the promise: poison goes to the dead letters, anything else ends the loop."""
+        """Break the promise: a poison error sends the frame to the dead letters, any other ends the loop."""
         self.span.fail(getattr(error, "reason", type(error).__name__))
         if self.result.set_running_or_notify_cancel():
             self.result.set_exception(error)
         self.span.end()
 
     def attempt(self, step: Callable[[], None]) -> None:
-        """Run one step on a pool's thread: whatever it raises breaks the promise, so that none stays open."""
+        """Run one step on a pool's thread; any error breaks the promise, so that no promise stays open."""
         try:
             step()
         except Exception as error:  # a bug must end the loop, and only the promise leads there

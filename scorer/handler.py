@@ -1,4 +1,6 @@
-"""The scorer's handler: frames in, promises of score messages out. Order and commits are the loop's."""
+"""The scorer's handler: it takes frames and returns promises of score messages; the loop keeps their order
+and commits them.
+"""
 
 import threading
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from steadyline.telemetry.tracing import start_span
 
 @dataclass(frozen=True, slots=True)
 class InFlightLimit:
-    """How much is in hand at most; one frame is always let in."""
+    """The most frames and bytes that may be in hand; one frame is always let in."""
 
     frames: int = 256
     bytes: int = 64 << 20
@@ -27,7 +29,7 @@ class InFlightLimit:
 
 @dataclass(frozen=True, slots=True)
 class ThreadPools:
-    """Threads that decode, and threads that finish: a full decoding queue must not delay what is scored."""
+    """Separate threads for decoding and for finishing: a full decoding queue must not delay scored frames."""
 
     decoding: ThreadPoolExecutor
     finishing: ThreadPoolExecutor
@@ -38,7 +40,7 @@ class ThreadPools:
         return ThreadPools(ThreadPoolExecutor(decoders, "decode"), ThreadPoolExecutor(1, "finish"))
 
     def close(self) -> None:
-        """Forget what is queued and end the threads."""
+        """Drop the queued work and end the threads."""
         self.decoding.shutdown(cancel_futures=True)
         self.finishing.shutdown(cancel_futures=True)
 
@@ -46,8 +48,8 @@ class ThreadPools:
 class ScoringHandler:
     """Lets frames in, up to ``limit``, and gives them to the first of the three stages.
 
-    Each stage was given the next one when it was made. See ``RecordHandler``; ``tick`` must be called on
-    every turn of the loop: it drives retries.
+    Each stage was given the next one when it was made. See ``RecordHandler``. ``tick`` must be called on
+    every turn of the loop, because it drives the retries.
     """
 
     def __init__(
@@ -82,17 +84,17 @@ class ScoringHandler:
         return task.result
 
     def drop(self, partition: Partition) -> None:
-        """See ``RecordHandler.drop``; what is being worked on finishes and is thrown away."""
+        """See ``RecordHandler.drop``; frames being worked on finish, and their results are dropped."""
         for batcher in self._batchers.values():
             batcher.forget(partition)
 
     def tick(self) -> None:
-        """Send and write again what was held back, when its time has come."""
+        """Send and write again what was held back and is due."""
         for batcher in self._batchers.values():
             batcher.pump()
         self._postprocessor.retry()
         in_hand = self._frames, self._bytes
-        if in_hand != self._told:  # here and not for every frame: four measurements cost it 27 µs
+        if in_hand != self._told:  # not on every frame, where four measurements cost 27 µs
             self._told = in_hand
             metrics.IN_HAND.set(in_hand[0])
             metrics.IN_HAND_BYTES.set(in_hand[1])

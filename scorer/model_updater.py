@@ -1,4 +1,4 @@
-"""Keeps the model slots true: follows the model events, probes before a swap, asks the canary."""
+"""Keeps the model slots up to date: it follows the model events, probes before a swap and asks the canary."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class ModelUpdaterPolicy:
 
 @dataclass(slots=True)
 class ProductModel:
-    """What is known of one product."""
+    """What the updater knows of one product's models."""
 
     slot: ModelSlot
     retry: RetryTimer
@@ -47,7 +47,10 @@ class ProductModel:
 
 
 class ModelUpdater:
-    """Used from one thread: ``run`` until ``stop``, or ``turn`` by ``turn``."""
+    """Keeps the slots of all products up to date.
+
+    It is used from one thread, which calls ``run`` or calls ``turn`` again and again.
+    """
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class ModelUpdater:
                 self.turn()
 
     def subscription(self, topic: str) -> Subscription[ModelEvent]:
-        """Return what is done with the model events; one that does not fit is counted and ignored."""
+        """Return the subscription to the model events; an event that does not fit is counted and ignored."""
         return Subscription(topic, ModelEvent, self._note, self._ignore)
 
     def _note(self, record: Record, event: ModelEvent) -> None:
@@ -90,7 +93,7 @@ class ModelUpdater:
         log.warning("model_event_ignored", offset=record.offset, error=str(error))
 
     def turn(self) -> None:
-        """Bring in what is live and not in use, and ask the canaries that are due."""
+        """Bring in the versions that are live and not in use, and ask the canaries that are due."""
         for name, product_model in self._product_models.items():
             now = self._clock.monotonic()
             if product_model.retry.is_due and not _is_same(product_model.wanted, product_model.slot.known):
@@ -99,7 +102,7 @@ class ModelUpdater:
                 self._canary(name, product_model)
 
     def _swap(self, name: str, product_model: ProductModel) -> None:
-        """Use the live version once it gives its known answers; until then nothing changes."""
+        """Use the live version once it gives its known answers; until then the slot stays as it is."""
         model = product_model.wanted
         if model is None:
             product_model.slot.clear()
@@ -140,7 +143,7 @@ class ModelUpdater:
             self._report(product_model, outcome)
 
     def _canary(self, name: str, product_model: ProductModel) -> None:
-        """Ask the model in use for its known answers; wrong ones hold the product's frames."""
+        """Ask the model in use for its known answers; wrong answers hold the product's frames."""
         model = product_model.slot.known
         assert model is not None
         began = self._clock.monotonic()
@@ -175,7 +178,7 @@ class ModelUpdater:
 
 
 def _is_same(wanted: Model | None, known: Model | None) -> bool:
-    """True when nothing that scoring depends on differs."""
+    """Return True when the two models agree in all that scoring depends on."""
     if wanted is None or known is None:
         return wanted is known
     if (wanted.version, wanted.threshold_version) != (known.version, known.threshold_version):

@@ -1,4 +1,4 @@
-"""From an answered batch to score messages: judge, keep evidence, write the message."""
+"""Turns an answered batch into score messages: it judges frames, keeps evidence and writes the messages."""
 
 import threading
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ScoredFrame:
-    """A frame with its judgement; all that is left is to keep its evidence and to say so."""
+    """A frame with its judgement; only its evidence and its message are still to be written."""
 
     task: FrameTask
     model: ActiveModel
@@ -36,7 +36,7 @@ class ScoredFrame:
 
 @dataclass(frozen=True, slots=True)
 class ScoreSink:
-    """Where scores go, and which fraction of each product's normal frames leaves evidence."""
+    """Where scores go, and the fraction of each product's normal frames whose evidence is kept."""
 
     line: str
     topic: str
@@ -44,7 +44,7 @@ class ScoreSink:
 
 
 class Postprocessor:
-    """Finishes frames on ``pool``; what the store refuses waits here and is tried again by ``retry``."""
+    """Finishes frames on ``pool``; those the store refuses wait here until ``retry`` tries them again."""
 
     def __init__(self, sink: ScoreSink, store: Store, backoff: Backoff, clock: Clock, pool: Executor) -> None:
         self._sink, self._store, self._clock, self._pool = sink, store, clock, pool
@@ -67,7 +67,7 @@ class Postprocessor:
         metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="finish")
 
     def retry(self) -> None:
-        """Queue again what the store refused, when its time has come."""
+        """Queue the frames again that the store refused and that are due."""
         with self._lock:
             if not self._waiting or not self._retry.is_due:
                 return
@@ -87,7 +87,7 @@ class Postprocessor:
         self._complete(ScoredFrame(task, model, score_frame(score, anomaly_map, calibration), anomaly_map))
 
     def _complete(self, scored: ScoredFrame) -> None:
-        """Write the evidence, then the message: a score never points to what is not there."""
+        """Write the evidence first and then the message, so that a score never points to missing evidence."""
         try:
             evidence = self._evidence(scored)
         except StoreUnavailable as error:

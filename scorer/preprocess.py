@@ -1,4 +1,4 @@
-"""From a record to the model's input: headers, limits, decode, prepare."""
+"""Turns a record into the model's input: it reads the headers, checks limits, decodes and prepares."""
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -19,7 +19,7 @@ from steadyline.prepare import prepare
 
 
 def read_frame(record: Record, line: Line) -> Frame:
-    """Return the frame of a record, its picture not yet looked at.
+    """Return the frame of a record without looking at its picture.
 
     Raises MalformedHeaders, or UnknownCamera when the line has no such product, no such camera (where it
     lists any), or that camera under another product.
@@ -37,7 +37,7 @@ def read_frame(record: Record, line: Line) -> Frame:
 
 @dataclass(frozen=True, slots=True)
 class Preprocessor:
-    """Makes the model's input of a frame on the threads of ``pool`` and gives it to its product's batcher."""
+    """Makes a frame's model input on the threads of ``pool`` and gives the frame to its product's batcher."""
 
     line: Line
     slots: Slots
@@ -46,7 +46,7 @@ class Preprocessor:
     batchers: Mapping[str, Batcher]
 
     def put(self, task: FrameTask) -> None:
-        """Queue a frame; what is wrong with it breaks its promise."""
+        """Queue a frame; an error in it breaks its promise."""
         self.pool.submit(task.attempt, partial(self._hand_on, task))
 
     def _hand_on(self, task: FrameTask) -> None:
@@ -55,7 +55,7 @@ class Preprocessor:
             self.batchers[task.frame.product].put(task)
 
     def prepare(self, task: FrameTask) -> None:
-        """Fill in ``info``, ``input`` and ``prepared``, for the model in use; without one, by the line file.
+        """Fill in ``info``, ``input`` and ``prepared`` for the model in use, or by the line file without one.
 
         Raises the poison errors of ``steadyline.picture``.
         """

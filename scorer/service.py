@@ -1,4 +1,4 @@
-"""The scorer process: the loop on the main thread, the model updater and the lag meter beside it."""
+"""The scorer process: the loop runs on the main thread, the model updater and the lag meter run beside it."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -18,9 +18,10 @@ _JOIN = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """``loop`` makes the loop, given what it calls on every turn.
+    """The service: it runs the loop and the tasks beside it.
 
-    ``beside`` are named tasks that run on threads of their own until the loop has ended.
+    ``loop`` makes the loop, given the function that it calls on every turn. ``beside`` are named tasks that
+    run on threads of their own until the loop has ended.
     """
 
     loop: Callable[[Callable[[], None]], StreamLoop]
@@ -29,9 +30,10 @@ class Scorer:
     health: ServiceHealth
 
     def run(self, stop: threading.Event) -> None:
-        """Score until ``stop``; then finish what is in hand and commit it.
+        """Score until ``stop``; then finish the frames in hand and commit them.
 
-        Raises what ended the loop or a task beside it: Fatal, or a bug. After a task the loop still finishes.
+        Raises the error that ended the loop or a task beside it: a Fatal, or a bug. When a task has ended,
+        the loop still finishes its frames.
         """
 
         def turn() -> None:

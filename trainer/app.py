@@ -1,4 +1,4 @@
-"""What the trainer is made of: the one place that names concrete classes."""
+"""Puts the trainer together; this is the one place that names concrete classes."""
 
 import os
 import uuid
@@ -37,7 +37,7 @@ from trainer.service import Trainer
 
 @dataclass(frozen=True, slots=True)
 class TrainerDependencies:
-    """Everything that was read before anything is opened."""
+    """Everything that is read before a connection or a file is opened."""
 
     line: Line
     line_file: Path
@@ -50,7 +50,7 @@ class TrainerDependencies:
 
 @dataclass(frozen=True, slots=True)
 class _Connections:
-    """Connections that all products share."""
+    """The connections that all products share."""
 
     store: Store
     bank: RedisBank
@@ -62,7 +62,7 @@ class _Connections:
 
 @contextmanager
 def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[Trainer]:
-    """Yield the service; raises InvalidConfiguration on what no waiting can mend."""
+    """Yield the service; raises InvalidConfiguration for a fault that no waiting can mend."""
     verify(dependencies)
     line, clock = dependencies.line, dependencies.clock
     with ExitStack() as stack:
@@ -89,7 +89,9 @@ def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[
 
 
 def verify(dependencies: TrainerDependencies) -> None:
-    """Raise InvalidConfiguration when folders are missing: said before readiness, not hours later."""
+    """Raise InvalidConfiguration when folders are missing, so that it is said before readiness and not hours
+    later.
+    """
     if dependencies.triton.repository is None:
         raise InvalidConfiguration("TRITON_REPOSITORY is not set: the trainer writes model versions there")
     ModelRepository(Path(dependencies.triton.repository)).verify()
@@ -100,7 +102,8 @@ def verify(dependencies: TrainerDependencies) -> None:
 
 @contextmanager
 def held_work_folder(work: Path) -> Iterator[str]:
-    """Yield this trainer's name, kept in its folder so that a restarted one takes its own leases up at once.
+    """Yield this trainer's name, which is kept in its folder: a restarted trainer takes its own leases up at
+    once.
 
     Raises InvalidConfiguration when another process uses the folder.
     """

@@ -1,4 +1,4 @@
-"""``fit`` and ``evaluate`` on a folder in MVTec layout, without a server: the same code as on a line."""
+"""``fit`` and ``evaluate`` on a folder in MVTec layout; they need no server and run the code of a line."""
 
 import shutil
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from trainer.jobs.spec import JobSpec
 
 @dataclass(frozen=True, slots=True)
 class FolderOrder:
-    """What to train on a folder; ``known_defects`` is another one, see ``trainer.data.known_defects``."""
+    """What to train on a folder; ``known_defects`` is another folder, see ``trainer.data.known_defects``."""
 
     data: Path
     out: Path
@@ -46,7 +46,7 @@ class FolderOrder:
 
 
 def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[str, ...]]:
-    """Write the package to ``order.out``; returns its card and what a person should be told.
+    """Write the package to ``order.out``; return its card and notes that a person should read.
 
     A killed fit goes on from its checkpoint when it is started again with the same order.
     Raises InvalidConfiguration when the folder, the detector or the profile is wrong.
@@ -61,13 +61,16 @@ def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[s
 
 
 def help_fit(order: FolderOrder, context: BuildContext) -> None:
-    """Do this process's part of a training that torchrun shares: process 0 runs ``fit_folder`` meanwhile,
-    and alone writes. Raises InvalidConfiguration as it does."""
+    """Do this process's part of a training that torchrun shares among processes.
+
+    Process 0 runs ``fit_folder`` meanwhile, and it alone writes. Raises InvalidConfiguration as
+    ``fit_folder`` does.
+    """
     train_on(*_prepared(order, context))
 
 
 def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs, BuildContext]:
-    """Return what the package is made from, and the bench with the order's own checkpoints."""
+    """Return what the package is made from, and the context with the order's own checkpoints."""
     pictures = PictureSection(size=order.size, channels=order.channels)
     snapshot = make_snapshot(from_folder(order.data, pictures))
     packed = snapshot.pack()

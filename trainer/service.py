@@ -1,4 +1,4 @@
-"""The serving loop: one thread reads topics and renews leases, one thread a product does its work."""
+"""The serving loop: one thread reads topics and renews leases, and each product has a thread for its work."""
 
 import threading
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ log = get_logger(__name__)
 
 TURN = timedelta(milliseconds=250)
 RENEW_SECONDS = LEASE.total_seconds() / 3
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0  # between attempts at what is away
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 8.0  # between attempts to reach what is away
 
 
 class Trainer:
-    """The service. ``run`` returns when ``stop`` is set and raises what no controller can survive."""
+    """The trainer's service: ``run`` returns once ``stop`` is set, and raises what no controller survives."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Trainer:
         self._health, self._clock = health, clock
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until ``stop``; children are stopped, leases given back."""
+        """Serve until ``stop``; then stop the children and give the leases back."""
         self._renew()
         try:
             with ServiceTasks(stop) as tasks:
@@ -62,7 +62,9 @@ class Trainer:
         self._health.set_ready("redis", self._leases.renew(), "leases cannot be renewed")
 
     def _work(self, controller: ProductController, ended: threading.Event) -> None:
-        """The outermost loop of one product: what is transient waits, anything else ends the service."""
+        """Run the outermost loop of one product: it waits after a Transient error; any other ends the
+        service.
+        """
         backoff = Backoff.of_seconds(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         try:
             while not ended.is_set():

@@ -1,4 +1,4 @@
-"""What the stream tells the trainer: commands for its controllers, scores for the reservoirs."""
+"""Takes what the topics bring to the trainer: commands for its controllers, scores for the reservoirs."""
 
 import threading
 from collections import deque
@@ -25,7 +25,7 @@ OUTAGE_PAUSE = timedelta(milliseconds=250)
 
 
 class ProductInbox:
-    """One product's commands and reservoir, handed from the reading thread to the controller's."""
+    """One product's commands and reservoir: the reading thread fills them, the controller's uses them."""
 
     def __init__(self, product: str, rules: RetrainSection) -> None:
         self._product, self._lock = product, threading.Lock()
@@ -39,12 +39,12 @@ class ProductInbox:
             self._commands.append((offset, command))
 
     def next_command(self) -> tuple[int, ModelCommand] | None:
-        """Return the oldest command that was not answered; it stays until ``done_with``."""
+        """Return the oldest unanswered command with its offset; it stays here until ``done_with``."""
         with self._lock:
             return self._commands[0] if self._commands else None
 
     def done_with(self, offset: int) -> None:
-        """Let go of the commands up to ``offset``."""
+        """Forget the commands up to ``offset``."""
         with self._lock:
             while self._commands and self._commands[0][0] <= offset:
                 self._commands.popleft()
@@ -55,7 +55,7 @@ class ProductInbox:
             self._reservoir.offer(score)
 
     def admit(self, now: datetime) -> None:
-        """Let frames out of quarantine; counts what was kept and what not."""
+        """Let frames out of quarantine, and count which were kept and which were not."""
         with self._lock:
             self._reservoir.admit(now)
             waiting, admitted = self._reservoir.waiting, len(self._reservoir.normals())
@@ -80,10 +80,10 @@ class ProductInbox:
 
 
 class InboxDispatcher:
-    """Hands commands and scores to the inboxes of their products; used from one thread.
+    """Hands commands and scores to the inboxes of their products; it is used from one thread.
 
-    Commands are read from the first that may be unanswered, scores from the beginning: sampling by hash gives
-    the same reservoir every time.
+    Commands are read from the first that may be unanswered. Scores are read from the beginning: sampling by
+    hash gives the same reservoir every time.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class InboxDispatcher:
         self._messages = MessageFollower(self._follower, subscriptions, clock, OUTAGE_PAUSE)
 
     def turn(self, wait: timedelta, stop: threading.Event) -> BrokerUnavailable | None:
-        """Hand on what comes within ``wait``; return what keeps the broker away, None when it answered."""
+        """Hand on what comes within ``wait``; return the broker's error, or None when the broker answered."""
         return self._messages.turn(wait, stop)
 
     def close(self) -> None:
-        """Never hangs."""
+        """Close the connections; it never hangs."""
         self._messages.close()
 
     def _follower(self) -> Follower:
@@ -110,7 +110,7 @@ class InboxDispatcher:
         return self._broker.follower(CLIENT, [commands, scores], start)
 
     def _answered_until(self) -> int:
-        """Return the offset before which every command was answered, of all products."""
+        """Return the offset before which the commands of all products are answered."""
         reader = self._broker.reader(CLIENT)
         try:
             events = newest_events(reader, self._topics.model_events.name, self._inboxes)

@@ -1,4 +1,6 @@
-"""One product's training: ordered in the store, carried out by a child process, resumed when that dies."""
+"""One product's training: it is ordered in the store, a child process carries it out, and it resumes when the
+child dies.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +21,8 @@ from trainer.lifecycle import transitions
 
 log = get_logger(__name__)
 
-MOST_DEATHS = 5  # a child that dies so often without a word is given up (out of memory, most likely)
-REST_AFTER_DEATH = timedelta(seconds=2)  # times the deaths so far
+MOST_DEATHS = 5  # a child that dies so often without giving a reason is given up (most likely out of memory)
+REST_AFTER_DEATH = timedelta(seconds=2)  # multiplied by the number of deaths so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class WorkDirectories:
 
 
 class TrainingSupervisor:
-    """At most one training at a time."""
+    """Orders and watches one product's training; there is at most one at a time."""
 
     def __init__(
         self, product: str, settings: Product, store: Store, place: WorkDirectories, clock: Clock
@@ -48,13 +50,13 @@ class TrainingSupervisor:
 
     @property
     def spec(self) -> JobSpec | None:
-        """The open order, also one that another trainer left; raises StoreUnavailable."""
+        """Return the open order, even one that another trainer left; raises StoreUnavailable."""
         if not self._looked:
             self._spec, self._looked = self._jobs.spec(), True
         return self._spec
 
     def order(self, why: str, event: ModelEvent, snapshot: Snapshot) -> JobSpec:
-        """Write down a training of ``snapshot`` for the next version; returns the order."""
+        """Write down the order to train the next version on ``snapshot``, and return it."""
         packed = snapshot.pack()
         digest = sha256(packed)
         uri = self._store.put(f"snapshots/{self._product}/{digest}", packed, "application/octet-stream")
@@ -84,9 +86,9 @@ class TrainingSupervisor:
         return spec
 
     def measure_again(self, event: ModelEvent) -> None:
-        """The live model changed meanwhile: order the same training against the present one.
+        """Order the same training against the present live model, because the live model changed meanwhile.
 
-        The package is there already, so the child only measures.
+        The package exists already, so the child only measures.
         """
         spec, live = self.spec, event.live()
         if spec is None:
@@ -97,7 +99,7 @@ class TrainingSupervisor:
         self._jobs.reopen()
 
     def turn(self) -> JobResult | JobFailure | None:
-        """Start, watch or restart the child of the open order; returns what came of it once it ended."""
+        """Start, watch or restart the child of the open order; return its outcome once there is one."""
         spec = self.spec
         if spec is None:
             return None
@@ -113,7 +115,7 @@ class TrainingSupervisor:
         return None
 
     def close(self) -> None:
-        """The answer was announced: the order and its checkpoint may go."""
+        """Delete the order and its checkpoint; to be called once the answer was announced."""
         if self._spec is not None:
             took = self._clock.now() - self._spec.ordered_at
             metrics.TRAINING_SECONDS.record(took.total_seconds(), product=self._product)
@@ -123,7 +125,7 @@ class TrainingSupervisor:
         self._spec = None
 
     def stop(self) -> None:
-        """End the child, if one runs; the order stays open and the checkpoint with it."""
+        """End the child, if one runs; the order stays open and its checkpoint stays too."""
         if self._child is not None:
             self._child.stop()
             self._child = None

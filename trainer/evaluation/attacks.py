@@ -1,4 +1,4 @@
-"""Attacks on the served score: how wrong can a change too small to see make it?
+"""Attacks on the served score: they ask how wrong a change too small to see can make it.
 
 Each attack gets a score (B, C, S, S) → (B,) on pictures in [0, 1] and a direction per picture: +1 raises the
 score (a normal is to look anomalous), -1 lowers it (an anomaly is to look normal).
@@ -18,13 +18,13 @@ Score = Callable[[Tensor], Tensor]
 ReportDone = Callable[[int], None]
 
 BATCH = 64  # pictures attacked together: 64 of 64 pixels fit a core's cache well enough
-_LAST_STEP = 0.05  # of epsilon: steps shrink linearly to this, so that the last ones only polish
-_AHEAD = 0.75  # APGD: of the step ahead, the rest goes on as before
-_RISES = 0.75  # APGD: a step that lets fewer iterates than this rise is too long
+_LAST_STEP = 0.05  # as a share of epsilon: steps shrink linearly to this, so that the last ones only polish
+_AHEAD = 0.75  # APGD's momentum: a move takes this share of the new step, and the rest of the move before
+_RISES = 0.75  # APGD: a step is too long when it raises the objective in a smaller share of iterates
 
 
 def name_of(epsilon: float) -> str:
-    """Return 2/255 for 0.00784."""
+    """Return the name of an epsilon in steps of 8 bits: 2/255 for 0.00784."""
     return f"{round(epsilon * 255, 3):g}/255"
 
 
@@ -37,14 +37,17 @@ class Attack(Protocol):
 
 
 def _worst(x: Tensor, found: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return, of candidates (B, C, S, S) and how far each is in the attack's favour (B,), the worst ones."""
+    """Return for each picture the worst of its candidates.
+
+    ``found`` gives candidates (B, C, S, S), each with how far it is in the attack's favour (B,).
+    """
     worst = torch.full((len(x),), -torch.inf)
     pictures = x.clone()
     for candidate, value in found:
         better = value > worst
         worst = torch.where(better, value, worst)
         if bool(better.all()):
-            pictures = candidate  # nobody else holds it, and nothing is copied
+            pictures = candidate  # nobody else holds this tensor, so it is not copied
         elif bool(better.any()):
             pictures[better] = candidate[better]
     return pictures
@@ -136,7 +139,7 @@ class Apgd:
 
 
 class _Pace:
-    """The step of each picture, and whether it still helps."""
+    """Keeps APGD's step length of each picture, and judges whether that step still helps."""
 
     def __init__(self, length: Tensor, worst: Tensor) -> None:
         self.length = length
@@ -145,7 +148,10 @@ class _Pace:
         self._halved = torch.ones_like(length, dtype=torch.bool)  # the first checkpoint judges rises alone
 
     def judge(self, step: int, worst: Tensor) -> Tensor:
-        """Return (B,) bool: whose step is halved, for few rises or no progress since the last checkpoint."""
+        """Halve the step of pictures with few rises or no progress since the last checkpoint.
+
+        Returns which pictures those are, (B,) bool.
+        """
         few = self.rises < _RISES * (step - self._since)
         stuck = ~self._halved & (worst <= self._worst)
         self._halved = few | stuck
@@ -156,7 +162,7 @@ class _Pace:
 
 @lru_cache(maxsize=16)
 def _checkpoints(steps: int) -> frozenset[int]:
-    """Return the steps after which the pace is judged: .22 of all, then ever closer together."""
+    """Return the steps after which the pace is judged: first .22 of all, then ever closer together."""
     shares = [0.0, 0.22]
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
@@ -173,7 +179,7 @@ def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class RandomSigns:
-    """Every pixel moved by plus or minus epsilon, blindly."""
+    """An attack that moves every value by plus or minus epsilon at random, without looking at the score."""
 
     epsilon: float
     seed: int = 0
@@ -187,7 +193,7 @@ class RandomSigns:
 
 @dataclass(frozen=True, slots=True)
 class Squares:
-    """A black box (Andriushchenko et al. 2020): squares of plus or minus epsilon, kept when they help."""
+    """A black-box attack (Andriushchenko et al. 2020) that keeps helpful squares of plus or minus epsilon."""
 
     epsilon: float
     queries: int
@@ -202,7 +208,7 @@ class Squares:
         with torch.no_grad():
             value = score(best) * direction
             for query in range(self.queries):
-                share = 0.3 * (1 - query / self.queries) ** 2  # of the area, shrinking as the search goes on
+                share = 0.3 * (1 - query / self.queries) ** 2  # a square's share of the area shrinks
                 side = max(1, round((share * height * width) ** 0.5))
                 tried = best.clone()
                 for index in range(batch):
@@ -221,7 +227,7 @@ class Squares:
 def attack_in_batches(
     attack: Attack, score: Score, x: Tensor, direction: Tensor, on_progress: ReportDone | None = None
 ) -> Tensor:
-    """Return the attacked pictures of any number, BATCH at a time; ``on_progress`` gets how many are done."""
+    """Return any number of pictures attacked, BATCH at a time; ``on_progress`` gets how many are done."""
     found = []
     for start in range(0, len(x), BATCH):
         found.append(attack(score, x[start : start + BATCH], direction[start : start + BATCH]))

@@ -1,4 +1,4 @@
-"""What a proof leaves of an AUROC: no attack within epsilon goes below it, known or unknown."""
+"""Certified AUROCs: no attack within epsilon, known or unknown, brings a model below them."""
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from trainer.evaluation.subject import AttackTarget
 
 
 def certified_aurocs(target: AttackTarget, epsilons: tuple[float, ...]) -> dict[str, float]:
-    """Return, by the epsilon's name, the AUROC that no attack on the model's input can go below; empty when
-    the module proves nothing.
+    """Return, by the epsilon's name, the AUROC below which no attack on the model's input can bring the
+    model.
+
+    The mapping is empty when the module proves nothing.
     """
     found = {
         name_of(epsilon): certified_auroc(target.module, target.x, target.anomalous, epsilon)
@@ -25,7 +27,7 @@ def certified_aurocs(target: AttackTarget, epsilons: tuple[float, ...]) -> dict[
 def certified_auroc(module: Served, x: Tensor, anomalous: NDArray[np.bool_], epsilon: float) -> float | None:
     """Return the AUROC with each normal at its greatest proven score and each anomaly at its least.
 
-    ``x`` is (N, C, S, S) float32 in [0, 1], ``anomalous`` (N,). None when the module proves nothing.
+    ``x`` is (N, C, S, S) float32 in [0, 1], ``anomalous`` (N,). Returns None when the module proves nothing.
     """
     worst: list[Tensor] = []
     with torch.inference_mode():

@@ -1,9 +1,9 @@
-"""Natural corruptions of a picture in three severities: what lamps, lenses, belts and encoders do.
+"""Natural corruptions of pictures in three severities: what lamps, lenses, belts and encoders do to them.
 
-Each takes (N, H, W, C) uint8 and a severity and returns the same shape; it is the same for the same pictures.
-Lengths are fractions of the shorter side, so that a small picture suffers as a large one does. The kinds are
-those of "Benchmarking Neural Network Robustness to Common Corruptions" (Hendrycks and Dietterich, ICLR 2019)
-that a line meets; dust and shift are our own.
+Each function takes pictures (N, H, W, C) uint8 and a severity and returns the same shape; the same pictures
+give the same result. Lengths are fractions of the shorter side, so that a small picture suffers as a large
+one does. The kinds are those of "Benchmarking Neural Network Robustness to Common Corruptions" (Hendrycks and
+Dietterich, ICLR 2019) that occur on a production line; dust and shift are our own.
 """
 
 import io
@@ -27,55 +27,55 @@ SEVERITIES: tuple[Severity, ...] = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """One number for each severity."""
+    """The strength of a corruption: one number for each severity."""
 
     of: tuple[float, float, float]
 
     def at(self, severity: Severity) -> float:
-        """Return the number of a severity."""
+        """Return the number that belongs to a severity."""
         return self.of[severity - 1]
 
 
 _NOISE = Strength((0.03, 0.06, 0.12))  # standard deviation of the sensor's noise, in [0, 1]
-_EXPOSURE = Strength((0.9, 0.8, 0.65))  # of the light that is left
+_EXPOSURE = Strength((0.9, 0.8, 0.65))  # the share of the light that is left
 _CONTRAST = Strength((0.8, 0.6, 0.4))
-_DEFOCUS = Strength((0.5 / 100, 1 / 100, 2 / 100))  # of the side: the blur's standard deviation
-_MOTION = Strength((2 / 100, 4 / 100, 8 / 100))  # of the side: how far the part moves while it is exposed
+_DEFOCUS = Strength((0.5 / 100, 1 / 100, 2 / 100))  # the blur's standard deviation as a share of the side
+_MOTION = Strength((2 / 100, 4 / 100, 8 / 100))  # the part's way during the exposure as a share of the side
 _QUALITY = Strength((40, 20, 8))
-_SPECKS = Strength((3, 8, 20))  # of dust on the lens
-_SPECK = 1.2 / 100  # of the side: the radius of the largest
-_SHADE = (0.5, 0.85)  # what a speck lets through
-_SHIFT = Strength((1 / 100, 2 / 100, 4 / 100))  # of the side: how far the part lies from its place
+_SPECKS = Strength((3, 8, 20))  # the number of dust specks on the lens
+_SPECK = 1.2 / 100  # the radius of the largest speck as a share of the side
+_SHADE = (0.5, 0.85)  # the least and the greatest share of the light that a speck lets through
+_SHIFT = Strength((1 / 100, 2 / 100, 4 / 100))  # the part's distance from its place as a share of the side
 
 
 def noise(pictures: Pictures, severity: Severity) -> Pictures:
-    """Sensor noise."""
+    """Add the noise of a sensor."""
     return _uint8(pictures + _random(pictures).standard_normal(pictures.shape) * _NOISE.at(severity) * 255)
 
 
 def exposure(pictures: Pictures, severity: Severity) -> Pictures:
-    """Less light."""
+    """Take light away."""
     return _uint8(pictures * _EXPOSURE.at(severity))
 
 
 def contrast(pictures: Pictures, severity: Severity) -> Pictures:
-    """Flatter about each picture's own mean."""
+    """Flatten each picture about its own mean."""
     mean = pictures.mean(axis=(1, 2, 3), keepdims=True)
     return _uint8(mean + (pictures - mean) * _CONTRAST.at(severity))
 
 
 def defocus(pictures: Pictures, severity: Severity) -> Pictures:
-    """Out of focus."""
+    """Blur the pictures as a lens out of focus does."""
     blur = ImageFilter.GaussianBlur(_DEFOCUS.at(severity) * _side(pictures))
     return _each(pictures, lambda picture: picture.filter(blur))
 
 
 def motion(pictures: Pictures, severity: Severity) -> Pictures:
-    """Moved sideways while exposed: the mean over the way."""
+    """Blur the pictures as if the part moved sideways during the exposure: take the mean over its way."""
     length = max(2.0, _MOTION.at(severity) * _side(pictures))
     reach = int(np.ceil(length / 2)) + 1
     padded = np.pad(pictures.astype(np.float64), ((0, 0), (0, 0), (reach, reach), (0, 0)), mode="edge")
-    # the mean over a stretch is a difference of the running sum, which is linear between pixels
+    # The mean over a stretch is a difference of the running sum, which is linear between pixels.
     total = np.pad(np.cumsum(padded, axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
     middle = np.arange(pictures.shape[2], dtype=np.float64) + (reach + 0.5)
     ends = _between(total, middle + length / 2), _between(total, middle - length / 2)
@@ -83,18 +83,18 @@ def motion(pictures: Pictures, severity: Severity) -> Pictures:
 
 
 def jpeg(pictures: Pictures, severity: Severity) -> Pictures:
-    """Coded at a low quality."""
+    """Encode the pictures as JPEG of a low quality, and decode them again."""
     return _each(pictures, lambda picture: _coded(picture, int(_QUALITY.at(severity))))
 
 
 def dust(pictures: Pictures, severity: Severity) -> Pictures:
-    """Specks on the lens, soft-edged: the same on every picture of a call, as dust is."""
+    """Put soft-edged specks of dust on the lens; they are the same on every picture of a call."""
     height, width = pictures.shape[1:3]
     return _uint8(pictures * _shade(height, width, severity)[None, :, :, None])
 
 
 def shift(pictures: Pictures, severity: Severity) -> Pictures:
-    """Lies askew in its place: moved right and down; what comes in repeats the edge."""
+    """Move the part right and down, out of its place; the uncovered strip repeats the edge."""
     way = _SHIFT.at(severity) * _side(pictures)
     moved = _moved(pictures.astype(np.float64), way)
     return _uint8(_moved(moved.swapaxes(1, 2), way).swapaxes(1, 2))
@@ -113,13 +113,13 @@ CORRUPTIONS: Mapping[str, Corruption] = {
 
 
 def _moved(pictures: NDArray[np.float64], way: float) -> NDArray[np.float64]:
-    """Return (N, H, W, C) moved right by ``way`` pixels, between pixels linearly; the edge is repeated."""
+    """Return pictures (N, H, W, C) moved right by ``way`` pixels, interpolated linearly, edge repeated."""
     width = pictures.shape[2]
     return _between(pictures, np.clip(np.arange(width) - way, 0, width - 1))
 
 
 def _between(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (N, H, len(at), C) of (N, H, W, C) at columns that may lie between two."""
+    """Return values (N, H, W, C) read at the columns ``at``, which may be fractional: (N, H, len(at), C)."""
     low = np.minimum(np.floor(at).astype(np.intp), values.shape[2] - 2)
     share = (at - low)[None, None, :, None]
     found: NDArray[np.float64] = values[:, :, low] * (1 - share) + values[:, :, low + 1] * share
@@ -128,9 +128,9 @@ def _between(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np
 
 @lru_cache(maxsize=64)
 def _shade(height: int, width: int, severity: Severity) -> NDArray[np.float64]:
-    """Return (H, W): what the dust lets through."""
+    """Return (H, W): the share of the light that the dust lets through at each pixel."""
     random, side = np.random.default_rng(0), min(height, width)
-    over = 4  # drawn so much larger, for a smooth edge
+    over = 4  # the specks are drawn so many times larger, for a smooth edge
     layer = Image.new("L", (width * over, height * over), 255)
     pen = ImageDraw.Draw(layer)
     for _ in range(int(_SPECKS.at(severity))):

@@ -1,7 +1,8 @@
-"""How well maps say where: AUROC and average precision of pixels, and regions' overlap (PRO) under its curve.
+"""Measures how well maps locate defects: AUROC and average precision of pixels, and the area under the curve
+of per-region overlap (PRO).
 
-The last two need the rank of each defective pixel among the normal ones and nothing else, so that one sorted
-copy of the normal pixels is all the memory they take beside the maps.
+The last two need only the rank of each defective pixel among the normal ones, so one sorted copy of the
+normal pixels is all the memory that they take beside the maps.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,12 +18,14 @@ Maps = NDArray[np.float32]  # (N, H, W)
 
 _CORNERS_JOINED = np.ones((3, 3), bool)
 
-FALSE_POSITIVES = 0.3  # the curve's end (Bergmann et al., IJCV 2021)
+FALSE_POSITIVES = 0.3  # the false-positive rate at which the curve ends (Bergmann et al., IJCV 2021)
 
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """``auroc`` and ``ap``: of pixels; ``aupro``: mean overlap of regions over false-positive rates to .3."""
+    """``auroc`` and ``ap`` are figures of pixels; ``aupro`` is the mean overlap of regions over
+    false-positive rates up to .3.
+    """
 
     auroc: float
     aupro: float
@@ -46,15 +49,17 @@ def average_precision(maps: Maps, masks: Masks) -> float:
 
 
 def aupro(maps: Maps, masks: Masks, limit: float = FALSE_POSITIVES) -> float:
-    """Return the area under per-region overlap against false-positive rate to ``limit``, over ``limit``.
+    """Return the area under the curve of per-region overlap against false-positive rate, from 0 to ``limit``,
+    divided by ``limit``.
 
-    A region is a component of the mask, corners joined; each counts alike, however small. See localisation.
+    A region is a component of the mask, where pixels that share a corner are joined; each counts alike,
+    however small. See localisation.
     """
     return _Pixels(maps, masks).aupro(masks, limit)
 
 
 class _Pixels:
-    """Normal pixels sorted; defective ones in the order of the masks."""
+    """The map values of the normal pixels, sorted, and of the defective ones in the order of the masks."""
 
     def __init__(self, maps: Maps, masks: Masks) -> None:
         if maps.shape != masks.shape or maps.ndim != 3:
@@ -75,11 +80,13 @@ class _Pixels:
     def aupro(self, masks: Masks, limit: float) -> float:
         regions = np.concatenate([component_sizes(mask) for mask in masks if mask.any()])
         gains = self._area(limit) / regions
-        # each region's pixels hold 1 / area, so their sum over all pixels counts regions
+        # Each region's pixels hold 1 / area, so their sum over all pixels counts regions.
         return float(gains.sum() / np.sum(1 / regions) / limit)
 
     def _area(self, limit: float) -> NDArray[np.float64]:
-        """For each defective pixel: over how much of the curve to ``limit`` it is found; ties are a ramp."""
+        """Return for each defective pixel over how much of the curve up to ``limit`` it is found; ties with
+        normal pixels count as a linear ramp.
+        """
         count = len(self._normal)
         begin = self._above(self._defective) / count
         end = self._at_least(self._defective) / count
@@ -103,6 +110,6 @@ def component_sizes(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def components(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (H, W): 0 outside, and from 1 the number of the component, pixels that share a corner joined."""
+    """Return (H, W): 0 outside, inside the number of the pixel's component, from 1; corners join pixels."""
     found: NDArray[np.int64] = label(mask, _CORNERS_JOINED, output=np.int64)[0]
     return found

@@ -1,8 +1,8 @@
-"""Attacks at the camera's own pixels: the antialiased resize to the model's input is inside what is attacked.
+"""Attacks on the camera's own pixels: they go through the antialiased resize to the model's input.
 
-Pictures of different sizes are attacked together: each is padded to the largest of its batch, and has its
-own two resize matrices, whose weights are zero on the padding. Rounding to 8 bits, on both sides of the
-resize, is left out: it would only stand in the attack's way.
+Pictures of different sizes are attacked together: each is padded to the largest of its batch, and has two
+resize matrices of its own, whose weights are zero on the padding. Rounding to 8 bits, on both sides of the
+resize, is left out, because it would only stand in the attack's way.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,21 +33,24 @@ class Native:
         return Native([self.pictures[place] for place in index], self.side)
 
     def batches(self) -> Iterator["NativeBatch"]:
-        """Yield all pictures, those of like size together."""
+        """Yield all pictures in batches of similar size."""
         order = sorted(range(len(self.pictures)), key=lambda place: self.pictures[place].shape)
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]
             yield _batch([self.pictures[place] for place in places], places, self.side)
 
     def resized(self) -> Tensor:
-        """Return the pictures as the model gets them, (N, C, S, S), but for the rounding."""
+        """Return the pictures as the model gets them, (N, C, S, S), without the rounding."""
         return attack_native(_unchanged, lambda x, places: x[:, 0, 0, 0], self)
 
 
 @dataclass(frozen=True, slots=True)
 class NativeBatch:
-    """``x`` (B, C, H, W) in [0, 1], padded; ``down`` (B, 1, S, H) and ``across`` (B, 1, W, S) resize it;
-    ``places`` says which pictures these are."""
+    """A batch of padded pictures with their resize matrices.
+
+    ``x`` is (B, C, H, W) in [0, 1], padded; ``down`` (B, 1, S, H) and ``across`` (B, 1, W, S) resize it;
+    ``places`` says which pictures these are.
+    """
 
     x: Tensor
     down: Tensor
@@ -55,7 +58,7 @@ class NativeBatch:
     places: Tensor
 
     def resized(self, x: Tensor) -> Tensor:
-        """Return (B, C, S, S) of (B, C, H, W), as ``steadyline.prepare`` does but for the rounding."""
+        """Return ``x`` (B, C, H, W) resized to (B, C, S, S) as by ``steadyline.prepare``, but unrounded."""
         return self.down @ x @ self.across
 
 

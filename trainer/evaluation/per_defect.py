@@ -1,4 +1,4 @@
-"""Which kinds of defects are found, and which not: the figures of each alone, against all good pictures."""
+"""Shows which kinds of defects are found: the figures of each kind alone, against all good pictures."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,11 @@ KindFigures = dict[str, float]
 
 
 def by_kind(test: TestSet, scores: Scores, maps: Maps | None) -> dict[str, KindFigures]:
-    """Return, by kind of defect, how many ``pictures`` it has and its figures with the good ones.
+    """Return, by kind of defect, how many ``pictures`` it has and its figures against the good pictures.
 
-    ``scores`` (N,) are of all pictures, ``maps`` (L, S, S) of the located ones. Pixel figures are there for
-    the kinds that have masks; with how many ``defective_pixels``, because a kind of large defects rules the
-    figures of all kinds together.
+    ``scores`` (N,) belong to all pictures, ``maps`` (L, S, S) to the located ones. Kinds that have masks get
+    pixel figures as well, with the number of ``defective_pixels``, because a kind of large defects dominates
+    the figures of all kinds together.
     """
     kinds = np.array(test.kinds)
     found: dict[str, KindFigures] = {}

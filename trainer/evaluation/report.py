@@ -1,4 +1,4 @@
-"""An evaluation for people: a table on the terminal, and one HTML page that needs nothing else."""
+"""Shows an evaluation to people: a table on the terminal, and one HTML page that needs no other file."""
 
 import io
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.subject import Scores
 
 _BINS = 40
-_NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: told apart by every eye and in print
+_NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: every eye tells them apart, also in print
 _TEMPLATE = "report.html"
 
 
 def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
-    """Return the page. ``facts`` is what the head says of model and data, in order."""
+    """Return the page; its head lists the ``facts`` about model and data, in their order."""
     environment = Environment(autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string((files("trainer.evaluation") / _TEMPLATE).read_text(encoding="utf-8"))
     figures: dict[str, Any] = dict(evaluation.figures)

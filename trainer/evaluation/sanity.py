@@ -1,8 +1,9 @@
-"""Can the figures of an evaluation be believed? Checks that fail when an attack is weak or gradients are
-masked.
+"""Checks whether the figures of an evaluation can be believed: they fail when an attack is weak or gradients
+are masked.
 
-They follow "On Evaluating Adversarial Robustness" (Carlini et al., 2019) and what went wrong in published
-figures of this field: robust AUROCs above clean ones, attacks whose random start was drawn anew at each step.
+The checks follow "On Evaluating Adversarial Robustness" (Carlini et al., 2019) and errors in published
+figures of this field: robust AUROCs above clean ones, and attacks whose random start was drawn anew at each
+step.
 """
 
 from collections.abc import Iterator
@@ -25,20 +26,20 @@ LADDER = (10, 20, 50, 100)  # PGD steps
 SIZES = (1 / 255, 2 / 255, 4 / 255, 8 / 255, 16 / 255, 32 / 255)
 HUGE = 64 / 255
 QUERIES = 200
-NOTHING_LEFT = 0.005  # AUROC under which a stronger attack has nothing to win, and is not run
+NOTHING_LEFT = 0.005  # below this AUROC a stronger attack has nothing to win, and is not run
 
-# An attack is a search: a longer one ends in another place. Ten pairs of pictures in a thousand may change
-# order.
+# An attack is a search, and a longer one ends in another place: SLACK lets ten pairs of pictures in a
+# thousand change their order.
 SLACK = 0.01
-CONVERGED = 0.01  # from 50 steps to 100
-HALVING = 0.02  # that a search with another step schedule may find beyond PGD
-BLIND_NOISE = 0.03  # what random noise of the attack's size may change
-BROKEN = 0.05  # AUROC that is left at 64/255: pictures can be repainted
+CONVERGED = 0.01  # AUROC that may be lost from 50 steps to 100
+HALVING = 0.02  # AUROC by which a search with another step schedule may surpass PGD
+BLIND_NOISE = 0.03  # AUROC that random noise of the attack's size may change
+BROKEN = 0.05  # AUROC that may be left at 64/255, where pictures can be repainted
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check with the numbers it was decided by."""
+    """One check with the numbers that decided it."""
 
     check: str
     holds: bool
@@ -68,7 +69,7 @@ class Sanity:
         self._subject, self._seed, self._results = subject, seed, results or FreshResults()
         anomalies = int(subject.anomalous.sum())
         pairs = anomalies * (len(subject.anomalous) - anomalies)
-        self._slack = max(SLACK, 2 / pairs)  # of few pictures, two pairs
+        self._slack = max(SLACK, 2 / pairs)  # with few pictures, two pairs may change their order
 
     def checks(self, other: TransferSource | None) -> Iterator[Check]:
         """Yield every check; ``other`` is a second model for the transfer."""
@@ -86,12 +87,14 @@ class Sanity:
 
     @cached_property
     def clean(self) -> Scores:
-        """Scores of the pictures as they are."""
+        """Return the scores of the pictures as they are."""
         return self._subject.scores(self._subject.x)
 
     @cached_property
     def by_steps(self) -> dict[int, Scores]:
-        """Steps → scores under attack; where one leaves nothing, more are not run and count the same."""
+        """Return steps → scores under PGD; once an attack leaves nothing, longer ones are not run and count
+        as the same.
+        """
         found: dict[int, Scores] = {}
         for before, steps in pairwise((0, *LADDER)):
             found[steps] = self._stronger(found.get(before), Pgd(EPSILON, steps, seed=self._seed))
@@ -99,7 +102,7 @@ class Sanity:
 
     @cached_property
     def by_size(self) -> dict[float, float]:
-        """Epsilon → AUROC under 20 steps, from none to huge: the robustness curve."""
+        """Return the robustness curve: epsilon → AUROC under 20 steps, from no attack to a huge one."""
         found, scores = {0.0: self._subject.auroc(self.clean)}, self.clean
         for epsilon in (*SIZES, HUGE):
             scores = (
@@ -116,12 +119,12 @@ class Sanity:
         return self._scores(f"PGD-{attack.steps} {attack.epsilon * 255:g} of 255", attack)
 
     def _scores(self, name: str, attack: Attack, subject: AttackTarget | None = None) -> Scores:
-        """Return the scores of what ``attack`` makes against ``subject``, this one by default."""
+        """Return the scores of the pictures that ``attack`` makes against ``subject``, by default our own."""
         attacked = self._subject if subject is None else subject
         return self._results.scores(name, lambda: self._subject.scores(attacked.attacked(attack)))
 
     def _same_path(self) -> Check:
-        """The attacked path is the served one, and nothing in it is random."""
+        """Check that the attacked path is the served one, and that nothing in it is random."""
         pictures = torch.from_numpy(rounded(self._subject.x[:32]))
         with torch.inference_mode():
             served = self._subject.module(pictures)[0].numpy()
@@ -200,7 +203,10 @@ class Sanity:
         )
 
     def _gradients(self) -> Check:
-        """Where the gradient vanishes an attack sees nothing; a proven bound holds there all the same."""
+        """Check that every picture has a gradient, unless a bound is proven.
+
+        An attack finds nothing where the gradient vanishes, but a proven bound holds there all the same.
+        """
         proven = self._subject.module.lipschitz is not None
         found = []
         for part in torch.split(self._subject.x, BATCH):
@@ -214,7 +220,7 @@ class Sanity:
 
 
 def chosen(anomalous: NDArray[np.bool_], of_each: int) -> NDArray[np.intp]:
-    """Return up to ``of_each`` normals and anomalies, evenly over the pictures as they come."""
+    """Return the indices of up to ``of_each`` normals and as many anomalies, picked evenly in order."""
     found = []
     for kind in (False, True):
         index = np.flatnonzero(anomalous == kind)

@@ -20,10 +20,11 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class AttackTarget:
-    """``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. Everything goes through the served score.
+    """A model together with pictures of known truth, scored and attacked through the served score.
 
-    With ``native`` attacks change the camera's own pixels, through the resize; else those of ``x``. With
-    ``mixed`` an attack searches with products in bfloat16; what it found is scored in float32 all the same.
+    ``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. With ``native`` attacks change the camera's own
+    pixels, through the resize; without it they change ``x``. With ``mixed`` an attack searches with products
+    in bfloat16, and the pictures it finds are still scored in float32.
     """
 
     module: Served
@@ -34,16 +35,16 @@ class AttackTarget:
 
     @staticmethod
     def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "AttackTarget":
-        """Return the subject of uint8 pictures (N, S, S, C)."""
+        """Return the target of uint8 pictures (N, S, S, C)."""
         return AttackTarget(module, floats(pictures), anomalous)
 
     @staticmethod
     def at_native(module: Served, native: Native, anomalous: NDArray[np.bool_]) -> "AttackTarget":
-        """Return the subject of a camera's pictures, each of its own size; ``x`` is not rounded to 8 bits."""
+        """Return the target of a camera's pictures, each of its own size; ``x`` is not rounded to 8 bits."""
         return AttackTarget(module, native.resized(), anomalous, native)
 
     def part(self, index: NDArray[np.intp]) -> "AttackTarget":
-        """Return the subject of some of the pictures."""
+        """Return the target of some of the pictures."""
         native = None if self.native is None else self.native.part(index.tolist())
         return replace(
             self, x=self.x[torch.from_numpy(index)], anomalous=self.anomalous[index], native=native
@@ -51,20 +52,20 @@ class AttackTarget:
 
     @property
     def direction(self) -> Tensor:
-        """(N,): +1 where an attack raises the score (normals), -1 where it lowers it."""
+        """Return (N,): +1 where an attack raises the score (normals), -1 where it lowers it (anomalies)."""
         return torch.from_numpy(np.where(self.anomalous, -1.0, 1.0).astype(np.float32))
 
     def score(self, x: Tensor) -> Tensor:
-        """Return (B,) of (B, C, S, S), differentiable."""
+        """Return the scores (B,) of pictures (B, C, S, S), differentiable."""
         return self.module.score_alone(x)
 
     def scores(self, x: Tensor) -> Scores:
-        """Return (N,) of any number of pictures."""
+        """Return the scores (N,) of any number of pictures (N, C, S, S)."""
         with torch.inference_mode():
             return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
 
     def maps(self, x: Tensor) -> Maps:
-        """Return (N, S, S) of any number of pictures (N, C, S, S), enlarged to their side."""
+        """Return the maps (N, S, S) of any number of pictures (N, C, S, S), enlarged to their side."""
         found = []
         with torch.inference_mode():
             for part in torch.split(x, BATCH):
@@ -74,12 +75,17 @@ class AttackTarget:
         return maps
 
     def attacked(self, attack: Attack, on_progress: ReportDone | None = None) -> Tensor:
-        """Return (N, C, S, S), each attacked in its own direction; ``on_progress`` gets how many are done."""
+        """Return the pictures (N, C, S, S), each attacked in its own direction.
+
+        ``on_progress`` gets how many are done.
+        """
         direction = self.direction
         return self.maximise(attack, lambda x, places: self.score(x) * direction[places], on_progress)
 
     def maximise(self, attack: Attack, gain: Objective, on_progress: ReportDone | None = None) -> Tensor:
-        """Return the pictures changed so that ``gain`` rises, (N, C, S, S); see ``attack_native`` for it."""
+        """Return the pictures (N, C, S, S) changed so that ``gain`` rises; see ``attack_native`` for
+        ``gain``.
+        """
 
         def searched(x: Tensor, places: Tensor) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
@@ -101,11 +107,11 @@ class AttackTarget:
 
 
 def rounded(x: Tensor) -> Pictures:
-    """Return (N, C, S, S) in [0, 1] as a camera sends it: uint8 (N, S, S, C)."""
+    """Return pictures (N, C, S, S) in [0, 1] as a camera sends them: uint8 (N, S, S, C)."""
     found: Pictures = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return found
 
 
 def floats(pictures: Pictures) -> Tensor:
-    """Return uint8 (N, S, S, C) as (N, C, S, S) float32 in [0, 1], as the served module casts them."""
+    """Return uint8 pictures (N, S, S, C) as float32 (N, C, S, S) in [0, 1], as the served module does."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

@@ -1,1 +1,4 @@
-"""The child's work, from an order to a model package; only the order's description does without torch."""
+"""The work of a training's child process, from an order to a model package.
+
+Only the description of the order (``spec``) does without torch.
+"""

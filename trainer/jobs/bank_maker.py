@@ -1,4 +1,4 @@
-"""The maker of a product's pseudo-anomalies: its detector's recipe, applied to a snapshot."""
+"""The maker of a product's pseudo-anomalies: it applies the detector's recipe to a snapshot of normals."""
 
 from trainer.data.banks import BankSpec, GeneratedBank, Maker
 from trainer.data.snapshot import Snapshot
@@ -9,7 +9,7 @@ from trainer.pseudo.entry import to_entries
 
 
 def pseudo_maker(on_progress: ReportProgress) -> Maker:
-    """Return the maker; ``on_progress(phase, done, total)`` hears of its progress."""
+    """Return the maker; it reports its progress by calling ``on_progress(phase, done, total)``."""
 
     def make(snapshot: Snapshot, of: BankSpec) -> GeneratedBank:
         settings = FitSettings(of.detector, of.profile, of.seed)

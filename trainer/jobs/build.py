@@ -1,4 +1,4 @@
-"""From an order, its snapshot and its bank to a model package: fit, export, calibrate, describe."""
+"""Makes a model package from an order, its snapshot and its bank: fits, exports, calibrates and describes."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,12 @@ from trainer.triton_config import ServedShape as ServedShape
 from trainer.triton_config import Serving, config_pbtxt
 
 COMPARED = 24  # pictures of each kind on which the graph is compared with torch
-PROBES = 2  # of each kind: normals and pseudo-anomalies
+PROBES = 2  # a package carries so many normals and as many pseudo-anomalies as probes
 SCORE_BATCH = 64
 
-# Another machine, or TensorRT, sums in another order. A tenth of the gap between the most and the least
-# anomalous probe is far more than that costs, and far less than another model's answer is off by.
+# Another machine, or TensorRT, sums in another order. The tolerance is a tenth of the gap between the most
+# and the least anomalous probe: far more than that difference, and far less than another model's answer is
+# off by.
 PROBE_TOLERANCE = 0.02
 
 
@@ -55,7 +56,9 @@ class PackageInputs:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where and how: checkpoints, how Triton will run it, who hears of the progress, what attacks."""
+    """What a build needs beside its inputs: where checkpoints lie, how Triton will run the model, who is told
+    of the progress, and which attacks are made.
+    """
 
     checkpoints: Path
     serving: Serving
@@ -65,7 +68,7 @@ class BuildContext:
 
 @dataclass(frozen=True, slots=True)
 class BuiltPackage:
-    """A package's files, its card, the module they came from, and what a person should be told."""
+    """A package's files, its card, the module they were made from, and notes that a person should read."""
 
     files: Mapping[str, bytes]
     card: Card
@@ -74,9 +77,10 @@ class BuiltPackage:
 
 
 def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext) -> BuiltPackage:
-    """Train and package; the same materials give the same weights, interrupted or not.
+    """Train a model and package it; the same inputs give the same weights, even after an interruption.
 
-    ``known`` is what ``inputs.held_out`` gives: it calibrates the threshold and gives figures and probes.
+    ``known`` is what ``inputs.held_out`` returns: its frames calibrate the threshold, and the figures and
+    the probes come from them.
     Raises InvalidConfiguration when the detector or its profile is unknown, ContractBroken when the
     exported graph differs from torch.
     """
@@ -125,9 +129,9 @@ def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
 
 
 def probes(known: HeldOutSet, normal: NDArray[np.float32], anomalous: NDArray[np.float32]) -> list[Probe]:
-    """Return known answers: the least anomalous normals and the most anomalous pseudo-anomalies.
+    """Return known answers: those of the least anomalous normals and of the most anomalous pseudo-anomalies.
 
-    They are far apart, so that a model which is not this one hardly gives the same answers.
+    Their scores are far apart, so that another model is unlikely to give the same answers.
     """
     low, high = np.argsort(normal)[:PROBES], np.argsort(-anomalous)[:PROBES]
     tolerance = max(PROBE_TOLERANCE * float(anomalous[high].max() - normal[low].min()), 1e-4)
@@ -139,7 +143,7 @@ def probes(known: HeldOutSet, normal: NDArray[np.float32], anomalous: NDArray[np
 
 
 def train_on(inputs: PackageInputs, context: BuildContext) -> Trained:
-    """Train on the normals that are not held out; the same materials give the same weights."""
+    """Train on the normals that are not held out; the same inputs give the same weights."""
     spec, snapshot = inputs.spec, inputs.snapshot
     trained = ~snapshot.held_out
     ids = [source.id for source, kept in zip(snapshot.sources, trained, strict=True) if kept]

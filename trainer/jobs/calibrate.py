@@ -17,7 +17,7 @@ MOST_SCORES = 2000  # the contract's limit of one calibration
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """Calibrations per camera and product-wide, and what has to be said about them."""
+    """The calibrations of each camera and of the whole product, and notes for a person about them."""
 
     calibrations: dict[str, Calibration]
     notes: tuple[str, ...]
@@ -29,10 +29,12 @@ def fewest_scores(rate: float) -> int:
 
 
 def calibration(scores: Sequence[float], rate: float) -> Calibration:
-    """Return the threshold that normals pass with probability at most ``rate``; ``scores`` of any order.
+    """Return the threshold that a normal exceeds with probability at most ``rate``.
 
-    With too few scores the threshold is the largest of them and ``achieved_rate`` says what that bounds:
-    1/(n+1). A verdict is anomalous when the score is *greater* than the threshold.
+    ``scores`` are held-out normal scores in any order.
+
+    With too few scores the threshold is the largest of them, and ``achieved_rate`` is the bound that this
+    threshold keeps, 1/(n+1). A verdict is anomalous when the score is *greater* than the threshold.
     """
     ordered = _thinned(sorted(_rounded(score) for score in scores))
     n = len(ordered)
@@ -45,7 +47,7 @@ def calibration(scores: Sequence[float], rate: float) -> Calibration:
 
 
 def calibrate(scores: Mapping[str, Sequence[float]], rate: float) -> Calibrated:
-    """Return calibrations of the product (all scores) and of each camera that has enough of its own.
+    """Return the calibration of the product (from all scores) and of each camera that has enough scores.
 
     ``scores`` maps a camera, or "" for normals of no camera (the first folder), to held-out normal scores.
     A camera with too few of its own is judged by the product's threshold, and a note says so.
@@ -71,7 +73,7 @@ def calibrate(scores: Mapping[str, Sequence[float]], rate: float) -> Calibrated:
 
 
 def _thinned(ordered: list[float]) -> list[float]:
-    """Keep at most MOST_SCORES, evenly over the ranks, so that quantiles stay what they were."""
+    """Keep at most MOST_SCORES scores, spread evenly over the ranks, so that the quantiles hardly change."""
     n = len(ordered)
     if n <= MOST_SCORES:
         return ordered
@@ -79,4 +81,4 @@ def _thinned(ordered: list[float]) -> list[float]:
 
 
 def _rounded(score: float) -> float:
-    return float(f"{score:.7g}")  # float32 carries no more, and the event stays small
+    return float(f"{score:.7g}")  # float32 carries no more digits, and the event stays small

@@ -1,4 +1,4 @@
-"""A torch module becomes ONNX, and is not let out before it answers as torch does."""
+"""Exports a torch module as an ONNX graph, and refuses a graph that does not answer as torch does."""
 
 import logging
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from steadyline.errors import ContractBroken
 from trainer.arrays import Pictures
 
 OPSET = 18  # old enough for the Triton releases of the last years
-BATCH_SIZES = (1, 3)  # besides all pictures at once: a graph that fixed its batch size fails here
+BATCH_SIZES = (1, 3)  # tried besides all pictures at once: a graph with a fixed batch size fails here
 
-# Summing in another order moves float32 by about 1e-6 of the output's spread. A thousandth is far above
-# that, and far below the gap between a normal and an anomalous score.
+# Summing in another order moves a float32 result by about 1e-6 of the output's spread. A thousandth is far
+# above that, and far below the gap between a normal and an anomalous score.
 LARGEST_DIFFERENCE = 1e-3
 
 Floats = NDArray[np.float32]
@@ -25,7 +25,9 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The graph, the shape of its map, and its largest differences from torch, as fractions of the spread."""
+    """An exported graph, the shape of its map, and its largest differences from torch as fractions of the
+    spread of torch's outputs.
+    """
 
     model: bytes
     map_height: int
@@ -45,7 +47,7 @@ class OnnxModel:
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Side (H = W) and channels of its pictures."""
+        """Return the side (H = W) and the channels of the pictures that the graph takes."""
         _batch, side, _side, channels = self._session.get_inputs()[0].shape
         return side, channels
 
@@ -58,8 +60,8 @@ class OnnxModel:
 def export(module: nn.Module, pictures: Pictures) -> Exported:
     """Return ``module`` as ONNX, compared with torch on ``pictures`` (N, H, W, C; real and adversarial).
 
-    A black and a white picture are added: they silence channels, and a division that only torch guards
-    (the exporter folds a ``+ 1e-10`` away) shows itself there.
+    A black and a white picture are added: they silence channels, and so they reveal a division whose guard
+    only torch keeps (the exporter folds a ``+ 1e-10`` away).
     Raises ContractBroken when shapes, finiteness or values differ.
     """
     module = module.eval().cpu()
@@ -86,7 +88,7 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
 
 
 def _to_onnx(module: nn.Module, example: Pictures) -> bytes:
-    """Export by torch.export (the TorchScript way is deprecated); batch is the one free dimension."""
+    """Export by torch.export (the TorchScript way is deprecated); only the batch dimension is free."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     program = torch.onnx.export(
         module,
@@ -134,7 +136,7 @@ def _check_contract(outputs: tuple[Floats, Floats], count: int) -> None:
 def _differences(
     answer: tuple[Floats, Floats], wanted: tuple[Floats, Floats], everything: tuple[Floats, Floats]
 ) -> NDArray[np.float64]:
-    """Return the largest differences of score and map as fractions of their spread; NaN is infinity."""
+    """Return the largest differences of score and map as fractions of their spread; infinity for NaN."""
     found = []
     for got, due, whole in zip(answer, wanted, everything, strict=True):
         if got.shape != due.shape:

@@ -1,7 +1,7 @@
 """The gate's figures of one model: AUROC on held-out frames, clean, attacked and corrupted.
 
-Pseudo-anomalies stand for defects; real ones are few, and known to no training. Each figure is measured on
-the same frames for every model, the attack through the model's own served score.
+Pseudo-anomalies stand in for defects, because real defects are few and no training knows them. Each figure is
+measured on the same frames for every model. The attack goes through the model's own served score.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +22,9 @@ from trainer.evaluation.subject import AttackTarget, rounded
 from trainer.fit import rebuild
 from trainer.jobs.spec import Figures
 
-# Of each kind. The standard error of an AUROC from 96 of each is about .03, but both models are measured on
-# the same frames, and the error of what is compared, their difference, is a good deal smaller.
+# So many normals and as many pseudo-anomalies are measured. The standard error of an AUROC from 96 of each is
+# about .03. Both models are measured on the same frames, so the error of their difference, which is what the
+# gate compares, is a good deal smaller.
 MOST_FRAMES = 96
 ATTACK_SEED = 0
 
@@ -46,7 +47,7 @@ def measure(module: Served, known: HeldOutSet, gate: GateSection, on_progress: R
 
 
 def certified_companion(normals: Pictures, progress: OnProgress) -> Served:
-    """Return the certified distance to normals (N, S, S, C): seconds of fitting, and nothing is learned."""
+    """Return the certified distance to normals (N, S, S, C); fitting takes seconds and learns nothing."""
     none = PseudoBank(
         normals[:0], np.zeros((0, *normals.shape[1:3]), bool), np.zeros(0, np.int64), transform=()
     )
@@ -93,13 +94,13 @@ def attacked_name(gate: GateSection) -> str:
 
 
 def rebuilt(card: Card, files: Mapping[str, bytes]) -> Served:
-    """Return the torch module of a loaded package; PackageRejected when recipe and weights do not fit."""
+    """Return the torch module of a loaded package; raises PackageRejected when recipe and weights differ."""
     recipe: dict[str, Any] = dict(card.recipe)
     return rebuild(recipe, files[WEIGHTS])
 
 
 def _chosen(known: HeldOutSet) -> tuple[Pictures, NDArray[np.bool_]]:
-    """Return MOST_FRAMES of each kind, evenly over the frames as they come."""
+    """Return MOST_FRAMES normals and as many anomalies, picked evenly over the frames as they come."""
     normals = known.normals[_evenly(len(known.normals))]
     anomalies = known.anomalies[_evenly(len(known.anomalies))]
     pictures = np.concatenate([normals, anomalies])

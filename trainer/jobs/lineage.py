@@ -11,7 +11,7 @@ _PACKAGES = (steadyline, trainer)
 
 
 def digest_of_files(files: Mapping[str, bytes]) -> str:
-    """Return one SHA-256 over names and bytes, independent of the order they come in."""
+    """Return one SHA-256 over the names and bytes of files, whatever order the files come in."""
     total = hashlib.sha256()
     for name in sorted(files):
         total.update(f"{name}\0{hashlib.sha256(files[name]).hexdigest()}\n".encode())

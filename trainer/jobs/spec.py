@@ -1,4 +1,4 @@
-"""A training as it lies in the store: the order, and what came of it. Any trainer can take it up."""
+"""A training as it lies in the store: its order and its outcome. Any trainer can take it up."""
 
 from typing import Literal, TypeVar
 
@@ -45,7 +45,9 @@ class JobSpec(Part):
     ordered_at: AwareDatetime
 
     def digest(self) -> str:
-        """Return what names this training's checkpoint: all that the weights depend on, and nothing else."""
+        """Return the name of this training's checkpoint: a digest of all that the weights depend on, and of
+        nothing else.
+        """
         fields = {"why", "live", "gate", "ordered_at"}
         return sha256(self.model_dump_json(exclude=fields).encode())
 
@@ -105,7 +107,7 @@ class Jobs:
         return self._get("spec", JobSpec)
 
     def finish(self, result: JobResult) -> None:
-        """Write down what came of it."""
+        """Write down the result of the open order."""
         self._put("result", result)
 
     def result(self, version: int) -> JobResult | None:
@@ -114,20 +116,22 @@ class Jobs:
         return found if found is not None and found.version == version else None
 
     def fail(self, failure: JobFailure) -> None:
-        """Write down why it cannot succeed."""
+        """Write down why the open order cannot succeed."""
         self._put("failure", failure)
 
     def failure(self, version: int) -> JobFailure | None:
-        """Return why the order for ``version`` cannot succeed, if so."""
+        """Return why the order for ``version`` cannot succeed; None when no failure was written down."""
         found = self._get("failure", JobFailure)
         return found if found is not None and found.version == version else None
 
     def reopen(self) -> None:
-        """Forget the result, so that the order is carried out again (it resumes)."""
+        """Forget the result, so that the order is carried out again; the training then resumes."""
         self._store.delete(self._key("result"))
 
     def close(self) -> None:
-        """The order is answered. It goes first: a result without an order means nothing."""
+        """Delete the answered order and what came of it; the order goes first, because a result without an
+        order means nothing.
+        """
         for part in ("spec", "result", "failure"):
             self._store.delete(self._key(part))
 
@@ -138,7 +142,9 @@ class Jobs:
         self._store.put(self._key(part), content.model_dump_json(indent=1).encode(), "application/json")
 
     def _get(self, part: str, kind: type[P]) -> P | None:
-        """What another release wrote and this one cannot read counts as not there: it is made anew."""
+        """Return the part; None when it is missing, or when another release wrote it in a form that this one
+        cannot read: it is then made anew.
+        """
         key = self._key(part)
         if not self._store.exists(key):
             return None

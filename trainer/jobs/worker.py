@@ -1,6 +1,7 @@
-"""The child's work: bank, training, package, and both models measured on the same frames.
+"""The work of the child process: it makes the bank, trains, packages, and measures the new and the live model
+on the same frames.
 
-It is the only wiring that imports torch.
+This is the only wiring that imports torch.
 """
 
 import os
@@ -45,10 +46,10 @@ class WorkerConnections:
 
 
 def run_job(product: str, at: WorkerConnections, context: BuildContext) -> bool:
-    """Carry out the product's open order and write down what came of it; False when it cannot succeed.
+    """Carry out the product's open order and write down its outcome; return False when it cannot succeed.
 
-    What is there already (a checkpoint, a finished package) is not made again. Raises Transient when the
-    store or Redis is away: the parent starts the job again.
+    A checkpoint or a finished package that exists already is not made again. Raises Transient when the store
+    or Redis is away: the parent then starts the job again.
     """
     jobs = Jobs(at.store, product)
     spec = jobs.spec()
@@ -90,7 +91,7 @@ def _carry_out(spec: JobSpec, at: WorkerConnections, context: BuildContext) -> J
 
 
 def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:
-    """Return the card of this very order's package, if it was finished before."""
+    """Return the card of the package that this very order has finished before; None when it has not."""
     try:
         card = read_card(load_package(store, read_package(store, folder)))
     except PackageRejected:
@@ -99,14 +100,17 @@ def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:
 
 
 def _floor(spec: JobSpec, snapshot: Snapshot, known: HeldOutSet, context: BuildContext) -> float:
-    """Return what the certified distance proves: fitted on the candidate's normals, on its frames."""
+    """Return the AUROC that the certified distance to the candidate's normals proves on its frames."""
     normals = snapshot.pictures[~snapshot.held_out]
     companion = certified_companion(normals, lambda done, of, message: context.on_progress("floor", done, of))
     return measure_floor(companion, known, spec.gate)
 
 
 def _measure_live(spec: JobSpec, store: Store, known: HeldOutSet, context: BuildContext) -> Figures | None:
-    """Return the live model's figures on the candidate's frames; None without one that can see them."""
+    """Return the live model's figures on the candidate's frames.
+
+    Returns None when there is no live model, or when it takes pictures of another size or other channels.
+    """
     if spec.live is None:
         return None
     files = load_package(store, spec.live.package)
@@ -126,7 +130,7 @@ def carry_out(
     settings: tuple[TrainerSettings, RedisSettings],
     on_progress: ReportProgress,
 ) -> bool:
-    """Carry out the open order of ``product``; False when it cannot succeed."""
+    """Carry out the open order of ``product``; return False when it cannot succeed."""
     ours, redis = settings
     os.nice(ours.nice)
     clock, bank = SystemClock(), RedisBank(redis)
