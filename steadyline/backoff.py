@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: doubling, bounded, with jitter."""
+"""How long to wait before the next attempt: the delays double, are bounded and have jitter."""
 
 import random
 from dataclasses import dataclass, field
@@ -9,7 +9,9 @@ from steadyline.clock import Clock
 
 @dataclass(slots=True)
 class Backoff:
-    """Delays between half and the whole of ``first`` · 2ⁿ, at most ``longest``; ``reset`` once it works.
+    """Gives delays between half and the whole of ``first`` · 2ⁿ, at most ``longest``.
+
+    Its user calls ``reset`` once an attempt succeeds.
 
     The jitter keeps many processes from coming back at the same instant; ``least`` is the smallest share of
     a delay that it leaves.
@@ -43,7 +45,7 @@ class Backoff:
 
 
 class RetryTimer:
-    """Says when something that is away may be tried again. Not thread-safe: its user has the lock."""
+    """Says when something that is away may be tried again. It is not thread-safe: its user holds a lock."""
 
     def __init__(self, backoff: Backoff, clock: Clock) -> None:
         self._backoff, self._clock = backoff, clock
@@ -52,19 +54,19 @@ class RetryTimer:
 
     @property
     def is_failing(self) -> bool:
-        """True from the first failure until something succeeds."""
+        """Return True from the first failure until an attempt succeeds."""
         return self._backoff.failures > 0
 
     @property
     def is_due(self) -> bool:
-        """True when it may be tried: ``delay`` has passed since the failure that it was drawn for."""
+        """Return True when an attempt may be made: ``delay`` has passed since the failure that set it."""
         return self._clock.monotonic() >= self._not_before
 
     def failed(self) -> bool:
         """Note a failure and return True when it is the first of an outage.
 
-        Those that come in before the next attempt is due, of attempts made at the same time, lengthen no
-        delay.
+        Failures that come in before the next attempt is due belong to attempts made at the same time, and
+        lengthen no delay.
         """
         is_first = not self.is_failing
         if self.is_due:
@@ -79,5 +81,5 @@ class RetryTimer:
         return was_failing
 
     def try_now(self) -> None:
-        """Let the next attempt be due at once: it is another one than that which failed."""
+        """Make the next attempt due at once, because it is of another kind than the one that failed."""
         self._not_before = float("-inf")

@@ -23,7 +23,7 @@ MAX_MESSAGE_BYTES = 256 << 20
 LOAD_WITHIN = timedelta(seconds=60)
 _ASK_SECONDS = 5.0
 
-# gRPC waits up to two minutes between attempts to reconnect; a server that was killed is back in 0.3 s.
+# By default gRPC waits up to two minutes between attempts to reconnect, but a killed server is back in 0.3 s.
 _CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -47,13 +47,13 @@ class RepositoryEntry:
 
 
 class TritonClient:
-    """See ``Inference``; also loads and lists, where the admin key is set. Thread-safe."""
+    """Implements ``Inference``, and loads and lists models where the admin key is set. It is thread-safe."""
 
     def __init__(self, settings: TritonSettings) -> None:
         self._url, self._timeout = settings.url, settings.timeout_seconds
         key = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
         self._admin = {KEY_HEADER: key} if key is not None else {}
-        # The odd argument keeps gRPC from giving all channels one connection.
+        # The channel argument that gRPC does not know keeps it from giving all channels one connection.
         self._clients = [
             grpcclient.InferenceServerClient(self._url, channel_args=[*_CHANNEL, ("steadyline.channel", n)])
             for n in range(settings.connections)
@@ -89,9 +89,9 @@ class TritonClient:
         return answer
 
     def is_server_ready(self) -> bool:
-        """True when the server answers and says that it is ready; never raises.
+        """Return True when the server answers and says that it is ready; never raises.
 
-        It goes on saying so when the process behind a model has died: only ``probe`` finds that.
+        The server goes on saying so when the process behind a model has died: only ``probe`` finds that.
         """
         try:
             return bool(self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS))
@@ -99,7 +99,7 @@ class TritonClient:
             return False
 
     def is_ready(self, ref: ModelRef) -> bool:
-        """True when the server says that this version can be asked; never raises."""
+        """Return True when the server says that this version can be asked; never raises."""
         try:
             answer = self._clients[0].is_model_ready(ref.name, str(ref.version), client_timeout=_ASK_SECONDS)
             return bool(answer)
@@ -107,7 +107,7 @@ class TritonClient:
             return False
 
     def load(self, name: str, within: timedelta = LOAD_WITHIN) -> None:
-        """Load what the repository has of ``name``, or load it anew after a change.
+        """Load the versions of ``name`` that the repository has, or load them anew after a change.
 
         Raises InferenceUnavailable with the server's reason; versions served before stay as they were.
         """
@@ -138,7 +138,7 @@ class TritonClient:
         ]
 
     def close(self) -> None:
-        """Give up the connections; what is asked for later fails."""
+        """Give up the connections; later requests fail."""
         for client in self._clients:
             client.close()
 
@@ -160,7 +160,9 @@ def _translated(error: InferenceServerException, doing: str) -> InferenceUnavail
 
 
 def _refusal(error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
-    """A request that the model's configuration rules out breaks the contract; the rest passes with time."""
+    """Return ContractBroken for a request that the model's configuration rules out; other refusals pass with
+    time and are InferenceUnavailable.
+    """
     if _status(error) == "INVALID_ARGUMENT":
         return ContractBroken(f"{doing}: {error.message()}")
     return _translated(error, doing)
@@ -169,7 +171,7 @@ def _refusal(error: InferenceServerException, doing: str) -> InferenceUnavailabl
 def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:
     try:
         scores, maps = result.as_numpy("score"), result.as_numpy("map")
-    except ValueError as error:  # fewer bytes than the shape says
+    except ValueError as error:  # there are fewer bytes than the shape says
         raise ContractBroken(f"{ref.name} version {ref.version}: {error}") from error
     # A batching model's output needs dims in config.pbtxt: [B] is served as [B, 1] (reshape { shape: [ ] }).
     if scores is not None and scores.shape == (count, 1):

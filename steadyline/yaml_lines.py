@@ -1,4 +1,4 @@
-"""YAML whose every value is known by the line it stands on."""
+"""Parses YAML and knows for each value on which line it stands."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Location = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True)
 class YamlLines:
-    """Parsed YAML; ``line_of`` finds its parts again."""
+    """Parsed YAML; ``line_of`` finds the line of each of its parts."""
 
     data: Any
     _root: yaml.Node | None
@@ -32,7 +32,7 @@ class YamlLines:
 
 
 def parse_yaml(text: str, name: str) -> YamlLines:
-    """Return parsed YAML; raises InvalidConfiguration with ``name:line`` when it is none.
+    """Return parsed YAML; raises InvalidConfiguration with ``name:line`` when the text is not YAML.
 
     A key given twice in one mapping is refused as well: YAML would silently take the last.
     """
@@ -50,7 +50,7 @@ def parse_yaml(text: str, name: str) -> YamlLines:
 
 
 def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
-    """Return (line, node) of one part; a mapping's part stands on the line of its key."""
+    """Return (line, node) of one part; the line of a mapping's part is that of its key."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):

@@ -1,4 +1,4 @@
-"""What services see of a broker; kafka-python behind it in production, ``memory`` in tests."""
+"""What services see of a broker: protocols that kafka-python serves in production, ``memory`` in tests."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to be written; without ``partition`` the key's hash decides."""
+    """One message to be written; without a ``partition`` the key's hash chooses it."""
 
     topic: str
     key: bytes | None
@@ -41,17 +41,19 @@ class Message:
 
 
 class TransactionAborted(Exception):
-    """Nothing was written; the same messages may be committed again."""
+    """A transaction wrote nothing; the same messages may be committed again."""
 
 
 class TransactionBroken(Exception):
-    """The outcome is unknown: drop what is in hand and go on from the committed offsets (``resync``)."""
+    """A transaction's outcome is unknown: drop the records in hand and go on from the committed offsets
+    (``resync``).
+    """
 
 
 class Worker(Protocol):
     """One member of a consumer group that writes outputs and input offsets in one transaction.
 
-    Used from one thread. ``poll`` must be called often (at least every few seconds), also while paused.
+    It is used from one thread. ``poll`` must be called often (at least every few seconds), also while paused.
     """
 
     def poll(self, wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
@@ -59,14 +61,16 @@ class Worker(Protocol):
         ...
 
     def take_lost(self) -> frozenset[Partition]:
-        """Return the partitions taken away or newly given up to the last poll: drop what is in hand of them.
+        """Return the partitions taken away or newly given up to the last poll: the caller drops their
+        records.
 
-        To be called after each ``poll`` and before its records are used, which are of the new assignment.
+        It is to be called after each ``poll`` and before the records of that poll are used, because those
+        belong to the new assignment.
         """
         ...
 
     def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
-        """Write ``messages`` and commit ``offsets`` (next offset to read) atomically.
+        """Write ``messages`` and commit ``offsets`` (the next offset to read of each partition) atomically.
 
         Returns False, having done nothing, while a rebalance is under way: try again later.
         Raises TransactionAborted (keep the results, retry), TransactionBroken (call ``resync``),
@@ -75,7 +79,7 @@ class Worker(Protocol):
         ...
 
     def resync(self) -> None:
-        """Go on from the committed offsets of every owned partition: the next polls deliver from there."""
+        """Go back to the committed offsets of every owned partition: the next polls deliver from there."""
         ...
 
     def pause(self, partition: Partition) -> None:
@@ -83,7 +87,7 @@ class Worker(Protocol):
         ...
 
     def resume(self, partition: Partition) -> None:
-        """Undo ``pause``; a partition no longer owned is ignored."""
+        """Undo ``pause``; a partition that is no longer owned is ignored."""
         ...
 
     def close(self) -> None:
@@ -92,10 +96,10 @@ class Worker(Protocol):
 
 
 class Publisher(Protocol):
-    """Idempotent, ordered, asynchronous writing with a bound on the bytes in flight."""
+    """Writes messages idempotently, in order and asynchronously, with a bound on the bytes in flight."""
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
-        """Queue ``message``; ``done`` is called once, from another thread, with None or what went wrong.
+        """Queue ``message``; ``done`` is called once, from another thread, with None or the error.
 
         Raises Backpressure when the bytes in flight would pass the bound, BrokerUnavailable when the topic's
         metadata cannot be had, and PictureTooLarge when the message is over a limit of the client; ``done``
@@ -104,16 +108,16 @@ class Publisher(Protocol):
         ...
 
     def flush(self, within: timedelta) -> bool:
-        """Wait until everything queued is acknowledged or failed; False when time ran out."""
+        """Wait until all queued messages are acknowledged or have failed; return False when time ran out."""
         ...
 
     def close(self) -> None:
-        """Stop; what is not acknowledged fails its ``done``. Never hangs."""
+        """Stop; ``done`` of each unacknowledged message is called with an error. Never hangs."""
         ...
 
 
 class Reader(Protocol):
-    """Reads topics without a group, committed records only."""
+    """Reads the committed records of topics, without a consumer group."""
 
     def read(
         self,
@@ -124,63 +128,64 @@ class Reader(Protocol):
     ) -> Iterator[Record]:
         """Yield every record from the beginning to the end as it was when the call was made.
 
-        With ``since`` each partition begins at its first record whose timestamp is not older (a producer
-        that comes back after a crash looks only at the tail); with ``start`` at the offset given, where one
-        is given; with ``until`` it ends before its first record that is not older. Transactions open at the
-        end are waited for, until they are committed or timed out.
+        With ``since`` each partition begins at its first record whose timestamp is not older than that (a
+        producer that comes back after a crash looks only at the tail). With ``start`` a partition begins at
+        the offset that is given for it, if any. With ``until`` it ends before its first record that is not
+        older than that. Transactions open at the end are waited for, until they are committed or timed out.
         Raises BrokerUnavailable during an outage.
         """
         ...
 
     def close(self) -> None:
-        """Never hangs."""
+        """Close the connections; this never hangs."""
         ...
 
 
 class Follower(Protocol):
-    """Reads several topics without a group, committed records only; the caller keeps the positions.
+    """Reads the committed records of several topics without a group; the caller keeps the positions.
 
-    Used from one thread. Partitions that a topic gains later are read by the next follower.
+    It is used from one thread. Partitions that a topic gains later are read by the next follower.
     """
 
     def poll(self, wait: timedelta) -> Sequence[Record]:
-        """Return what came since the last call, in order per partition, waiting up to ``wait`` for it.
+        """Return the records since the last call, in order per partition; wait up to ``wait`` for them.
 
-        An offset that is no longer, or not yet, on the topic means the first record that is kept.
-        Raises BrokerUnavailable during an outage, and the positions are as before; raises ContractBroken
-        while a topic is missing, and begins when it is there.
+        From an offset that is no longer, or not yet, on the topic, reading goes on at the first record that
+        is kept. Raises BrokerUnavailable during an outage, and leaves the positions as they were. Raises
+        ContractBroken while a topic is missing, and begins once it exists.
         """
         ...
 
     def positions(self) -> dict[Partition, int]:
-        """Return the next offset to read of each partition, after what ``poll`` has returned.
+        """Return the next offset to read of each partition, behind the records that ``poll`` has returned.
 
         A follower that starts there continues without a gap and without a repetition. The markers of
-        transactions count as read, so a position may lie behind the last record by more than one. Empty
-        until a poll has found the topics; a partition that was not reached yet has the offset it starts at.
+        transactions count as read, so a position may lie behind the last record by more than one. The result
+        is empty until a poll has found the topics; a partition not yet reached has the offset it starts at.
         """
         ...
 
     def is_at_end(self) -> bool:
-        """True once ``poll`` has returned everything that was there when it was first called."""
+        """Return True once ``poll`` has returned every record that existed when it was first called."""
         ...
 
     def close(self) -> None:
-        """Never hangs."""
+        """Close the connections; this never hangs."""
         ...
 
 
 class Broker(Protocol):
-    """Makes the four, and keeps the topics."""
+    """Makes workers, publishers, readers and followers, and administers the topics."""
 
     def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker: ...
 
     def publisher(
         self, client: str, bytes_in_flight: int = 32 << 20, patience: timedelta = timedelta(seconds=30)
     ) -> Publisher:
-        """``patience``: how long a message may wait for the broker before its delivery counts as failed.
+        """Return a publisher; after ``patience`` a message that waits for the broker counts as failed.
 
-        Producers of frames wait for as long as an outage lasts: what fails one by one loses the order.
+        Producers of frames wait for as long as an outage lasts, because messages that fail one by one lose
+        their order.
         """
         ...
 
@@ -189,15 +194,15 @@ class Broker(Protocol):
     def follower(
         self, client: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None
     ) -> Follower:
-        """Return a follower that begins at ``start``, and at the beginning where ``start`` says nothing."""
+        """Return a follower that begins at ``start``, and at the beginning of partitions not named there."""
         ...
 
     def create_topics(self, topics: Sequence[Topic]) -> list[str]:
-        """Create the topics that are missing; returns their names."""
+        """Create the topics that are missing and return their names."""
         ...
 
     def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
-        """Return name → (partition count, settings) of those that exist."""
+        """Return name → (partition count, settings) of the topics that exist."""
         ...
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
@@ -209,7 +214,7 @@ class Broker(Protocol):
         ...
 
     def committed_offsets(self, group: str) -> dict[Partition, int]:
-        """Return what a group has committed; lag is ``end_offsets`` minus this."""
+        """Return the offsets that a group has committed; its lag is ``end_offsets`` minus these."""
         ...
 
     def close(self) -> None: ...

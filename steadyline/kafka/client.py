@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class KafkaBroker:
-    """See ``Broker``. Connects when first used; thread-safe."""
+    """Implements ``Broker``; it connects when first used, and is thread-safe."""
 
     def __init__(self, settings: KafkaSettings, client: str) -> None:
         self._settings, self._client = settings, client
@@ -93,7 +93,7 @@ class KafkaBroker:
         return {Partition(item.topic, item.partition): value.offset for item, value in found.items()}
 
     def _partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
-        """Return the counts; raises ContractBroken when a topic is missing."""
+        """Return topic → number of partitions; raises ContractBroken when a topic is missing."""
         unknown = [topic for topic in topics if topic not in self._counts]
         if unknown:
             found = self.describe_topics(unknown)
@@ -104,7 +104,7 @@ class KafkaBroker:
         return self._counts
 
     def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
-        """Run one administrative call; a client that failed is made anew the next time."""
+        """Run one administrative call; after a failure the next call makes a new client."""
         with self._lock:
             try:
                 if self._admin is None:

@@ -1,4 +1,4 @@
-"""Settings of ours as options of kafka-python, and its errors as errors of ours."""
+"""Turns our settings into options of kafka-python, and its errors into ours."""
 
 from typing import Any
 
@@ -26,10 +26,10 @@ from steadyline.settings import KafkaSettings
 
 BOOTSTRAP_MS = 10_000
 REQUEST_MS = 10_000
-# The client's own 30 s are how long a line would stand still after the broker is back.
+# With the client's default of 30 s a line would stand still that long after the broker is back.
 RECONNECT_MS = 1_000
-PARTITION_FETCH_BYTES = 1 << 20  # a larger message still comes, alone
-FETCH_BYTES = 16 << 20  # per answer: must hold the largest message of any topic
+PARTITION_FETCH_BYTES = 1 << 20  # a larger message is still fetched, alone
+FETCH_BYTES = 16 << 20  # the limit of one answer: it must hold the largest message of any topic
 
 _REFUSED = (
     TopicAuthorizationFailedError,
@@ -43,7 +43,7 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
-    """Return what every client is made with."""
+    """Return the options that every client is made with."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap_servers.split(","),
         "client_id": client,
@@ -63,17 +63,17 @@ def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
 
 
 def is_refused(error: KafkaError) -> bool:
-    """True for what no repetition will mend: no right to do it, or a message over the limit."""
+    """Return True for an error that no repetition mends: the right is missing, or a message is too large."""
     return isinstance(error, _REFUSED + _TOO_LARGE)
 
 
 def is_too_large(error: BaseException) -> bool:
-    """True when a message is over a limit of the client, the topic or the broker."""
+    """Return True when a message is over a limit of the client, the topic or the broker."""
     return isinstance(error, _TOO_LARGE)
 
 
 def translated(error: KafkaError, doing: str) -> SteadylineError:
-    """Return our error for one of kafka-python's: what was refused is fatal, the rest passes with time."""
+    """Return our error for one of kafka-python's: a refusal is fatal, any other error passes with time."""
     name = type(error).__name__
     if is_too_large(error):
         return ContractBroken(f"{doing}: {name}: {error}; compare the limits: `steadyline topics check`")

@@ -16,11 +16,11 @@ from steadyline.kafka.private_api import force_close
 from steadyline.settings import KafkaSettings
 
 METADATA_MS = 5_000
-OVERHEAD_BYTES = 1_024  # headers and record around a value, roughly
+OVERHEAD_BYTES = 1_024  # roughly the size of the headers and the record around a value
 
 
 class KafkaPublisher:
-    """See ``Publisher``. Order per key is kept: an idempotent producer never reorders."""
+    """Implements ``Publisher``; it keeps the order per key, because an idempotent producer never reorders."""
 
     def __init__(
         self, settings: KafkaSettings, client: str, bytes_in_flight: int, patience: timedelta
@@ -88,7 +88,7 @@ class KafkaPublisher:
                 **client_options(self._settings, self._client),
                 acks="all",
                 enable_idempotence=True,
-                # 16 KiB by default: frames of 60-150 KB go two to four times faster with 1 MiB.
+                # The default is 16 KiB, but frames of 60-150 KB go two to four times faster with 1 MiB.
                 batch_size=1 << 20,
                 linger_ms=5,
                 max_request_size=MAX_REQUEST_BYTES,

@@ -1,4 +1,4 @@
-"""Reading topics without a group, committed records only."""
+"""Reads the committed records of topics, without a consumer group."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,10 +24,10 @@ STALL_SECONDS = 30.0
 
 
 class KafkaReader:
-    """See ``Reader``; one consumer for each read.
+    """Implements ``Reader``; each read has a consumer of its own.
 
-    ``end_offsets`` gives the ends with what open transactions have written: to a reader of committed records
-    they come into reach when the transactions end.
+    ``end_offsets`` counts the records that open transactions have written: a reader of committed records
+    reaches those ends when the transactions end.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class KafkaReader:
             close_consumer(consumer)
 
     def close(self) -> None:
-        """Nothing stays open between two reads."""
+        """Do nothing, because nothing stays open between two reads."""
 
     def _ends(self, topic: str) -> dict[TopicPartition, int]:
         ends = self._end_offsets([topic])
@@ -76,7 +76,7 @@ class KafkaReader:
 def _offsets_at(
     consumer: KafkaConsumer, ends: dict[TopicPartition, int], moment: datetime
 ) -> dict[TopicPartition, int]:
-    """Return each partition's first offset whose record is not older than ``moment``; its end if none is."""
+    """Return each partition's first offset with a record not older than ``moment``; its end without one."""
     milliseconds = int(moment.timestamp() * 1000)
     found = consumer.offsets_for_times(dict.fromkeys(ends, milliseconds), timeout_ms=CALL_MS)
     offsets = {partition: found.get(partition) for partition in ends}
@@ -87,7 +87,7 @@ def _offsets_at(
 
 
 def _read_to(consumer: KafkaConsumer, ends: dict[TopicPartition, int], topic: str) -> Iterator[Record]:
-    """Yield until every partition's position has reached its end; markers of transactions count as read."""
+    """Yield records until each partition's position is at its end; transaction markers count as read."""
     left = {partition for partition, end in ends.items() if _position(consumer, partition) < end}
     consumer.pause(*(ends.keys() - left))
     advanced = time.monotonic()
@@ -114,7 +114,8 @@ def _position(consumer: KafkaConsumer, partition: TopicPartition) -> int:
 def open_consumer(
     settings: KafkaSettings, client: str, partitions: Iterable[TopicPartition]
 ) -> KafkaConsumer:
-    """Return a consumer without a group, of committed records only, at the beginning of ``partitions``.
+    """Return a consumer without a group that stands at the beginning of ``partitions`` and reads only
+    committed records.
 
     Raises KafkaError.
     """

@@ -1,7 +1,7 @@
 """A transactional producer that cannot hang, loses no record silently, and is rebuilt after each failure.
 
 kafka-python 3.0.12 lets a commit succeed although a record in it expired, carries the offsets of an aborted
-transaction into the next one, and has calls without a deadline. Hence: every future is checked before the
+transaction into the next one, and has calls without a deadline. Therefore every future is checked before the
 commit, every call has a deadline, and the producer is made anew after any transaction that did not commit.
 """
 
@@ -28,7 +28,7 @@ DEADLINE_SECONDS = 10.0
 
 
 class TransactionalProducer:
-    """Writes messages and input offsets in one transaction; used from one thread.
+    """Writes messages and input offsets in one transaction; it is used from one thread.
 
     The broker aborts a transaction that is older than ``timeout``.
     """
@@ -37,10 +37,13 @@ class TransactionalProducer:
         self, settings: KafkaSettings, transactional_id: str, timeout: timedelta = TRANSACTION_TIMEOUT
     ) -> None:
         self._settings, self._id, self._timeout = settings, transactional_id, timeout
-        self._producer: Any = None  # the published types lack what it has to be asked for
+        self._producer: Any = None  # the published types lack methods that are used here
 
     def open(self) -> None:
-        """Take over the transactional id; aborts what its last owner left open. Raises BrokerUnavailable."""
+        """Take over the transactional id and abort the transaction that its last owner left open.
+
+        Raises BrokerUnavailable.
+        """
         if self._producer is not None:
             return
         producer: Any = None
@@ -67,7 +70,7 @@ class TransactionalProducer:
         self._producer = producer
 
     def commit(self, messages: Sequence[Message], offsets: Any, group: Any) -> None:
-        """Write and commit; after any error the producer is gone and ``open`` makes a new one.
+        """Write and commit; after any error the producer is closed, and ``open`` makes a new one.
 
         Raises TransactionAborted, TransactionBroken, BrokerUnavailable (nothing was begun) or Fatal.
         """
@@ -94,12 +97,14 @@ class TransactionalProducer:
         self._producer = None
 
     def close(self) -> None:
-        """Never hangs."""
+        """Close the producer; this never hangs."""
         self.rebuild()
 
     @staticmethod
     def _write(producer: Any, messages: Sequence[Message]) -> None:
-        """Send and wait for every acknowledgement: a commit would succeed without a record that expired."""
+        """Send the messages and wait for every acknowledgement, because a commit would succeed without a
+        record that expired.
+        """
         futures = [
             producer.send(
                 message.topic,
@@ -115,7 +120,7 @@ class TransactionalProducer:
             future.get(DEADLINE_SECONDS)
 
     def _give_up(self, error: KafkaError, age: float, is_committing: bool) -> NoReturn:
-        """Abort what failed, close the producer, and raise what follows from the error."""
+        """Abort the failed transaction, close the producer, and raise our error for the client's."""
         causes: list[BaseException | None] = [error, last_error(self._producer)]
         problem: Exception | None = None
         if not is_committing:
@@ -135,7 +140,9 @@ class TransactionalProducer:
         raise TransactionAborted(repr(error)) from error
 
     def _fenced(self, error: KafkaError, age: float) -> NoReturn:
-        """The broker says "fenced" as well when it has timed our own transaction out: the age tells."""
+        """Raise what "fenced" means: the broker also says it when it has timed our own transaction out, and
+        the transaction's ``age`` in seconds tells the two apart.
+        """
         if age >= self._timeout.total_seconds():
             raise TransactionBroken(f"own transaction timed out after {age:.1f} s: {error!r}") from error
         raise Fenced(
@@ -145,9 +152,9 @@ class TransactionalProducer:
 
 
 def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> None:
-    """Run a call that has no deadline of its own; TransactionBroken when it does not come back.
+    """Run a call that has no deadline of its own; raises TransactionBroken when it does not return in time.
 
-    It runs in a daemon thread: a hung one cannot keep a dying process alive.
+    The call runs in a daemon thread, so that a hung call cannot keep a dying process alive.
     """
     done: Future[None] = Future()
 

@@ -25,14 +25,15 @@ from steadyline.kafka.private_api import HeldJoins, forget_committed_answers, kn
 from steadyline.kafka.transaction import TRANSACTION_TIMEOUT, TransactionalProducer
 from steadyline.settings import KafkaSettings
 
-# A refused generation is refused for a while: the client says STABLE long before the group agrees.
+# The broker goes on refusing a refused generation for a while: the client says STABLE long before the group
+# agrees.
 REFUSED_SECONDS = 1.0
 SETTLE_MS = 3_000
 JOIN = timedelta(milliseconds=200)
 
 
 class _Changes(ConsumerRebalanceListener):
-    """Notes which partitions came and went; runs on the client's IO thread, so it does little else.
+    """Notes which partitions came and went; it runs on the client's IO thread, so it does little else.
 
     ``forget`` is called at every change, on that thread.
     """
@@ -49,7 +50,7 @@ class _Changes(ConsumerRebalanceListener):
             return taken
 
     def touches(self, partitions: Iterable[TopicPartition]) -> bool:
-        """True when one of ``partitions`` has changed and nobody has taken note yet."""
+        """Return True when one of ``partitions`` has changed since the last ``take``."""
         with self._lock:
             return not self._pending.isdisjoint(partitions)
 
@@ -72,7 +73,7 @@ class _Changes(ConsumerRebalanceListener):
 
 
 class KafkaWorker:
-    """See ``Worker``. ``instance`` must be stable across restarts and unique among live workers.
+    """Implements ``Worker``; ``instance`` must be stable across restarts and unique among live workers.
 
     Membership is dynamic: a worker that closes hands its partitions over at once, where a static member's
     would lie idle until its session ends. Two live workers of one instance are told apart by their
@@ -90,7 +91,7 @@ class KafkaWorker:
         self._changes = _Changes(self._forget_answers)
         self._refused: tuple[object, float] = (None, 0.0)
         self._lost: set[TopicPartition] = set()
-        self._unsettled: set[TopicPartition] = set()  # to be read again from their committed offsets
+        self._unsettled: set[TopicPartition] = set()  # these are read again from their committed offsets
         self._producer = TransactionalProducer(settings, f"{group}.{instance}", transaction_timeout)
         assignor: Any = CooperativeStickyAssignor()
         try:
@@ -100,7 +101,7 @@ class KafkaWorker:
                 enable_auto_commit=False,
                 isolation_level="read_committed",
                 auto_offset_reset="earliest",
-                # pause() can stall a partition whose fetch was delivered in parts: deliver it whole.
+                # pause() can stall a partition whose fetch was delivered in parts, so it is delivered whole.
                 max_poll_records=100_000,
                 max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
                 fetch_max_bytes=FETCH_BYTES,
@@ -108,7 +109,7 @@ class KafkaWorker:
                 heartbeat_interval_ms=500,
                 max_poll_interval_ms=120_000,
                 request_timeout_ms=REQUEST_MS,
-                # A leader that has not heard of a new topic assigns none of it, and looks again after this.
+                # A group leader that does not know a new topic assigns none of it; it looks again after this.
                 metadata_max_age_ms=5_000,
                 partition_assignment_strategy=[assignor],
             )
@@ -122,10 +123,10 @@ class KafkaWorker:
     def poll(self, wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
         """Return new records.
 
-        What arrives of a partition in the same poll in which it came or went may belong to the old or to the
-        new assignment: it is discarded, and the partition read again from its committed offset.
+        Records that arrive in the same poll in which their partition came or went may belong to the old or to
+        the new assignment: they are discarded, and the partition is read again from its committed offset.
         """
-        self._producer.open()  # at once: it ends what a killed process with this id has left open
+        self._producer.open()  # this ends the transaction that a killed process with this id has left open
         self._settle()
         before = known_positions(self._consumer)
         try:
@@ -148,8 +149,8 @@ class KafkaWorker:
         return frozenset(_ours(tp) for tp in lost)
 
     def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
-        # The generation first: a rebalance after this line makes the broker refuse it, one before this line
-        # is among the changes.
+        # The generation is read first: a rebalance after this line makes the broker refuse it, and one before
+        # this line is among the changes.
         group = self._consumer.group_metadata()
         member = tuple(group[1:3])
         if group.state is not MemberState.STABLE:
@@ -161,7 +162,7 @@ class KafkaWorker:
             for item, offset in offsets.items()
         }
         if self._changes.touches(positions) or not self._consumer.assignment() >= positions.keys():
-            return False  # the loop drops what it has of them on its next turn
+            return False  # the loop drops the records of lost partitions on its next turn
         try:
             self._producer.commit(messages, positions, group)
         except TransactionAborted:
@@ -177,10 +178,10 @@ class KafkaWorker:
         forget_committed_answers(self._consumer)
 
     def _go_back(self, before: Mapping[TopicPartition, int]) -> None:
-        """Read on from ``before``, where the poll that failed has begun.
+        """Go back to the positions ``before``, at which the failed poll began.
 
-        The client moves its positions before it asks for more records, and what it raises then takes the
-        records with it that it was about to return.
+        The client moves its positions before it asks for more records. An error that it raises then loses the
+        records that it was about to return.
         """
         for tp in known_positions(self._consumer):
             if tp in before and not self._changes.touches([tp]):
@@ -190,10 +191,11 @@ class KafkaWorker:
                 self._unsettled.add(tp)
 
     def _settle(self) -> None:
-        """Seek the unsettled partitions to their committed offsets; what fails is tried on the next poll.
+        """Seek the unsettled partitions to their committed offsets; a seek that fails is tried again on the
+        next poll.
 
-        The producer must be open: a transaction whose outcome is unknown is over once its id is taken anew,
-        and only then are the committed offsets final.
+        The producer must be open: a transaction of unknown outcome is over once its id is taken anew, and the
+        committed offsets are final only then.
         """
         self._unsettled &= self._consumer.assignment()
         if not self._unsettled:
@@ -229,7 +231,7 @@ class KafkaWorker:
         try:
             act(TopicPartition(partition.topic, partition.number))
         except (KeyError, AssertionError):
-            return  # it has just gone
+            return  # the partition has just gone
 
 
 def _ours(tp: TopicPartition) -> Partition:
@@ -237,7 +239,7 @@ def _ours(tp: TopicPartition) -> Partition:
 
 
 def to_record(record: Any) -> Record:
-    """Return our record for one of the client's."""
+    """Return our record for a record of the client."""
     return Record(
         partition=Partition(record.topic, record.partition),
         offset=record.offset,

@@ -1,4 +1,4 @@
-"""A product's models as anyone may see them, and waiting for the trainer's answer to an order."""
+"""Reads the newest event of each product's models, and waits for the trainer's answer to an order."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +26,7 @@ def newest_events(broker: Broker, topic: Topic) -> dict[str, ModelEvent]:
 
 @dataclass(frozen=True, slots=True)
 class SentCommand:
-    """An order on its way, and what was known when it was sent."""
+    """An order that was sent, and what was known at that time."""
 
     command: ModelCommand
     offset: int
@@ -34,7 +34,7 @@ class SentCommand:
 
 
 def answer_to(sent: SentCommand, event: ModelEvent | None) -> Change | None:
-    """Return the change that answers the order, None while there is none.
+    """Return the change that answers the order; None while there is none.
 
     A promotion or a rollback is answered when its version is live or was refused; a training when the
     version it made is live or rejected.
@@ -56,7 +56,7 @@ def answer_to(sent: SentCommand, event: ModelEvent | None) -> Change | None:
 def await_answer(
     broker: Broker, topic: Topic, sent: SentCommand, clock: Clock, within: timedelta
 ) -> tuple[Change | None, ModelEvent | None]:
-    """Follow the events until the order is answered; (None, newest event) when time ran out."""
+    """Follow the events until the order is answered; return (None, newest event) when time ran out."""
     follower = broker.follower(CLIENT, [topic.name])
     end = clock.monotonic() + within.total_seconds()
     newest: ModelEvent | None = None

@@ -1,4 +1,4 @@
-"""Reading a part of a topic: some partitions and no others, or one record."""
+"""Reads a part of a topic: only some partitions, or one record."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ def start_offsets_for(
 ) -> dict[Partition, int]:
     """Return where to start so that only these partitions of a topic are read.
 
-    ``partitions`` gives the first offset of each, None where the reader itself is to find it.
+    ``partitions`` gives the first offset of each; None leaves it to the reader to find it.
     """
     ends = broker.end_offsets([topic])
     start = {place: partitions.get(place.number, end) for place, end in ends.items()}
@@ -18,7 +18,7 @@ def start_offsets_for(
 
 
 def read_one(broker: Broker, reader: Reader, partition: Partition, offset: int) -> Record | None:
-    """Return the record at an offset; None when it is deleted or was never there."""
+    """Return the record at an offset; None when it is deleted or has never existed."""
     start = start_offsets_for(broker, partition.topic, {partition.number: offset})
     found = next(iter(reader.read(partition.topic, start=start)), None)
     return found if found is not None and (found.partition, found.offset) == (partition, offset) else None

@@ -1,1 +1,1 @@
-"""Dead letters: read, chosen, and sent through again."""
+"""Dead letters: how they are read, chosen and sent through the line again."""

@@ -1,4 +1,4 @@
-"""Dead letters as anyone may read them, and what it takes to replay one."""
+"""Dead letters as anyone may read them, and the message that replays one."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -35,7 +35,11 @@ class TopicPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One dead letter; ``frame`` is None when its headers name none, ``replayed_from`` an earlier letter."""
+    """One dead letter.
+
+    ``frame`` is None when the headers name none; ``replayed_from`` is the earlier letter whose replay this
+    is.
+    """
 
     record: Record
     place: TopicPosition
@@ -49,14 +53,14 @@ class Letter:
 
     @property
     def camera(self) -> str:
-        """The camera that the frame, its headers or its key name; empty when none does."""
+        """Return the camera that the frame, its headers or its key name; empty when none does."""
         if self.frame is not None:
             return self.frame.camera
         return texts(self.record).get("camera") or (self.record.key or b"").decode(errors="replace")
 
     @property
     def at(self) -> datetime:
-        """When it was refused."""
+        """Return when the frame was refused."""
         return moment_of(self.record)
 
     def without_bytes(self) -> "Letter":
@@ -65,7 +69,7 @@ class Letter:
 
 
 def read_letter(record: Record) -> Letter:
-    """Return the letter; of one that is not ours, whatever its headers lack is empty."""
+    """Return the letter of a record; in a letter that is not ours, whatever the headers lack is empty."""
     try:
         ours = DeadLetter.decode(record.value, record.headers, record.key)
     except MalformedHeaders:
@@ -75,7 +79,7 @@ def read_letter(record: Record) -> Letter:
 
 
 def _foreign_letter(record: Record) -> Letter:
-    """Return what can be read of a letter that the contract rules out: anybody may write to the topic."""
+    """Return what can be read of a letter that breaks the contract, as anybody may write to the topic."""
     headers = texts(record)
     source = TopicPosition.parse(f"{headers.get('source-partition')}/{headers.get('source-offset')}")
     reason, error = headers.get("reason", "unknown"), headers.get("error", "")
@@ -100,9 +104,9 @@ def _letter(
 
 
 def replay(letter: Letter, topic: str) -> Message:
-    """Return the refused frame as it was: same bytes, key, headers and partition, and where it comes from.
+    """Return the refused frame as it was, with the same bytes, key, headers and partition.
 
-    What the loop added to the headers is taken off again.
+    A header says which letter it comes from. The headers that the loop had added are removed.
     """
     refused, _ = split_headers(letter.record.headers)
     headers = [(name, value) for name, value in refused if name != REPLAYED_FROM]
@@ -122,7 +126,7 @@ def moment_of(record: Record) -> datetime:
 
 
 def texts(record: Record) -> dict[str, str]:
-    """Return the headers as text, the last of a repeated name; what is no UTF-8 is replaced."""
+    """Return the headers as text, the last one of a repeated name; bytes that are not UTF-8 are replaced."""
     return {name: value.decode(errors="replace") for name, value in record.headers}
 
 

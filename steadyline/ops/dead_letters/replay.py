@@ -32,11 +32,11 @@ State = Literal["waiting", "scored", "refused", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of a letter's replay.
+    """The outcome of a letter's replay.
 
-    ``place``: where the frame waits or was scored, on the frames topic; or the later letter, when the frame
-    was refused again. ``unknown``: the scores of its time are deleted, so that nobody can tell whether there
-    was a replay.
+    ``place`` is where on the frames topic the frame waits or was scored; when the frame was refused again, it
+    is the place of the later letter. ``unknown`` means that the scores of that time are deleted, so that
+    nobody can tell whether there was a replay.
     """
 
     state: State
@@ -45,7 +45,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which letters: those that fit everything that is given, written ``since`` then."""
+    """A choice of letters: those written ``since`` a moment that fit every other field that is given."""
 
     places: frozenset[TopicPosition] = frozenset()
     reason: str | None = None
@@ -53,7 +53,7 @@ class Choice:
     since: datetime | None = None
 
     def holds(self, letter: Letter) -> bool:
-        """True when the letter is chosen."""
+        """Return True when the letter is chosen."""
         return (
             (not self.places or letter.place in self.places)
             and self.reason in (None, letter.reason)
@@ -69,12 +69,12 @@ class Choice:
 
 @dataclass(slots=True)
 class ChosenLetters:
-    """The chosen letters without their bytes, oldest first; ``matching`` counts those left out as well."""
+    """The chosen letters without their bytes, oldest first; ``matching`` also counts those left out."""
 
     letters: list[Letter] = field(default_factory=list)
     replays: dict[TopicPosition, Replay] = field(default_factory=dict)
     matching: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)  # of all letters read
+    reasons: Counter[str] = field(default_factory=Counter)  # counts all letters that were read
 
     def refusal(self, letter: Letter, frames: str, again: bool) -> str:
         """Return why the letter is not to be replayed to the topic ``frames``; empty when it may be."""
@@ -86,7 +86,7 @@ class ChosenLetters:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedLetter:
-    """A letter that was written back; ``problem`` is empty when the broker has acknowledged it."""
+    """A letter whose frame was written back; ``problem`` is empty when the broker has acknowledged it."""
 
     letter: Letter
     problem: str = ""
@@ -97,9 +97,9 @@ def find(
 ) -> ChosenLetters:
     """Return the newest ``most`` letters of a choice, and what became of their replays.
 
-    Raises BrokerUnavailable and ContractBroken. Costs a read of the dead letters, of the scores since the
-    oldest letter returned on the partitions of those letters, and of the frames there that ``group`` has not
-    consumed yet. The committed offsets come first: a frame before them has its fate on the topics already.
+    Raises BrokerUnavailable and ContractBroken. It reads the dead letters, then, on the partitions of the
+    letters returned, the scores since the oldest of them and the frames that ``group`` has not consumed yet.
+    The committed offsets are read first: the outcome of a frame before them is on the topics already.
     """
     reader = broker.reader(CLIENT)
     try:
@@ -118,9 +118,9 @@ def find(
 
 
 def send_back(broker: Broker, topics: Topics, places: Collection[TopicPosition]) -> Iterator[ReplayedLetter]:
-    """Write the refused frames back to the partition each came from, and yield each when it is decided.
+    """Write each refused frame back to the partition it came from, and yield it when its outcome is known.
 
-    Stops at the first that the broker does not even take; the rest is not tried.
+    It stops at the first frame that the broker does not even take; the others are not tried.
     """
     reader = broker.reader(CLIENT)
     publisher = broker.publisher(CLIENT)
@@ -161,7 +161,7 @@ def in_words(past: Replay) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """Letters of which no later letter says that they were replayed."""
+    """The letters that no later letter names as replayed; topics tell what became of them."""
 
     letters: list[Letter]
 
@@ -174,7 +174,7 @@ class _Open:
         return min(letter.at for letter in self.letters) - SKEW
 
     def waiting(self, frames: Iterable[Record]) -> dict[TopicPosition, Replay]:
-        """A frame on its topic says which letter it was."""
+        """Return place → "waiting" for the letters that a waiting frame names as its origin."""
         places = {letter.place: letter for letter in self.letters}
         found: dict[TopicPosition, Replay] = {}
         for record in frames:
@@ -185,7 +185,9 @@ class _Open:
         return found
 
     def scored(self, scores: Iterable[Record]) -> dict[TopicPosition, Replay]:
-        """A frame that was scored from a later place than the one it was refused at was replayed between."""
+        """Return place → "scored" for the letters whose frame was scored from a later place on its topic than
+        the one it was refused at: it was replayed in between.
+        """
         by_frame: dict[str, list[Letter]] = {}
         for letter in self.letters:
             if letter.frame is not None:
@@ -203,7 +205,10 @@ class _Open:
         return found
 
     def forgotten(self, kept: Mapping[int, int]) -> dict[TopicPosition, Replay]:
-        """``kept``: partition → time of the oldest score there; a replay older than it left no trace."""
+        """Return place → "unknown" for the letters whose replay would have left no trace.
+
+        ``kept`` maps a partition to the time of its oldest score; a replay older than that left no trace.
+        """
         return {
             letter.place: Replay("unknown")
             for letter in self.letters
@@ -215,7 +220,7 @@ class _Open:
 
 @dataclass(slots=True)
 class _Batch:
-    """Letters handed to the publisher, until it says how that went."""
+    """The letters that were handed to the publisher and have no outcome yet."""
 
     publisher: Publisher
     topic: str
@@ -224,7 +229,7 @@ class _Batch:
     _outcomes: dict[TopicPosition, Exception | None] = field(default_factory=dict)
 
     def add(self, letter: Letter) -> Iterator[ReplayedLetter]:
-        """Hand one over; when there is no room, first wait for and yield those before it."""
+        """Hand a letter over; when there is no room, first wait for the ones before it and yield them."""
         try:
             self._publish(letter)
         except Backpressure:
@@ -232,7 +237,7 @@ class _Batch:
             self._publish(letter)
 
     def settle(self) -> Iterator[ReplayedLetter]:
-        """Wait for the broker, and yield what was handed over."""
+        """Wait for the broker, and yield the letters that were handed over."""
         self.publisher.flush(SENT_WITHIN)
         for letter in self._open:
             light = letter.without_bytes()
@@ -321,4 +326,4 @@ def _decoded(record: Record) -> Score | None:
     try:
         return Score.decode(record.value)
     except MalformedMessage:
-        return None  # the audit tells of it
+        return None  # the audit reports such records
