@@ -1,1 +1,1 @@
-"""What each part of a detector is worth: one file a detector, run by hand."""
+"""Measures what each part of a detector is worth; there is one file per detector, to be run by hand."""

@@ -1,9 +1,9 @@
-"""What known defects are worth: ``python -m bench.ablations.bgad --data FOLDER --known 1 --seed 0``.
+"""Measures what known defects are worth: ``python -m bench.ablations.bgad --data FOLDER --known 1 --seed 0``.
 
-Known defects are taken from one half of the defective test pictures, and never tested on; the other half is
-held back. With several kinds of defects, each kind in turn has none among the known: it is the unseen one.
-Where nothing is known, seen and unseen are of the same pictures, so that columns can be compared.
-Masks are used where there are. A line of JSON a fit says how many seconds of the processor it took.
+Known defects are taken from one half of the defective test pictures and are never tested on; the other half
+is held back. With several kinds of defects, each kind in turn has no picture among the known ones: it is the
+unseen kind. Where nothing is known, seen and unseen are figures of the same pictures, so that columns can be
+compared. Masks are used where they exist. Each fit's line of JSON says how many CPU seconds it took.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ from trainer.evaluation.subject import Scores
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 
-_SPLIT = 2026  # the seed of the halves, which do not change with --seed
+_SPLIT = 2026  # the seed of the split into halves, which does not change with --seed
 COLUMNS = ("seen", "unseen", "all", "chosen_on", "held_back")
 
 
 class KeptLevels(Levels):
-    """Levels that compute a picture's features once, whatever is fitted to them."""
+    """Feature levels that compute each picture's features only once, whatever is fitted to them."""
 
     def __init__(self, network: Lite0, shape: LevelShape) -> None:
         super().__init__(network, shape)
@@ -61,7 +61,7 @@ _KEPT: dict[str, dict[bytes, list[Tensor]]] = {}
 
 @dataclass(frozen=True, slots=True)
 class BgadData:
-    """Normals that are trained on, the test pictures, and which of them (N,) are held back."""
+    """The normals to train on, the test pictures, and which of the test pictures (N,) are held back."""
 
     normals: Pictures
     held_out: NDArray[np.bool_]
@@ -71,7 +71,7 @@ class BgadData:
 
 @dataclass(frozen=True, slots=True)
 class AblationRow:
-    """One fit: so many ``known`` defects, none of the kind ``unseen`` ("" when every kind may be known)."""
+    """One fit with ``known`` defects, none of them of kind ``unseen`` ("" when every kind may be known)."""
 
     known: int
     unseen: str
@@ -149,7 +149,9 @@ def _row(data: BgadData, bank: PseudoBank, row: AblationRow, overrides: Override
 
 
 def _known(data: BgadData, row: AblationRow) -> NDArray[np.intp]:
-    """Return which test pictures are known: of the half that is not held back, kinds in turn."""
+    """Return which test pictures are known: they are of the half that is not held back, from each kind in
+    turn.
+    """
     rng = np.random.default_rng([row.seed, _SPLIT])
     kinds = np.array(data.test.kinds)
     pools = [
@@ -182,7 +184,7 @@ def _scores(test: TestSet, fitted: Fitted) -> Scores:
 
 
 def aurocs(data: BgadData, row: AblationRow, chosen: NDArray[np.intp], scores: Scores) -> dict[str, float]:
-    """Return the AUROC of each group of pictures; the ``chosen``, which are known, are in none of them."""
+    """Return the AUROC of each group of pictures; no group has the ``chosen`` pictures, which are known."""
     kinds = np.array(data.test.kinds)
     tested, good = ~np.isin(np.arange(len(kinds)), chosen), kinds == GOOD
     groups = {
@@ -204,7 +206,9 @@ def aurocs(data: BgadData, row: AblationRow, chosen: NDArray[np.intp], scores: S
 
 
 def _left_out(row: AblationRow, kinds: NDArray[np.str_]) -> list[str]:
-    """Return the kinds that are unseen: one, or each in turn where nothing is known, which is the mean's."""
+    """Return the unseen kinds: the row's one, or, where nothing is known, all kinds, whose figures are
+    averaged.
+    """
     names = sorted(set(kinds.tolist()) - {GOOD})
     if row.unseen:
         return [row.unseen]

@@ -1,8 +1,11 @@
-"""COBRA, switched: ``python -m bench.ablations.cobra --data FOLDER [--steps N] [--seed N] [--only NAME]``.
+"""Trains COBRA with parts switched on and off.
+
+Run it with ``python -m bench.ablations.cobra --data FOLDER [--steps N] [--seed N] [--only NAME]``.
 
 Each row trains the same profile for the same number of steps, with the contrastive term at the weight that
-the paper gives it, and differs in what its name says alone: the loss, K, the adversaries, the bank. Attacked
-are the served score and the memory's part of it alone, which is where a contrastive loss must show.
+the paper gives it. Rows differ only in what their names say: the loss, K, the adversaries or the bank.
+Attacks go against the served score, and against the memory's part of it alone, where a contrastive loss must
+show.
 """
 
 import json
@@ -36,12 +39,12 @@ from trainer.pseudo.recipe import Adapt
 SIZE = 64
 PGD_STEPS = 20
 EPSILONS = (2 / 255, 4 / 255)
-SHARPNESS = 5.0  # of the smooth maximum over cells, when the memory is judged alone
+SHARPNESS = 5.0  # the sharpness of the smooth maximum over cells, when the memory is judged alone
 
 Overrides = Mapping[str, str | float | bool]
 PAPER: Overrides = {"weights.contrast": 1.0}
 
-# What each row changes. ``mean`` is K = 2 with the one cheap adversary; the others are held against it.
+# What each row changes. ``mean`` is K = 2 with the one cheap adversary; the other rows are compared with it.
 ROWS: Mapping[str, Overrides] = {
     **{switch: {"switch": switch} for switch in SWITCHES},
     "K = 2, with copies": {"score.shifted": True, "score.scaled": True},
@@ -57,7 +60,7 @@ FITTED = Adapt(draws=32, least=0.05)
 
 
 class MemoryAlone(Served):
-    """The score without the head: how unlike the memory of normals the most unlike cells are."""
+    """Scores without the head: by how unlike the memory of normals the most unlike cells are."""
 
     def __init__(self, whole: CobraServed) -> None:
         super().__init__()
@@ -72,7 +75,7 @@ class MemoryAlone(Served):
 
 @dataclass(frozen=True, slots=True)
 class CobraData:
-    """All normals, those that no training sees, and some test pictures of each kind."""
+    """All normals, which of them no training sees, and some good and some defective test pictures."""
 
     normals: Pictures
     held_out: Masks
@@ -81,7 +84,7 @@ class CobraData:
 
     @property
     def trained(self) -> Pictures:
-        """The normals that are trained on."""
+        """Return the normals that are trained on."""
         return self.normals[~self.held_out]
 
 
@@ -114,9 +117,10 @@ def main(
 
 
 def read_data(folder: Path, pictures: int) -> CobraData:
-    """Return the folder's pictures, split as ``trainer fit`` splits them; so many test pictures of each kind.
+    """Return the folder's pictures, split as ``trainer fit`` splits them.
 
-    Raises InvalidConfiguration when the folder is wrong.
+    ``pictures`` is how many test pictures of each kind are taken. Raises InvalidConfiguration when the folder
+    is wrong.
     """
     how = Preparation(SIZE, "gray")
     normals = read_normals(folder, how)[0]
@@ -125,7 +129,7 @@ def read_data(folder: Path, pictures: int) -> CobraData:
 
 
 def make_known_bank(data: CobraData, seed: int, adapt: Adapt | None = None) -> PseudoBank:
-    """Return the profile's bank of the training normals; prints the shares that ``adapt`` finds."""
+    """Return the profile's bank of the training normals; print the shares that ``adapt`` finds."""
     recipe = replace(detector_named("cobra").bank_recipe("cpu"), adapt=adapt)
     made = make_bank(data.normals, recipe, seed, data.held_out)
     if adapt is not None:

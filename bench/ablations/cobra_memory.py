@@ -1,10 +1,10 @@
-"""AUROC against the size of COBRA's memory.
+"""Measures AUROC against the size of COBRA's memory.
 
 Run it with ``python -m bench.ablations.cobra_memory --data FOLDER [--model PACKAGE]``.
 
-One trained network, its memory filled again with so many embeddings of normals each time: the reviewers of
-COBRA asked what a search of the whole training set buys. Attacked are the served score and the memory's part
-of it alone.
+The memory of one trained network is filled again with each number of embeddings of normals: the reviewers of
+COBRA asked what a search of the whole training set buys. Attacks go against the served score, and against the
+memory's part of it alone.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""DAF with and without its cue, a synthesis strategy a row: ``python -m bench.ablations.daf --data FOLDER``.
+"""Compares DAF with and without its cue: ``python -m bench.ablations.daf --data FOLDER``.
 
-The paper claims that with the discrepancy before its eyes the decoder depends less on what the synthetic
-defects look like: the gap between the best and the worst strategy is smaller with the cue. Each row trains
-the profile ``cpu`` for the same number of steps on the bank of one strategy. With the cue discrepancy and
-decoder are summed with the paper's weights; without it the map is the decoder's alone, as in the detectors
+The paper claims that a decoder that sees the discrepancy (the cue) depends less on what the synthetic defects
+look like: the gap between the best and the worst synthesis strategy is smaller with the cue. Each row trains
+the profile ``cpu`` for the same number of steps on the bank of one strategy. With the cue, discrepancy and
+decoder are summed with the paper's weights. Without it the map is the decoder's alone, as in the detectors
 that the paper compares with.
 """
 
@@ -38,7 +38,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class DafData:
-    """Normals that are trained on, their bank of one strategy, and all test pictures."""
+    """The normals to train on, their bank of one strategy, and all test pictures."""
 
     normals: Pictures
     bank: PseudoBank

@@ -1,1 +1,1 @@
-"""The pieces of ``python -m bench.line``: one line, one question a file."""
+"""The parts of ``python -m bench.line``: each file puts one question to a line."""

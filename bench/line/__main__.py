@@ -1,7 +1,7 @@
-"""The line, measured: ``python -m bench.line [--only SECTION] [--json] [--out FILE]``; ``make bench``.
+"""Measures a line: ``python -m bench.line [--only SECTION] [--json] [--out FILE]``, or ``make bench``.
 
-Real Kafka and Triton, a real COBRA network, real processes. The machine may be shared: trust ratios of rounds
-taken in turn, and CPU per frame, more than frames a second.
+It uses real Kafka and Triton, a real COBRA network and real processes. The machine may be shared: trust
+ratios of rounds taken in turn, and CPU per frame, more than frames a second.
 """
 
 import json
@@ -65,7 +65,7 @@ def main(
 
 @contextmanager
 def environment(say: Callable[[str], None]) -> Iterator[BenchEnvironment]:
-    """Start the servers and put a real model in service; what was written is removed afterwards."""
+    """Start the servers and put a real model in service; remove all that was written afterwards."""
     configure_logs("bench", TelemetrySettings(log_level="warning"))
     say("a COBRA network, trained a few steps (kept for the next time)")
     model = model_for(PRODUCT, HOME / "model")
@@ -111,7 +111,7 @@ def sections(
 
 
 def _rate(made: BenchEnvironment, pictures: Sequence[bytes]) -> float:
-    """Return the frames a second that the line bears, from one short round."""
+    """Return how many frames a second the line can bear, as one short round measures it."""
     with BenchLine(made, "rate") as line:
         return throughput.line_round(line, pictures, throughput.WARM + 1000).rate
 

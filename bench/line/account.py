@@ -1,4 +1,4 @@
-"""CPU between two moments: the servers', the services', this process', and what strangers used meanwhile."""
+"""Accounts for the CPU used between two moments by the servers, the services, this process and strangers."""
 
 import time
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from steadyline.demo.services import Service
 
 @dataclass(frozen=True, slots=True)
 class CpuUse:
-    """CPU milliseconds a frame by process, and the cores that strangers used."""
+    """CPU milliseconds per frame by process, and how many cores strangers used."""
 
     ms: dict[str, float]
     strangers: float
 
 
 class CpuAccount:
-    """Counts from its making on."""
+    """Counts the CPU that is used from the moment it is made."""
 
     def __init__(self, environment: BenchEnvironment, **services: Service) -> None:
         self._ground, self._services = environment, services
         self._began, self._machine, self._before = time.monotonic(), machine_seconds(), self._now()
 
     def close(self, frames: int) -> CpuUse:
-        """Return what was used since, by ``frames`` frames."""
+        """Return the CPU used since then, per frame of ``frames``."""
         seconds = {name: now - self._before[name] for name, now in self._now().items()}
         busy, took = machine_seconds() - self._machine, time.monotonic() - self._began
         ms = {name: 1000 * value / frames for name, value in seconds.items()}

@@ -1,4 +1,4 @@
-"""Megabytes a second that one producers process passes through, from JPEG files to the topic."""
+"""Measures how many megabytes a second one producers process passes from JPEG files to the topic."""
 
 import time
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from bench.line.environment import CAMERAS, BenchEnvironment, BenchLine
 from bench.line.pictures import jpegs, write_folder
 from bench.line.report import Section
 
-SIDE = 1000  # pixels: files of about 260 KB
+SIDE = 1000  # in pixels; it gives files of about 260 KB
 FILES = 24
-FRAMES = 600  # of each camera
-BEGIN = 0.2  # of the frames: the process is warm by then
+FRAMES = 600  # sent by each camera
+BEGIN = 0.2  # counting begins after this share of the frames, when the process is warm
 
 
 def measure(environment: BenchEnvironment, say: Callable[[str], None]) -> Section:
-    """Replay a folder with four cameras as fast as they go."""
+    """Replay a folder with four cameras as fast as they can send."""
     pictures = jpegs(FILES, SIDE)
     size = sum(map(len, pictures)) / len(pictures)
     folder = write_folder(environment.home / "capture-pictures", pictures)

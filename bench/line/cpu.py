@@ -11,13 +11,13 @@ def cpu_seconds(session: int) -> float:
 
 
 def machine_seconds() -> float:
-    """Return the CPU seconds that all cores have been busy since boot, or taken away by the host."""
+    """Return the CPU seconds since boot, over all cores, that were used or taken away by the host."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
 
 
 def process_seconds(pid: int) -> float:
-    """Return the CPU seconds of one process, 0 when it is gone."""
+    """Return the CPU seconds of one process; 0 when it is gone."""
     try:
         times = psutil.Process(pid).cpu_times()
     except psutil.Error:
@@ -26,7 +26,7 @@ def process_seconds(pid: int) -> float:
 
 
 def memory_bytes(session: int) -> int:
-    """Return the memory of all living processes of a session; what several share is counted once."""
+    """Return the memory of all living processes of a session in bytes; shared memory is counted once."""
     return sum(_proportional_bytes(pid) for pid in session_members(session))
 
 

@@ -1,4 +1,4 @@
-"""Triton driven as fast as it answers, with decoded frames in hand: what the line is held against."""
+"""Drives Triton with decoded frames as fast as it answers; the line is compared with this."""
 
 import time
 from collections import deque
@@ -10,7 +10,7 @@ from steadyline.settings import TritonSettings
 from steadyline.triton import TritonClient
 
 BATCH = 8
-IN_FLIGHT = 2  # as the scorer
+IN_FLIGHT = 2  # as many requests as the scorer has under way
 
 
 def triton_client(found: Addresses) -> TritonClient:
@@ -20,7 +20,7 @@ def triton_client(found: Addresses) -> TritonClient:
 
 
 def drive(triton: Inference, ref: ModelRef, pictures: Pixels, seconds: float) -> tuple[int, float]:
-    """Ask for ``seconds``; returns how many frames were answered, and in what time."""
+    """Send requests for ``seconds``; return how many frames were answered, and in how many seconds."""
     batches = [pictures[start : start + BATCH] for start in range(0, len(pictures) - BATCH + 1, BATCH)]
     waiting: deque[Future[Inferred]] = deque()
     began, answered, asked = time.perf_counter(), 0, 0

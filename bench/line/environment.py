@@ -1,4 +1,4 @@
-"""A line on real servers: its topics, its frames, its services as child processes, and what came of them."""
+"""A line on real servers: its topics, its frames, its services as child processes, and their scores."""
 
 import shutil
 import time
@@ -31,7 +31,7 @@ LOAD_WITHIN = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class BenchEnvironment:
-    """What every line of the benchmark stands on."""
+    """The servers and the model that every line of the benchmark uses."""
 
     home: Path
     stack: LocalStack
@@ -54,7 +54,7 @@ class BenchLine:
     """One line with topics of its own; version 1 is in service from the start."""
 
     def __init__(self, environment: BenchEnvironment, name: str, source: str = "folder:.") -> None:
-        """``source`` of every camera; ``{camera}`` in it stands for the camera's name."""
+        """Make a line; each camera has this ``source``, where ``{camera}`` stands for the camera's name."""
         self.environment, self.home = environment, environment.home / name
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
@@ -81,7 +81,7 @@ class BenchLine:
         self.broker.close()
 
     def announce(self, *versions: int) -> datetime:
-        """Say that the last of ``versions`` is in service; returns when."""
+        """Announce that the last of ``versions`` is in service; return the time of the announcement."""
         event = live_event(PRODUCT, [self.environment.model.version(number) for number in versions])
         headers = event.headers("bench", PRODUCT, event.at)
         self._write(Message(self.topics.model_events.name, PRODUCT.encode(), event.encode(), headers))
@@ -89,7 +89,7 @@ class BenchLine:
         return event.at
 
     def send(self, pictures: Sequence[bytes], count: int) -> None:
-        """Put ``count`` frames on the topic, cameras in turn."""
+        """Put ``count`` frames on the topic, from each camera in turn."""
         for number in range(self._sent, self._sent + count):
             camera = CAMERAS[number % len(CAMERAS)]
             identity = FrameId(camera, self._epoch, number // len(CAMERAS) + 1)
@@ -126,7 +126,10 @@ class BenchLine:
         return sum(self.broker.end_offsets([self.topics.frames.name]).values())
 
     def wait(self, done: Callable[[], bool], within: float = 120.0) -> None:
-        """Wait until ``done``; TimeoutError after ``within`` seconds, ServiceDied when a service is gone."""
+        """Wait until ``done`` returns True.
+
+        Raises TimeoutError after ``within`` seconds, and ServiceDied when a service is gone.
+        """
         end = time.monotonic() + within
         while not done():
             for service in self._services:

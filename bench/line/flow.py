@@ -18,7 +18,7 @@ FAILURES_METRIC = "scorer_inference_failures_total"
 
 @dataclass(frozen=True, slots=True)
 class RunningLine:
-    """The line and its services; ``since`` is when it had settled."""
+    """A line and its running services; ``since`` is the time at which it had settled."""
 
     line: BenchLine
     scorer: Service
@@ -31,7 +31,7 @@ class RunningLine:
         return round(scrape(self.port, FAILURES_METRIC))
 
     def drain(self) -> int:
-        """End the producers, wait for the last score; returns how many frames were published."""
+        """End the producers and wait for the last score; return how many frames were published."""
         self.line.stop(self.producers)
         published = self.line.published()
         self.line.wait(lambda: self.line.committed() >= published)

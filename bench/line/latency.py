@@ -1,4 +1,4 @@
-"""From the capture of a frame to its score, at parts of the load that the line can bear."""
+"""Measures the time from a frame's capture to its score at parts of the load that the line can bear."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ PARTS = (0.5, 0.1)
 def measure(
     environment: BenchEnvironment, pictures: Sequence[bytes], line_rate: float, say: Callable[[str], None]
 ) -> Section:
-    """Let parts of ``line_rate`` frames a second flow from real producers."""
+    """Measure while real producers send parts of ``line_rate`` frames a second."""
     rows: list[list[str]] = []
     figures: dict[str, dict[str, Any]] = {}
     for part in PARTS:

@@ -1,4 +1,4 @@
-"""Where a scorer's CPU goes: by stage from each thread's own CPU clock, the rest by thread."""
+"""Tells where a scorer's CPU goes: by stage, from each thread's own CPU clock, and the rest by thread."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ PLACES: tuple[tuple[Any, str, str], ...] = (
     (KafkaWorker, "commit", "commit"),
 )
 
-# What a thread does outside of any stage belongs to its role, by the beginning of its name.
+# The CPU that a thread uses outside of any stage counts for its role, found by the beginning of its name.
 ROLES: Mapping[str, str] = {
     "MainThread": "loop",
     "decode": "queues and metrics of decoding",
@@ -44,7 +44,7 @@ OTHER = "gRPC's own and short-lived threads"
 
 
 class Meter:
-    """CPU seconds by stage since ``reset``. A stage inside a stage counts for the inner one alone."""
+    """Counts CPU seconds by stage since ``reset``. A stage inside a stage counts for the inner one alone."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -58,13 +58,13 @@ class Meter:
             setattr(owner, name, self.staged(stage, getattr(owner, name)))
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin counting anew."""
         self._stages.clear()
         self._before = thread_clocks()
         self._process = time.process_time()
 
     def account(self) -> dict[str, float]:
-        """Return CPU seconds by stage and role; they sum to the process' own."""
+        """Return CPU seconds by stage and role; their sum is the CPU time of the process."""
         total = time.process_time() - self._process
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         found: dict[str, float] = defaultdict(float)

@@ -1,4 +1,4 @@
-"""A real COBRA network, trained a few steps: how fast it answers does not depend on its weights."""
+"""A real COBRA network that is trained a few steps only, because its speed does not depend on its weights."""
 
 import shutil
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ EVENT = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class BenchModel:
-    """What Triton is given, and the model as events carry it; every version is the same network."""
+    """The files for Triton and the model as events carry it; every version is the same network."""
 
     files: Mapping[str, bytes]
     first: Model
@@ -39,7 +39,9 @@ class BenchModel:
 
 
 def model_for(product: str, folder: Path) -> BenchModel:
-    """Return the model kept in ``folder``, or train one and keep it; a changed trainer trains anew."""
+    """Return the model kept in ``folder``, or train one and keep it; when the trainer has changed, train
+    anew.
+    """
     key = f"{code_digest()}-{product}"
     kept = folder / key
     if not kept.is_dir():
@@ -56,8 +58,8 @@ def model_for(product: str, folder: Path) -> BenchModel:
 
 
 def train_model(product: str) -> BenchModel:
-    """Train, export, calibrate: what a package is made of, without its gate."""
-    torch.set_num_threads(1)  # on a busy machine two threads of torch wait for each other more than they work
+    """Train, export and calibrate a model as for a package, but without its gate."""
+    torch.set_num_threads(1)  # on a busy machine two torch threads wait for each other more than they work
     parts = good_parts(NORMALS + HELD_OUT)
     normals, held_out = parts[:NORMALS], parts[NORMALS:]
     settings = FitSettings("cobra", steps=STEPS)

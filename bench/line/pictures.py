@@ -12,7 +12,7 @@ from steadyline.inference import Pixels
 from steadyline.picture import PictureLimits, decode, encode_jpeg, inspect
 from steadyline.prepare import prepare
 
-SIDE = 300  # pixels, as the cells of ELPV
+SIDE = 300  # in pixels, like the cells of the ELPV data set
 MODEL_SIDE = 64
 DISTINCT = 64
 DEFECT_RATE = 0.02
@@ -21,13 +21,13 @@ LIMITS = PictureLimits(6 << 20, 40_000_000)
 
 @lru_cache(maxsize=4)
 def jpegs(count: int = DISTINCT, side: int = SIDE, first: int = 1) -> Sequence[bytes]:
-    """Return ``count`` distinct frames, encoded; always the same ones."""
+    """Return ``count`` distinct encoded frames; the same arguments give the same frames."""
     options = SyntheticOptions.model_validate({"size": side, "defect_rate": DEFECT_RATE})
     return [encode_jpeg(render(options, sequence)) for sequence in range(first, first + count)]
 
 
 def good_parts(count: int) -> Pixels:
-    """Return parts without a defect as the model takes them, (N, S, S, 1) uint8."""
+    """Return pictures of parts without a defect as the model takes them, (N, S, S, 1) uint8."""
     options = SyntheticOptions.model_validate({"size": SIDE, "defect_rate": 0.0})
     parts = [prepare(render(options, 10_000 + number), MODEL_SIDE, "gray") for number in range(count)]
     return np.stack(parts)

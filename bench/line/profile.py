@@ -1,4 +1,4 @@
-"""Where the scorer's CPU time goes: ``python -m bench.line.profile [--side PIXELS] [--rows N]``."""
+"""Shows where the scorer's CPU time goes: ``python -m bench.line.profile [--side PIXELS] [--rows N]``."""
 
 from collections.abc import Mapping
 from typing import Annotated

@@ -15,7 +15,7 @@ from steadyline.replace_file import replace_file
 
 
 class Watch(Protocol):
-    """What looks at the process."""
+    """An observer of the process: it counts CPU from ``reset`` on, and gives an account of it."""
 
     def install(self) -> None: ...
 

@@ -14,7 +14,9 @@ from steadyline.terminal import PlainConsole
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """``figures`` go into the JSON; ``rows`` are printed under ``columns``, ``note`` below them."""
+    """A section's result: ``figures`` go into the JSON, ``rows`` are printed under ``columns`` with ``note``
+    below.
+    """
 
     name: str
     title: str
@@ -38,7 +40,7 @@ class Section:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on; the load is what others put on the machine at this moment."""
+    """Return the facts of the machine that the figures depend on, with its load by others at this moment."""
     found = [row.split(":", 1)[1].strip() for row in _cpuinfo() if row.startswith("model name")]
     return {
         "cores": len(os.sched_getaffinity(0)),

@@ -1,6 +1,6 @@
-"""A sampling profiler: each thread's CPU time since the last look goes to where the thread is now.
+"""A sampling profiler: it adds each thread's CPU time since the last sample to the place where the thread is.
 
-Python shows a thread's place only when the sampler has the interpreter, so calls that give it up (decoding,
+Python shows a thread's place only when the sampler holds the interpreter, so calls that give it up (decoding,
 arrays, sockets) are seen more sharply than the code between them.
 """
 
@@ -20,7 +20,7 @@ PYTHON = Path(sysconfig.get_path("stdlib"))
 
 
 class Sampler:
-    """CPU seconds by place since ``reset``; ``install`` starts its thread."""
+    """Counts CPU seconds by place since ``reset``; ``install`` starts the sampler's thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,21 +30,21 @@ class Sampler:
         self._with_callees: dict[str, float] = defaultdict(float)
 
     def install(self) -> None:
-        """Sample from now on."""
+        """Start sampling."""
         threading.Thread(target=self._run, name="sampler", daemon=True).start()
 
     def close(self) -> None:
-        """Sample no more."""
+        """Stop sampling."""
         self._ended.set()
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Begin counting anew."""
         with self._lock:
             self._own.clear()
             self._with_callees.clear()
 
     def account(self) -> dict[str, dict[str, float]]:
-        """Return the most expensive places: ``own`` time, and time ``with_callees``."""
+        """Return the most expensive places in CPU seconds, by ``own`` time and by time ``with_callees``."""
         with self._lock:
             return {"own": _largest(self._own), "with_callees": _largest(self._with_callees)}
 
@@ -70,7 +70,7 @@ class Sampler:
 
 
 def _place(frame: FrameType) -> str:
-    """Return ``file:line function``, the file from its package on."""
+    """Return ``file:line function``, with the file's path from its package on."""
     code = frame.f_code
     path = Path(code.co_filename)
     if "site-packages" in path.parts:

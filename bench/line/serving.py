@@ -1,8 +1,8 @@
-"""What models cost where they are served: ``python -m bench.line.serving --models OUT/models``.
+"""Measures what models cost in Triton: ``python -m bench.line.serving --models OUT/models``.
 
-Each is loaded by a Triton of its own, asked in batches of eight with two under way, as a scorer does, and
-with one picture at a time. Pictures are random: a graph takes the same time for any. The machine may be
-shared: trust CPU milliseconds more than those by the clock.
+Each model is loaded by a Triton of its own and asked in batches of eight with two under way, as by a scorer,
+and then with one picture at a time. The pictures are random, because a graph takes the same time for any. The
+machine may be shared: trust CPU milliseconds more than those by the clock.
 """
 
 import json
@@ -36,7 +36,7 @@ from trainer.triton_config import ServedShape, Serving, config_pbtxt
 NAME = "model"
 SECONDS = 4.0
 WARM_SECONDS = 1.0
-ALONE = 50  # requests of one picture
+ALONE = 50  # the number of requests with one picture
 LOAD_WITHIN = timedelta(seconds=120)
 _MEGA = 1e6
 
@@ -95,7 +95,7 @@ def graphs(folders: list[Path], say: Callable[[str], None]) -> Iterator[Graph]:
 
 
 def measured(graph: Graph, serving: Serving, seconds: float) -> dict[str, Any]:
-    """Return one model's figures: its Triton has never served another."""
+    """Return one model's figures, measured on a Triton that has never served another model."""
     home = ROOT / "var" / "bench" / "serving"
     with LocalStack(StackPaths.of_checkout(home, ROOT), ("triton",), fresh=True) as stack:
         triton, server = triton_client(stack.addresses), stack.triton.pid

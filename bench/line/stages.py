@@ -1,4 +1,4 @@
-"""CPU milliseconds of a scorer per frame, stage by stage; Triton's and Kafka's own apart."""
+"""Measures a scorer's CPU milliseconds per frame, stage by stage, and those of Triton and Kafka apart."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def measure(environment: BenchEnvironment, pictures: Sequence[bytes], say: Calla
 def watch(
     environment: BenchEnvironment, pictures: Sequence[bytes], name: str, *options: str
 ) -> tuple[dict[str, Any], CpuUse]:
-    """Return the account of a watched scorer, and what the servers used meanwhile."""
+    """Return the account of a watched scorer, and the CPU that the servers used meanwhile."""
     with BenchLine(environment, name) as line:
         line.send(pictures, SKIP + FRAMES + 200)
         out = line.home / "account.json"

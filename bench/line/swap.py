@@ -1,4 +1,4 @@
-"""What a swap costs while frames flow: the latency around it, failed requests, missing frames."""
+"""Measures what a swap costs while frames flow: the latency around it, failed requests and missing frames."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from bench.line.report import Section, percentile
 from steadyline.contracts.score import Score
 from steadyline.demo.figures import latency_ms
 
-LOAD = 0.25  # of what the line bears: at half, two cores are full with producers and servers beside it
+LOAD = 0.25  # share of the rate that the line bears; half of it fills two cores with producers and servers
 SWAPS = 3
 APART_SECONDS = 7.0
 WINDOW_SECONDS = 2.0
@@ -19,7 +19,7 @@ WINDOW_SECONDS = 2.0
 def measure(
     environment: BenchEnvironment, pictures: Sequence[bytes], line_rate: float, say: Callable[[str], None]
 ) -> Section:
-    """Swap versions at a part of ``line_rate`` frames a second: load the next, announce it, take it up."""
+    """Swap versions at a part of ``line_rate`` frames a second: load one, announce it, let it be taken up."""
     rate = LOAD * line_rate
     with flowing(environment, "swap", pictures, rate) as flow:
         time.sleep(APART_SECONDS / 2)
@@ -55,7 +55,7 @@ def measure(
 
 
 def _taken_up(scores: Sequence[Score], version: int) -> datetime:
-    """Return when the first frame was scored by ``version``; ValueError when none ever was."""
+    """Return when the first frame was scored by ``version``; raises ValueError when none was."""
     return min(score.scored_at for score in scores if score.model_version == version)
 
 

@@ -1,4 +1,7 @@
-"""Frames a second end to end against the same Triton driven directly: rounds in turn, and their ratio."""
+"""Compares the frames a second of the whole line with those of the same Triton driven directly.
+
+Rounds of both are taken in turn, and their ratio is reported.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +18,13 @@ from steadyline.inference import ModelRef
 ROUNDS = 4
 DIRECT_SECONDS = 4.0
 LINE_SECONDS = 5.0
-WARM = 300  # frames that a scorer scores before it counts: it starts with its queues empty
+WARM = 300  # frames that a scorer scores before they count, because it starts with its queues empty
 GOAL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class ThroughputRound:
-    """Frames a second, and what they used."""
+    """The frames a second of one round, and the CPU that they used."""
 
     rate: float
     used: CpuUse
@@ -30,7 +33,7 @@ class ThroughputRound:
 def measure(
     environment: BenchEnvironment, pictures: Sequence[bytes], say: Callable[[str], None], rounds: int = ROUNDS
 ) -> Section:
-    """Take direct and line rounds in turn; each pair begins with the other of the two."""
+    """Take direct and line rounds in turn; pairs begin with a direct round and with a line round by turns."""
     directs, lines = [], []
     count = WARM + int(LINE_SECONDS * direct_round(environment, pictures, 1.0).rate / 3)
     with BenchLine(environment, "throughput") as line:
@@ -45,7 +48,7 @@ def measure(
 
 
 def direct_round(environment: BenchEnvironment, pictures: Sequence[bytes], seconds: float) -> ThroughputRound:
-    """Ask Triton for frames that are decoded and prepared already."""
+    """Ask Triton about frames that are decoded and prepared already."""
     decoded, ref = prepared(pictures), ModelRef(PRODUCT, 1)
     triton = triton_client(environment.stack.addresses)
     drive(triton, ref, decoded, 0.3)

@@ -1,1 +1,1 @@
-"""How good is every detector, clean, in bad light and under attack: one command, one table."""
+"""Measures every detector on clean pictures, in bad light and under attack: one command gives one table."""

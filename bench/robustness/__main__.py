@@ -1,4 +1,4 @@
-"""``python -m bench.robustness``; see docs/benchmark.md."""
+"""Runs the bench as ``python -m bench.robustness``; see docs/benchmark.md."""
 
 import sys
 

@@ -15,7 +15,7 @@ _MODELS = "bench.robustness.anomalib_models:MODELS"
 def model_named(name: str) -> Baseline:
     """Return a model of Anomalib.
 
-    Raises InvalidConfiguration when there is none of that name, or Anomalib is not installed here.
+    Raises InvalidConfiguration when there is no model of that name, or when Anomalib is not installed here.
     """
     if name not in NAMES:
         raise InvalidConfiguration(

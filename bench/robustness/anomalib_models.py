@@ -1,9 +1,9 @@
-"""PatchCore and student-teacher feature matching as Anomalib has them: it trains them and it scores.
+"""PatchCore and student-teacher feature matching as Anomalib has them; Anomalib trains them and scores.
 
-Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022; Wang et al.,
-"Student-Teacher Feature Pyramid Matching for Anomaly Detection", BMVC 2021. Ours is here what lies between:
-arrays become Anomalib's batches, weights that are installed take the place of those it would download, and
-gradients reach the picture, which an attack needs and Anomalib does not.
+Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022; Wang et al., "Student-Teacher
+Feature Pyramid Matching for Anomaly Detection", BMVC 2021. This file only adapts them: it turns arrays into
+Anomalib's batches, takes installed weights in place of those that Anomalib would download, and lets gradients
+reach the picture, which an attack needs and Anomalib does not.
 """
 
 import logging
@@ -36,18 +36,19 @@ from trainer.backbone.weights import pretrained as published
 from trainer.detector_protocol import OnProgress, Served
 
 _BACKBONE = "packaged_lite0"
-_STAGES = ("blocks.1", "blocks.2", "blocks.4")  # strides 4, 8 and 16, as layer1 to layer3 of a ResNet
+_STAGES = ("blocks.1", "blocks.2", "blocks.4")  # have strides 4, 8, 16, as a ResNet's layer1 to layer3
 _SAMPLED = {
     "cpu": 0.01,
     "paper": 0.1,
-}  # of all patches: two variants of Roth et al., Anomalib's is the latter
+}  # the share of all patches that is kept: two variants of Roth et al., of which Anomalib has the latter
 _STEPS = {"cpu": 300, "paper": 3000}
 _BATCH = 16
 
 for _talkative in ("lightning", "lightning.fabric", "lightning.pytorch", "timm"):
     logging.getLogger(_talkative).setLevel(logging.ERROR)
 
-# A graph with a free batch cannot branch on how many patches there are: no chunks, the same distances.
+# A graph with a free batch cannot branch on how many patches there are, so distances are computed without
+# chunks; they are the same.
 patchcore.DEFAULT_CHUNK_SIZE = math.inf
 
 
@@ -66,7 +67,7 @@ def _weights() -> dict[str, Tensor]:
 
 
 class Differentiable(nn.Module):
-    """A frozen feature extractor of Anomalib, which forgets gradients, made to pass them to a picture."""
+    """Makes a frozen feature extractor of Anomalib, which drops gradients, pass them on to the picture."""
 
     def __init__(self, extractor: nn.Module) -> None:
         super().__init__()
@@ -74,14 +75,14 @@ class Differentiable(nn.Module):
 
     @override
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the same features (B, F, h, w) by layer as the extractor."""
+        """Return the extractor's features by layer, each (B, F, h, w)."""
         with torch.set_grad_enabled(x.requires_grad):
             features: dict[str, Tensor] = self.extractor(x)
         return features
 
 
 class Scores(Served):
-    """Score and map of a model of Anomalib, before its post-processing, which scales them by a threshold."""
+    """Gives an Anomalib model's score and map before post-processing, which scales them by a threshold."""
 
     def __init__(self, made: AnomalibModule, frozen: str) -> None:
         super().__init__()
@@ -130,13 +131,15 @@ def _of(profile: str, numbers: Mapping[str, float]) -> float:
 
 
 def _plain() -> dict[str, Any]:
-    """Return Anomalib's parts around a model: the backbone's scaling, and none that look at a test set."""
+    """Return the parts that Anomalib puts around a model: the backbone's scaling, and no part that looks at a
+    test set.
+    """
     scaling = PreProcessor(Normalize([0.5] * 3, [0.5] * 3))
     return {"pre_processor": scaling, "post_processor": False, "evaluator": False, "visualizer": False}
 
 
 def _loader(normals: Pictures, steps: int | None) -> DataLoader[tuple[Tensor, ...]]:
-    """Return batches of Anomalib: each picture once, or as many drawn at random as ``steps`` batches take."""
+    """Return Anomalib's batches: of each picture once, or ``steps`` batches of pictures drawn at random."""
     x = TensorDataset(torch.from_numpy(normals).permute(0, 3, 1, 2).float().expand(-1, 3, -1, -1) / 255)
     drawn = None if steps is None else RandomSampler(x, replacement=True, num_samples=steps * _BATCH)
     return DataLoader(x, _BATCH, sampler=drawn, collate_fn=_batch)

@@ -1,4 +1,4 @@
-"""The staged attack: ever longer attacks, each only on pictures whose place in the ranking is still open.
+"""The staged attack: ever longer attacks, each only on the pictures whose place in the ranking is still open.
 
 An attack raises normals and lowers anomalies, and the worst score found so far is kept. So a normal above
 every anomaly stays above them, and an anomaly below every normal stays below: their part of the AUROC is
@@ -23,7 +23,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class StagedAttack:
-    """A PGD of ``first_steps`` (0: none), then ``restarts`` starts of the long one of ``steps``.
+    """Runs a PGD of ``first_steps`` (0 means none), then ``restarts`` starts of a long PGD of ``steps``.
 
     The result holds the worst pictures of all attacks, rounded to 8 bits.
     """

@@ -1,4 +1,4 @@
-"""What the bench asks of a model to compare with: it can be fitted, and rebuilt from its tensors."""
+"""What the bench asks of a baseline: it can be fitted, and it can be rebuilt from its tensors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from trainer.detector_protocol import OnProgress, Served
 
 @dataclass(frozen=True, slots=True)
 class BaselineInput:
-    """What a baseline is fitted on: normals (N, S, S, C), the profile and its steps, and a seed."""
+    """The input of a baseline's fit: normals (N, S, S, C), the profile and its steps, and a seed."""
 
     normals: Pictures
     profile: str
@@ -31,7 +31,7 @@ class StoredBaseline:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A model to compare detectors with.
+    """A model that detectors are compared with.
 
     ``fit`` may write checkpoints into the folder that it is given; ``rebuilt`` raises RuntimeError when the
     tensors do not fit.
@@ -42,6 +42,6 @@ class Baseline:
 
 
 def filled(module: Served, stored: StoredBaseline) -> Served:
-    """Return the module with the tensors; RuntimeError when they do not fit."""
+    """Return the module filled with the stored tensors; raises RuntimeError when they do not fit."""
     module.load_state_dict(dict(stored.weights))
     return module.eval()

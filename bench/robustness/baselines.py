@@ -1,8 +1,9 @@
-"""Detectors to compare with: two on frozen features, and adversarial training without anything of ours.
+"""Baselines to compare detectors with: two on frozen features, and one of plain adversarial training.
 
-Nearest patch: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022. Gaussian of
-each place: Defard et al., "PaDiM", ICPR 2021 workshops. Both see the same frozen features (stages 3 and 5 of
-the backbone), averaged over 3 x 3 cells as the former has it.
+The nearest patch follows Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022. The
+Gaussian of each place follows Defard et al., "PaDiM", ICPR 2021 workshops. Both see the same frozen features
+(stages 3 and 5 of the backbone), averaged over 3 x 3 cells as in the former. The third has nothing of our
+detectors.
 """
 
 from collections.abc import Mapping
@@ -29,25 +30,25 @@ from trainer.detectors.robust.profile import RobustProfile, profile_named
 from trainer.fit import FitSettings, make_pseudo_anomalies
 from trainer.pseudo.entry import in_memory
 
-_STAGES = (2, 4)  # indices of stages 3 and 5
+_STAGES = (2, 4)  # the indices of stages 3 and 5
 FEATURES = sum(CHANNELS[stage] for stage in _STAGES)
 STRIDE = STRIDES[_STAGES[0]]
-BANK = 2000  # patches that are kept of all
-_SEEN = 40_000  # patches that the kept ones are chosen from
-_DIMENSIONS = 64  # of the Gaussians, drawn at random from the features
-_RIDGE = 0.01  # added to each covariance, as PaDiM does
+BANK = 2000  # how many patches are kept
+_SEEN = 40_000  # from how many patches the kept ones are chosen
+_DIMENSIONS = 64  # the dimensions of the Gaussians, drawn at random from the features
+_RIDGE = 0.01  # is added to each covariance, as PaDiM does
 _BATCH = 16
 
 
 class Frozen(Served):
-    """Scores by the features of a frozen network."""
+    """Scores pictures by the features of a frozen network."""
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = pretrained()
 
     def features(self, x: Tensor) -> Tensor:
-        """Return (B, F, h, w) of (B, C, S, S) in [0, 1]."""
+        """Return the features (B, F, h, w) of pictures (B, C, S, S) in [0, 1]."""
         levels = self.backbone.stages(as_input(x), _STAGES[-1] + 1)
         near = [functional.avg_pool2d(levels[stage], 3, 1, 1) for stage in _STAGES]
         coarse = functional.interpolate(near[1], size=near[0].shape[2:], mode="bilinear")
@@ -55,7 +56,7 @@ class Frozen(Served):
 
 
 class NearestPatch(Frozen):
-    """The score is the largest distance of a patch to the nearest kept patch of normals, anywhere."""
+    """Scores by the largest distance of a patch to the nearest kept patch of normals, at any place."""
 
     bank: Tensor
 
@@ -73,7 +74,7 @@ class NearestPatch(Frozen):
 
 
 class PlaceGaussian(Frozen):
-    """The score is the largest Mahalanobis distance of a patch to the normals' Gaussian at its place."""
+    """Scores by the largest Mahalanobis distance of a patch to the normals' Gaussian at its place."""
 
     mean: Tensor
     whitening: Tensor
@@ -95,7 +96,7 @@ class PlaceGaussian(Frozen):
 
 
 class Classifier(Served):
-    """The logit of a whole picture being a pseudo-anomaly; the map is the same head on each cell."""
+    """Scores a picture by the logit of its being a pseudo-anomaly; the map is the same head on each cell."""
 
     def __init__(self, network: CellNetwork) -> None:
         super().__init__()
@@ -122,7 +123,7 @@ def fit_nearest(given: BaselineInput, on_progress: OnProgress, checkpoint: Path)
     patches = _features(module, given.normals, on_progress).flatten(2).transpose(1, 2).reshape(-1, FEATURES)
     random = torch.Generator().manual_seed(given.seed)
     seen = patches[torch.randperm(len(patches), generator=random)[:_SEEN]]
-    shadow = seen @ torch.randn(FEATURES, _DIMENSIONS, generator=random)  # distances survive (Johnson, 1984)
+    shadow = seen @ torch.randn(FEATURES, _DIMENSIONS, generator=random)  # keeps distances (Johnson, 1984)
     chosen, nearest = [0], torch.full((len(seen),), torch.inf)
     while len(chosen) < min(BANK, len(seen)):
         nearest = torch.minimum(nearest, (shadow - shadow[chosen[-1]]).pow(2).sum(1))
@@ -140,14 +141,14 @@ def fit_gaussian(given: BaselineInput, on_progress: OnProgress, checkpoint: Path
     mean = found.mean(1)
     away = found - mean[:, None]
     covariance = away.transpose(1, 2) @ away / max(1, away.shape[1] - 1) + _RIDGE * torch.eye(_DIMENSIONS)
-    # with the covariance L Lᵀ, the distance is |L⁻¹ a|: rows are multiplied by the transpose
+    # With the covariance L Lᵀ, the distance is |L⁻¹ a|, so rows are multiplied by the transpose.
     inverse = torch.linalg.inv(torch.linalg.cholesky(covariance))
     module.used, module.mean, module.whitening = used, mean, inverse.transpose(1, 2).contiguous()
     return module
 
 
 def fit_classifier(given: BaselineInput, on_progress: OnProgress, checkpoint: Path) -> Served:
-    """Return a net that tells normals from pseudo-anomalies under PGD training, by a global head."""
+    """Return a net with a global head that PGD training has taught to tell normals from pseudo-anomalies."""
     profile = _classifier_profile(given.profile)
     made = make_pseudo_anomalies(given.normals, FitSettings("robust", given.profile, given.seed))
     input_ = FitInput(given.normals, in_memory(made), given.profile, given.seed, given.steps)

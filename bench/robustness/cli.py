@@ -163,5 +163,5 @@ def _lines() -> Callable[[str, int, int], None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+    """Run the command line and return its exit status."""
     return run_application(app, argv)

@@ -1,7 +1,7 @@
-"""One table of the runs in several folders: ``python -m bench.robustness.collect OUT [OUT ...]``.
+"""Makes one table of the runs in several folders: ``python -m bench.robustness.collect OUT [OUT ...]``.
 
-A command's own table has the runs that its command line named. The figures of every run lie below
-``OUT/cells``: those of other detectors, environments and days are put together here.
+A bench command's own table has only the runs that its command line named. The figures of every run lie below
+``OUT/cells``, and this command puts those of several detectors, environments and days together.
 """
 
 import json
@@ -36,7 +36,7 @@ def collect(
 
 
 def figures_below(out: Path) -> list[Row]:
-    """Return the figures of every run below a folder; raises InvalidConfiguration without any."""
+    """Return the figures of every run below a folder; raises InvalidConfiguration when there are none."""
     files = sorted((out / RUNS).glob(f"*/*/{FIGURES}"))
     if not files:
         raise InvalidConfiguration(f"{out} has no figures below {RUNS}/: run bench.robustness --out {out}")

@@ -1,4 +1,4 @@
-"""The matrix: trains what is missing, measures every run, goes on after a run that cannot be measured."""
+"""The matrix of runs: it trains missing models, measures every run, and goes on after a run that fails."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -16,8 +16,8 @@ from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 
-FIGURES = "figures.json"  # of one run
-RUNS, RESULTS = "cells", "kept"  # folders as earlier runs have them, so that their results stay known
+FIGURES = "figures.json"  # holds the figures of one run
+RUNS, RESULTS = "cells", "kept"  # the folders that earlier runs used, so that their results are still found
 Say = Callable[[str], None]
 Row = dict[str, Any]
 
@@ -32,7 +32,7 @@ class Matrix:
     packages: Mapping[str, Path]
 
     def runs(self) -> Iterator[Run]:
-        """Yield every run, those of one data set together."""
+        """Yield every run; runs of one data set follow each other."""
         for data in self.data:
             yield from (Run(data, name, seed) for name in self.models for seed in self.seeds)
             yield from (Run(data, name, 0) for name in self.packages)
@@ -40,7 +40,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class BenchFolder:
-    """Where results lie, where the splits are, how models come to be, how they are attacked.
+    """Where results and splits lie, how models are made, and how they are attacked.
 
     ``say`` gets a line of text for a person about what is being made.
     """
@@ -53,9 +53,9 @@ class BenchFolder:
 
 
 def measure_all(matrix: Matrix, bench: BenchFolder) -> list[Row]:
-    """Return a row of figures for each run, and write it; a run without figures has an ``error``.
+    """Return a row of figures for each run, and write each row; the row of a failed run has an ``error``.
 
-    Raises InvalidConfiguration when a data set is not the one of its split.
+    Raises InvalidConfiguration when a data set differs from its split.
     """
     digests = {
         name: fixed_split(name, folder, bench.splits / f"{name}.json") for name, folder in matrix.data.items()
@@ -76,14 +76,14 @@ def measure_all(matrix: Matrix, bench: BenchFolder) -> list[Row]:
             test = tests[model.size, model.channels]
             try:
                 rows.append(_row((run, model), test, _other(run, models), (bench, digests[data])))
-            except (SteadylineError, ValueError) as error:  # a score that is not finite, say
+            except (SteadylineError, ValueError) as error:  # for example a score that is not finite
                 bench.say(f"no figures of {run.path.as_posix()}: {error}")
                 rows.append({"data": data, "model": run.model, "seed": run.seed, "error": str(error)})
     return rows
 
 
 def _model(run: Run, folder: Path, about: tuple[Matrix, BenchFolder]) -> EvaluatedModel | str:
-    """Return the model, or in words why there is none."""
+    """Return the model of a run, or a text that says why there is none."""
     matrix, bench = about
     try:
         if run.model in matrix.packages:
@@ -96,7 +96,7 @@ def _model(run: Run, folder: Path, about: tuple[Matrix, BenchFolder]) -> Evaluat
 
 
 def _other(run: Run, models: Mapping[Run, EvaluatedModel | str]) -> EvaluatedModel | None:
-    """Return the same detector trained with the next seed, if the matrix has it."""
+    """Return the same detector trained with the next seed; None when the matrix does not have it."""
     same = [
         other for other in models if other.model == run.model and isinstance(models[other], EvaluatedModel)
     ]
@@ -134,7 +134,7 @@ def _row(
 
 
 def broken(rows: list[Row]) -> list[str]:
-    """Return, in words, every check that fails and every run without figures."""
+    """Return a text for every check that fails and for every run without figures."""
     found = []
     for row in rows:
         name = f"{row['data']} {row['model']}-{row['seed']}"

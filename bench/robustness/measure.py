@@ -1,8 +1,8 @@
-"""One run of the bench: everything that is measured of one model on one data set.
+"""Measures one run of the bench: one model on one data set.
 
-What needs no gradient (clean and corrupted pictures) is scored by the exported graph, which is what is served
-and for frozen features the faster one: ``ms`` of the table, beside what ``bench.line.serving`` prints.
-Attacks go through the torch twin, which is checked against the graph.
+Clean and corrupted pictures need no gradient and are scored by the exported graph, which is what is served,
+and which is faster for frozen features. Its time is ``ms`` of the table, to be read beside what
+``bench.line.serving`` prints. Attacks go through the torch twin, which is checked against the graph.
 """
 
 from functools import partial
@@ -35,15 +35,15 @@ def measure(
     results: ResultCache,
     other: EvaluatedModel | None,
 ) -> Evaluation:
-    """Return everything of one model on ``test``, which comes with its native pictures.
+    """Return the whole evaluation of one model on ``test``, which comes with its native pictures.
 
-    ``other`` is the same detector of another seed, whose attacks are tried on this one.
+    ``other`` is the same detector trained with another seed; its attacks are tried on this model.
     """
     evaluator = Evaluator(
         _under_test(model, other), test, evaluation_settings(settings), results, _say_nothing
     )
     target, clean = evaluator.target, evaluator.clean
-    # In the pictures' own order, as the results that earlier runs have stored.
+    # The chosen pictures stay in their own order, because the stored results of earlier runs have that order.
     sanity = evaluator.sanity(np.sort(chosen(target.anomalous, settings.checked)))
     checks = evaluator.checks({name: found.auroc for name, found in evaluator.attacked.items()}, sanity)
     figures: dict[str, Any] = {
@@ -68,7 +68,7 @@ def measure(
 
 
 def evaluation_settings(settings: AttackSettings) -> EvaluationSettings:
-    """Return what the bench asks of the trainer's evaluator: the staged attack, and every severity."""
+    """Return the settings that the bench gives to the trainer's evaluator: staged attack, every severity."""
     return EvaluationSettings(
         epsilons=settings.epsilons,
         attack=StagedAttack(settings.first_steps, settings.steps, settings.restarts),
@@ -101,4 +101,4 @@ def _rounded(value: float) -> float:
 
 
 def _say_nothing(step: int, total: int, message: str) -> None:
-    """The result cache says which results are made."""
+    """Report nothing, because the result cache already says which results are made."""

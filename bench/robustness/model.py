@@ -1,4 +1,4 @@
-"""Models of every kind under one roof: packages of detectors, and baselines."""
+"""The form in which the bench evaluates every kind of model: packages of detectors, and baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ from trainer.folder import open_package
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedModel:
-    """What is evaluated: the torch twin, the exported graph, the threshold calibrated on held-out normals."""
+    """A model to evaluate: its torch twin, its exported graph and its threshold, calibrated on held-out
+    normals.
+    """
 
     module: Served
     graph: bytes
@@ -42,14 +44,14 @@ def from_package(folder: Path) -> EvaluatedModel:
 
 
 def prepared(module: Served) -> Served:
-    """Return the module as attacks want it: in eval mode, no gradient of its own, channels last."""
+    """Return the module as attacks need it: in eval mode, without gradients of its own, channels last."""
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return module.eval().to(memory_format=torch.channels_last)
 
 
 def digest_of(module: Served) -> str:
-    """Return the SHA-256 of all tensors."""
+    """Return the SHA-256 of all tensors of a module."""
     import hashlib
 
     total = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Trains what is not there yet: packages of detectors, and baselines, each once in the folder of results."""
+"""Trains missing models, which are packages of detectors or baselines, once per folder of results."""
 
 import json
 import time
@@ -42,7 +42,7 @@ class ModelStore:
     on_progress: ReportPhase
 
     def model(self, run: Run, data: Path) -> EvaluatedModel:
-        """Return a model, trained if it is not there; a killed training goes on."""
+        """Return the model of a run and train it if it does not exist; a killed training is continued."""
         out = self.folder / run.path
         if baseline := _baseline_named(run.model):
             if not (out / _CARD).exists():

@@ -1,4 +1,4 @@
-"""What is run: data sets, models, attacks."""
+"""The plan of a bench: which data sets, models and attacks are run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,15 +11,18 @@ from steadyline.picture import Channels
 from trainer.detector_protocol import Overrides
 from trainer.overrides import overrides_of
 
-_FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # features of a frozen network
+_FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # these use features of a frozen network
 SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, **dict.fromkeys(_FROZEN, 224)}
 DEFAULT_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class AttackSettings:
-    """The attacks. ``attacked``: pictures of each kind under the long ones (None: all); ``checked``: of each
-    kind under those that decide whether the figures can be believed; ``mixed``: search in bfloat16.
+    """How models are attacked.
+
+    ``attacked`` is how many normals and how many anomalies undergo the long attacks (None means all).
+    ``checked`` is how many of each undergo the attacks that decide whether the figures can be believed. With
+    ``mixed`` attacks search in bfloat16.
     """
 
     epsilons: tuple[float, ...] = (2 / 255, 4 / 255)
@@ -33,15 +36,16 @@ class AttackSettings:
     seed: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return all that the figures depend on."""
+        """Return as JSON all settings that the figures depend on."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettingsByModel:
-    """How models are trained: profile, steps (None: the profile's), input sizes other than the usual ones.
+    """How models are trained: profile, steps (None means the profile's), and input sizes other than the
+    usual.
 
-    ``overrides`` are other numbers than the profile's, by detector.
+    ``overrides`` are, by detector, the numbers that replace the profile's.
     """
 
     profile: str = "cpu"
@@ -52,13 +56,13 @@ class FitSettingsByModel:
     overrides: Mapping[str, Overrides] = field(default_factory=dict)
 
     def size(self, name: str) -> int:
-        """Return the side of the input of a detector or baseline, pixels."""
+        """Return the side in pixels of the input of a detector or baseline."""
         return self.sizes.get(name, SIZES.get(name, DEFAULT_SIZE))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One data set, one model, one seed."""
+    """One run: a data set, a model and a seed."""
 
     data: str
     model: str
@@ -66,12 +70,12 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Where it lies, below the folder of all results."""
+        """Return where the run lies, below the folder of all results."""
         return Path(self.data) / f"{self.model}-{self.seed}"
 
 
 def overrides_by_detector(typed: Sequence[str]) -> dict[str, Overrides]:
-    """Return the numbers that are typed as DETECTOR:NAME=VALUE; InvalidConfiguration for anything else."""
+    """Return the numbers typed as DETECTOR:NAME=VALUE; raises InvalidConfiguration for anything else."""
     found: dict[str, list[str]] = {}
     for text in typed:
         detector, colon, number = text.partition(":")

@@ -1,4 +1,4 @@
-"""Pictures of a run: scores clean and attacked, ROC, maps; and the robustness curves of a data set."""
+"""Draws a run's scores (clean and attacked), ROC and maps, and the robustness curves of a data set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +14,9 @@ from trainer.detector_protocol import Served
 from trainer.evaluation.evaluate import Evaluation
 from trainer.evaluation.subject import Scores, rounded
 
-_NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: told apart by every eye and in print
+_NORMAL, _DEFECTIVE = "#4477aa", "#cc6677"  # Tol's palette: every eye tells them apart, also in print
 _BINS = 40
-_SHOWN = 4  # defective pictures whose maps are drawn
+_SHOWN = 4  # of so many defective pictures maps are drawn
 
 
 def draw(folder: Path, measured: Evaluation, module: Served) -> None:
@@ -76,7 +76,7 @@ def _roc(series: Mapping[str, tuple[Scores, NDArray[np.bool_]]]) -> Figure:
 
 
 def _maps(measured: Evaluation, module: Served) -> Figure:
-    """Under the largest attack: the attacked picture and its map, some defective and two good ones."""
+    """Draw some defective pictures and two good ones under the largest attack, each beside its map."""
     name, found = list(measured.attacked.items())[-1]
     kinds = measured.anomalous[measured.chosen]
     bad, good = np.flatnonzero(kinds), np.flatnonzero(~kinds)

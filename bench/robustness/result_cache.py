@@ -1,6 +1,7 @@
-"""Results as files, so that a killed run goes on where it was: one file an attack, written whole or not.
+"""Keeps results as files, so that a killed run goes on where it was; each attack's file is written whole or
+not at all.
 
-A file belongs to a key (model, pictures, settings); with another key the result is made again.
+A file belongs to a key (made of model, pictures and settings); with another key the result is made again.
 """
 
 import hashlib
@@ -19,14 +20,14 @@ from trainer.evaluation.subject import Scores
 
 
 def key_of(*parts: Any) -> str:
-    """Return the digest of anything that is JSON."""
+    """Return the digest of values that can be written as JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
 class ResultCache:
-    """The results of one run, see ``trainer.evaluation.results``.
+    """The results of one run; it implements the protocol of ``trainer.evaluation.results``.
 
-    ``report`` gets the name of each result, and whether it is made now.
+    ``report`` gets the name of each result, and whether the result is made now.
     """
 
     def __init__(self, folder: Path, key: str, report: Callable[[str, bool], None]) -> None:
@@ -50,7 +51,9 @@ class ResultCache:
         return np.array(self.value(name, lambda: make().tolist()), np.float32)
 
     def arrays(self, name: str, make: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays that ``make`` returned, now or earlier; files beside the JSON that names them."""
+        """Return the arrays that ``make`` returned, now or earlier; they lie in files beside the JSON that
+        names them.
+        """
         made: Arrays = {}
 
         def written() -> dict[str, str]:
@@ -68,7 +71,7 @@ class ResultCache:
         }
 
     def cpu_seconds(self) -> float:
-        """Return what all results of this key took."""
+        """Return the CPU seconds that all results of this key took."""
         rows = [self._read_file(path) for path in sorted(self._folder.glob("*.json"))]
         return round(sum(float(row["cpu_seconds"]) for row in rows if row is not None), 1)
 

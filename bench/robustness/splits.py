@@ -1,4 +1,4 @@
-"""Which pictures a data set has, written once and held to later: two runs are comparable or fail."""
+"""Writes down once which pictures a data set has, and compares later: a run on other pictures fails."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ _FOLDERS = ("train/good", "test")
 
 
 def fixed_split(name: str, folder: Path, file: Path) -> str:
-    """Return the digest of the split: of every picture's path and pixels, however they are encoded.
+    """Return the digest of a split, over every picture's path and pixels, however the pictures are encoded.
 
-    Writes ``file`` when there is none. Raises InvalidConfiguration naming the pictures that differ from it.
+    Writes ``file`` when it does not exist. Raises InvalidConfiguration with the pictures that differ from it.
     """
     found = _digests(folder)
     if not file.exists():

@@ -1,4 +1,4 @@
-"""The matrix as tables: on the terminal and as markdown, the mean over seeds with their spread."""
+"""Shows the matrix as tables, on the terminal and as markdown: means over seeds with their spread."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _SEVERITY = "2"
 
 
 def headline(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return head and lines: one line for each model on each data set."""
+    """Return the head and the lines of the table: one line for each model on each data set."""
     whole = [row for row in rows if "error" not in row]
     sizes = list(dict.fromkeys(size for row in whole for size in row["attacked"]))
     head = ["data", "model", "seeds", "attacked", "clean", "random"]
@@ -30,7 +30,9 @@ def headline(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def corruption_table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Return head and lines: AUROC / false alarms / misses under each corruption, severities 1, 2, 3."""
+    """Return the head and the lines of the table of corruptions: AUROC / false alarms / misses under each, at
+    severities 1, 2 and 3.
+    """
     whole = [row for row in rows if "error" not in row]
     kinds = list(whole[0]["corruptions"]) if whole else []
     lines = []
@@ -122,7 +124,9 @@ def _mean_corrupted(row: Row) -> float:
 
 
 def _mean(group: Sequence[Row], *path: str, digits: int = 3) -> str:
-    """Return the mean, with the standard deviation over seeds where there are some; a dash for none."""
+    """Return the mean, with the standard deviation when there are several seeds; a dash when there is no
+    value.
+    """
     found = [number for number in (_at(row, path) for row in group) if number is not None]
     if not found:
         return "–"
