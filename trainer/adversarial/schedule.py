@@ -59,7 +59,7 @@ def device_of(schedule: TrainingSchedule) -> torch.device:
 
 
 # Takes minutes on two cores. All detectors that are trained under attack on a CPU start from it.
-CPU_COURSE = TrainingSchedule(
+CPU_SCHEDULE = TrainingSchedule(
     epsilon=6 / 255,
     attack_steps=4,
     epsilon_warm_up=0.3,

@@ -103,9 +103,9 @@ def test_the_whole_score_and_every_cell_keep_the_certificate(
     x = floats(defective_parts(2, SMALL, seed=seed)[0])
     with torch.no_grad():
         score, anomaly_map = small.module.score_float(x)
-        moved, moved_heat = small.module.score_float(within(x, epsilon, seed))
+        moved, moved_map = small.module.score_float(within(x, epsilon, seed))
     assert (moved - score).abs().max() <= epsilon + EXACT
-    assert (moved_heat - anomaly_map).abs().max() <= epsilon + EXACT
+    assert (moved_map - anomaly_map).abs().max() <= epsilon + EXACT
 
 
 def test_the_gradient_is_at_most_one_in_the_norm_that_answers_a_largest_change(whole: Fitted) -> None:

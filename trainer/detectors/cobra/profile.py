@@ -6,7 +6,7 @@ from typing import Literal
 
 from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.network import NetworkShape
-from trainer.adversarial.schedule import CPU_COURSE, TrainingSchedule
+from trainer.adversarial.schedule import CPU_SCHEDULE, TrainingSchedule
 from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.detectors.profiles import Number, named, with_overrides
 from trainer.learning.augment import LINE_LIGHT, Light
@@ -99,7 +99,7 @@ _CPU = CobraProfile(
     switch="mean",
     temperature=0.5,
     rows_per_pair=4,
-    schedule=CPU_COURSE,
+    schedule=CPU_SCHEDULE,
 )
 
 # The paper's recipe: whole pictures, ResNet-18 from scratch, all three adversaries, PGD-10 at 2/255 for 224

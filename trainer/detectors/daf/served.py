@@ -37,10 +37,10 @@ class DafServed(Served):
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        anomaly_map = self._smoothed(test_time_augmentation(self._heat, x, self._scoring.flips))
+        anomaly_map = self._smoothed(test_time_augmentation(self._anomaly_map, x, self._scoring.flips))
         return anomaly_map.flatten(1).topk(self._count, 1).values.mean(1), anomaly_map
 
-    def _heat(self, x: Tensor) -> Tensor:
+    def _anomaly_map(self, x: Tensor) -> Tensor:
         stages = self.teacher(x)
         found = self.learner(stages, x, stages)
         apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._side) for stage in found.stages])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.adversarial.network import NetworkShape
-from trainer.adversarial.schedule import CPU_COURSE, TrainingSchedule
+from trainer.adversarial.schedule import CPU_SCHEDULE, TrainingSchedule
 from trainer.detectors.profiles import named
 from trainer.learning.augment import LINE_LIGHT, Light
 from trainer.pseudo.kinds import LOCAL_BANK
@@ -46,7 +46,7 @@ _CPU = RobustProfile(
     weights=RobustLossWeights(cells=1.0, clean=0.3, attacked=0.7),
     light=LINE_LIGHT,
     shift=0.045,
-    schedule=replace(CPU_COURSE, steps=2400),
+    schedule=replace(CPU_SCHEDULE, steps=2400),
     flips=4,
     sharpness=4.0,
 )
@@ -54,7 +54,7 @@ _CPU = RobustProfile(
 _PAPER = replace(
     _CPU,
     shape=NetworkShape(width=32, blocks=(2, 2, 2, 2), stem="small", cells=True),
-    schedule=replace(CPU_COURSE, attack_steps=10, batch=64, steps=12_000, average=0.999, device="cuda"),
+    schedule=replace(CPU_SCHEDULE, attack_steps=10, batch=64, steps=12_000, average=0.999, device="cuda"),
 )
 
 PROFILES: Mapping[str, RobustProfile] = {"cpu": _CPU, "paper": _PAPER}
