@@ -44,7 +44,3 @@ class SequenceRanges:
         for first, last, reason in self._ranges:
             counts[reason] = counts.get(reason, 0) + last - first + 1
         return counts
-
-    def count_below(self, sequence: int) -> int:
-        """Return how many sequences are smaller than ``sequence``."""
-        return sum(min(last, sequence - 1) - first + 1 for first, last, _ in self._ranges if first < sequence)

@@ -68,13 +68,12 @@ def test_runs_are_sorted_merged_and_complete(items: list[tuple[int, str]]) -> No
     runs = SequenceRanges()
     for sequence, reason in items:
         runs.add(sequence, reason)
-    told = {
+    expanded = {
         (sequence, reason) for first, last, reason in runs.as_list() for sequence in range(first, last + 1)
     }
-    assert told == set(items)
+    assert expanded == set(items)
     assert runs.as_list() == sorted(runs.as_list())
     for (_, last, reason), (first, _, other) in zip(runs.as_list(), runs.as_list()[1:], strict=False):
         assert last + 1 < first or reason != other
     for sequence in range(1, 42):
         assert (sequence in runs) == any(item[0] == sequence for item in items)
-        assert runs.count_below(sequence) == sum(item[0] < sequence for item in items)
