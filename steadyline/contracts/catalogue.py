@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from steadyline.contracts.alert import Alert
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.dead_letter import DeadLetter
+from steadyline.contracts.feedback import Feedback
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.headers import Headers, decode_event
 from steadyline.contracts.message import JsonMessage
@@ -57,5 +59,7 @@ KINDS: tuple[MessageKind, ...] = (
     _json("camera-status", CameraStatus),
     _json("model-event", ModelEvent),
     _json("model-command", ModelCommand),
+    _json("alert", Alert),
+    _json("feedback", Feedback),
     MessageKind("dead-letter", None, _dead_letter),
 )

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from steadyline.contracts.headers import Headers, encode_headers
-from steadyline.contracts.topics import MAX_FRAME_BYTES
+from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES
+from steadyline.contracts.wire import MAX_HEADER_BYTES, MAX_HEADERS, first_headers, headers_size, wire_size
 from steadyline.errors import MalformedHeaders
 
 ADDED = ("reason", "error", "source-topic", "source-partition", "source-offset")
 ERROR_CHARACTERS = 500
 CUT_FROM = "cut-from"
-HEADER_OVERHEAD = 10  # two lengths
-CUT_KEY_BYTES, CUT_HEADER_BYTES = 1 << 10, 1 << 14
-CUT_VALUE_BYTES = MAX_FRAME_BYTES - CUT_KEY_BYTES - CUT_HEADER_BYTES
+CUT_KEY_BYTES = 1 << 10
+ABRIDGED_VALUE_BYTES = 1 << 14
+CUT_VALUE_BYTES = MAX_FRAME_BYTES - CUT_KEY_BYTES - MAX_HEADER_BYTES
 
 V = TypeVar("V")
 
@@ -22,8 +23,9 @@ V = TypeVar("V")
 class DeadLetter:
     """One refused message. ``value`` and ``headers`` are as they were; the rest says why and where from.
 
-    One that is larger than any letter, because its producer had compressed it, is cut to its beginning; a
-    header ``cut-from`` then says how many bytes it had.
+    One that is larger than any letter, because its producer had compressed it, is cut to its beginning, and
+    one with more headers than a record may have to the first of them; a header ``cut-from`` then says how
+    many bytes it had. ``cut_from`` is that number for a record that was cut when it was read.
     """
 
     value: bytes | None
@@ -34,14 +36,20 @@ class DeadLetter:
     source_partition: int
     source_offset: int
     key: bytes | None = None
+    cut_from: int | None = None
 
     def fitted(self) -> "DeadLetter":
         """Return the letter as its topic takes it, which nearly always is the letter itself.
 
-        One that no topic holds is cut to its first bytes, a short key and the first headers. One without key
-        and value gets an empty value, for our client writes no such message: it would be a poison pill.
+        One that no topic holds is cut to its first bytes, a short key and the first headers; of too many
+        headers the first are kept. One without key and value gets an empty value, for our client writes no
+        such message: it would be a poison pill.
         """
-        kept = self if self._size() <= MAX_FRAME_BYTES else self._cut()
+        kept = self
+        if wire_size(self.key, self.value, self.headers) > MAX_DEAD_LETTER_BYTES - MAX_HEADER_BYTES:
+            kept = self._shortened(CUT_VALUE_BYTES)
+        elif self.cut_from is not None or not _are_few(self.headers):
+            kept = self._with_few_headers()
         return replace(kept, value=b"") if kept.value is None and kept.key is None else kept
 
     def encode_headers(self) -> Headers:
@@ -71,22 +79,21 @@ class DeadLetter:
         kept = tuple((name, found or b"") for name, found in before)
         return DeadLetter(value, kept, reason, error, topic, *place, key)
 
-    def _size(self) -> int:
-        """Return the bytes of the refused message, near enough."""
-        return len(self.value or b"") + len(self.key or b"") + sum(map(_header_size, self.headers))
+    def abridged(self) -> "DeadLetter":
+        """Return a letter that any topic takes: a short beginning of value, key and headers."""
+        short = self._shortened(ABRIDGED_VALUE_BYTES)
+        return replace(short, value=b"") if short.value is None and short.key is None else short
 
-    def _cut(self) -> "DeadLetter":
-        headers: list[tuple[str, bytes]] = []
-        room = CUT_HEADER_BYTES
-        for header in self.headers:
-            room -= _header_size(header)
-            if room < 0:
-                break
-            headers.append(header)
-        headers.append((CUT_FROM, str(len(self.value or b"")).encode()))
-        value = None if self.value is None else self.value[:CUT_VALUE_BYTES]
+    def _shortened(self, value_bytes: int) -> "DeadLetter":
+        """Return the letter with no more than the beginning of its value, of its key and of its headers."""
+        value = None if self.value is None else self.value[:value_bytes]
         key = None if self.key is None else self.key[:CUT_KEY_BYTES]
-        return replace(self, value=value, key=key, headers=tuple(headers))
+        return replace(self._with_few_headers(), value=value, key=key)
+
+    def _with_few_headers(self) -> "DeadLetter":
+        size = wire_size(self.key, self.value, self.headers) if self.cut_from is None else self.cut_from
+        mark = (CUT_FROM, str(size).encode())
+        return replace(self, headers=(*first_headers(self.headers), mark), cut_from=None)
 
 
 def split_headers(
@@ -97,9 +104,8 @@ def split_headers(
     return (before, ours) if tuple(name for name, _ in ours) == ADDED else (headers, ())
 
 
-def _header_size(header: tuple[str, bytes]) -> int:
-    name, value = header
-    return len(name.encode()) + len(value) + HEADER_OVERHEAD
+def _are_few(headers: Headers) -> bool:
+    return len(headers) <= MAX_HEADERS and headers_size(headers) <= MAX_HEADER_BYTES
 
 
 def _text(name: str, value: bytes | None) -> str:

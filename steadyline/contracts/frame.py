@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from typing_extensions import override
@@ -15,6 +15,9 @@ from steadyline.contracts.headers import (
     encode_headers,
     format_time,
     parse_time,
+    require_exactly,
+    require_key,
+    require_line,
     required,
     required_integer,
 )
@@ -24,6 +27,8 @@ TYPE = "com.steadyline.frame.v1"
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 ContentType = Literal["image/jpeg", "image/png"]
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?")  # camera, product and line names
+MOST_PART = 64  # characters of a part's name
+_SOURCE = re.compile(rf"/steadyline/(?P<line>{NAME.pattern})/(?P<camera>{NAME.pattern})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,11 @@ class FrameId:
     camera: str
     epoch: int
     sequence: int
+
+    @property
+    def began(self) -> datetime:
+        """When the epoch began, by its producer's clock, to the microsecond; it may be rounded up."""
+        return datetime.fromtimestamp(self.epoch / 1e9, UTC)
 
     @override
     def __str__(self) -> str:
@@ -52,7 +62,10 @@ class FrameId:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One captured frame; ``picture`` is the encoded JPEG or PNG, which is not checked yet."""
+    """One captured frame; ``picture`` is the encoded JPEG or PNG, which is not checked yet.
+
+    ``part`` names the workpiece that it shows, where that is known: its serial number, for example.
+    """
 
     id: FrameId
     line: str
@@ -61,6 +74,7 @@ class Frame:
     content_type: ContentType
     picture: bytes
     traceparent: str | None = None
+    part: str | None = None
 
     @property
     def key(self) -> bytes:
@@ -82,6 +96,7 @@ class Frame:
                 "product": self.product,
                 "sequence": str(self.id.sequence),
                 "epoch": str(self.id.epoch),
+                "part": self.part,
                 "traceparent": self.traceparent,
             }
         )
@@ -93,30 +108,57 @@ class Frame:
         The picture itself is not checked here: ``steadyline.picture`` checks it before anything decodes it.
         """
         fields = decode_headers(headers)
-        if required(fields, "ce_type") != TYPE:
-            raise MalformedHeaders(f"ce_type is {fields['ce_type']!r}, not {TYPE!r}")
+        require_exactly(fields, "ce_specversion", SPEC_VERSION)
+        require_exactly(fields, "ce_type", TYPE)
         content_type = required(fields, "content-type")
         if content_type not in ("image/jpeg", "image/png"):
             raise MalformedHeaders(f"content-type {content_type[:80]!r} is neither image/jpeg nor image/png")
         identity = FrameId(
             _name(fields, "camera"), required_integer(fields, "epoch"), required_integer(fields, "sequence")
         )
-        if required(fields, "ce_id") != str(identity):
-            raise MalformedHeaders(f"ce_id {fields['ce_id'][:120]!r} does not match {identity}")
-        source = required(fields, "ce_source").split("/")
-        if len(source) != 4 or source[1] != "steadyline":
-            raise MalformedHeaders(
-                f"ce_source {fields['ce_source'][:120]!r} is not /steadyline/<line>/<camera>"
-            )
+        require_exactly(fields, "ce_id", str(identity))
+        product = _name(fields, "product")
+        require_exactly(fields, "ce_subject", product)
         return Frame(
             identity,
-            source[2],
-            _name(fields, "product"),
+            _line_of(required(fields, "ce_source"), identity.camera),
+            product,
             parse_time(required(fields, "ce_time")),
             "image/jpeg" if content_type == "image/jpeg" else "image/png",
             value or b"",
             fields.get("traceparent"),
+            _part(fields),
         )
+
+    def check_origin(self, line: str, key: bytes | None) -> None:
+        """Raise ForeignLine when the frame is of another line, MalformedHeaders when its key is another's.
+
+        The key decides which frames are kept in order: one that is not the camera's own breaks that order.
+        """
+        require_line(self.line, line)
+        require_key(key, self.id.camera)
+
+
+def is_part_name(text: str) -> bool:
+    """Tell whether ``text`` may name a part: 1 to 64 characters that can be printed, no space at either end.
+
+    Serial numbers are given by others, so that capitals, slashes and letters of any script are theirs.
+    """
+    return 0 < len(text) <= MOST_PART and text.isprintable() and text == text.strip()
+
+
+def _line_of(source: str, camera: str) -> str:
+    match = _SOURCE.fullmatch(source)
+    if match is None or match["camera"] != camera:
+        raise MalformedHeaders(f"ce_source {source[:120]!r} is not /steadyline/<line>/{camera}")
+    return match["line"]
+
+
+def _part(fields: dict[str, str]) -> str | None:
+    part = fields.get("part")
+    if part is not None and not is_part_name(part):
+        raise MalformedHeaders(f"header 'part': {part[:80]!r} is no name of a part")
+    return part
 
 
 def _name(fields: dict[str, str], header: str) -> str:

@@ -4,11 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from steadyline.errors import MalformedHeaders
+from steadyline.contracts.wire import check_name
+from steadyline.errors import ForeignLine, MalformedHeaders
 
 Headers = tuple[tuple[str, bytes], ...]
 
 SPEC_VERSION = "1.0"
+SIGNATURE = "ce_signature"  # of a model event, by the trainer's key
+
+# Every header that a contract reads; what other clients add beside them is nobody's business.
+_READ = frozenset(
+    {
+        *("ce_specversion", "ce_id", "ce_type", "ce_source", "ce_subject", "ce_time"),
+        *("content-type", "camera", "product", "sequence", "epoch", "part", "traceparent", SIGNATURE),
+    }
+)
 
 
 def format_time(moment: datetime) -> str:
@@ -33,9 +43,18 @@ def encode_headers(fields: Mapping[str, str | None]) -> Headers:
 
 
 def decode_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, str]:
-    """Return text by name, the last one of a repeated name; raises MalformedHeaders on invalid UTF-8."""
+    """Return text by name of the headers that a contract reads.
+
+    Raises MalformedHeaders when one of them is no UTF-8, or is there twice: one reader would take the first
+    and another the last, and they would not agree whose message it is.
+    """
     found: dict[str, str] = {}
     for name, value in headers:
+        check_name(name)
+        if name not in _READ:
+            continue
+        if name in found:
+            raise MalformedHeaders(f"header {name!r} is there twice")
         try:
             found[name] = (value or b"").decode()
         except UnicodeDecodeError as error:
@@ -49,6 +68,28 @@ def required(headers: Mapping[str, str], name: str) -> str:
     if not value:
         raise MalformedHeaders(f"header {name!r} is missing")
     return value
+
+
+def require_exactly(headers: Mapping[str, str], name: str, value: str) -> None:
+    """Raise MalformedHeaders when a header is not ``value`` to the letter."""
+    found = required(headers, name)
+    if found != value:
+        raise MalformedHeaders(f"header {name!r} is {found[:120]!r}, not {value!r}")
+
+
+def require_key(key: bytes | None, value: str) -> None:
+    """Raise MalformedHeaders when a record's key is not ``value`` to the letter."""
+    if key != value.encode():
+        raise MalformedHeaders(f"the key is {key[:80] if key else key!r}, not {value!r}")
+
+
+def require_line(found: str, line: str) -> None:
+    """Raise ForeignLine when a message of the line ``found`` has come to the topics of ``line``."""
+    if found != line:
+        raise ForeignLine(
+            f"a message of the line {found[:80]!r} is on the topics of the line {line!r}: each line needs a "
+            "topics.prefix of its own"
+        )
 
 
 def required_integer(headers: Mapping[str, str], name: str) -> int:
@@ -84,15 +125,14 @@ class Event:
     subject: str
     time: datetime
     traceparent: str | None = None
+    signature: str | None = None
 
 
 def decode_event(headers: Sequence[tuple[str, bytes | None]]) -> Event:
     """Return what the headers say; raises MalformedHeaders when they are not a CloudEvent of ours."""
     fields = decode_headers(headers)
-    if required(fields, "ce_specversion") != SPEC_VERSION:
-        raise MalformedHeaders(f"ce_specversion is {fields['ce_specversion'][:20]!r}, not {SPEC_VERSION!r}")
-    if required(fields, "content-type") != "application/json":
-        raise MalformedHeaders(f"content-type {fields['content-type'][:80]!r} is not application/json")
+    require_exactly(fields, "ce_specversion", SPEC_VERSION)
+    require_exactly(fields, "content-type", "application/json")
     return Event(
         required(fields, "ce_type"),
         required(fields, "ce_source"),
@@ -100,4 +140,23 @@ def decode_event(headers: Sequence[tuple[str, bytes | None]]) -> Event:
         required(fields, "ce_subject"),
         parse_time(required(fields, "ce_time")),
         fields.get("traceparent"),
+        fields.get(SIGNATURE),
     )
+
+
+def check_event(
+    headers: Sequence[tuple[str, bytes | None]], key: bytes | None, kind: str, line: str
+) -> Event:
+    """Return what the headers of a record of ``line`` say; for every reader of JSON messages.
+
+    Raises ForeignLine, or MalformedHeaders when they are not a CloudEvent of ours, not of this ``kind``
+    (``ce_type``), or about another subject than the record's key.
+    """
+    event = decode_event(headers)
+    if event.kind != kind:
+        raise MalformedHeaders(f"ce_type is {event.kind[:80]!r}, not {kind!r}")
+    if not event.source.startswith("/steadyline/"):
+        raise MalformedHeaders(f"ce_source {event.source[:120]!r} is not /steadyline/<line>")
+    require_line(event.source.removeprefix("/steadyline/"), line)
+    require_key(key, event.subject)
+    return event

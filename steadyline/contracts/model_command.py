@@ -4,9 +4,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from steadyline.contracts.message import AwareDatetime, JsonMessage
+from steadyline.contracts.message import MOST_VERSION, AwareDatetime, JsonMessage, Name
 
 Action = Literal["promote", "rollback", "retrain", "shadow"]
+
+# The history keeps both, 200 times, in one event of limited size.
+MOST_WHO, MOST_WHY = 100, 500
 
 
 class ModelCommand(JsonMessage):
@@ -14,9 +17,11 @@ class ModelCommand(JsonMessage):
 
     TYPE: ClassVar[str] = "com.steadyline.model-command.v1"
 
-    product: str = Field(description="Product of the line file.")
+    product: Name = Field(description="Product of the line file.")
     action: Action = Field(description="What to do; shadow is refused so far.")
-    version: int | None = Field(None, ge=1, description="The version to promote or to roll back to.")
-    who: str = Field(description="Who ordered it: a person or a machine.")
+    version: int | None = Field(
+        None, ge=1, le=MOST_VERSION, description="The version to promote or to roll back to."
+    )
+    who: str = Field(max_length=MOST_WHO, description="Who ordered it: a person or a machine.")
     at: AwareDatetime = Field(description="When it was ordered.")
-    why: str = Field("", description="Reason, kept in the history.")
+    why: str = Field("", max_length=MOST_WHY, description="Reason, kept in the history.")

@@ -1,69 +1,151 @@
 """The models of one product: their state, package, thresholds, lineage and recent history."""
 
-from typing import ClassVar, Literal
+import math
+from itertools import pairwise
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
-from steadyline.contracts.message import AwareDatetime, JsonMessage, Part
+from steadyline.contracts.message import (
+    MOST_EXACT,
+    AwareDatetime,
+    Digest,
+    Items,
+    JsonMessage,
+    Name,
+    Part,
+    Table,
+    Uri,
+    Version,
+    Word,
+)
 
 ModelState = Literal["candidate", "shadow", "canary", "live", "retired", "rejected"]
 
 PRODUCT_WIDE = "*"
+SAME_SCORE = 1e-6  # scores are kept with seven digits
+
+# Far above what a trainer writes, this release's or an earlier one's: nothing of an event may be refused.
+Text = Annotated[str, Field(max_length=20_000)]
+FigureName = Annotated[str, Field(max_length=200)]
+MOST_FIGURES = 1_000
+MOST_CAMERAS = 10_000
+MOST_LISTED = 1_000  # versions, changes, probes, files of a package
+MOST_PICTURE = 4 << 20  # characters; the topic takes no larger message
+
+
+def conformal_rank(scores: int, rate: float) -> int:
+    """Return which of so many ascending scores (from 1) a normal exceeds with a chance of ``rate``."""
+    return max(1, min(scores, math.ceil((scores + 1) * (1 - rate) - 1e-9)))
 
 
 class Calibration(Part):
     """Held-out normal scores, ascending, of one camera or of the whole product (key ``*``)."""
 
-    scores: list[float] = Field(min_length=1, max_length=2000, description="Scores of held-out normals.")
-    threshold: float = Field(description="A score above it is anomalous.")
-    achieved_rate: float = Field(description="False-alarm rate the threshold bounds: max(wanted, 1/(n+1)).")
+    scores: Items[FiniteFloat] = Field(
+        min_length=1, max_length=2000, description="Scores of held-out normals."
+    )
+    threshold: FiniteFloat = Field(description="A score above it is anomalous.")
+    achieved_rate: float = Field(
+        gt=0, le=1, description="False-alarm rate the threshold bounds: max(wanted, 1/(n+1))."
+    )
+    rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="False-alarm rate the threshold was chosen for; absent in an event of release 0.1.",
+        exclude_if=lambda rate: rate is None,
+    )
+
+    @model_validator(mode="after")
+    def _follows_from_its_scores(self) -> "Calibration":
+        if any(before > after for before, after in pairwise(self.scores)):
+            raise ValueError("the scores are not ascending")
+        due = self.scores[conformal_rank(len(self.scores), self.rate or self.achieved_rate) - 1]
+        if not math.isclose(self.threshold, due, rel_tol=SAME_SCORE):
+            raise ValueError(f"the threshold {self.threshold:g} is not {due:g}, which the scores give")
+        return self
 
 
 class Probe(Part):
     """A prepared picture with a known answer: self-test after a load, and the scorer's readiness."""
 
-    picture_png: str = Field(description="Base64 of the prepared picture as PNG.")
-    score: float = Field(description="The score that the model must give.")
-    tolerance: float = Field(gt=0, description="How far from it an answer may be.")
+    picture_png: str = Field(max_length=MOST_PICTURE, description="Base64 of the prepared picture as PNG.")
+    score: FiniteFloat = Field(description="The score that the model must give.")
+    tolerance: FiniteFloat = Field(gt=0, description="How far from it an answer may be.")
+    certified_score: FiniteFloat | None = Field(
+        None,
+        description="The score that the certified part must give, up to what float32 rounds.",
+        exclude_if=lambda score: score is None,
+    )
 
 
 class Package(Part):
     """Where a model package is and what each of its files must hash to."""
 
-    uri: str = Field(description="Folder of the package in the store.")
-    digests: dict[str, str] = Field(description="File name → SHA-256, hex.")
+    uri: Uri = Field(description="Folder of the package in the store.")
+    digests: Table[FigureName, Digest] = Field(
+        max_length=MOST_LISTED, description="File name → SHA-256, hex."
+    )
 
 
 class Model(Part):
     """One version of a product's model."""
 
-    version: int = Field(ge=1, description="Number within the product, never given twice.")
-    detector: str = Field(description="Detector that was trained.")
+    version: Version = Field(description="Number within the product, never given twice.")
+    detector: Word = Field(description="Detector that was trained.")
     state: ModelState = Field(description="Where the version stands; shadow and canary are kept for later.")
-    reason: str = Field(description="Why it stands there.")
+    reason: Text = Field(description="Why it stands there.")
     trained_at: AwareDatetime = Field(description="When its training ended.")
-    size: int = Field(ge=8, description="Height and width of the input, in pixels.")
+    size: int = Field(ge=8, le=4096, description="Height and width of the input, in pixels.")
     channels: Literal["gray", "rgb"] = Field(description="Channels of the input.")
     package: Package
-    threshold_version: int = Field(ge=1, description="Grows when thresholds change within the version.")
-    calibrations: dict[str, Calibration] = Field(
-        description="Camera, or * for the whole product → calibration."
+    threshold_version: Version = Field(description="Grows when thresholds change within the version.")
+    calibrations: Table[Name, Calibration] = Field(
+        max_length=MOST_CAMERAS, description="Camera, or * for the whole product → calibration."
     )
-    probes: list[Probe] = Field(description="Known answers, checked before every use.")
-    lineage: dict[str, str] = Field(description="data, bank, code digests, seed, profile, bank version.")
-    figures: dict[str, float] = Field(description="clean_auroc, pgd_auroc_2/255, pgd_auroc_4/255, ...")
+    probes: Items[Probe] = Field(
+        max_length=MOST_LISTED, description="Known answers, checked before every use."
+    )
+    lineage: Table[FigureName, Text] = Field(
+        max_length=MOST_FIGURES, description="data, bank, code digests, seed, profile, bank version."
+    )
+    figures: Table[FigureName, float] = Field(
+        max_length=MOST_FIGURES, description="clean_auroc, pgd_auroc_2/255, pgd_auroc_4/255, ..."
+    )
+    certified_calibrations: Table[Name, Calibration] = Field(
+        default_factory=dict,
+        max_length=MOST_CAMERAS,
+        description="The same of the output certified_score; absent where the model has no certified part.",
+        exclude_if=lambda calibrations: not calibrations,
+    )
+
+    @field_validator("calibrations", "certified_calibrations")
+    @classmethod
+    def _has_one_for_the_product(
+        cls, found: dict[str, Calibration], info: ValidationInfo
+    ) -> dict[str, Calibration]:
+        if PRODUCT_WIDE not in found and (found or info.field_name == "calibrations"):
+            raise ValueError(f"there is no calibration of the whole product ({PRODUCT_WIDE!r})")
+        return found
+
+    @property
+    def is_certified(self) -> bool:
+        """True when the served graph has a certified part, and with it the output ``certified_score``."""
+        return bool(self.certified_calibrations)
 
 
 class Change(Part):
     """One step in the life of a version, with its reason."""
 
     at: AwareDatetime = Field(description="When it happened.")
-    version: int = Field(description="The version that changed.")
+    version: Version = Field(description="The version that changed.")
     before: ModelState | None = Field(description="State before; null when the version is new.")
     after: ModelState = Field(description="State after; the same where an order was refused.")
-    reason: str = Field(description="Why; begins with one fixed word where something was refused.")
-    figures: dict[str, float] = Field(
+    reason: Text = Field(description="Why; begins with one fixed word where something was refused.")
+    figures: Table[FigureName, float] = Field(
         default_factory=dict,
+        max_length=MOST_FIGURES,
         description="Figures of the step: the model's own, or the gate's of both models.",
     )
 
@@ -72,11 +154,20 @@ class Health(Part):
     """What the watch last found: does the live model still see known anomalies?"""
 
     at: AwareDatetime = Field(description="When the round ended.")
-    version: int = Field(description="The version that was asked.")
+    version: Version = Field(description="The version that was asked.")
     state: Literal["seeing", "blind"] = Field(description="What the watch concludes.")
-    reason: str = Field(description="Why it concludes so.")
-    detection: dict[str, float] = Field(description="Transform → detection rate.")
+    reason: Text = Field(description="Why it concludes so.")
+    detection: Table[FigureName, float] = Field(
+        max_length=MOST_FIGURES, description="Transform → detection rate."
+    )
     false_alarm_rate: float = Field(description="Fraction of held-out normals over the threshold.")
+
+
+class TrainingOrder(Part):
+    """The training that is open; whoever holds the lease carries it out."""
+
+    version: Version = Field(description="The version that it makes.")
+    spec: Text = Field(description="All that it depends on: JSON that the trainer reads.")
 
 
 class ModelEvent(JsonMessage):
@@ -84,16 +175,57 @@ class ModelEvent(JsonMessage):
 
     TYPE: ClassVar[str] = "com.steadyline.model-event.v1"
 
-    product: str = Field(description="Product of the line file.")
+    product: Name = Field(description="Product of the line file.")
     at: AwareDatetime = Field(description="When this was announced.")
-    live_version: int | None = Field(description="The version in service; null while there is none.")
-    models: list[Model] = Field(description="The versions kept, ascending; rejected ones for their figures.")
-    changes: list[Change] = Field(description="The last changes, oldest first, 200 at most.")
+    live_version: Version | None = Field(description="The version in service; null while there is none.")
+    models: Items[Model] = Field(
+        max_length=MOST_LISTED, description="The versions kept, ascending; rejected ones for their figures."
+    )
+    changes: Items[Change] = Field(
+        max_length=MOST_LISTED, description="The last changes, oldest first, 200 at most."
+    )
     health: Health | None = None
+    order: TrainingOrder | None = Field(None, exclude_if=lambda order: order is None)
     commands_until: int = Field(
-        0, ge=0, description="Offset after the last command of the product that was acted on or refused."
+        0,
+        ge=0,
+        le=(1 << 63) - 1,
+        description="Offset after the last command of the product that was acted on or refused.",
+    )
+    commands_topic: str = Field(
+        "",
+        max_length=64,
+        description="Id of the topic that commands_until is an offset of; earlier releases have none.",
+        exclude_if=lambda topic: topic == "",
+    )
+    sequence: int = Field(
+        0,
+        ge=0,
+        le=MOST_EXACT,
+        description="Grows with each event of the product; 0 is of an earlier release. A signed event with a "
+        "smaller one than is known was on the topic before, and is ignored.",
+        exclude_if=lambda sequence: sequence == 0,
+    )
+    fencing_token: int = Field(
+        0,
+        ge=0,
+        le=MOST_EXACT,
+        description="Grows with each trainer that takes the product over; of two events the one with the "
+        "smaller token is of a trainer that has lost its lease, and is ignored. 0 is of an earlier release.",
+        exclude_if=lambda token: token == 0,
+    )
+
+    best: Table[FigureName, float] = Field(
+        default_factory=dict,
+        max_length=MOST_FIGURES,
+        description="The best that each figure of the gate was in a version that went live.",
+        exclude_if=lambda best: not best,
     )
 
     def live(self) -> Model | None:
         """Return the model in service, or None."""
         return next((model for model in self.models if model.version == self.live_version), None)
+
+    def is_stale(self, known: "ModelEvent | None") -> bool:
+        """Return True when a trainer wrote this that had lost its lease to the writer of ``known``."""
+        return known is not None and self.fencing_token < known.fencing_token

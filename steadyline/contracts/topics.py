@@ -41,6 +41,8 @@ class Topic:
             "max.message.bytes": str(self.max_message_bytes),
             # Whatever a client compressed: the limit holds for what readers get, and no reader lacks a codec.
             "compression.type": "uncompressed",
+            # A producer's clock decides neither whether a record is taken nor how long it is kept.
+            "message.timestamp.type": "LogAppendTime",
         }
 
 
@@ -55,8 +57,8 @@ class Topics:
         name="frames.v1",
         message="frame",
         key="camera",
-        writers=("producers",),
-        readers=("scorer", "producers", "steadyline"),
+        writers=("producers", "alerts", "steadyline"),  # the last two write refused frames back
+        readers=("scorer", "producers", "alerts", "steadyline"),
         clean_up="delete",
         retention_ms=24 * HOUR_MS,
         partitions=8,
@@ -77,7 +79,7 @@ class Topics:
         message="camera-status",
         key="camera/epoch",
         writers=("producers",),
-        readers=("alerts", "steadyline"),
+        readers=("alerts", "producers", "scorer", "trainer", "steadyline"),
         clean_up="compact",
         retention_ms=FOR_EVER_MS,
         partitions=1,
@@ -97,7 +99,7 @@ class Topics:
         name="model-commands.v1",
         message="model-command",
         key="product",
-        writers=("steadyline",),
+        writers=("steadyline", "alerts"),
         readers=("trainer",),
         clean_up="delete",
         retention_ms=14 * DAY_MS,
@@ -107,12 +109,32 @@ class Topics:
         name="dead-letters.v1",
         message="dead-letter",
         key="as the source",
-        writers=("scorer",),
-        readers=("steadyline",),
+        writers=("scorer", "alerts"),
+        readers=("alerts", "steadyline"),
         clean_up="delete",
         retention_ms=30 * DAY_MS,
         partitions=8,
         max_message_bytes=MAX_DEAD_LETTER_BYTES,
+    )
+    alerts: Topic = Topic(
+        name="alerts.v1",
+        message="alert",
+        key="incident",
+        writers=("alerts",),
+        readers=("trainer", "steadyline"),
+        clean_up="delete",
+        retention_ms=90 * DAY_MS,
+        partitions=1,
+    )
+    feedback: Topic = Topic(
+        name="feedback.v1",
+        message="feedback",
+        key="frame",
+        writers=("alerts",),
+        readers=("trainer", "steadyline"),
+        clean_up="compact",
+        retention_ms=FOR_EVER_MS,
+        partitions=1,
     )
 
     def by_field(self) -> dict[str, Topic]:

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from steadyline.contracts.headers import Headers
 from steadyline.contracts.topics import Topic
+from steadyline.contracts.wire import check_headers, wire_size
+from steadyline.errors import BrokerUnavailable, MalformedHeaders
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,7 +21,11 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message as it was read."""
+    """One message as it was read.
+
+    Of more headers than any record of ours has only the first are kept; ``cut_from`` is then the size that
+    the whole record had.
+    """
 
     partition: Partition
     offset: int
@@ -27,6 +33,18 @@ class Record:
     value: bytes | None
     headers: Headers
     timestamp_ms: int
+    cut_from: int | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes of what is kept: key, value, headers and what surrounds them."""
+        return wire_size(self.key, self.value, self.headers)
+
+    def check(self) -> None:
+        """Raise MalformedHeaders when the headers are too many or too large, or a name is no UTF-8."""
+        if self.cut_from is not None:
+            raise MalformedHeaders(f"too many headers in a record of {self.cut_from} bytes")
+        check_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +57,18 @@ class Message:
     headers: Headers = ()
     partition: int | None = None
 
+    @property
+    def size(self) -> int:
+        """The bytes on the wire, near enough and never too few."""
+        return wire_size(self.key, self.value, self.headers)
+
 
 class TransactionAborted(Exception):
     """A transaction wrote nothing; the same messages may be committed again."""
+
+
+class OutputRefused(TransactionAborted):
+    """A transaction wrote nothing, for one of its messages is over a limit of its topic or of the client."""
 
 
 class TransactionBroken(Exception):
@@ -54,10 +81,21 @@ class Worker(Protocol):
     """One member of a consumer group that writes outputs and input offsets in one transaction.
 
     It is used from one thread. ``poll`` must be called often (at least every few seconds), also while paused.
+    It begins at the committed offset of each partition, unless that was committed on a former topic of this
+    name. Where that is not kept any more, it says so, counts it, and goes on at the first record that is.
     """
 
     def poll(self, wait: timedelta) -> Mapping[Partition, Sequence[Record]]:
-        """Return new records per partition, in order; raises BrokerUnavailable during an outage."""
+        """Return new records per partition, in order.
+
+        Raises BrokerUnavailable during an outage, and ContractBroken when a topic was made anew or has got
+        more partitions than it had when the worker was made.
+        """
+        ...
+
+    @property
+    def trouble(self) -> BrokerUnavailable | None:
+        """What has for long kept the worker from reading a partition of its own; None when nothing does."""
         ...
 
     def take_lost(self) -> frozenset[Partition]:
@@ -69,11 +107,43 @@ class Worker(Protocol):
         """
         ...
 
-    def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions that are this worker's own now, also those that have delivered nothing yet."""
+        ...
+
+    @property
+    def member(self) -> str:
+        """This worker's id in the group; it changes when it joins anew."""
+        ...
+
+    def members(self) -> frozenset[str]:
+        """Return the ids of all live members; raises BrokerUnavailable."""
+        ...
+
+    def note(self, partition: Partition) -> str:
+        """Return the note beside the committed offset of a partition whose records ``poll`` has delivered."""
+        ...
+
+    def mark(self, partition: Partition, offset: int, note: str) -> bool:
+        """Commit the offset of the next record with a note, outside any transaction.
+
+        Returns False, having perhaps done nothing, while a rebalance is under way or the broker is away.
+        """
+        ...
+
+    def commit(
+        self,
+        messages: Sequence[Message],
+        offsets: Mapping[Partition, int],
+        notes: Mapping[Partition, str] | None = None,
+    ) -> bool:
         """Write ``messages`` and commit ``offsets`` (the next offset to read of each partition) atomically.
 
+        Beside each offset its note is kept, which is empty where ``notes`` has none.
         Returns False, having done nothing, while a rebalance is under way: try again later.
-        Raises TransactionAborted (keep the results, retry), TransactionBroken (call ``resync``),
+        Raises TransactionAborted (keep the results, retry), OutputRefused (the same messages will be refused
+        again), TransactionBroken (call ``resync``),
         BrokerUnavailable (nothing was begun) or Fenced.
         """
         ...
@@ -104,6 +174,14 @@ class Publisher(Protocol):
         Raises Backpressure when the bytes in flight would pass the bound, BrokerUnavailable when the topic's
         metadata cannot be had, and PictureTooLarge when the message is over a limit of the client; ``done``
         gets PictureTooLarge when it is over one of the topic.
+        """
+        ...
+
+    @property
+    def stamped_ms(self) -> int:
+        """The time, in ms since 1970, that the topic has for the message acknowledged last; 0 before one was.
+
+        It is the broker's or this machine's, as the topic stamps. ``done`` finds its own message's here.
         """
         ...
 
@@ -144,15 +222,16 @@ class Reader(Protocol):
 class Follower(Protocol):
     """Reads the committed records of several topics without a group; the caller keeps the positions.
 
-    It is used from one thread. Partitions that a topic gains later are read by the next follower.
+    It is used from one thread. Partitions that a topic gains later are read from their beginning.
     """
 
     def poll(self, wait: timedelta) -> Sequence[Record]:
         """Return the records since the last call, in order per partition; wait up to ``wait`` for them.
 
         From an offset that is no longer, or not yet, on the topic, reading goes on at the first record that
-        is kept. Raises BrokerUnavailable during an outage, and leaves the positions as they were. Raises
-        ContractBroken while a topic is missing, and begins once it exists.
+        is kept, which is logged and counted. Raises BrokerUnavailable during an outage, and leaves the
+        positions as they were. Raises ContractBroken while a topic is missing, and begins once it exists; and
+        for good when a topic was made anew while it was read.
         """
         ...
 
@@ -201,8 +280,22 @@ class Broker(Protocol):
         """Create the topics that are missing and return their names."""
         ...
 
+    def mend_topics(self, topics: Sequence[Topic]) -> list[str]:
+        """Give the topics that exist the settings they must have, and more partitions where they have fewer.
+
+        Returns the names of those that were changed, once the broker tells of the change.
+        """
+        ...
+
     def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
         """Return name → (partition count, settings) of the topics that exist."""
+        ...
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        """Return name → id of the topics that exist, in the 22 characters that Kafka prints.
+
+        A topic that is deleted and made anew under its name gets another id, and its offsets begin again.
+        """
         ...
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:

@@ -25,6 +25,7 @@ def decoded(records: Iterable[Record], message: type[M], on_poison: OnPoison) ->
     """Yield each record with its message; one that does not fit goes to ``on_poison`` and is passed over."""
     for record in records:
         try:
+            record.check()
             content = message.decode(record.value)
         except PoisonMessage as error:
             on_poison(record, error)
@@ -48,6 +49,7 @@ class Subscription(Generic[M]):
     def deliver(self, record: Record) -> None:
         """Hand one record on; raises what ``on_message`` raises beside PoisonMessage."""
         try:
+            record.check()
             self.on_message(record, self.message.decode(record.value))
         except PoisonMessage as error:
             self.on_poison(record, error)
@@ -96,6 +98,10 @@ class MessageFollower:
         else:
             deliver(records, self._subscriptions)
         return self._outage
+
+    def is_at_end(self) -> bool:
+        """Return True once every message was handed on that existed when the follower was opened."""
+        return self._follower is not None and self._follower.is_at_end()
 
     def close(self) -> None:
         """Never hangs."""

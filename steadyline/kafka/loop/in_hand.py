@@ -13,7 +13,9 @@ from typing import Any, Generic, Protocol
 from steadyline.errors import Backpressure, PoisonMessage
 from steadyline.kafka import metrics
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.loop.partition_queue import PartitionQueue, Result, TakenRecord
+from steadyline.kafka.loop.partition_queue import PartitionQueue, Result, TakenRecord, refused
+
+WINDOW = 256  # offsets between the first and the last record of a partition that the handler has at once
 
 
 class RecordHandler(Protocol[Result]):
@@ -45,6 +47,35 @@ class Pausable(Protocol):
         ...
 
 
+class HandOutGate(Protocol):
+    """Decides which record may be handed out now."""
+
+    def look(self, first: Sequence[Record]) -> None:
+        """See the first record that waits of each partition, before any of them is admitted."""
+        ...
+
+    def admits(self, record: Record, in_hand: int) -> bool:
+        """Return True when a record may be handed out while ``in_hand`` others are; raises PoisonMessage."""
+        ...
+
+    def forget(self, partition: Partition) -> None:
+        """What was in hand of this partition is forgotten."""
+        ...
+
+
+class OpenGate:
+    """Admits every record, for a loop whose offsets are kept elsewhere than in the group."""
+
+    def look(self, first: Sequence[Record]) -> None:
+        """Nothing is to be known of them."""
+
+    def admits(self, record: Record, in_hand: int) -> bool:
+        return True
+
+    def forget(self, partition: Partition) -> None:
+        """Nothing is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
     """A partition pauses above ``high`` records or ``high_bytes`` in hand.
@@ -60,8 +91,15 @@ class QueueLimits:
 class InHand(Generic[Result]):
     """The queues of all partitions between one source and one handler; used from one thread."""
 
-    def __init__(self, source: Pausable, handler: RecordHandler[Result], limits: QueueLimits) -> None:
+    def __init__(
+        self,
+        source: Pausable,
+        handler: RecordHandler[Result],
+        limits: QueueLimits,
+        gate: HandOutGate | None = None,
+    ) -> None:
         self._source, self._handler, self._limits = source, handler, limits
+        self._gate = gate or OpenGate()
         self._queues: dict[Partition, PartitionQueue[Result]] = {}
         self._turns = 0
 
@@ -88,19 +126,29 @@ class InHand(Generic[Result]):
             queue.paused = True
 
     def hand_out(self) -> None:
-        """Offer what waits to the handler, in order per partition, until it has no room."""
+        """Offer what waits to the handler, in order per partition, until it has no room.
+
+        It is never offered a record whose headers no record of ours can have.
+        """
         self._turns += 1
+        self._gate.look([queue.waiting[0] for queue in self._queues.values() if queue.waiting])
         for queue in self._in_turn():
             while queue.waiting:
+                record = queue.waiting[0]
                 try:
-                    queue.take(self._handler.submit(queue.waiting[0]))
+                    if not self._is_admitted(queue, record):
+                        break
+                    record.check()
+                    queue.take(self._handler.submit(record))
                 except Backpressure as error:
                     metrics.HELD.add(1, reason=error.reason)
                     return
                 except PoisonMessage as error:
-                    refused: Future[Result] = Future()
-                    refused.set_exception(error)
-                    queue.take(refused)
+                    queue.take(refused(error))
+
+    def _is_admitted(self, queue: PartitionQueue[Result], record: Record) -> bool:
+        is_near = not queue.taken or record.offset < queue.taken[0].record.offset + WINDOW
+        return is_near and self._gate.admits(record, self.taken)
 
     def finished(self) -> Iterator[Iterator[TakenRecord[Result]]]:
         """Yield, for one partition after the other, its finished prefix, oldest first.
@@ -109,6 +157,10 @@ class InHand(Generic[Result]):
         """
         for queue in self._in_turn():
             yield queue.finished()
+
+    def refuse(self, entry: TakenRecord[Result], error: PoisonMessage) -> None:
+        """Let a finished record be refused after all: what was made of it cannot be written."""
+        self._queues[entry.record.partition].refuse(entry, error)
 
     def release(self, committed: Iterable[TakenRecord[Result]]) -> None:
         """Forget what is committed; partitions with room go on."""
@@ -127,6 +179,7 @@ class InHand(Generic[Result]):
             if queue is not None:
                 queue.abandon()
             self._handler.drop(partition)
+            self._gate.forget(partition)
 
     def drop_all(self) -> None:
         """Forget everything: it is read again."""

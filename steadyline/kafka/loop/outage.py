@@ -18,9 +18,16 @@ class OutageHold:
     def __init__(self, retry: RetryTimer, clock: Clock) -> None:
         self.retry = retry
         self._clock = clock
+        self._error: Transient | None = None
+
+    @property
+    def error(self) -> Transient | None:
+        """What was met last while something is away; None while nothing is."""
+        return self._error if self.retry.is_failing else None
 
     def hold(self, error: Transient) -> None:
         """Count one hold; ``retry`` is due after the back-off's delay."""
+        self._error = error
         metrics.HELD.add(1, reason=error.reason)
         self.retry.failed()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from steadyline.errors import PoisonMessage
 from steadyline.kafka.broker import Record
@@ -31,7 +31,7 @@ class TakenRecord(Generic[Result]):
 class PartitionQueue(Generic[Result]):
     """Records of one partition, oldest first: those the handler has taken, then those that wait for it.
 
-    Only the finished prefix may be committed: that keeps the order.
+    Only the finished prefix may be committed: that keeps the order. ``bytes`` counts whole records.
     """
 
     taken: deque[TakenRecord[Result]] = field(default_factory=deque)
@@ -45,7 +45,7 @@ class PartitionQueue(Generic[Result]):
     def add(self, records: Sequence[Record]) -> None:
         """Append what was read."""
         self.waiting.extend(records)
-        self.bytes += sum(len(record.value or b"") for record in records)
+        self.bytes += sum(record.size for record in records)
 
     def take(self, result: Future[Result]) -> None:
         """The handler has taken the first record that waits."""
@@ -55,10 +55,14 @@ class PartitionQueue(Generic[Result]):
         """Yield the longest finished prefix."""
         return takewhile(lambda entry: entry.result.done(), self.taken)
 
+    def refuse(self, entry: TakenRecord[Result], error: PoisonMessage) -> None:
+        """Let an entry that is finished be refused instead: its result cannot be written."""
+        self.taken[self.taken.index(entry)] = TakenRecord(entry.record, refused(error))
+
     def release(self, count: int) -> None:
         """Forget the first ``count`` entries: they are committed."""
         for _ in range(count):
-            self.bytes -= len(self.taken.popleft().record.value or b"")
+            self.bytes -= self.taken.popleft().record.size
 
     def abandon(self) -> None:
         """Cancel what is still running: its result is not wanted."""
@@ -67,3 +71,10 @@ class PartitionQueue(Generic[Result]):
         self.taken.clear()
         self.waiting.clear()
         self.bytes = 0
+
+
+def refused(error: PoisonMessage) -> Future[Any]:
+    """Return the result of a record that no handler has taken, or whose own result is not wanted."""
+    result: Future[Any] = Future()
+    result.set_exception(error)
+    return result

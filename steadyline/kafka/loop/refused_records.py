@@ -31,15 +31,22 @@ class RefusedRecords:
         self._topic = policy.topic
         self._storm = StormGuard(policy.storm, clock)
 
-    def letter(self, record: Record, refusal: PoisonMessage) -> Message:
-        """Return the dead letter of a record; it must be written before the record's offset is committed."""
-        return dead_letter(record, refusal, self._topic)
+    @property
+    def is_storm(self) -> bool:
+        """True while most of the latest records were refused: the service is not ready then."""
+        return self._storm.is_storm
+
+    def letter(self, record: Record, refusal: PoisonMessage, is_short: bool = False) -> Message:
+        """Return the dead letter of a record; it must be written before the record's offset is committed.
+
+        With ``is_short`` it holds but the beginning of the record: for a letter that its topic has refused.
+        """
+        return dead_letter(record, refusal, self._topic, is_short)
 
     def count(self, committed: Iterable[TakenRecord[Any]]) -> None:
-        """Count committed records, refused or not; raises DeadLetterStorm when too many of them are refused.
+        """Count committed records, refused or not.
 
-        To be called after the commit and once for each record: what is tried again is not counted twice, and
-        the letters that tell of the storm are written.
+        To be called after the commit and once for each record: what is tried again is not counted twice.
         """
         for entry in committed:
             refusal = entry.refusal

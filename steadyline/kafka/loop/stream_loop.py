@@ -8,11 +8,13 @@ from itertools import islice
 
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
-from steadyline.errors import BrokerUnavailable
+from steadyline.errors import BrokerUnavailable, Transient
 from steadyline.kafka import metrics
-from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken, Worker
+from steadyline.kafka.broker import Message, OutputRefused, TransactionAborted, TransactionBroken, Worker
+from steadyline.kafka.loop.crash_guard import CrashGuard
 from steadyline.kafka.loop.in_hand import InHand, QueueLimits, RecordHandler, next_offsets
 from steadyline.kafka.loop.outage import OutageHold
+from steadyline.kafka.loop.output_limit import OutputLimit
 from steadyline.kafka.loop.partition_queue import TakenRecord
 from steadyline.kafka.loop.refused_records import DeadLetterPolicy, RefusedRecords
 from steadyline.telemetry.logs import get_logger
@@ -59,16 +61,33 @@ class StreamLoop:
         on_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._worker, self._policy, self._clock, self._on_turn = worker, policy, clock, on_turn
-        self._in_hand = InHand(worker, handler, policy.queues)
+        self._crash_guard = CrashGuard(worker)
+        self._in_hand = InHand(worker, handler, policy.queues, self._crash_guard)
         self._refused = RefusedRecords(policy.dead_letters, clock)
         self._broker_hold = OutageHold(RetryTimer(Backoff.constant(policy.outage_pause), clock), clock)
+        self._output_limit = OutputLimit()
         self._last_commit = clock.monotonic()
+
+    @property
+    def outage(self) -> Transient | None:
+        """What keeps the broker away, or a partition of ours from being read; None while nothing does."""
+        return self._broker_hold.error or self._worker.trouble
+
+    @property
+    def is_storm(self) -> bool:
+        """True while most of the latest records were refused."""
+        return self._refused.is_storm
+
+    def excuse(self) -> None:
+        """Note that records in hand wait for something outside, so that they are not blamed for an end."""
+        self._crash_guard.excuse()
 
     def run(self, stop: threading.Event) -> None:
         """Turn until ``stop``; then finish what is in hand, commit it and return. Fatal errors come out."""
         while not stop.is_set():
             self.turn(stop)
         self._finish()
+        self._crash_guard.withdraw()
 
     def turn(self, stop: threading.Event) -> None:
         """Poll, hand out, commit when it is time."""
@@ -102,9 +121,17 @@ class StreamLoop:
         entries, messages = self._collect()
         if not entries:
             return
+        offsets = next_offsets(entries)
         began = self._clock.monotonic()
         try:
-            done = self._worker.commit(messages, next_offsets(entries))
+            done = self._worker.commit(messages, offsets, self._crash_guard.notes(offsets))
+        except OutputRefused as error:
+            metrics.TRANSACTIONS.add(1, outcome="aborted")
+            log.warning("output_refused", error=str(error), records=len(entries))
+            poison = self._output_limit.poison(entries, error)
+            if poison is not None:
+                self._in_hand.refuse(entries[0], poison)
+            return
         except TransactionAborted as error:
             metrics.TRANSACTIONS.add(1, outcome="aborted")
             log.warning("transaction_aborted", error=str(error))
@@ -122,6 +149,8 @@ class StreamLoop:
             return
         metrics.TRANSACTIONS.add(1, outcome="committed")
         metrics.COMMIT_SECONDS.record(self._clock.monotonic() - began)
+        self._crash_guard.committed(offsets)
+        self._output_limit.committed(entries)
         self._in_hand.release(entries)
         self._refused.count(entries)
 
@@ -131,9 +160,9 @@ class StreamLoop:
         messages: list[Message] = []
         size = 0
         for finished in self._in_hand.finished():
-            for entry in islice(finished, max(0, self._policy.transaction_messages - len(messages))):
+            for entry in islice(finished, self._room(entries, messages)):
                 outputs = self._outputs(entry)
-                added = sum(len(message.value or b"") for message in outputs)
+                added = sum(message.size for message in outputs)
                 if messages and size + added > self._policy.transaction_bytes:
                     break
                 size += added
@@ -141,10 +170,18 @@ class StreamLoop:
                 entries.append(entry)
         return entries, messages
 
+    def _room(self, entries: list[TakenRecord[Outputs]], messages: list[Message]) -> int:
+        """Return how many more records the transaction may cover."""
+        if self._output_limit.is_searching:
+            return 0 if entries else 1
+        return max(0, self._policy.transaction_messages - len(messages))
+
     def _outputs(self, entry: TakenRecord[Outputs]) -> Outputs:
         """Return the messages of a finished entry; a refused one becomes its dead letter."""
         refusal = entry.refusal
-        return entry.result.result() if refusal is None else [self._refused.letter(entry.record, refusal)]
+        if refusal is None:
+            return entry.result.result()
+        return [self._refused.letter(entry.record, refusal, self._output_limit.is_short(entry))]
 
     def _start_over(self) -> None:
         """Forget everything in hand and go on from what the broker has committed."""

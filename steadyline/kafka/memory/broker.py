@@ -1,7 +1,9 @@
 """The broker's in-memory twin: partitions, groups with rebalances, transactions, read_committed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from secrets import token_urlsafe
 
 from steadyline.clock import Clock, SystemClock
 from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic
@@ -58,9 +60,35 @@ class MemoryBroker:
             missing = [topic for topic in topics if topic.name not in self._state.topics]
             for topic in missing:
                 self._state.topics[topic.name] = topic
+                self._state.topic_ids[topic.name] = token_urlsafe(16)
                 for number in range(topic.partitions):
                     self._state.logs[Partition(topic.name, number)] = Log()
             return [topic.name for topic in missing]
+
+    def mend_topics(self, topics: Sequence[Topic]) -> list[str]:
+        with self._state.lock:
+            self._state.check()
+            wrong = [topic for topic in topics if self._state.topics.get(topic.name, topic) != topic]
+            for topic in wrong:
+                count = max(topic.partitions, self._state.topics[topic.name].partitions)
+                self._state.topics[topic.name] = replace(topic, partitions=count)
+                for number in range(count):
+                    self._state.logs.setdefault(Partition(topic.name, number), Log())
+            return [topic.name for topic in wrong]
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic with all its records; what ``create_topics`` then makes has another id."""
+        with self._state.lock:
+            for place in self._state.partitions([name]):
+                del self._state.logs[place]
+            del self._state.topics[name], self._state.topic_ids[name]
+            for group in self._state.groups.values():
+                group.committed = {place: at for place, at in group.committed.items() if place.topic != name}
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        with self._state.lock:
+            self._state.check()
+            return {name: self._state.topic_ids[name] for name in names if name in self._state.topic_ids}
 
     def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
         with self._state.lock:
@@ -95,17 +123,17 @@ class MemoryPublisher:
 
     def __init__(self, state: MemoryState, bytes_in_flight: int) -> None:
         self._state, self._limit = state, bytes_in_flight
+        self.stamped_ms = 0
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
-        size = len(message.value or b"")
+        size = message.size
         if size > min(self._limit, MAX_REQUEST_BYTES):
             raise PictureTooLarge(f"{message.topic} takes no message of {size} bytes")
         with self._state.lock:
             self._state.check()
-            place = self._state.place(message)
-            fits = size <= self._state.topics[place.topic].max_message_bytes
+            fits = self._state.takes(message)
             if fits:
-                self._state.append([message])
+                self.stamped_ms = self._state.append([message])
         done(None if fits else PictureTooLarge(f"{message.topic} takes no message of {size} bytes"))
 
     def flush(self, within: timedelta) -> bool:

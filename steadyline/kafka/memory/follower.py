@@ -14,6 +14,7 @@ class MemoryFollower:
         self._state, self._topics, self._start = state, list(topics), dict(start)
         self._positions: dict[Partition, int] = {}
         self._first_ends: dict[Partition, int] = {}
+        self._ids: dict[str, str] = {}
 
     def poll(self, wait: timedelta) -> Sequence[Record]:
         with self._state.lock:
@@ -37,17 +38,21 @@ class MemoryFollower:
         """Nothing to close."""
 
     def _find(self) -> None:
-        if self._positions:
-            return
+        """Read every partition that the topics have by now; the first time says where their end is."""
+        self._state.check_same(self._ids, {})
+        is_first = not self._positions
         for place in self._state.partitions(self._topics):
-            self._positions[place] = self._start.get(place, 0)
-            self._first_ends[place] = self._state.logs[place].end
+            if is_first:
+                self._first_ends[place] = self._state.logs[place].end
+                self._ids[place.topic] = self._state.topic_ids[place.topic]
+            self._positions.setdefault(place, self._start.get(place, self._state.logs[place].start))
 
     def _take(self) -> list[Record]:
         found: list[Record] = []
         for place, position in self._positions.items():
             log = self._state.logs[place]
-            kept = position if log.start <= position <= log.end else log.start
-            found += log.since(kept)
-            self._positions[place] = log.end
+            begin = self._state.go_on_at(place, position)
+            fetched = log.fetched(begin)
+            found += fetched
+            self._positions[place] = fetched[-1].offset + 1 if fetched else begin
         return found

@@ -3,14 +3,18 @@
 import threading
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from steadyline.clock import Clock
 from steadyline.contracts.topics import Topic
+from steadyline.contracts.wire import first_headers
 from steadyline.errors import BrokerUnavailable, ContractBroken
+from steadyline.kafka import metrics
 from steadyline.kafka.broker import Message, Partition, Record
+from steadyline.kafka.client.connection import PARTITION_FETCH_BYTES
+from steadyline.kafka.client.record_format import are_kept
 
 # How a commit goes wrong: nothing written; outcome unknown and nothing written; unknown and written.
 CommitFault = Literal["aborted", "broken_before", "broken_after"]
@@ -32,9 +36,25 @@ class Log:
         """Return the records from ``offset`` on; an expired offset means from the first one kept."""
         return [record for record in self.records if record.offset >= offset]
 
+    def fetched(self, offset: int) -> list[Record]:
+        """Return what one fetch of a broker holds of the records from ``offset`` on, one at the least."""
+        room = PARTITION_FETCH_BYTES
+        found: list[Record] = []
+        for record in self.since(offset):
+            room -= record.size
+            if found and room < 0:
+                break
+            found.append(record)
+        return found
+
 
 class Member(Protocol):
     """A worker as its group sees it."""
+
+    @property
+    def member(self) -> str:
+        """The member's id in the group."""
+        ...
 
     def assign(self, partitions: set[Partition]) -> None:
         """Take over the assignment of a new generation."""
@@ -47,9 +67,10 @@ class Member(Protocol):
 
 @dataclass(slots=True)
 class Group:
-    """Committed offsets and the members in order of joining."""
+    """Committed offsets with the notes beside them, and the members in order of joining."""
 
     committed: dict[Partition, int] = field(default_factory=dict)
+    notes: dict[Partition, str] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
 
 
@@ -60,6 +81,7 @@ class MemoryState:
         self.lock = threading.RLock()
         self.arrived = threading.Condition(self.lock)
         self.topics: dict[str, Topic] = {}
+        self.topic_ids: dict[str, str] = {}
         self.logs: dict[Partition, Log] = {}
         self.groups: dict[str, Group] = {}
         self.faults: deque[CommitFault] = deque()
@@ -80,6 +102,27 @@ class MemoryState:
             Partition(topic, number) for topic in topics for number in range(self.topics[topic].partitions)
         ]
 
+    def check_same(self, ids: Mapping[str, str], counts: Mapping[str, int]) -> None:
+        """Raise ContractBroken when a topic has another id, or more partitions, than these."""
+        for topic, known in ids.items():
+            if self.topic_ids.get(topic, known) != known:
+                raise ContractBroken(f"topic {topic} was deleted and made anew while it was read")
+        for topic, count in counts.items():
+            if topic in self.topics and self.topics[topic].partitions > count:
+                raise ContractBroken(
+                    f"topic {topic} has {self.topics[topic].partitions} partitions and had {count} when this "
+                    "process started"
+                )
+
+    def go_on_at(self, place: Partition, position: int) -> int:
+        """Return ``position``, or the offset of the first record kept when that is not on the topic."""
+        log = self.logs[place]
+        if log.start <= position <= log.end:
+            return position
+        metrics.POSITIONS_LOST.add(1, topic=place.topic)
+        metrics.SKIPPED.add(max(0, log.start - position), topic=place.topic)
+        return log.start
+
     def place(self, message: Message) -> Partition:
         """Return where ``message`` belongs; raises BrokerUnavailable when its topic is missing."""
         if message.topic not in self.topics:
@@ -89,11 +132,20 @@ class MemoryState:
             number = zlib.crc32(message.key or b"") % self.topics[message.topic].partitions
         return Partition(message.topic, number)
 
-    def append(self, messages: Sequence[Message]) -> None:
-        """Write all or, when a topic is missing, none; the lock must be held."""
+    def takes(self, message: Message) -> bool:
+        """Return True unless the whole message is over the limit of its topic; raises like ``place``."""
+        return message.size <= self.topics[self.place(message).topic].max_message_bytes
+
+    def append(self, messages: Sequence[Message]) -> int:
+        """Write all or, when a topic is missing, none; return the time stamp. The lock must be held."""
         places = [self.place(message) for message in messages]
         moment = int(self._clock.now().timestamp() * 1000)
         for place, message in zip(places, messages, strict=True):
             log = self.logs[place]
-            log.records.append(Record(place, log.end, message.key, message.value, message.headers, moment))
+            headers, cut_from = message.headers, None
+            if not are_kept(headers):
+                headers, cut_from = tuple(first_headers(headers)), message.size
+            record = Record(place, log.end, message.key, message.value, headers, moment, cut_from)
+            log.records.append(record)
         self.arrived.notify_all()
+        return moment

@@ -1,10 +1,18 @@
 """A group member of the in-memory twin."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from steadyline.errors import Fenced
-from steadyline.kafka.broker import Message, Partition, Record, TransactionAborted, TransactionBroken
+from steadyline.errors import BrokerUnavailable, Fenced
+from steadyline.kafka.broker import (
+    Message,
+    OutputRefused,
+    Partition,
+    Record,
+    TransactionAborted,
+    TransactionBroken,
+)
 from steadyline.kafka.memory.log import Group, MemoryState
 
 
@@ -18,9 +26,12 @@ class MemoryWorker:
         self._changed: set[Partition] = set()  # since the last poll
         self._lost: set[Partition] = set()  # up to the last poll
         self._is_fenced = False
+        self.member = f"{instance}-{uuid.uuid4()}"
         with state.lock:
             state.check()
             self._all = state.partitions(topics)
+            self._ids = {topic: state.topic_ids[topic] for topic in topics}
+            self._counts = {topic: state.topics[topic].partitions for topic in topics}
             self._group = state.groups.setdefault(group, Group())
             previous = self._group.members.pop(instance, None)
             if previous is not None:
@@ -37,22 +48,56 @@ class MemoryWorker:
                 found = self._take()
             return found
 
+    @property
+    def trouble(self) -> BrokerUnavailable | None:
+        return None
+
     def take_lost(self) -> frozenset[Partition]:
         with self._state.lock:
             lost, self._lost = self._lost, set()
             return frozenset(lost)
 
-    def commit(self, messages: Sequence[Message], offsets: Mapping[Partition, int]) -> bool:
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        with self._state.lock:
+            return frozenset(self._positions)
+
+    def members(self) -> frozenset[str]:
+        with self._state.lock:
+            self._state.check()
+            return frozenset(member.member for member in self._group.members.values())
+
+    def note(self, partition: Partition) -> str:
+        with self._state.lock:
+            return self._group.notes.get(partition, "")
+
+    def mark(self, partition: Partition, offset: int, note: str) -> bool:
+        with self._state.lock:
+            if self._state.is_away or partition in self._changed or partition not in self._positions:
+                return False
+            self._group.committed[partition], self._group.notes[partition] = offset, note
+            return True
+
+    def commit(
+        self,
+        messages: Sequence[Message],
+        offsets: Mapping[Partition, int],
+        notes: Mapping[Partition, str] | None = None,
+    ) -> bool:
         with self._state.lock:
             self._check()
             if not self._changed.isdisjoint(offsets) or not self._positions.keys() >= offsets.keys():
                 return False
+            for message in messages:
+                if not self._state.takes(message):
+                    raise OutputRefused(f"{message.topic} takes no message of {message.size} bytes")
             fault = self._state.faults.popleft() if self._state.faults else None
             if fault == "aborted":
                 raise TransactionAborted("as told")
             if fault != "broken_before":
                 self._state.append(messages)
                 self._group.committed.update(offsets)
+                self._group.notes.update({item: (notes or {}).get(item, "") for item in offsets})
             if fault is not None:
                 raise TransactionBroken(f"as told: {fault}")
             return True
@@ -94,6 +139,7 @@ class MemoryWorker:
         self._state.check()
         if self._is_fenced:
             raise Fenced(f"another live process uses the instance {self._instance}")
+        self._state.check_same(self._ids, self._counts)
 
     def _committed(self, partition: Partition) -> int:
         return self._group.committed.get(partition, self._state.logs[partition].start)
@@ -103,10 +149,12 @@ class MemoryWorker:
         self._changed = set()
         found: dict[Partition, Sequence[Record]] = {}
         for partition, position in self._positions.items():
-            records = [] if partition in self._paused else self._state.logs[partition].since(position)
+            begin = self._state.go_on_at(partition, position)
+            records = [] if partition in self._paused else self._state.logs[partition].fetched(begin)
             if records:
                 found[partition] = records
-                self._positions[partition] = records[-1].offset + 1
+                begin = records[-1].offset + 1
+            self._positions[partition] = begin
         return found
 
     def _deal(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
-from steadyline.inference import Inference, ModelRef
+from steadyline.inference import CERTIFIED_ROUNDING, Inference, ModelRef
 from steadyline.probe import probe
 from steadyline.servers import Addresses
 from steadyline.settings import TritonSettings
@@ -87,6 +87,19 @@ def test_scores_and_maps_come_in_the_order_of_the_pictures(server: Server, name:
     np.testing.assert_allclose(found.scores, known.scores, atol=1e-5)
     np.testing.assert_allclose(found.maps, known.maps, atol=1e-5)
     assert known.scores[1] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_certified_score_comes_in_the_same_answer_where_it_is_asked_for(server: Server, name: str) -> None:
+    model = Contrast(is_certified=True)
+    server.serve(name, 1, model)
+    found = server.inference.infer(ModelRef(name, 1, is_certified=True), PICTURES).result(20)
+    known = model.answer(PICTURES)
+    assert found.certified_scores is not None
+    assert known.certified_scores is not None
+    assert (found.certified_scores.shape, found.certified_scores.dtype) == ((2,), np.dtype(np.float32))
+    np.testing.assert_allclose(found.certified_scores, known.certified_scores, atol=CERTIFIED_ROUNDING)
+    assert server.inference.infer(ModelRef(name, 1), PICTURES).result(20).certified_scores is None
+    probe(name, model.event_model(1), server.inference)
 
 
 def test_requests_under_way_together_get_their_own_answers(server: Server, name: str) -> None:

@@ -1,8 +1,10 @@
 """What every broker holds, on the in-memory twin and on Apache Kafka."""
 
+import re
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,14 +13,14 @@ from steadyline.clock import SystemClock
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import ContractBroken, Fenced, PictureTooLarge
 from steadyline.kafka.broker import Broker, Message, Partition
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.loop.refused_records import DeadLetterPolicy
 from steadyline.kafka.loop.stream_loop import LoopPolicy, StreamLoop
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import SHORT, committed, polled, publish, values
 from tests.support.eventually import eventually
-from tests.support.handlers import Prompt
+from tests.support.handlers import Inflating, Prompt
 
 
 class BrokerContract:
@@ -29,12 +31,22 @@ class BrokerContract:
         return line_topics(f"t{uuid.uuid4().hex[:10]}", 2)
 
     def test_topics_are_created_once(self, broker: Broker, topics: Topics) -> None:
-        assert len(broker.create_topics(list(topics))) == 6
+        assert len(broker.create_topics(list(topics))) == len(list(topics))
         assert broker.create_topics(list(topics)) == []
         count, config = broker.describe_topics([topics.frames.name])[topics.frames.name]
         assert count == 2
         assert config["max.message.bytes"] == str(topics.frames.max_message_bytes)
         assert broker.describe_topics(["nowhere"]) == {}
+
+    def test_a_topic_has_an_id_of_its_own(self, broker: Broker, topics: Topics) -> None:
+        names = [topic.name for topic in topics]
+        broker.create_topics(list(topics))
+        ids = broker.topic_ids([*names, "nowhere"])
+        assert list(ids) == names
+        assert len(set(ids.values())) == len(names)
+        assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", found) for found in ids.values())
+        assert broker.topic_ids(names) == ids
+        assert broker.topic_ids(["nowhere"]) == {}
 
     def test_what_is_published_is_read_in_order(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))
@@ -143,6 +155,8 @@ class BrokerContract:
         eventually(moved, within=20)
         assert taken["w1"] == taken["w2"]
         (moving,) = taken["w1"]
+        assert moving in second.assigned
+        assert moving not in first.assigned
         assert not first.commit([], {moving: 1})
         second.close()
         back: set[Partition] = set()
@@ -153,6 +167,7 @@ class BrokerContract:
             return moving in back
 
         eventually(returned, within=20)
+        assert first.assigned >= {moving}
         first.close()
 
     def test_a_member_that_takes_the_name_of_another_ends_it(self, broker: Broker, topics: Topics) -> None:
@@ -202,6 +217,28 @@ class BrokerContract:
         assert [record.partition for record in polled(worker, 1)] == [quiet]
         worker.close()
 
+    def test_large_records_come_in_parts(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        publish(broker, *(Message(topics.frames.name, b"c", bytes(700_000), (), 0) for _ in range(6)))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        follower = broker.follower("test", [topics.frames.name])
+        counts: dict[str, list[int]] = {"worker": [], "follower": []}
+
+        def are_read() -> bool:
+            counts["worker"].append(sum(len(records) for records in worker.poll(SHORT).values()))
+            counts["follower"].append(len(follower.poll(SHORT)))
+            return all(sum(found) == 6 for found in counts.values())
+
+        eventually(are_read, within=20)
+        worker.close()
+        follower.close()
+        assert all(max(found) <= 2 for found in counts.values())
+
+    def test_times_are_the_brokers(self, broker: Broker, topics: Topics) -> None:
+        broker.create_topics(list(topics))
+        _, config = broker.describe_topics([topics.frames.name])[topics.frames.name]
+        assert config["message.timestamp.type"] == "LogAppendTime"
+
     def test_a_message_over_the_limit_is_no_outage(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))
         publisher = broker.publisher("test")
@@ -234,6 +271,53 @@ class BrokerContract:
         worker.close()
         assert values(broker, topics.scores) == good
         assert values(broker, topics.dead_letters) == [b"bad"] * inputs.count(b"bad")
+
+    @pytest.mark.parametrize("size", [(1 << 20) + 1, 12 << 20], ids=["of the topic", "of the client"])
+    def test_an_output_over_a_limit_is_the_poison_of_its_input_alone(
+        self, broker: Broker, topics: Topics, size: int
+    ) -> None:
+        broker.create_topics(list(topics))
+        inputs = [b"v0", b"v1", b"large", b"v3", b"v4"]
+        publish(broker, *(Message(topics.frames.name, b"c", value) for value in inputs))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        policy = LoopPolicy(DeadLetterPolicy(topics.dead_letters.name))
+        loop = StreamLoop(worker, Inflating(topics.scores.name, size), policy, SystemClock())
+        stop = threading.Event()
+
+        def is_through() -> bool:
+            loop.turn(stop)
+            return len(values(broker, topics.scores)) == 4
+
+        eventually(is_through, within=60)
+        worker.close()
+        assert values(broker, topics.scores) == [b"V0", b"V1", b"V3", b"V4"]
+        reader = broker.reader("test")
+        (letter,) = reader.read(topics.dead_letters.name)
+        reader.close()
+        assert letter.value == b"large"
+        assert dict(letter.headers)["reason"] == b"output_too_large"
+
+    def test_a_letter_over_the_limit_of_its_topic_is_abridged(self, broker: Broker, topics: Topics) -> None:
+        small = replace(topics.dead_letters, max_message_bytes=100_000)
+        broker.create_topics([topics.frames, topics.scores, small])
+        bad = b"bad" + bytes(200_000)
+        publish(broker, *(Message(topics.frames.name, b"c", value) for value in (b"v0", bad, b"v2")))
+        worker = broker.worker(f"g-{uuid.uuid4().hex}", "w1", [topics.frames.name])
+        loop = StreamLoop(
+            worker, Prompt(topics.scores.name), LoopPolicy(DeadLetterPolicy(small.name)), SystemClock()
+        )
+        stop = threading.Event()
+
+        def is_through() -> bool:
+            loop.turn(stop)
+            return len(values(broker, topics.scores)) == 2
+
+        eventually(is_through, within=60)
+        worker.close()
+        (letter,) = values(broker, small)
+        assert letter is not None
+        assert bad.startswith(letter)
+        assert 10_000 < len(letter) < 100_000
 
     def test_a_dead_letter_keeps_bytes_and_headers_and_says_why(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))

@@ -16,10 +16,10 @@ from kafka.errors import UnknownBrokerIdError
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.follower import KafkaFollower
-from steadyline.kafka.private_api import known_positions
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.client.follower import KafkaFollower
+from steadyline.kafka.client.private_api import known_positions
+from steadyline.kafka.client.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import publish
 from tests.support.eventually import eventually

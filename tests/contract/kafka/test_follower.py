@@ -13,7 +13,7 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import BrokerUnavailable, ContractBroken
 from steadyline.kafka.broker import Broker, Follower, Message, Partition, Record
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.commands import CommandPublisher
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.settings import KafkaSettings

@@ -12,8 +12,8 @@ from kafka.errors import KafkaTimeoutError
 
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.kafka.broker import Message, Partition, Record
-from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.client.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import committed, polled, publish
 from tests.support.eventually import eventually

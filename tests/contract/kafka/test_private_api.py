@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
 from kafka.consumer.subscription_state import SubscriptionState
 from kafka.coordinator.base import BaseCoordinator
-from kafka.errors import KafkaConnectionError, KafkaError, ProducerFencedError
+from kafka.errors import CorruptRecordError, KafkaConnectionError, KafkaError, ProducerFencedError
 from kafka.producer.transaction_manager import TransactionManager
+from kafka.record import MemoryRecords
 
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.broker import Message
-from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.private_api import (
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.client.private_api import (
     HeldJoins,
     force_close,
     forget_committed_answers,
@@ -31,6 +33,7 @@ from steadyline.kafka.private_api import (
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import publish
 from tests.support.eventually import eventually
+from tests.support.raw_batches import RawRecord, raw_batch
 
 PINNED = "3.0.12"
 
@@ -55,8 +58,17 @@ def consumer(kafka: str, topic: str) -> Iterator[KafkaConsumer]:
     made.close(autocommit=False)
 
 
+def test_a_record_that_the_client_cannot_read_is_never_left_again() -> None:
+    batch = raw_batch(RawRecord(headers=[(b"\xff", b"")]))
+    part: Any = Fetcher.PartitionRecords(0, TopicPartition("t", 0), MemoryRecords(batch))
+    with pytest.raises(CorruptRecordError):
+        part.take(10)
+    assert part.take(10) == []
+    assert part  # so that the poll, which goes on as long as there is more, does not return
+
+
 def test_the_version_is_the_one_whose_private_parts_were_read() -> None:
-    assert version("kafka-python") == PINNED, "look at each function of steadyline/kafka/private_api.py again"
+    assert version("kafka-python") == PINNED, "look at each function of private_api.py again"
 
 
 @pytest.mark.servers

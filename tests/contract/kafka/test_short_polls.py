@@ -8,8 +8,8 @@ import pytest
 
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.broker import Message
-from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.client.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import publish
 from tests.support.eventually import eventually

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.broker import Message, TransactionBroken
-from steadyline.kafka.client import KafkaBroker
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.client.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
 from tests.support.broker_steps import committed, polled, publish, values
 from tests.support.eventually import eventually

@@ -54,7 +54,7 @@ def test_a_frame_of_the_largest_picture_and_its_dead_letter_fit_the_topic() -> N
 
 def test_states_are_compacted_and_streams_are_deleted() -> None:
     compacted = {topic.name for topic in TOPICS if topic.clean_up == "compact"}
-    assert compacted == {TOPICS.camera_status.name, TOPICS.model_events.name}
+    assert compacted == {TOPICS.camera_status.name, TOPICS.model_events.name, TOPICS.feedback.name}
     assert all(topic.retention_ms > 0 for topic in TOPICS if topic.clean_up == "delete")
 
 
@@ -64,4 +64,5 @@ def test_settings_are_what_the_broker_is_told() -> None:
         "retention.ms": "86400000",
         "max.message.bytes": str(MAX_FRAME_BYTES),
         "compression.type": "uncompressed",
+        "message.timestamp.type": "LogAppendTime",
     }

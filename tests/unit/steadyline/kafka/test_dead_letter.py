@@ -4,14 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from steadyline.clock import ManualClock
 from steadyline.contracts.dead_letter import ADDED, DeadLetter
 from steadyline.contracts.topics import MAX_DEAD_LETTER_BYTES, MAX_FRAME_BYTES
-from steadyline.errors import DeadLetterStorm, MalformedHeaders, PoisonMessage, UndecodablePicture
+from steadyline.errors import MalformedHeaders, PoisonMessage, UndecodablePicture
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.loop.dead_letter import dead_letter
-from steadyline.kafka.loop.dlq_limit import StormGuard, StormLimit
+from steadyline.kafka.loop.dlq_limit import DEAD_LETTER_STORM, StormGuard, StormLimit
 from tests.support.golden import Golden, goldens
 from tests.support.handlers import Prompt, ScriptedHandler
 from tests.support.loop_bench import AT_ONCE, DEAD_LETTERS, STOP, TOPICS, LoopBench, turns
@@ -74,10 +75,10 @@ def test_a_record_without_key_and_value_gets_a_letter_that_can_be_written() -> N
 @pytest.mark.parametrize(
     ("key", "value", "headers"),
     [
-        (b"c", bytes(MAX_FRAME_BYTES + 1), (CAMERA,)),
+        (b"c", bytes(MAX_DEAD_LETTER_BYTES), (CAMERA,)),
         (b"c", b"v", (CAMERA, ("comment", bytes(MAX_FRAME_BYTES)))),
         (b"c", b"v", (CAMERA, *(("x", b""),) * 1_000_000)),
-        (bytes(MAX_FRAME_BYTES), b"v", (CAMERA,)),
+        (bytes(MAX_DEAD_LETTER_BYTES), b"v", (CAMERA,)),
         (None, bytes(3 * MAX_FRAME_BYTES), (CAMERA,)),
     ],
     ids=["value", "a header", "many headers", "key", "no key"],
@@ -92,7 +93,7 @@ def test_a_record_that_no_letter_can_hold_is_cut_and_says_so(
     assert written < MAX_DEAD_LETTER_BYTES - 1024
     assert value.startswith(letter.value or b"none")
     assert letter.headers[0] == CAMERA
-    assert dict(letter.headers)["cut-from"] == str(len(value)).encode()
+    assert dict(letter.headers)["cut-from"] == str(record.size).encode()
     assert tuple(name for name, _ in letter.headers[-len(ADDED) :]) == ADDED
 
 
@@ -103,16 +104,21 @@ def test_a_record_of_the_largest_frame_is_kept_untouched() -> None:
     assert letter.headers[: -len(ADDED)] == (CAMERA,)
 
 
-def test_a_storm_of_poison_stops_the_loop_before_the_topic_is_drained() -> None:
+def test_a_storm_of_poison_is_told_and_stops_nothing() -> None:
     limit = StormLimit(fraction=0.5, messages=10)
     bench = LoopBench(
         replace(AT_ONCE, dead_letters=replace(DEAD_LETTERS, storm=limit), transaction_messages=5)
     )
     loop = bench.loop(Prompt(TOPICS.scores.name))
     bench.publish(*([b"bad"] * 100))
-    with pytest.raises(DeadLetterStorm, match="malformed_headers"):
+    with capture_logs() as lines:
         turns(loop, 100)
-    assert len(bench.values(TOPICS.dead_letters.name)) == 10
+    assert loop.is_storm
+    storms = [line for line in lines if line["event"] == DEAD_LETTER_STORM]
+    assert [(line["last_reason"], line["refused"]) for line in storms] == [("malformed_headers", 10)]
+    assert len(bench.values(TOPICS.dead_letters.name)) == 100
+    bench.clock.advance(limit.window + timedelta(seconds=1))
+    assert not loop.is_storm
 
 
 def test_poison_spread_over_time_is_no_storm() -> None:
@@ -121,9 +127,14 @@ def test_poison_spread_over_time_is_no_storm() -> None:
     for _ in range(100):
         clock.advance(timedelta(seconds=10))
         guard.count(True, "poison")
+        assert not guard.is_storm
 
 
-def test_the_guard_names_the_last_reason() -> None:
-    guard = StormGuard(StormLimit(messages=1), ManualClock())
-    with pytest.raises(DeadLetterStorm, match=MalformedHeaders.reason):
-        guard.count(True, MalformedHeaders.reason)
+def test_a_storm_is_said_once_a_minute() -> None:
+    clock = ManualClock()
+    guard = StormGuard(StormLimit(messages=1), clock)
+    with capture_logs() as lines:
+        for _ in range(180):
+            guard.count(True, MalformedHeaders.reason)
+            clock.advance(timedelta(seconds=1))
+    assert [line["event"] for line in lines] == [DEAD_LETTER_STORM] * 3

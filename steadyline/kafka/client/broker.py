@@ -1,6 +1,7 @@
 """The broker behind our protocols: Apache Kafka through kafka-python."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -13,11 +14,11 @@ from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyE
 from steadyline.contracts.topics import Topic
 from steadyline.errors import ContractBroken
 from steadyline.kafka.broker import Follower, Partition, Publisher, Reader, Worker
-from steadyline.kafka.connection import REQUEST_MS, client_options, translated
-from steadyline.kafka.follower import KafkaFollower
-from steadyline.kafka.publisher import KafkaPublisher
-from steadyline.kafka.reader import KafkaReader
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.connection import REQUEST_MS, client_options, printed_topic_id, translated
+from steadyline.kafka.client.follower import KafkaFollower
+from steadyline.kafka.client.publisher import KafkaPublisher
+from steadyline.kafka.client.reader import KafkaReader
+from steadyline.kafka.client.worker import KafkaWorker
 from steadyline.settings import KafkaSettings
 
 T = TypeVar("T")
@@ -30,7 +31,6 @@ class KafkaBroker:
         self._settings, self._client = settings, client
         self._lock = threading.Lock()
         self._admin: KafkaAdminClient | None = None
-        self._counts: dict[str, int] = {}
 
     def worker(self, group: str, instance: str, topics: Sequence[str]) -> Worker:
         return KafkaWorker(self._settings, group, instance, topics)
@@ -56,18 +56,32 @@ class KafkaBroker:
             self._ask(f"creating {topic.name}", partial(_create, topic=new))
         return [topic.name for topic in missing]
 
+    def mend_topics(self, topics: Sequence[Topic]) -> list[str]:
+        wanting = self._wanting(topics)
+        for topic, wrong, has_fewer in wanting:
+            if wrong:
+                resource = ConfigResource(ConfigResourceType.TOPIC, topic.name, wrong)
+                self._ask(f"setting {topic.name}", partial(_set, resource=resource))
+            if has_fewer:
+                self._ask(f"growing {topic.name}", partial(_grow, topic=topic))
+        changed = [topic for topic, _, _ in wanting]
+        end = time.monotonic() + REQUEST_MS / 1000
+        while self._wanting(changed) and time.monotonic() < end:
+            time.sleep(0.05)  # brokers tell of a change a moment after their controller has made it
+        return [topic.name for topic in changed]
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        return {item["name"]: printed_topic_id(item["topic_id"]) for item in self._existing(names)}
+
     def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
-        known = set(self._ask("listing topics", lambda admin: admin.list_topics()))
-        there = [name for name in names if name in known]
-        if not there:
+        counts = {item["name"]: len(item["partitions"]) for item in self._existing(names)}
+        if not counts:
             return {}
-        described = self._ask("describing topics", lambda admin: admin.describe_topics(there))
-        counts = {item["name"]: len(item["partitions"]) for item in described}
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in there]
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in counts]
         configs = self._ask(
             "describing topics", lambda admin: admin.describe_configs(resources, config_filter="all")
         )
-        return {name: (counts[name], _settings_of(configs, name)) for name in there}
+        return {name: (count, _settings_of(configs, name)) for name, count in counts.items()}
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         return self._offsets(topics, OffsetSpec.LATEST)
@@ -86,6 +100,26 @@ class KafkaBroker:
                 self._admin.close()
             self._admin = None
 
+    def _wanting(self, topics: Sequence[Topic]) -> list[tuple[Topic, dict[str, str], bool]]:
+        """Return the topics that are not as they must be, their wrong settings, and True to grow."""
+        found, wanting = self.describe_topics([topic.name for topic in topics]), []
+        for topic in topics:
+            partitions, settings = found.get(topic.name, (topic.partitions, topic.config))
+            wrong = {name: value for name, value in topic.config.items() if settings.get(name) != value}
+            if wrong or partitions < topic.partitions:
+                wanting.append((topic, wrong, partitions < topic.partitions))
+        return wanting
+
+    def _existing(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Return what the broker's metadata says of those of the topics that exist, in the order asked."""
+        known = set(self._ask("listing topics", lambda admin: admin.list_topics()))
+        there = [name for name in names if name in known]
+        if not there:
+            return []
+        described = self._ask("describing topics", lambda admin: admin.describe_topics(there))
+        by_name = {item["name"]: item for item in described}
+        return [by_name[name] for name in there if name in by_name]
+
     def _offsets(self, topics: Sequence[str], which: int) -> dict[Partition, int]:
         counts = self._partition_counts(topics)
         wanted = {TopicPartition(topic, number): which for topic in topics for number in range(counts[topic])}
@@ -94,14 +128,11 @@ class KafkaBroker:
 
     def _partition_counts(self, topics: Sequence[str]) -> dict[str, int]:
         """Return topic → number of partitions; raises ContractBroken when a topic is missing."""
-        unknown = [topic for topic in topics if topic not in self._counts]
-        if unknown:
-            found = self.describe_topics(unknown)
-            for topic in unknown:
-                if topic not in found:
-                    raise ContractBroken(f"topic {topic} is missing: run `steadyline topics create`")
-                self._counts[topic] = found[topic][0]
-        return self._counts
+        counts = {item["name"]: len(item["partitions"]) for item in self._existing(topics)}
+        for topic in topics:
+            if topic not in counts:
+                raise ContractBroken(f"topic {topic} is missing: run `steadyline topics create`")
+        return counts
 
     def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
         """Run one administrative call; after a failure the next call makes a new client."""
@@ -130,6 +161,14 @@ def _create(admin: Any, topic: NewTopic) -> None:
         admin.create_topics([topic], timeout_ms=REQUEST_MS, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return  # another process was faster
+
+
+def _set(admin: Any, resource: ConfigResource) -> None:
+    admin.alter_configs([resource])
+
+
+def _grow(admin: Any, topic: Topic) -> None:
+    admin.create_partitions({topic.name: topic.partitions}, timeout_ms=REQUEST_MS)
 
 
 def _settings_of(configs: Any, name: str) -> dict[str, str]:

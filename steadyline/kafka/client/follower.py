@@ -7,10 +7,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.connection import translated
-from steadyline.kafka.private_api import known_positions
-from steadyline.kafka.reader import close_consumer, open_consumer
-from steadyline.kafka.worker import to_record
+from steadyline.kafka.client.connection import translated
+from steadyline.kafka.client.private_api import known_positions, polled_records
+from steadyline.kafka.client.reader import close_consumer, open_consumer
+from steadyline.kafka.guards.deadline import CallThread
+from steadyline.kafka.guards.lost_positions import POSITION_ERRORS, go_on_at_kept, say_lost
+from steadyline.kafka.guards.standstill import StandstillWatch
+from steadyline.kafka.guards.watched_topics import WatchedTopics
 from steadyline.settings import KafkaSettings
 
 
@@ -30,18 +33,23 @@ class KafkaFollower:
     ) -> None:
         self._settings, self._client = settings, client
         self._end_offsets, self._start = end_offsets, dict(start)
+        self._calls = CallThread(client)
         self._consumer: KafkaConsumer | None = None
         self._positions: dict[Partition, int] = {}
         self._first_ends: dict[Partition, int] = {}
+        self._topics: WatchedTopics | None = None
+        self._standstill = StandstillWatch()
 
     def poll(self, wait: timedelta) -> Sequence[Record]:
         consumer = self._opened()
         try:
-            polled = consumer.poll(timeout_ms=max(1, int(wait.total_seconds() * 1000)))
+            polled = self._polled(consumer, wait)
         except KafkaError as error:
             self._go_back(consumer)
             raise translated(error, f"following as {self._client}") from error
-        found = [to_record(item) for items in polled.values() for item in items]
+        self._watch(consumer)
+        self._standstill.look_at(consumer)
+        found = [item for items in polled.values() for item in items]
         self._positions.update(
             {Partition(tp.topic, tp.partition): offset for tp, offset in known_positions(consumer).items()}
         )
@@ -56,7 +64,8 @@ class KafkaFollower:
         )
 
     def close(self) -> None:
-        if self._consumer is not None:
+        self._calls.close()
+        if self._consumer is not None and not self._calls.is_hung:
             close_consumer(self._consumer)
         self._consumer = None
 
@@ -68,12 +77,38 @@ class KafkaFollower:
             consumer = open_consumer(self._settings, self._client, map(_theirs, ends))
         except KafkaError as error:
             raise translated(error, f"following as {self._client}") from error
-        start = {place: offset for place, offset in self._start.items() if offset <= ends.get(place, -1)}
+        start = {place: offset for place, offset in self._start.items() if place in ends}
         for place, offset in start.items():
-            consumer.seek(_theirs(place), offset)
+            if offset <= ends[place]:
+                consumer.seek(_theirs(place), offset)
+            else:
+                say_lost(_theirs(place), offset, 0, "the topic ends before it: it may have been made anew")
+                start[place] = 0
         self._positions, self._first_ends = {place: start.get(place, 0) for place in ends}, ends
         self._consumer = consumer
         return consumer
+
+    def _polled(self, consumer: KafkaConsumer, wait: timedelta) -> dict[TopicPartition, list[Record]]:
+        try:
+            return polled_records(self._calls, consumer, wait)
+        except POSITION_ERRORS as error:
+            self._go_back(consumer)
+            go_on_at_kept(consumer, error)
+            return {}
+
+    def _watch(self, consumer: KafkaConsumer) -> None:
+        """Read what the topics have gained too; raises ContractBroken when one was made anew."""
+        topics = self._topics or WatchedTopics(consumer, sorted({place.topic for place in self._positions}))
+        self._topics = topics
+        topics.check()
+        assigned = consumer.assignment()
+        added = [tp for tp in topics.partitions() if tp not in assigned]
+        if added:
+            before = known_positions(consumer)
+            consumer.assign([*assigned, *added])
+            consumer.seek_to_beginning(*added)
+            for tp, offset in before.items():
+                consumer.seek(tp, offset)
 
     def _go_back(self, consumer: KafkaConsumer) -> None:
         """Read on from what ``poll`` has returned.

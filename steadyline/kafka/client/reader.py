@@ -2,25 +2,31 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Partition, Record
-from steadyline.kafka.connection import (
+from steadyline.kafka.client.connection import (
     FETCH_BYTES,
     PARTITION_FETCH_BYTES,
     REQUEST_MS,
     client_options,
     translated,
 )
-from steadyline.kafka.worker import to_record
+from steadyline.kafka.client.private_api import polled_records, read_tolerantly
+from steadyline.kafka.guards.deadline import CallThread
+from steadyline.kafka.guards.lost_positions import POSITION_ERRORS, go_on_at_kept
+from steadyline.kafka.guards.watched_topics import WatchedTopics
 from steadyline.settings import KafkaSettings
 
 CALL_MS = 10_000
+METADATA_MS = 5_000  # after which a topic that was made anew or has grown is noticed
 STALL_SECONDS = 30.0
+POLL = timedelta(milliseconds=200)
 
 
 class KafkaReader:
@@ -50,6 +56,7 @@ class KafkaReader:
             consumer = open_consumer(self._settings, self._client, ends)
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
+        calls = CallThread(self._client)
         try:
             if until is not None:
                 ends = _offsets_at(consumer, ends, until)
@@ -59,11 +66,13 @@ class KafkaReader:
             for place, offset in (start or {}).items():
                 if place.topic == topic:
                     consumer.seek(TopicPartition(topic, place.number), offset)
-            yield from _read_to(consumer, ends, topic)
+            yield from _read_to(calls, consumer, ends, topic)
         except KafkaError as error:
             raise translated(error, f"reading {topic}") from error
         finally:
-            close_consumer(consumer)
+            calls.close()
+            if not calls.is_hung:
+                close_consumer(consumer)
 
     def close(self) -> None:
         """Do nothing, because nothing stays open between two reads."""
@@ -86,15 +95,23 @@ def _offsets_at(
     }
 
 
-def _read_to(consumer: KafkaConsumer, ends: dict[TopicPartition, int], topic: str) -> Iterator[Record]:
+def _read_to(
+    calls: CallThread, consumer: KafkaConsumer, ends: dict[TopicPartition, int], topic: str
+) -> Iterator[Record]:
     """Yield records until each partition's position is at its end; transaction markers count as read."""
+    watched = WatchedTopics(consumer, [topic])
     left = {partition for partition, end in ends.items() if _position(consumer, partition) < end}
     consumer.pause(*(ends.keys() - left))
     advanced = time.monotonic()
     while left:
-        polled = consumer.poll(timeout_ms=200)
+        try:
+            polled = polled_records(calls, consumer, POLL)
+        except POSITION_ERRORS as error:
+            go_on_at_kept(consumer, error)
+            polled = {}
+        watched.check()
         for partition, records in polled.items():
-            yield from (to_record(item) for item in records if item.offset < ends[partition])
+            yield from (item for item in records if item.offset < ends[partition])
         done = {partition for partition in left if _position(consumer, partition) >= ends[partition]}
         consumer.pause(*done)
         left -= done
@@ -119,17 +136,20 @@ def open_consumer(
 
     Raises KafkaError.
     """
-    consumer = KafkaConsumer(
+    made: Any = KafkaConsumer
+    consumer: KafkaConsumer = made(
         **client_options(settings, client),
         group_id=None,
         enable_auto_commit=False,
         isolation_level="read_committed",
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",  # a position that is lost is said, see lost_positions
+        metadata_max_age_ms=METADATA_MS,
         max_poll_records=100_000,
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         fetch_max_bytes=FETCH_BYTES,
         request_timeout_ms=REQUEST_MS,
     )
+    read_tolerantly(consumer)
     assigned = sorted(partitions)
     consumer.assign(assigned)
     consumer.seek_to_beginning(*assigned)

@@ -11,12 +11,11 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from steadyline.contracts.topics import MAX_REQUEST_BYTES
 from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, SteadylineError
 from steadyline.kafka.broker import Message
-from steadyline.kafka.connection import client_options, is_too_large, translated
-from steadyline.kafka.private_api import force_close
+from steadyline.kafka.client.connection import client_options, is_too_large, translated
+from steadyline.kafka.client.private_api import force_close, written_headers
 from steadyline.settings import KafkaSettings
 
 METADATA_MS = 5_000
-OVERHEAD_BYTES = 1_024  # roughly the size of the headers and the record around a value
 
 
 class KafkaPublisher:
@@ -26,13 +25,13 @@ class KafkaPublisher:
         self, settings: KafkaSettings, client: str, bytes_in_flight: int, patience: timedelta
     ) -> None:
         self._limit, self._patience = bytes_in_flight, patience
-        self._in_flight = 0
+        self._in_flight = self.stamped_ms = 0
         self._idle = threading.Condition()
         self._settings, self._client = settings, client
         self._producer = self._open()
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
-        size = len(message.value or b"") + OVERHEAD_BYTES
+        size = message.size
         with self._idle:
             if self._in_flight > 0 and self._in_flight + size > self._limit:
                 raise Backpressure(f"{self._in_flight} bytes in flight to {message.topic}")
@@ -42,7 +41,7 @@ class KafkaPublisher:
                 message.topic,
                 value=message.value,
                 key=message.key,
-                headers=list(message.headers),
+                headers=written_headers(message.headers),
                 partition=message.partition,
             )
         except KafkaTimeoutError as error:
@@ -52,7 +51,8 @@ class KafkaPublisher:
             self._landed(size)
             raise _problem(error, message.topic) from error
 
-        def succeeded(_metadata: Any) -> None:
+        def succeeded(metadata: Any) -> None:
+            self.stamped_ms = int(metadata.timestamp)
             try:
                 done(None)
             finally:

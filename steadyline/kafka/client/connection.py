@@ -1,10 +1,13 @@
 """Turns our settings into options of kafka-python, and its errors into ours."""
 
+from base64 import urlsafe_b64encode
 from typing import Any
+from uuid import UUID
 
 from kafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
+    InvalidTimestampError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -17,9 +20,9 @@ from kafka.errors import (
 
 from steadyline.errors import (
     BrokerUnavailable,
+    ClockRefused,
     ContractBroken,
     Fatal,
-    InvalidConfiguration,
     SteadylineError,
 )
 from steadyline.settings import KafkaSettings
@@ -45,7 +48,7 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
     """Return the options that every client is made with."""
     options: dict[str, Any] = {
-        "bootstrap_servers": settings.bootstrap_servers.split(","),
+        "bootstrap_servers": [server.strip() for server in settings.bootstrap_servers.split(",")],
         "client_id": client,
         "security_protocol": settings.security_protocol,
         "bootstrap_timeout_ms": BOOTSTRAP_MS,
@@ -54,8 +57,7 @@ def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
     if settings.ssl_ca_location is not None:
         options["ssl_cafile"] = str(settings.ssl_ca_location)
     if settings.security_protocol.startswith("SASL"):
-        if settings.sasl_username is None or settings.sasl_password is None:
-            raise InvalidConfiguration("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed for SASL")
+        assert settings.sasl_password is not None, "checked by the settings"
         options["sasl_mechanism"] = settings.sasl_mechanism or "SCRAM-SHA-512"
         options["sasl_plain_username"] = settings.sasl_username
         options["sasl_plain_password"] = settings.sasl_password.get_secret_value()
@@ -73,14 +75,27 @@ def is_too_large(error: BaseException) -> bool:
 
 
 def translated(error: KafkaError, doing: str) -> SteadylineError:
-    """Return our error for one of kafka-python's: a refusal is fatal, any other error passes with time."""
-    name = type(error).__name__
+    """Return our error for one of kafka-python's, whose text begins with its name.
+
+    A refusal is fatal, any other error passes with time.
+    """
     if is_too_large(error):
-        return ContractBroken(f"{doing}: {name}: {error}; compare the limits: `steadyline topics check`")
+        return ContractBroken(f"{doing}: {error}; compare the limits: `steadyline topics check`")
     if isinstance(error, UnsupportedCodecError):
         return ContractBroken(
             f"{doing}: {error}; the topic must have compression.type=uncompressed: `steadyline topics check`"
         )
+    if isinstance(error, InvalidTimestampError):
+        return ClockRefused(
+            f"{doing}: the broker refuses the time of this machine's clock: synchronise the clocks "
+            "(chrony or systemd-timesyncd); `steadyline doctor` compares them"
+        )
     if is_refused(error):
-        return Fatal(f"{doing}: {name}: {error}; check the user, the password and the ACLs")
-    return BrokerUnavailable(f"{doing}: {name}: {error}")
+        return Fatal(f"{doing}: {error}; check the user, the password and the ACLs")
+    mend = "; is Kafka up, and is KAFKA_BOOTSTRAP_SERVERS its host:port?" if "bootstrap" in str(error) else ""
+    return BrokerUnavailable(f"{doing}: {error}{mend}")
+
+
+def printed_topic_id(topic_id: str) -> str:
+    """Return a topic's id as Kafka's own tools print it."""
+    return urlsafe_b64encode(UUID(topic_id).bytes).rstrip(b"=").decode()

@@ -5,22 +5,21 @@ transaction into the next one, and has calls without a deadline. Therefore every
 commit, every call has a deadline, and the producer is made anew after any transaction that did not commit.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 from kafka import KafkaProducer
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 
 from steadyline.contracts.topics import MAX_REQUEST_BYTES
-from steadyline.errors import BrokerUnavailable, Fenced
-from steadyline.kafka.broker import Message, TransactionAborted, TransactionBroken
-from steadyline.kafka.connection import client_options, is_refused, translated
-from steadyline.kafka.private_api import force_close, last_error
+from steadyline.errors import BrokerUnavailable, ContractBroken, Fenced
+from steadyline.kafka.broker import Message, OutputRefused, TransactionAborted, TransactionBroken
+from steadyline.kafka.client.connection import client_options, is_refused, is_too_large, translated
+from steadyline.kafka.client.private_api import force_close, last_error, written_headers
+from steadyline.kafka.guards.deadline import CallThread
 from steadyline.settings import KafkaSettings
 
 TRANSACTION_TIMEOUT = timedelta(seconds=15)
@@ -105,16 +104,22 @@ class TransactionalProducer:
         """Send the messages and wait for every acknowledgement, because a commit would succeed without a
         record that expired.
         """
-        futures = [
-            producer.send(
-                message.topic,
-                value=message.value,
-                key=message.key,
-                headers=list(message.headers),
-                partition=message.partition,
-            )
-            for message in messages
-        ]
+        try:
+            futures = [
+                producer.send(
+                    message.topic,
+                    value=message.value,
+                    key=message.key,
+                    headers=written_headers(message.headers),
+                    partition=message.partition,
+                )
+                for message in messages
+            ]
+        except ValueError as error:  # a partition that the topic written lacks
+            raise ContractBroken(
+                f"{error}: the topics of a line have as many partitions, `steadyline topics create --mend` "
+                "gives them to each; then start the process again"
+            ) from error
         producer.flush(DEADLINE_SECONDS)
         for future in futures:
             future.get(DEADLINE_SECONDS)
@@ -132,6 +137,8 @@ class TransactionalProducer:
         self.rebuild()
         if any(isinstance(cause, ProducerFencedError | InvalidProducerEpochError) for cause in causes):
             self._fenced(error, age)
+        if not is_committing and problem is None and any(is_too_large(cause) for cause in causes if cause):
+            raise OutputRefused(repr(error)) from error
         for cause in causes:
             if isinstance(cause, KafkaError) and is_refused(cause):
                 raise translated(cause, f"writing with the transactional id {self._id}") from error
@@ -152,22 +159,11 @@ class TransactionalProducer:
 
 
 def _within(seconds: float, call: Callable[..., Any], *arguments: Any) -> None:
-    """Run a call that has no deadline of its own; raises TransactionBroken when it does not return in time.
-
-    The call runs in a daemon thread, so that a hung call cannot keep a dying process alive.
-    """
-    done: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            call(*arguments)
-        except BaseException as error:
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=run, name="transaction-call", daemon=True).start()
+    """Run a call that has no deadline of its own; raises TransactionBroken when it is not met."""
+    calls = CallThread(call.__name__, timedelta(seconds=seconds))
     try:
-        done.result(seconds)
-    except FutureTimeout:
+        calls.call(partial(call, *arguments))
+    except ContractBroken:
         raise TransactionBroken(f"no answer to {call.__name__} within {seconds:g} s") from None
+    finally:
+        calls.close()

@@ -1,0 +1,1 @@
+"""Kafka behind the protocols of ``steadyline.kafka.broker``: Apache Kafka through kafka-python."""

@@ -1,0 +1,1 @@
+"""Dead letters: how they are read, chosen and sent through the line again."""

@@ -1,0 +1,1 @@
+"""What is watched while a client runs: positions, topics, members, time."""
