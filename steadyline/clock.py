@@ -52,6 +52,12 @@ class ManualClock:
         self.advance(duration)
         return stop.is_set()
 
+    def set(self, now: datetime) -> None:
+        """Set the wall clock, as an operator or a time server does; the monotonic one goes on from where it
+        was.
+        """
+        self._now = now
+
     def advance(self, duration: timedelta) -> None:
         """Move both times forward by ``duration``."""
         self._now += duration

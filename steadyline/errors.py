@@ -2,26 +2,42 @@
 
 SteadylineError
 ├── PoisonMessage      dead-letter with the reason, commit, go on
-│   ├── MalformedHeaders · UnknownCamera
-│   ├── EmptyPicture · PictureTooLarge · PictureTooManyPixels · UnsupportedFormat · UndecodablePicture
-│   ├── UnscorableFrame
-│   └── MalformedMessage
+│   ├── MalformedHeaders · ForeignLine · UnknownCamera
+│   ├── EmptyPicture · PictureTooLarge · PictureTooManyPixels · PictureTooLong · PictureTooCostly
+│   ├── UnsupportedFormat · UndecodablePicture
+│   ├── UnscorableFrame · OutputTooLarge · EndedProcesses
+│   ├── MalformedMessage
+│   └── UnsignedMessage · WrongSignature · OutdatedMessage
 ├── Backpressure       hold, pause, try again at once; no error metric
 ├── Transient          hold, back off, count; never skip
-│   ├── BrokerUnavailable · InferenceUnavailable · BankUnavailable · StoreUnavailable
+│   ├── BrokerUnavailable (ClockRefused) · InferenceUnavailable · BankUnavailable · StoreUnavailable
 └── Fatal              exit non-zero
-    ├── InvalidConfiguration · ContractBroken · DeadLetterStorm · Fenced · PackageRejected
+    ├── InvalidConfiguration · ContractBroken · Fenced · PackageRejected
 
 Anything else that is raised is a bug: ``steadyline.service`` logs it with its stack and exits with 70.
 """
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 
 class SteadylineError(Exception):
-    """Base of all our errors; ``reason`` is the one word used as metric label, header and log field."""
+    """Base of all our errors; ``reason`` is the one word used as metric label, header and log field.
+
+    Each argument is one line of the message: a line feed within one of them is somebody else's, and on a
+    terminal it begins no line.
+    """
 
     reason: ClassVar[str] = "error"
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    @override
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class PoisonMessage(SteadylineError):
@@ -31,7 +47,7 @@ class PoisonMessage(SteadylineError):
 
 
 class MalformedHeaders(PoisonMessage):
-    """A header that the contract demands is missing or of the wrong type."""
+    """A header is missing, there twice, of the wrong type, at odds with the key or another, or too large."""
 
     reason = "malformed_headers"
 
@@ -40,6 +56,32 @@ class MalformedMessage(PoisonMessage):
     """The JSON value does not fit its contract."""
 
     reason = "malformed_message"
+
+
+class ForeignLine(PoisonMessage):
+    """The message is whole and of another line: two lines share a prefix of topics, or a stranger writes."""
+
+    reason = "foreign_line"
+
+
+class UnsignedMessage(PoisonMessage):
+    """The message has no signature, and a trusted key is set."""
+
+    reason = "unsigned"
+
+
+class WrongSignature(PoisonMessage):
+    """The signature is none of a trusted key for these very bytes."""
+
+    reason = "wrong_signature"
+
+
+class OutdatedMessage(PoisonMessage):
+    """A newer message of the same key is known: this one was written by a trainer without its lease, or was
+    written before and is on the topic again.
+    """
+
+    reason = "outdated"
 
 
 class UnknownCamera(PoisonMessage):
@@ -66,6 +108,18 @@ class PictureTooManyPixels(PoisonMessage):
     reason = "picture_too_many_pixels"
 
 
+class PictureTooLong(PoisonMessage):
+    """A side of the picture is longer than the limit, or out of all proportion to the other."""
+
+    reason = "picture_too_long"
+
+
+class PictureTooCostly(PoisonMessage):
+    """The picture is built so that decoding it takes far longer than its pixels explain."""
+
+    reason = "picture_too_costly"
+
+
 class UnsupportedFormat(PoisonMessage):
     """The bytes are neither JPEG nor PNG."""
 
@@ -79,9 +133,21 @@ class UndecodablePicture(PoisonMessage):
 
 
 class UnscorableFrame(PoisonMessage):
-    """The model's answer for the frame is not a finite number."""
+    """The model's answer for the frame is not a finite number, or it refuses this frame alone, always."""
 
     reason = "unscorable_frame"
+
+
+class OutputTooLarge(PoisonMessage):
+    """What was made of the message is larger than any topic of ours takes."""
+
+    reason = "output_too_large"
+
+
+class EndedProcesses(PoisonMessage):
+    """The message alone was in hand when one process after the other ended without a word."""
+
+    reason = "ended_processes"
 
 
 class Backpressure(SteadylineError):
@@ -100,6 +166,12 @@ class BrokerUnavailable(Transient):
     """Kafka does not answer."""
 
     reason = "broker_unavailable"
+
+
+class ClockRefused(BrokerUnavailable):
+    """Kafka refuses the time that this machine gives its messages: the clock is wrong, here or there."""
+
+    reason = "clock_refused"
 
 
 class InferenceUnavailable(Transient):
@@ -136,12 +208,6 @@ class ContractBroken(Fatal):
     """Another part answers in a way that the contract between it and us forbids."""
 
     reason = "contract_broken"
-
-
-class DeadLetterStorm(Fatal):
-    """Most messages are poison, so the fault is probably ours: stop before the topic is emptied."""
-
-    reason = "dead_letter_storm"
 
 
 class Fenced(Fatal):

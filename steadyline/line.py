@@ -5,106 +5,108 @@ import re
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from steadyline.alert_rules import LineAlerts, ProductAlerts
 from steadyline.contracts.frame import NAME
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import InvalidConfiguration
+from steadyline.line_fields import Duration, Epsilon, Interval, LineSection, Name
+from steadyline.part_pattern import check_part_pattern
+from steadyline.picture import LARGEST_INPUT
+from steadyline.picture_folder import printable
+from steadyline.setting_text import read_text_file
 from steadyline.yaml_lines import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
 DEFAULT_DETECTOR = "robust"
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_LONGEST = 3650 * 86400
+_BARE = re.compile(r"[a-z0-9+]+://[^@?#%:]*(:\d{1,5}(/[^@?#%:]*)?)?")  # a store without user or token
+_STORE = r"^[a-z][a-z0-9+]*://.+"
+_WRITTEN_AS = {
+    f"^{NAME.pattern}$": "a name has a-z, 0-9, '.', '_' and '-', 64 at most; a letter or digit at both ends",
+    _STORE: "must be an address, file://./var/store or s3://bucket/folder for example",
+}
 
 
-def parse_duration(value: Any) -> Any:
-    """Turn ``30s``, ``15m``, ``24h`` or ``7d`` into a timedelta; a number means seconds."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", value)
-    if match is None or float(match[1]) * _UNITS[match[2]] > _LONGEST:
-        raise ValueError("no duration: write 30s, 15m, 24h or 7d")
-    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
-
-
-def parse_fraction(value: Any) -> Any:
-    """Turn ``2/255`` into a float; pydantic handles everything else."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?/ ?(\d{1,9})", value) if isinstance(value, str) else None
-    if match is None:
-        return value
-    if int(match[2]) == 0:
-        raise ValueError("a fraction of zero parts")
-    return float(match[1]) / int(match[2])
-
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
-Interval = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(seconds=1))]
-Epsilon = Annotated[float, BeforeValidator(parse_fraction), Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TopicSection(_Section):
+class TopicSection(LineSection):
     """Topic names and partition counts."""
 
     prefix: Name = Field("steadyline", description="Prefix of every topic name.")
     partitions: int = Field(8, ge=1, le=512, description="Partitions of frames, scores and dead-letters.")
 
 
-class PictureSection(_Section):
+class PictureSection(LineSection):
     """What the model gets of a frame, and the limits that are checked before anything is decoded."""
 
-    size: int = Field(64, ge=16, le=1024, description="Height and width of the model's input, in pixels.")
+    size: int = Field(
+        64, ge=16, le=LARGEST_INPUT, description="Height and width of the model's input, in pixels."
+    )
     channels: Literal["gray", "rgb"] = Field("gray", description="Channels of the model's input.")
     max_bytes: int = Field(6 << 20, ge=1024, le=7 << 20, description="Largest encoded picture accepted.")
     max_pixels: int = Field(40_000_000, ge=1024, description="Most pixels accepted, read from the header.")
 
 
-class RetrainSection(_Section):
+class RetrainSection(LineSection):
     """When a product is trained again."""
 
     every: Interval | None = Field(None, description="Retrain on a schedule, 24h for example.")
     after_normals: int | None = Field(
         None, ge=1, description="Retrain after this many new confident normals."
     )
-    quarantine: Duration = Field(
-        timedelta(hours=1), description="How long a new normal waits before training may use it."
+    after_labels: int | None = Field(
+        None, ge=1, description="Retrain after so many frames were labelled good or a defect."
     )
-    reservoir: int = Field(500, ge=10, description="Most stream normals kept for training.")
+    quarantine: Duration = Field(
+        timedelta(hours=1),
+        description="How long a new normal waits, by the broker's clock, before training may use it.",
+    )
+    reservoir: int = Field(
+        500,
+        ge=10,
+        description="Most stream normals kept for training; a camera gives a seventh of them a day at most.",
+    )
+    guard: bool = Field(
+        True,
+        description="Leave out, and name, the normals that are too far from all others; by default true.",
+    )
 
 
-class GateSection(_Section):
+class GateSection(LineSection):
     """What a candidate must reach in comparison with the live model, on the same held-out frames."""
 
     clean_drop: float = Field(0.01, ge=0, le=1, description="Largest loss of clean AUROC accepted.")
     robust_drop: float = Field(0.02, ge=0, le=1, description="Largest loss of attacked AUROC accepted.")
+    detection_drop: float = Field(
+        0.1, ge=0, le=1, description="Largest loss of detection at the threshold accepted."
+    )
+    total_drop: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="How far a figure may be under the best that any version had when it went live; for the "
+        "detection, detection_drop is added.",
+    )
+    per_day: int = Field(6, ge=1, description="Most versions that may go live within a day by themselves.")
     floor_drop: float = Field(
         0.4,
         ge=0,
         le=1,
         description="How far the attacked AUROC may be under what the certified detector proves.",
     )
+    labelled_drop: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Largest share of the labelled defects that the live model finds which may be lost.",
+    )
     epsilon: Epsilon = Field(2 / 255, description="Size of the attack, l_inf.")
     steps: int = Field(20, ge=1, description="PGD steps of the gate's attack.")
 
 
-class WatchSection(_Section):
+class WatchSection(LineSection):
     """How the monitor watches the live model."""
 
     every: Interval = Field(timedelta(seconds=60), description="Time between two rounds.")
@@ -113,11 +115,12 @@ class WatchSection(_Section):
         0.5,
         ge=0,
         le=1,
-        description="Share of its detection rate at the training under which a model counts as blind.",
+        description="Share of its detection rate at the training under which a model counts as blind; one "
+        "that finds less than a tenth is blind whatever it found then.",
     )
 
 
-class Product(_Section):
+class Product(LineSection):
     """One product: its picture, its detector, and its rates."""
 
     picture: PictureSection = PictureSection()
@@ -129,13 +132,21 @@ class Product(_Section):
         None,
         description="Second detector, which gives the map in the same graph; by default the first one does.",
     )
+    companion: Literal["certified"] | None = Field(
+        None,
+        description="certified puts it beside the detector in the same graph: each score then says for how "
+        "large a change of the frame its certified verdict is proven; a certified detector does so anyway.",
+    )
     profile: str = Field(
         "cpu", description="cpu (minutes on two cores) or paper (the paper's recipe, a GPU)."
     )
     steps: int | None = Field(
         None, ge=10, description="Training steps of each detector; by default those of the profile."
     )
-    normals: str | None = Field(None, description="Folder in MVTec layout with the first training frames.")
+    normals: str | None = Field(
+        None,
+        description="Folder of the first training frames; a relative one starts from the line file's folder.",
+    )
     retrain: RetrainSection = RetrainSection()
     false_alarm_rate: float = Field(
         0.01, gt=0, lt=1, description="Share of normal frames that may be called anomalous, per camera."
@@ -145,6 +156,7 @@ class Product(_Section):
     )
     gate: GateSection = GateSection()
     watch: WatchSection = WatchSection()
+    alerts: ProductAlerts = ProductAlerts()
 
     @field_validator("detector", "map_detector")
     @classmethod
@@ -156,11 +168,13 @@ class Product(_Section):
 
     @property
     def detectors(self) -> str:
-        """The detector's name in orders, cards and events: ``robust+daf`` when a second one gives the map."""
-        return pair_name(self.detector, self.map_detector)
+        """The detector's name in orders, cards and events: ``robust+daf`` when a second one gives the map,
+        ``robust&certified`` when there is a companion.
+        """
+        return whole_name(self.detector, self.map_detector, self.companion)
 
 
-class CameraSection(_Section):
+class CameraSection(LineSection):
     """One camera."""
 
     id: Name = Field(description="Name of the camera, unique in the line.")
@@ -170,22 +184,39 @@ class CameraSection(_Section):
     encode: str = Field(
         "jpeg:92", description="png, or jpeg:QUALITY; encoded sources pass through untouched."
     )
+    part_pattern: str | None = Field(
+        None,
+        description="Regular expression that is searched in the name of each file of a folder: or video: "
+        "source; its group (?P<part>...) is the part that the frame shows. By default frames name no part.",
+    )
+
+    @model_validator(mode="after")
+    def _check_part_pattern(self) -> "CameraSection":
+        if self.part_pattern is not None:
+            if not self.source.startswith(("folder:", "video:")):
+                raise ValueError("part_pattern: only the files of a folder: or video: source have names")
+            try:
+                check_part_pattern(self.part_pattern)
+            except ValueError as error:
+                raise ValueError(f"part_pattern: {error}") from None
+        return self
 
 
-class Line(_Section):
+class Line(LineSection):
     """One production line."""
 
     line: Name = Field(description="Name of the line; part of every message's source.")
     topics: TopicSection = TopicSection()
     store: str = Field(
         "file://./var/store",
-        pattern=r"^[a-z][a-z0-9+]*://.+",
+        pattern=_STORE,
         description="fsspec address of the store; a relative file:// is taken from the line file's folder.",
     )
     products: dict[Name, Product] = Field(min_length=1, description="Name → what its frames must be.")
     cameras: list[CameraSection] = Field(
         default_factory=list, description="The cameras; where any is listed, a frame of another is refused."
     )
+    alerts: LineAlerts = LineAlerts()
 
     @model_validator(mode="after")
     def _check_cameras(self) -> "Line":
@@ -199,40 +230,48 @@ class Line(_Section):
             seen.add(camera.id)
         return self
 
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, store: str) -> str:
+        if not store.startswith(("file://", "memory://")) and not _BARE.fullmatch(store):
+            raise ValueError(
+                "no user, password or token belongs here: give them in the environment of the store"
+            )
+        return store
+
     def kafka_topics(self) -> Topics:
         """Return the topics of this line."""
         return line_topics(self.topics.prefix, self.topics.partitions)
 
 
-def pair_name(detector: str, map_detector: str | None) -> str:
-    """Return the one name of two detectors, or of one that also gives its own map."""
-    return detector if map_detector in (None, detector) else f"{detector}+{map_detector}"
+def whole_name(detector: str, map_detector: str | None, companion: str | None = None) -> str:
+    """Return the one name of all that is served in one graph; without a second detector the first gives the
+    map too. A companion that is one of them already adds nothing.
+    """
+    name = detector if map_detector in (None, detector) else f"{detector}+{map_detector}"
+    return name if companion in (None, detector, map_detector) else f"{name}&{companion}"
 
 
 def load_line(path: Path, detectors: Collection[str] | None = None) -> Line:
-    """Read a line file. A relative ``file://`` store starts from the folder of the line file.
+    """Read a line file. A relative ``file://`` store, or folder of normals, starts from the file's folder.
 
     ``detectors`` are the names that products may choose from; only the trainer has them and can check this.
     Raises InvalidConfiguration with ``file:line: field: what is wrong`` for every problem found.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidConfiguration(f"the line file {path} is no UTF-8: {error.reason}") from error
-    except OSError as error:
-        raise InvalidConfiguration(f"the line file {path} cannot be read: {error.strerror}") from error
+    text = read_text_file(path, f"the line file {printable(path)}")
     places = parse_yaml(text, str(path))
     try:
         line = Line.model_validate(places.data, context={"detectors": detectors})
     except ValidationError as error:
-        problems = [(_location(item), _problem(item)) for item in error.errors()]
+        problems = [(_location(item), problem_of(item)) for item in error.errors()]
         raise InvalidConfiguration(
-            "\n".join(
+            *(
                 f"{path}:{places.line_of(location)}: {'.'.join(map(str, location)) or 'file'}: {problem}"
                 for location, problem in problems
             )
         ) from error
-    return line.model_copy(update={"store": _absolute_store(line.store, path.parent)})
+    products = {name: _with_normals(product, path.parent) for name, product in line.products.items()}
+    return line.model_copy(update={"store": _absolute_store(line.store, path.parent), "products": products})
 
 
 def _wrong_camera(index: int, field: str, problem: str) -> PydanticCustomError:
@@ -245,10 +284,19 @@ def _location(item: ErrorDetails) -> Location:
     return (*item["loc"], *at)
 
 
-def _problem(item: ErrorDetails) -> str:
+def problem_of(item: ErrorDetails) -> str:
+    """Return what is wrong with one field, as a message of the line file says it."""
     if item["type"] == "extra_forbidden":
         return "unknown field"
+    if item["type"] == "string_pattern_mismatch":
+        return _WRITTEN_AS[item["ctx"]["pattern"]]
     return item["msg"].removeprefix("Value error, ")
+
+
+def _with_normals(product: Product, folder: Path) -> Product:
+    if product.normals is None:
+        return product
+    return product.model_copy(update={"normals": os.path.abspath(folder / product.normals)})
 
 
 def _absolute_store(store: str, folder: Path) -> str:

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from steadyline.errors import UndecodablePicture
+from steadyline.formats.png import png_text
 from steadyline.inference import Floats
-from steadyline.picture import PictureLimits, decode, inspect, png_text
+from steadyline.picture import INPUT_LIMITS, decode, inspect
 
 MAP_MIN, MAP_MAX = "steadyline:map-min", "steadyline:map-max"
 WHITE = 255
@@ -18,7 +19,6 @@ WHITE = 255
 _GREY_OF_8_BITS = b"\x08\x00"  # bit depth and colour type in the PNG's header, at byte 24
 _LARGEST = float(np.finfo(np.float32).max)
 _LONGEST_MESSAGE = 150  # the text of a PNG may have megabytes
-_LIMITS = PictureLimits(max_bytes=1 << 26, max_pixels=1 << 26)
 
 
 def encode_map(anomaly_map: Floats) -> bytes:
@@ -38,10 +38,10 @@ def decode_map(data: bytes) -> Floats:
     """Return (h, w) float32, the map that ``data`` was encoded from, to half a 255th of its range.
 
     The lowest and the highest value are exact. Raises UndecodablePicture when the PNG is damaged, is not grey
-    of 8 bits or has no scale, and UnsupportedFormat, EmptyPicture, PictureTooLarge and PictureTooManyPixels
-    as ``inspect`` does.
+    of 8 bits or has no scale, and the other errors of ``inspect``: a map is no larger than the largest input
+    of a model.
     """
-    info = inspect(data, _LIMITS)
+    info = inspect(data, INPUT_LIMITS)
     if info.format != "png" or data[24:26] != _GREY_OF_8_BITS:
         raise UndecodablePicture("the map is not a grey PNG of 8 bits")
     low, high = _scale(png_text(data))

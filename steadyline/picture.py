@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,28 +12,41 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from steadyline.errors import (
     EmptyPicture,
+    PictureTooCostly,
     PictureTooLarge,
+    PictureTooLong,
     PictureTooManyPixels,
     UndecodablePicture,
     UnsupportedFormat,
 )
+from steadyline.formats import jpeg, png
+from steadyline.formats.structure import UPRIGHT
 
 Channels = Literal["gray", "rgb"]
 Pixels = NDArray[np.uint8]
 
-_JPEG_START = b"\xff\xd8\xff"
-_JPEG_END = b"\xff\xd9"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_INDEXED = 3  # the colour type whose pixels are indices into a palette
-_PNG_KEPT = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: those that libjpeg decodes
-_JPEG_OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
-_JPEG_ALONE = (0x01, *range(0xD0, 0xD8))  # markers without a length
-_JPEG_KEPT_APPS = (0xE0, 0xEE)  # JFIF, and Adobe's, which says how colours are coded
+LARGEST_INPUT = 1024  # pixels of the side of the largest input a model may have
 
-# A progressive JPEG has about 10 scans. Each one costs a pass over all pixels, so thousands are an attack on
-# the decoder (libjpeg-turbo itself advises to bound them).
-_MAX_SCANS = 64
+# Whoever looks at a picture may ask for arrays as long as its sides. Line-scan cameras have 16,384 pixels;
+# JPEG itself ends at 65,535.
+MAX_SIDE = 65_535
+MAX_ASPECT = 256
+
+# A decoder may touch the pixels of the largest legal picture this often: a progressive JPEG has some 10 scans
+# (28 ms each for 40 megapixels), a PNG of 16 bits with alpha has 8 bytes a pixel (1.4 s).
+_MAX_VISITS = 12
+
+# EXIF's orientation → rows and columns change places, rows are turned round, columns are turned round.
+_TURNS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
 
 # Errors that Pillow raises on hostile bytes, besides the documented OSError.
 _HOSTILE = (
@@ -56,19 +68,48 @@ _HOSTILE = (
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """The limits of an encoded picture; both are checked before it is decoded."""
+    """The limits of an encoded picture; all are checked before it is decoded.
+
+    Besides these, no side may be longer than ``MAX_SIDE`` or than ``MAX_ASPECT`` times the other, and
+    decoding may cost no more than twelve passes over ``max_pixels``.
+    """
 
     max_bytes: int
     max_pixels: int
 
+    def check_size(self, width: int, height: int) -> None:
+        """Raise PictureTooManyPixels or PictureTooLong when a picture of this size is refused."""
+        if width * height > self.max_pixels:
+            raise PictureTooManyPixels(
+                f"the picture announces {width} x {height} pixels, the limit is {self.max_pixels}"
+            )
+        if max(width, height) > min(MAX_SIDE, MAX_ASPECT * max(1, min(width, height))):
+            raise PictureTooLong(
+                f"the picture is {width} x {height} pixels: no side may be longer than {MAX_SIDE}, "
+                f"or than {MAX_ASPECT} times the other"
+            )
+
+
+# The limits where no product's own are known.
+LARGEST = PictureLimits(max_bytes=64 << 20, max_pixels=64_000_000)
+
+# The limits of what we write ourselves in the size of a model's input: maps, and pictures and masks of banks.
+INPUT_LIMITS = PictureLimits(max_bytes=8 << 20, max_pixels=LARGEST_INPUT * LARGEST_INPUT)
+
 
 @dataclass(frozen=True, slots=True)
 class PictureInfo:
-    """What the header of an encoded picture says; width and height are in pixels."""
+    """What the structure of an encoded picture says; width and height are in pixels, as it is stored.
+
+    ``orientation`` is EXIF's, 1 to 8; ``decode`` turns the picture by it. ``assumed`` says in fixed sentences
+    what decoding takes for granted: tell it once to whoever sends such pictures.
+    """
 
     format: Literal["jpeg", "png"]
     width: int
     height: int
+    orientation: int = UPRIGHT
+    assumed: tuple[str, ...] = ()
 
     @property
     def content_type(self) -> Literal["image/jpeg", "image/png"]:
@@ -79,33 +120,37 @@ class PictureInfo:
 def inspect(data: bytes, limits: PictureLimits) -> PictureInfo:
     """Return what the structure of ``data`` says, without decoding it.
 
-    Raises EmptyPicture, PictureTooLarge, UnsupportedFormat, PictureTooManyPixels, or UndecodablePicture when
-    the structure is broken or the picture ends too early.
+    Raises EmptyPicture, PictureTooLarge, UnsupportedFormat, PictureTooManyPixels, PictureTooLong,
+    PictureTooCostly, or UndecodablePicture when the structure is broken or the picture ends too early.
     """
     if not data:
         raise EmptyPicture("the picture has no bytes")
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"the picture has {len(data)} bytes, the limit is {limits.max_bytes}")
-    if data.startswith(_JPEG_START):
-        info = _inspect_jpeg(data)
-    elif data.startswith(_PNG_START):
-        info = _inspect_png(data)
+    if data.startswith(jpeg.START):
+        form, found = "jpeg", jpeg.jpeg_structure(data)
+    elif data.startswith(png.START):
+        form, found = "png", png.png_structure(data)
     else:
         raise UnsupportedFormat(f"the picture begins with {data[:8].hex(' ')}: neither JPEG nor PNG")
-    if info.width * info.height > limits.max_pixels:
-        raise PictureTooManyPixels(
-            f"the picture announces {info.width} x {info.height} pixels, the limit is {limits.max_pixels}"
+    limits.check_size(found.width, found.height)
+    if found.visits * found.width * found.height > _MAX_VISITS * limits.max_pixels:
+        raise PictureTooCostly(
+            f"decoding {found.width} x {found.height} pixels in {found.visits} passes costs more than "
+            f"{_MAX_VISITS} passes over {limits.max_pixels}"
         )
-    return info
+    kind: Literal["jpeg", "png"] = "jpeg" if form == "jpeg" else "png"
+    return PictureInfo(kind, found.width, found.height, found.orientation, found.assumed)
 
 
 def decode(data: bytes, info: PictureInfo, channels: Channels) -> Pixels:
     """Return the pixels: (H, W) uint8 for ``gray``, (H, W, 3) uint8 for ``rgb``.
 
-    ``info`` is what ``inspect`` returned for the same bytes. Metadata is never used: text, colour profiles,
-    EXIF and animation are cut away first. Raises UndecodablePicture when the data is corrupt or truncated.
+    ``info`` is what ``inspect`` returned for the same bytes. The picture is turned as its EXIF orientation
+    says. No other metadata is used: text, colour profiles, gamma, transparency and animation are cut away
+    first. Raises UndecodablePicture when the data is corrupt or truncated.
     """
-    return _decode(data, info, channels, 0)
+    return _upright(_decode(data, info, channels, 0), info.orientation)
 
 
 def decode_small(data: bytes, info: PictureInfo, side: int) -> Pixels:
@@ -124,19 +169,16 @@ def thin(pixels: Pixels, side: int) -> Pixels:
     return np.ascontiguousarray(gray[::step, ::step])
 
 
-def png_text(data: bytes) -> dict[str, str]:
-    """Return keyword → text of the uncompressed text chunks of a PNG that ``inspect`` has passed.
+def thumbnail(data: bytes, info: PictureInfo, side: int) -> bytes:
+    """Return a small JPEG of the picture, no side of it longer than ``side``; raises like ``decode``.
 
-    Raises UndecodablePicture when one of them does not match its checksum.
+    JPEG is decoded at a part of its size, PNG in full.
     """
-    found = {}
-    for kind, begin, end in _png_chunks(data):
-        if kind == b"tEXt":
-            if zlib.crc32(data[begin + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-                raise UndecodablePicture("a text of the PNG does not match its checksum")
-            keyword, _, text = data[begin + 8 : end - 4].decode("latin-1").partition("\0")
-            found[keyword] = text
-    return found
+    small = Image.fromarray(_upright(_decode(data, info, "rgb", side), info.orientation))
+    small.thumbnail((side, side))
+    target = io.BytesIO()
+    small.save(target, "JPEG", quality=80)
+    return target.getvalue()
 
 
 def encode_jpeg(pixels: Pixels, quality: int = 92) -> bytes:
@@ -158,17 +200,23 @@ def _decode(data: bytes, info: PictureInfo, channels: Channels, side: int) -> Pi
     try:
         # Use the classes, not Image.open, which would try all formats and warn about odd metadata.
         if info.format == "jpeg":
-            picture: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(_bare_jpeg(data)))
+            picture: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(jpeg.bare_jpeg(data)))
             _check_size(picture, info)
             if channels == "gray" or side:
                 picture.draft(mode, (side, side) if side else picture.size)
         else:
-            picture = PngImagePlugin.PngImageFile(io.BytesIO(_bare_png(data)))
+            picture = PngImagePlugin.PngImageFile(io.BytesIO(png.bare_png(data)))
             _check_size(picture, info)
         picture.load()
         return _to_uint8(picture, mode)
     except _HOSTILE as error:
         raise UndecodablePicture(f"the {info.format} cannot be decoded: {error}") from error
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    swapped, rows, columns = _TURNS[orientation]
+    seen = pixels.swapaxes(0, 1) if swapped else pixels
+    return np.ascontiguousarray(seen[:: -1 if rows else 1, :: -1 if columns else 1])
 
 
 def _check_size(picture: Image.Image, info: PictureInfo) -> None:
@@ -183,96 +231,3 @@ def _to_uint8(picture: Image.Image, mode: str) -> Pixels:
         high = (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
         return high if mode == "L" else np.repeat(high[..., None], 3, axis=2)
     return np.array(picture if picture.mode == mode else picture.convert(mode), dtype=np.uint8)
-
-
-def _inspect_jpeg(data: bytes) -> PictureInfo:
-    for marker, begin, end in _jpeg_segments(data):
-        if marker in _JPEG_OTHER_FRAMES:
-            raise UnsupportedFormat(f"JPEG coding 0x{marker:02x} (lossless or arithmetic) is not supported")
-        if marker in _JPEG_FRAMES:
-            if end - begin < 10:
-                raise UndecodablePicture("the JPEG's frame header is too short")
-            bits, height, width, components = struct.unpack_from(">BHHB", data, begin + 4)
-            if bits != 8 or components not in (1, 3, 4):
-                raise UnsupportedFormat(f"JPEG with {bits} bits and {components} components")
-            if not width or not height:
-                raise UndecodablePicture(f"the JPEG announces {width} x {height} pixels")
-            if data.rfind(_JPEG_END) < end:
-                raise UndecodablePicture("the JPEG is truncated: it has no end marker")
-            if data.count(b"\xff\xda") > _MAX_SCANS:
-                raise UndecodablePicture(f"the JPEG has more than {_MAX_SCANS} scans")
-            return PictureInfo("jpeg", width, height)
-    raise UndecodablePicture("the JPEG has no frame header")
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (marker, begin, end) of each segment up to the first scan, which runs to the end of the data."""
-    position = 2
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            raise UndecodablePicture(f"the JPEG has no marker at byte {position}")
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if marker in _JPEG_ALONE:
-            position += 2
-            continue
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        end = position + 2 + length
-        if length < 2 or end > len(data):
-            raise UndecodablePicture("a JPEG segment runs past the end")
-        if marker == 0xDA:
-            yield marker, position, len(data)
-            return
-        yield marker, position, end
-        position = end
-    raise UndecodablePicture("the JPEG ends before its first scan")
-
-
-def _bare_jpeg(data: bytes) -> bytes:
-    parts = [data[:2]]
-    for marker, begin, end in _jpeg_segments(data):
-        metadata = marker == 0xFE or (0xE0 <= marker <= 0xEF and marker not in _JPEG_KEPT_APPS)
-        if not metadata:
-            parts.append(data[begin:end])
-    return b"".join(parts)
-
-
-def _inspect_png(data: bytes) -> PictureInfo:
-    kinds: list[bytes] = []
-    for kind, begin, _end in _png_chunks(data):
-        if not kinds and (kind != b"IHDR" or _end - begin != 25):
-            raise UndecodablePicture("the PNG does not begin with its header")
-        kinds.append(kind)
-    if kinds[-1:] != [b"IEND"] or b"IDAT" not in kinds:
-        raise UndecodablePicture("the PNG is truncated: it has no end")
-    if data[25] == _PNG_INDEXED and b"PLTE" not in kinds:  # Pillow would return a black picture
-        raise UndecodablePicture("the PNG's pixels point into a palette that it does not have")
-    header = data[8:33]
-    if zlib.crc32(header[4:21]) != int.from_bytes(header[21:], "big"):
-        raise UndecodablePicture("the PNG's header does not match its checksum")
-    width, height = struct.unpack_from(">II", header, 8)
-    if not width or not height:
-        raise UndecodablePicture(f"the PNG announces {width} x {height} pixels")
-    return PictureInfo("png", width, height)
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (type, begin, end) of each chunk up to the end chunk."""
-    position = len(_PNG_START)
-    while position + 12 <= len(data):
-        length = int.from_bytes(data[position : position + 4], "big")
-        kind, end = data[position + 4 : position + 8], position + 12 + length
-        if end > len(data):
-            raise UndecodablePicture("a PNG chunk runs past the end")
-        yield kind, position, end
-        if kind == b"IEND":
-            return
-        position = end
-
-
-def _bare_png(data: bytes) -> bytes:
-    return _PNG_START + b"".join(
-        data[begin:end] for kind, begin, end in _png_chunks(data) if kind in _PNG_KEPT
-    )

@@ -23,12 +23,11 @@ from numpy.typing import NDArray
 Channels = Literal["gray", "rgb"]
 Pixels = NDArray[np.uint8]
 Weights = NDArray[np.float32]
-Steps = NDArray[np.int64]
 Tap = tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]
 
 # 255 · 2^22 fits into the 31 bits of the first pass, and 255 · 2^44 into the 53 bits of the second.
 WEIGHT_BITS = 22
-_KEPT_SIZES = 64  # a line has few camera formats; a matrix of 64 x 5000 is 2.6 MB
+_KEPT_SIZES = 64  # a line has few camera formats; the weights of 5000 pixels are 0.2 MB
 _RED, _GREEN, _BLUE, _GRAY_BITS = 19595, 38470, 7471, 16  # ITU-R BT.601 in 2^-16, Pillow's own; the sum is 1
 
 
@@ -46,8 +45,14 @@ def prepare(picture: Pixels, size: int, channels: Channels) -> Pixels:
 
 
 def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
-    """Resize (H, W, C) uint8 to (size, size, C) float64, exactly and without rounding."""
+    """Resize (H, W, C) uint8 to (size, size, C) float64, exactly and without rounding.
+
+    The longer axis of a flat picture is resized first, so that what lies between the two passes is never
+    larger than the picture or the output. The order changes no bit, because every sum is exact.
+    """
     height, width, depth = planes.shape
+    if height < min(size, width):
+        return resize(planes.transpose(1, 0, 2), size).transpose(1, 0, 2)
     rows = np.zeros((size, width * depth), np.int32)
     for places, weights, _ in _taps(height, size):
         rows += np.multiply(planes.reshape(height, width * depth)[places], weights, dtype=np.int32)
@@ -59,41 +64,38 @@ def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
     return exact.reshape(size, size, depth).transpose(1, 0, 2)
 
 
-@lru_cache(maxsize=_KEPT_SIZES)
 def resize_weights(length: int, size: int) -> Weights:
-    """Return the matrix (size, length) float32 that resizes one axis; rows sum to exactly 1. Read-only."""
-    found: Weights = (_weight_steps(length, size) * 0.5**WEIGHT_BITS).astype(np.float32)
-    found.setflags(write=False)
+    """Return the matrix (size, length) float32 that resizes one axis; rows sum to exactly 1."""
+    found = np.zeros((size, length), np.float32)
+    for places, _, shares in _taps(length, size):
+        found[np.arange(size), places] = (shares * 0.5**WEIGHT_BITS)[:, 0]
     return found
-
-
-def _weight_steps(length: int, size: int) -> Steps:
-    """Return the weights (size, length) in steps of 2^-22.
-
-    The triangle gives whole numbers per row. Their running sum is rounded, so that no part of the sum is
-    lost.
-    """
-    reach = 2 * max(length, size)
-    apart = (2 * np.arange(length)[None, :] + 1) * size - (2 * np.arange(size)[:, None] + 1) * length
-    running = np.clip(reach - np.abs(apart), 0, None).cumsum(axis=1)
-    whole = running[:, -1:]
-    edges = ((running << (WEIGHT_BITS + 1)) + whole) // (2 * whole)
-    steps: Steps = np.diff(edges, axis=1, prepend=0)
-    return steps
 
 
 @lru_cache(maxsize=_KEPT_SIZES)
 def _taps(length: int, size: int) -> tuple[Tap, ...]:
-    """Return the nonzero weights, tap by tap, for both passes: places (size,) and steps (size, 1)."""
-    steps = _weight_steps(length, size)
-    used = steps > 0
-    count = int((length - used[:, ::-1].argmax(axis=1) - used.argmax(axis=1)).max())
-    first = np.minimum(used.argmax(axis=1), length - count)
-    places = [first + tap for tap in range(count)]
-    taken = [steps[np.arange(size), place][:, None] for place in places]
+    """Return the nonzero weights, tap by tap, for both passes: places (size,) and steps (size, 1).
+
+    The weights are in steps of 2^-22. The triangle gives whole numbers per row. Their running sum is rounded,
+    so that no part of the sum is lost.
+    """
+    reach = 2 * max(length, size)
+    centres = (2 * np.arange(size) + 1) * length
+    # The triangle reaches from the first pixel whose distance is under ``reach`` to the last one.
+    first = np.clip(((centres - reach) // size + 1) // 2, 0, length)
+    last = np.clip(((centres + reach) // size + 1) // 2, 0, length)
+    count = int((last - first).max())
+    first = np.minimum(first, length - count)
+    places = first[:, None] + np.arange(count)
+    apart = (2 * places + 1) * size - centres[:, None]
+    running = np.clip(reach - np.abs(apart), 0, None).cumsum(axis=1)
+    whole = running[:, -1:]
+    edges = ((running << (WEIGHT_BITS + 1)) + whole) // (2 * whole)
+    steps = np.diff(edges, axis=1, prepend=0)
+    used = steps.any(axis=0)
     return tuple(
-        (place, step.astype(np.int32), step.astype(np.float64))
-        for place, step in zip(places, taken, strict=True)
+        (place, step[:, None].astype(np.int32), step[:, None].astype(np.float64))
+        for place, step in zip(places.T[used], steps.T[used], strict=True)
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from steadyline.contracts.model_event import Model
 from steadyline.errors import ContractBroken, InferenceUnavailable, PoisonMessage
-from steadyline.inference import Inference, ModelRef, Pixels
+from steadyline.inference import CERTIFIED_ROUNDING, Floats, Inference, Inferred, ModelRef, Pixels
 from steadyline.picture import PictureLimits, decode, inspect
 
 # The client's own deadline ends the call. This one bounds a client that does not keep its deadline.
@@ -23,17 +23,38 @@ def probe(product: str, model: Model, inference: Inference, within: timedelta = 
     """
     pictures = probe_pictures(model)
     try:
-        inferred = inference.infer(ModelRef(product, model.version), pictures).result(within.total_seconds())
+        inferred = inference.infer(ModelRef.of(product, model), pictures).result(within.total_seconds())
     except TimeoutError as error:
         raise InferenceUnavailable(f"probing {product} version {model.version}: no answer") from error
-    for number, (known, found) in enumerate(zip(model.probes, inferred.scores, strict=True)):
+    check_answers(product, model, inferred)
+
+
+def check_answers(product: str, model: Model, inferred: Inferred) -> None:
+    """Raise ContractBroken when the answers to the first of the model's probes are not the known ones."""
+    asked = model.probes[: len(inferred.scores)]
+    for number, (known, found) in enumerate(zip(asked, inferred.scores, strict=True)):
         if not abs(float(found) - known.score) <= known.tolerance:  # written so that NaN fails too
             raise ContractBroken(
                 f"{product} version {model.version} gives {found:.6g} for probe {number}, known is "
                 f"{known.score:.6g} ± {known.tolerance:.2g}"
             )
+    if inferred.certified_scores is not None:
+        _check_certified(product, model, inferred.certified_scores)
     if not np.isfinite(inferred.maps).all():
         raise ContractBroken(f"{product} version {model.version}: the map of a probe is not finite")
+
+
+def _check_certified(product: str, model: Model, found: Floats) -> None:
+    """Raise ContractBroken when the server does not compute as exactly as margins take for granted, as one
+    that computes in 16 bits would not.
+    """
+    for number, (known, score) in enumerate(zip(model.probes[: len(found)], found, strict=True)):
+        due = known.certified_score
+        if due is None or not abs(float(score) - due) <= 2 * CERTIFIED_ROUNDING:
+            raise ContractBroken(
+                f"{product} version {model.version} gives the certified score {score:.7g} for probe "
+                f"{number}, known is {due} ± {2 * CERTIFIED_ROUNDING:g}"
+            )
 
 
 def probe_pictures(model: Model) -> Pixels:

@@ -15,6 +15,7 @@ import typer
 
 from steadyline.clock import Clock
 from steadyline.errors import Fatal, InvalidConfiguration, SteadylineError, Transient
+from steadyline.exit_guard import ExitGuard
 from steadyline.settings import Settings, TelemetrySettings, read_settings
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.health import ServiceHealth
@@ -26,7 +27,11 @@ EXIT_FAILED = 1  # a check or an audit found something wrong
 EXIT_USAGE = 2  # the command line, the line file or the environment is wrong
 EXIT_UNAVAILABLE = 3  # a server that must be there at start is not
 EXIT_FATAL = 4  # a Fatal error ended the loop
+# EXIT_HUNG of exit_guard, 5: it was told to end, and something hung
 EXIT_BUG = 70  # anything else: EX_SOFTWARE of sysexits.h
+
+STOP_WITHIN = timedelta(seconds=30)  # what a service has at a stop that has no setting for it
+STOP_GRACE = timedelta(seconds=8)  # to close its connections and to send its last traces and metrics
 
 LineFile = Annotated[Path, typer.Option("--line", envvar="STEADYLINE_LINE", help="Path of the line file.")]
 
@@ -89,14 +94,27 @@ def run(application: typer.Typer, argv: Sequence[str] | None) -> int:
     return EXIT_OK
 
 
-def run_service(name: str, settings: TelemetrySettings, clock: Clock, body: ServiceBody) -> None:
+def run_service(
+    name: str,
+    settings: TelemetrySettings,
+    clock: Clock,
+    body: ServiceBody,
+    stop_within: timedelta = STOP_WITHIN,
+) -> None:
     """Run ``body`` with signals turned into its stop event, and with logs, traces, metrics and health.
 
     Called by a service's ``run`` command, below ``run`` of this module. What ends the body is logged before
     anything is torn down: an error of ours with its reason, then raised; a bug with its stack, then raised as
     the exit status 70. Import the service's metrics before: what is declared later is not exported.
+
+    The body finishes its work ``stop_within`` this time once the event is set, and a process that has not
+    ended STOP_GRACE later ends with the status 5, whatever hangs in it.
     """
-    with stop_on_signals() as stop, telemetry(name, settings, clock) as health:
+    with (
+        stop_on_signals() as stop,
+        ExitGuard(stop, stop_within + STOP_GRACE),
+        telemetry(name, settings, clock) as health,
+    ):
         try:
             body(stop, health)
         except Exception as error:
@@ -234,7 +252,7 @@ class ServiceTasks:
 
 def _print_error(error: SteadylineError) -> None:
     console = PlainConsole(stderr=True, soft_wrap=True)
-    first, *others = str(error).split("\n")
+    first, *others = error.lines or ("",)
     console.print(styled((error.reason, "red"), f": {first}"))
     for line in others:
         console.print(line)

@@ -3,16 +3,48 @@
 import difflib
 import os
 import re
+import socket
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    FilePath,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
+from steadyline.address import check_address, check_host
+from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
+from steadyline.setting_text import check_written, read_value_file
+
+# A duration: neither infinite nor so long that doubling it leaves the range of a timedelta.
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def _check_process_name(value: str) -> str:
+    if not NAME.fullmatch(value.lower()):
+        raise ValueError("letters, digits, '.', '_' and '-' only, 64 at most")
+    return value
+
+
+ProcessName = Annotated[str, AfterValidator(_check_process_name)]
+
+
+def host_and_pid() -> str:
+    """Return a name of this process that no other live one has; it does not outlive a restart."""
+    return f"{socket.gethostname().lower()[:40]}-{os.getpid()}"
+
 
 LogFormat = Literal["auto", "json", "console"]
 
@@ -28,10 +60,7 @@ class SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if name in os.environ:
             raise InvalidConfiguration(f"both {name} and {name}_FILE are set: keep one of them")
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\n"), field_name, False
-        except OSError as error:
-            raise InvalidConfiguration(f"{name}_FILE={path} cannot be read: {error}") from error
+        return read_value_file(path, name), field_name, False
 
     @override
     def __call__(self) -> dict[str, Any]:
@@ -69,14 +98,36 @@ class KafkaSettings(Settings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the connection is protected."
     )
-    sasl_mechanism: str | None = Field(None, description="SASL mechanism, SCRAM-SHA-512 for example.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="SASL mechanism; by default SCRAM-SHA-512."
+    )
     sasl_username: str | None = Field(None, description="SASL user.")
     sasl_password: SecretStr | None = Field(
         None, description="SASL password; also as KAFKA_SASL_PASSWORD_FILE."
     )
-    ssl_ca_location: Path | None = Field(
+    ssl_ca_location: FilePath | None = Field(
         None, description="PEM file of the authority that signed the broker."
     )
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _check_servers(cls, servers: str) -> str:
+        for server in servers.split(","):
+            check_host(server.strip())
+        return servers
+
+    @model_validator(mode="after")
+    def _check_protection(self) -> "KafkaSettings":
+        given = [name for name in ("sasl_mechanism", "sasl_username", "sasl_password") if getattr(self, name)]
+        protocol = f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol}"
+        if given and not self.security_protocol.startswith("SASL"):
+            named = f"KAFKA_{given[0]}".upper()
+            raise ValueError(f"{named} is set, but {protocol}, which knows no user: set it to SASL_SSL")
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ValueError(f"{protocol}: KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed too")
+        if self.ssl_ca_location is not None and not self.security_protocol.endswith("SSL"):
+            raise ValueError(f"KAFKA_SSL_CA_LOCATION is set, but {protocol}, which is not encrypted")
+        return self
 
 
 class RedisSettings(Settings):
@@ -87,7 +138,14 @@ class RedisSettings(Settings):
     url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="Redis address; also as REDIS_URL_FILE."
     )
-    timeout_seconds: PositiveFloat = Field(10.0, description="Deadline of one Redis command.")
+    timeout_seconds: Seconds = Field(10.0, description="Deadline of one Redis command.")
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith("unix://"):
+            check_address(url.get_secret_value(), ("redis", "rediss"))
+        return url
 
 
 class TritonSettings(Settings):
@@ -102,7 +160,7 @@ class TritonSettings(Settings):
     repository: str | None = Field(
         None, description="Model repository that Triton reads, as a folder the trainer can write."
     )
-    timeout_seconds: PositiveFloat = Field(5.0, description="Deadline of one inference request.")
+    timeout_seconds: Seconds = Field(5.0, description="Deadline of one inference request.")
     connections: PositiveInt = Field(1, description="gRPC channels per process.")
 
 
@@ -121,12 +179,53 @@ class TelemetrySettings(Settings):
     steadyline_health_port: int = Field(
         0, ge=0, le=65535, description="Port of /metrics, /livez and /readyz; 0 takes a free one."
     )
-    otel_exporter_otlp_endpoint: str | None = Field(
+    otel_exporter_otlp_endpoint: SecretStr | None = Field(
         None, description="OTLP/HTTP endpoint for traces and metrics; by default none is sent."
     )
     otel_metric_export_interval: PositiveInt = Field(
         15_000, description="Milliseconds between two pushes of metrics."
     )
+
+    @field_validator("otel_exporter_otlp_endpoint")
+    @classmethod
+    def _check_endpoint(cls, endpoint: SecretStr | None) -> SecretStr | None:
+        if endpoint is not None:
+            check_address(endpoint.get_secret_value(), ("http", "https"))
+        return endpoint
+
+
+class SigningSettings(Settings):
+    """The keys by which readers know what the trainer wrote; `steadyline keys new` makes a pair."""
+
+    model_config = SettingsConfigDict(env_prefix="STEADYLINE_")
+
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Private ed25519 key, as PEM, that the trainer signs model events and packages with; "
+        "usually given as STEADYLINE_SIGNING_KEY_FILE.",
+    )
+    trusted_keys: str | None = Field(
+        None,
+        description="Public keys, as PEM, one after another: what none of them has signed is refused; "
+        "usually given as STEADYLINE_TRUSTED_KEYS_FILE. By default nothing is checked.",
+    )
+
+
+class AlertsClientSettings(Settings):
+    """How `steadyline alerts` reaches the API of the alerts."""
+
+    model_config = SettingsConfigDict(env_prefix="STEADYLINE_ALERTS_")
+
+    url: str = Field("http://127.0.0.1:8470", description="Address of the alerts' API.")
+    token: SecretStr | None = Field(
+        None, description="Token of the API; also as STEADYLINE_ALERTS_TOKEN_FILE."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        check_address(url, ("http", "https"))
+        return url.rstrip("/")
 
 
 class CheckoutSettings(Settings):
@@ -144,6 +243,8 @@ SHARED: tuple[type[Settings], ...] = (
     RedisSettings,
     TritonSettings,
     TelemetrySettings,
+    SigningSettings,
+    AlertsClientSettings,
     CheckoutSettings,
 )
 
@@ -187,12 +288,19 @@ def read_settings(cls: type[S]) -> S:
     read, when ``NAME`` and ``NAME_FILE`` are both set, or when a variable of ours is unknown or misspelt.
     """
     refuse_unknown(os.environ, (*SHARED, cls))
+    ours = {name for name in variable_names((cls,)) if name in os.environ}
+    for name in sorted(ours):
+        check_written(name, os.environ[name])
     try:
         return cls()
     except ValidationError as error:
         prefix = str(cls.model_config.get("env_prefix", ""))
-        problems = "; ".join(
-            f"{prefix}{'__'.join(str(part) for part in item['loc'])}".upper() + f": {item['msg']}"
-            for item in error.errors()
-        )
-        raise InvalidConfiguration(f"environment: {problems}") from error
+        problems = "; ".join(_problem(prefix, item) for item in error.errors())
+        raise InvalidConfiguration(f"environment: {problems}") from None
+
+
+def _problem(prefix: str, item: ErrorDetails) -> str:
+    """Return what is wrong, without the value; a problem of several variables names them itself."""
+    told = item["msg"].removeprefix("Value error, ")
+    name = f"{prefix}{'__'.join(str(part) for part in item['loc'])}".upper()
+    return f"{name}: {told}" if item["loc"] else told

@@ -6,13 +6,23 @@ what Kafka acknowledges. A plant that needs more uses replicated storage for bot
 
 import os
 import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 
+from steadyline.daemon_pool import DaemonPool
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.replace_file import replace_file
+
+T = TypeVar("T")
+
+TIMEOUT = timedelta(seconds=30)
+_SLOWEST_BYTES = 1 << 20  # a second: what a write may take beyond the timeout
+_MOST_HANGING = 64  # calls of one store; while so many hang, further ones wait for one of them
 
 
 class NotInStore(KeyError):
@@ -20,10 +30,15 @@ class NotInStore(KeyError):
 
 
 class Store:
-    """Objects by key below one address. Thread-safe; an object is there whole or not at all."""
+    """Objects by key below one address. Thread-safe; an object is there whole or not at all.
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    No call lasts longer than ``timeout``, however long the store hangs (a lost NFS server, a request that is
+    never answered): it raises StoreUnavailable then. What it had begun may still come to pass later.
+    """
+
+    def __init__(self, url: str, timeout: timedelta = TIMEOUT) -> None:
+        self._url, self._timeout = url.rstrip("/"), timeout.total_seconds()
+        self._pool = DaemonPool(_MOST_HANGING, "store")
         try:
             self._files, self._root = fsspec.core.url_to_fs(self._url)
         except (ValueError, ImportError, OSError) as error:
@@ -40,60 +55,84 @@ class Store:
         """Write an object in place of an earlier one and return its address.
 
         Raises StoreUnavailable when it cannot be written, for example to a full disk; no part of it stays
-        then.
+        then. A large object may take longer than others.
         """
         path = self._path(key)
-        try:
+
+        def write() -> None:
             if self._is_local:
                 self._put_local(path, data)
             else:
                 options = {"ContentType": content_type} if "s3" in _protocols(self._files) else {}
                 self._files.pipe_file(path, data, **options)
-        except self._outages as error:
-            raise StoreUnavailable(f"{self.uri(key)} cannot be written: {error}") from error
+
+        self._within(f"{self.uri(key)} cannot be written", write, len(data) / _SLOWEST_BYTES)
         return self.uri(key)
 
-    def get(self, uri_or_key: str) -> bytes:
-        """Return an object; raises NotInStore, or StoreUnavailable when the store does not answer."""
-        try:
-            return bytes(self._files.cat_file(self._path(self._key(uri_or_key))))
-        except FileNotFoundError as error:
-            raise NotInStore(uri_or_key) from error
-        except self._outages as error:
-            raise StoreUnavailable(f"{self.uri(self._key(uri_or_key))} cannot be read: {error}") from error
+    def get(self, uri_or_key: str, most_bytes: int | None = None) -> bytes:
+        """Return an object; raises NotInStore, or StoreUnavailable when the store does not answer.
+
+        Of one that is larger than ``most_bytes`` only one byte more than these is read.
+        """
+        key = self.key(uri_or_key)
+        path, end = self._path(key), None if most_bytes is None else most_bytes + 1
+
+        def read() -> bytes:
+            try:
+                return bytes(self._files.cat_file(path, end=end))
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise NotInStore(uri_or_key) from error
+
+        return self._within(f"{self.uri(key)} cannot be read", read)
 
     def exists(self, uri_or_key: str) -> bool:
         """Tell whether the object is there."""
-        try:
+        key = self.key(uri_or_key)
+        path = self._path(key)
+
+        def look() -> bool:
             self._files.invalidate_cache()
-            return bool(self._files.exists(self._path(self._key(uri_or_key))))
-        except self._outages as error:
-            raise StoreUnavailable(
-                f"{self.uri(self._key(uri_or_key))} cannot be looked up: {error}"
-            ) from error
+            return bool(self._files.exists(path))
+
+        return self._within(f"{self.uri(key)} cannot be looked up", look)
 
     def list(self, prefix: str) -> list[str]:
         """Return the keys below ``prefix`` (a folder) in ascending order."""
-        try:
+        path = self._path(prefix)
+
+        def find() -> Iterable[str]:
             self._files.invalidate_cache()
-            found = self._files.find(self._path(prefix))
-        except FileNotFoundError:
-            return []
-        except self._outages as error:
-            raise StoreUnavailable(f"{self.uri(prefix)} cannot be listed: {error}") from error
+            with suppress(FileNotFoundError):
+                return list(self._files.find(path))
+            return ()
+
+        found = self._within(f"{self.uri(prefix)} cannot be listed", find)
         keys = (str(path)[len(self._root) + 1 :] for path in found)
         return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".half-"))
 
     def delete(self, prefix: str) -> None:
         """Remove an object, or everything below a folder; it is no error when there is nothing."""
-        try:
-            self._files.rm(self._path(prefix), recursive=True)
-        except FileNotFoundError:
-            return
-        except self._outages as error:
-            raise StoreUnavailable(f"{self.uri(prefix)} cannot be removed: {error}") from error
+        path = self._path(prefix)
 
-    def _key(self, uri_or_key: str) -> str:
+        def remove() -> None:
+            with suppress(FileNotFoundError):
+                self._files.rm(path, recursive=True)
+
+        self._within(f"{self.uri(prefix)} cannot be removed", remove)
+
+    def _within(self, problem: str, call: Callable[[], T], more_seconds: float = 0.0) -> T:
+        """Return what a call returns; raises StoreUnavailable when it fails or does not return in time."""
+        answer = self._pool.submit(call)
+        seconds = self._timeout + more_seconds
+        try:
+            return answer.result(seconds)
+        except self._outages as error:  # a deadline that has passed is an OSError as well
+            reason = str(error) if answer.done() else f"no answer within {seconds:.3g} s"
+            answer.cancel()
+            raise StoreUnavailable(f"{problem}: {reason}") from error
+
+    def key(self, uri_or_key: str) -> str:
+        """Return the key of an address; raises NotInStore when it is an address of another store."""
         if "://" not in uri_or_key:
             return uri_or_key
         if not uri_or_key.startswith(self._url + "/"):

@@ -1,6 +1,8 @@
 """Triton Inference Server over gRPC; the only file that imports tritonclient."""
 
 import itertools
+import re
+import socket
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +15,7 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import InferenceServerException
 
 from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
-from steadyline.inference import Floats, Inference, Inferred, ModelRef, Pixels
+from steadyline.inference import CERTIFIED_SCORE, Floats, Inference, Inferred, ModelRef, Pixels
 from steadyline.settings import TritonSettings
 
 __all__ = ["Inference", "Inferred", "ModelRef", "RepositoryEntry", "TritonClient", "parse_config"]
@@ -33,7 +35,9 @@ _CHANNEL = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _OUTPUTS = [grpcclient.InferRequestedOutput(name) for name in ("score", "map")]
+_CERTIFIED_OUTPUTS = [*_OUTPUTS, grpcclient.InferRequestedOutput(CERTIFIED_SCORE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,13 @@ class RepositoryEntry:
 
 
 class TritonClient:
-    """Implements ``Inference``, and loads and lists models where the admin key is set. It is thread-safe."""
+    """Implements ``Inference``, and loads and lists models where the admin key is set. It is thread-safe.
+
+    Raises InvalidConfiguration when the address is not HOST:PORT.
+    """
 
     def __init__(self, settings: TritonSettings) -> None:
+        self._address = _host_and_port(settings.url)
         self._url, self._timeout = settings.url, settings.timeout_seconds
         key = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
         self._admin = {KEY_HEADER: key} if key is not None else {}
@@ -80,7 +88,7 @@ class TritonClient:
                 [tensor],
                 done,
                 model_version=str(ref.version),
-                outputs=_OUTPUTS,
+                outputs=_CERTIFIED_OUTPUTS if ref.is_certified else _OUTPUTS,
                 client_timeout=self._timeout,
                 headers={"traceparent": traceparent} if traceparent is not None else None,
             )
@@ -97,6 +105,23 @@ class TritonClient:
             return bool(self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS))
         except InferenceServerException:
             return False
+
+    def verify(self) -> None:
+        """Raise what keeps the server from being asked, with the reason that gRPC gives.
+
+        InvalidConfiguration when the port speaks HTTP, which no waiting mends; else InferenceUnavailable.
+        """
+        try:
+            if self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS):
+                return
+        except InferenceServerException as error:
+            if _speaks_http(self._address):
+                raise InvalidConfiguration(
+                    f"TRITON_URL={self._url} is an HTTP port: write the port of Triton's gRPC service, 8001 "
+                    "by default"
+                ) from error
+            raise _translated(error, f"Triton at {self._url} (TRITON_URL) does not answer") from error
+        raise InferenceUnavailable(f"Triton at {self._url} (TRITON_URL) says that it is not ready")
 
     def is_ready(self, ref: ModelRef) -> bool:
         """Return True when the server says that this version can be asked; never raises."""
@@ -151,6 +176,28 @@ def parse_config(text: str) -> Any:
         raise InvalidConfiguration(f"config.pbtxt: {error}") from error
 
 
+def _host_and_port(url: str) -> tuple[str, int]:
+    """Return what an address names; a refusal does not repeat it, for it may hold a password."""
+    wanted = "write HOST:PORT of Triton's gRPC service, 127.0.0.1:8001 for example"
+    if "://" in url:
+        raise InvalidConfiguration(f"TRITON_URL begins with a scheme: {wanted}")
+    match = _ADDRESS.fullmatch(url)
+    if match is None or not 0 < int(match["port"]) < 1 << 16:
+        raise InvalidConfiguration(f"TRITON_URL is no host with a port: {wanted}")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def _speaks_http(address: tuple[str, int]) -> bool:
+    """Tell whether the port answers in HTTP/1, as Triton's other ports do and the one for gRPC does not."""
+    try:
+        with socket.create_connection(address, _ASK_SECONDS) as connection:
+            connection.settimeout(_ASK_SECONDS)
+            connection.sendall(b"GET /v2/health/live HTTP/1.0\r\n\r\n")
+            return connection.recv(16).startswith(b"HTTP/1.")
+    except OSError:
+        return False
+
+
 def _status(error: InferenceServerException) -> str:
     return str(error.status() or "").removeprefix("StatusCode.")
 
@@ -170,13 +217,22 @@ def _refusal(error: InferenceServerException, doing: str) -> InferenceUnavailabl
 
 def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:
     try:
-        scores, maps = result.as_numpy("score"), result.as_numpy("map")
+        scores, maps = _unbatched(result.as_numpy("score"), count), result.as_numpy("map")
+        certified = _unbatched(result.as_numpy(CERTIFIED_SCORE), count) if ref.is_certified else None
     except ValueError as error:  # there are fewer bytes than the shape says
         raise ContractBroken(f"{ref.name} version {ref.version}: {error}") from error
-    # A batching model's output needs dims in config.pbtxt: [B] is served as [B, 1] (reshape { shape: [ ] }).
-    if scores is not None and scores.shape == (count, 1):
-        scores = scores[:, 0]
-    return Inferred(_checked(ref, "score", scores, (count,)), _checked(ref, "map", maps, (count, -1, -1)))
+    return Inferred(
+        _checked(ref, "score", scores, (count,)),
+        _checked(ref, "map", maps, (count, -1, -1)),
+        _checked(ref, CERTIFIED_SCORE, certified, (count,)) if ref.is_certified else None,
+    )
+
+
+def _unbatched(found: Any, count: int) -> Any:
+    """Return [B, 1] as [B]: a batching model's output needs dims in config.pbtxt, so that scores are served
+    with one more (reshape { shape: [ ] }).
+    """
+    return found[:, 0] if found is not None and found.shape == (count, 1) else found
 
 
 def _checked(ref: ModelRef, name: str, found: Any, shape: tuple[int, ...]) -> Floats:

@@ -40,13 +40,15 @@ def parse_yaml(text: str, name: str) -> YamlLines:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         twice = list(_given_twice(root, ()))
         if twice:
-            raise InvalidConfiguration("\n".join(f"{name}:{problem}" for problem in twice))
+            raise InvalidConfiguration(*(f"{name}:{problem}" for problem in twice))
         return YamlLines(yaml.safe_load(text), root)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise InvalidConfiguration(f"{name}:{line}: no valid YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise InvalidConfiguration(f"{name}: no valid YAML: {error}") from error
+        raise InvalidConfiguration(f"{name}: no valid YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # of a date or a number that there is not, as 2026-13-01 or 0x_
+        raise InvalidConfiguration(f"{name}: no valid YAML: {error}: write the value in quotes") from error
 
 
 def _child(node: yaml.Node | None, part: int | str) -> tuple[int, yaml.Node] | None:
@@ -67,7 +69,7 @@ def _given_twice(node: yaml.Node | None, path: tuple[str, ...]) -> Iterator[str]
         for key, value in node.value:
             line = key.start_mark.line + 1
             here = (*path, str(key.value))
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 yield f"{line}: {'.'.join(here)}: given twice, first in line {seen[key.value]}"
             if isinstance(key, yaml.ScalarNode):
                 seen[key.value] = line

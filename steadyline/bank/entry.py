@@ -1,26 +1,38 @@
 """One pseudo-anomaly of a bank, and the manifest that says what the bank was made from."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from steadyline.contracts.message import AwareDatetime, Part
-from steadyline.errors import ContractBroken
+from pydantic import Field
+
+from steadyline.contracts.message import MOST_VERSION, AwareDatetime, Part, Table
+from steadyline.errors import BankUnavailable, ContractBroken
+
+MOST_ENTRIES = 1_000_000
+MOST_MANIFEST_BYTES = 1 << 20
+
+
+class BankLost(BankUnavailable):
+    """The bank is not there, or what is there is none: it has to be made again from the store."""
+
+    reason = "bank_lost"
 
 
 class BankManifest(Part):
     """Enough to make the bank again, byte for byte: seed, settings, and the digest of the normals."""
 
     product: str
-    version: int
-    seed: int
-    size: int
-    channels: str
-    per_normal: int
+    version: int = Field(ge=1, le=MOST_VERSION)
+    seed: int = Field(ge=0)
+    size: int = Field(ge=8, le=4096)
+    channels: Literal["gray", "rgb"]
+    per_normal: int = Field(ge=1)
     normals_uri: str
     normals_digest: str
-    recipe: dict[str, float | int | str]
-    acceptance: dict[str, float]
-    entries: int
+    recipe: Table[str, float | int | str]
+    acceptance: Table[str, float]
+    entries: int = Field(ge=1, le=MOST_ENTRIES)
     digest: str
     made_at: AwareDatetime
 
@@ -51,26 +63,36 @@ class Bank(Protocol):
         ...
 
     def current(self, product: str) -> BankManifest | None:
-        """Return the manifest of the current bank, or None when there is none (lost or never made)."""
+        """Return the manifest of the current bank, or None when there is none: lost, never made, or damaged.
+
+        Redis is nobody's word for what is in it: whoever uses a bank holds the digest of its entries against
+        one that is known from elsewhere.
+        """
         ...
 
     def read(self, product: str, version: int, limit: int | None = None) -> list[BankEntry]:
         """Return the entries in order of id, or only the first ``limit`` of them.
 
-        Raises BankUnavailable when the version is not there.
+        Raises BankLost when the version is not there or is no bank.
         """
         ...
 
-    def acquire_lease(self, product: str, owner: str, seconds: float) -> bool:
-        """Take or renew the right to train ``product``; True for one live owner at a time."""
+    def acquire_leases(self, products: Mapping[str, int], owner: str, seconds: float) -> dict[str, int]:
+        """Take or renew the rights to train ``products``; return the owner's fencing token of each, 0 where
+        another has the right.
+
+        Each taking of a right gets a greater token than the one before, and than the number beside the
+        product; it stays the same while the right is renewed. However many they are, it takes the time of one
+        command.
+        """
         ...
 
     def holder(self, product: str) -> str | None:
         """Return who has the right to train ``product``, or None when nobody has it."""
         ...
 
-    def release(self, product: str, owner: str) -> None:
-        """Give the right back if ``owner`` has it."""
+    def release_leases(self, products: Iterable[str], owner: str) -> None:
+        """Give the rights back that ``owner`` has, in the time of one command."""
         ...
 
 

@@ -29,3 +29,8 @@ def pointer(product: str) -> str:
 def lease(product: str) -> str:
     """Return the key of a string: who trains the product, with an expiry."""
     return f"{prefix(product)}:claim"
+
+
+def fencing_token(product: str) -> str:
+    """Return the key of a number: the fencing token of whoever took the lease last, without an expiry."""
+    return f"{prefix(product)}:fence"

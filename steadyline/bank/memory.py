@@ -2,10 +2,11 @@
 
 import math
 import threading
+from collections.abc import Iterable, Mapping
 
-from steadyline.bank.entry import OLD_SECONDS, BankEntry, BankManifest, check_whole
+from steadyline.bank.entry import OLD_SECONDS, BankEntry, BankLost, BankManifest, check_whole
 from steadyline.clock import Clock, SystemClock
-from steadyline.errors import BankUnavailable
+from steadyline.contracts.message import MOST_EXACT
 
 
 class MemoryBank:
@@ -17,7 +18,8 @@ class MemoryBank:
         self._banks: dict[tuple[str, int], tuple[BankManifest, list[BankEntry]]] = {}
         self._ends: dict[tuple[str, int], float] = {}
         self._current: dict[str, int] = {}
-        self._claims: dict[str, tuple[str, float]] = {}
+        self._claims: dict[str, tuple[str | None, float]] = {}
+        self._tokens: dict[str, int] = {}
 
     def write(self, manifest: BankManifest, entries: list[BankEntry]) -> None:
         check_whole(manifest, entries)
@@ -39,24 +41,33 @@ class MemoryBank:
         key = (product, version)
         with self._lock:
             if key not in self._banks or self._ends.get(key, math.inf) <= self._clock.monotonic():
-                raise BankUnavailable(f"bank v{version} of {product} is not there")
+                raise BankLost(f"bank v{version} of {product} is not there")
             return self._banks[key][1][:limit]
 
-    def acquire_lease(self, product: str, owner: str, seconds: float) -> bool:
-        now = self._clock.monotonic()
+    def acquire_leases(self, products: Mapping[str, int], owner: str, seconds: float) -> dict[str, int]:
         with self._lock:
-            holder = self._claims.get(product)
-            if holder is not None and holder[0] != owner and holder[1] > now:
-                return False
-            self._claims[product] = (owner, now + seconds)
-            return True
+            return {
+                product: self._acquire(product, owner, seconds, products[product]) for product in products
+            }
+
+    def _acquire(self, product: str, owner: str, seconds: float, above: int) -> int:
+        now = self._clock.monotonic()
+        holder, end = self._claims.get(product, (None, now))
+        if holder != owner and end > now:
+            return 0
+        token = self._tokens.get(product, 0)
+        if end <= now or token <= above:
+            token = min(max(token, above) + 1, MOST_EXACT)
+        self._tokens[product], self._claims[product] = token, (owner, now + seconds)
+        return token
 
     def holder(self, product: str) -> str | None:
         with self._lock:
             owner, end = self._claims.get(product, ("", 0.0))
             return owner if end > self._clock.monotonic() else None
 
-    def release(self, product: str, owner: str) -> None:
+    def release_leases(self, products: Iterable[str], owner: str) -> None:
         with self._lock:
-            if self._claims.get(product, ("", 0.0))[0] == owner:
-                del self._claims[product]
+            for product in products:
+                if self._claims.get(product, ("", 0.0))[0] == owner:
+                    del self._claims[product]

@@ -9,7 +9,10 @@ import typer
 from steadyline.service import run
 
 # verb -> module; each module has ``app`` (a typer.Typer), mounted as a group, or ``command``, a function.
-VERBS = ("up", "demo", "doctor", "topics", "dataset", "models", "bank", "dlq", "audit", "trace")
+VERBS = (
+    *("up", "demo", "doctor", "topics", "dataset", "models", "bank", "labels"),
+    *("keys", "dlq", "audit", "trace", "drill", "alerts"),
+)
 
 app = typer.Typer(
     name="steadyline",

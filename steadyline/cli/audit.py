@@ -8,7 +8,7 @@ import typer
 
 from steadyline.cli.since import moment
 from steadyline.errors import InvalidConfiguration
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import Line, load_line
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
@@ -16,7 +16,7 @@ from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
 from steadyline.terminal import PlainConsole
 
-NAMED = 20
+NAMED, NAMED_OF_ALL = 20, 100_000
 
 
 def command(
@@ -34,7 +34,10 @@ def command(
         str | None, typer.Option("--group", help="Consumer group of the scorers; by default <prefix>.scorer.")
     ] = None,
     show_all: Annotated[
-        bool, typer.Option("--all", help=f"Name every faulty frame, not only {NAMED} of each kind.")
+        bool,
+        typer.Option(
+            "--all", help=f"Name up to {NAMED_OF_ALL} faulty frames of each kind, not only {NAMED}."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -50,7 +53,7 @@ def command(
         audit = Audit.of(gather(broker, config.kafka_topics(), scope))
     finally:
         broker.close()
-    most = None if show_all else NAMED
+    most = NAMED_OF_ALL if show_all else NAMED
     if as_json:
         print(json.dumps(audit.as_json(most), indent=2))
     else:

@@ -30,7 +30,7 @@ def show(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
     Exits with 1 when a product has no bank (never made, or lost).
     """
     config = load_line(line)
-    bank = RedisBank(read_settings(RedisSettings))
+    bank = RedisBank(read_settings(RedisSettings), config.line)
     try:
         found = {product: (bank.current(product), bank.holder(product)) for product in config.products}
     finally:

@@ -15,10 +15,9 @@ from steadyline.cli.since import moment
 from steadyline.contracts.topics import Topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.client import KafkaBroker
-from steadyline.line import load_line
-from steadyline.ops.dead_letters.letter import Letter, TopicPosition
-from steadyline.ops.dead_letters.replay import (
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.dead_letters.letter import Letter, TopicPosition
+from steadyline.kafka.dead_letters.replay import (
     CLIENT,
     Choice,
     ChosenLetters,
@@ -28,12 +27,14 @@ from steadyline.ops.dead_letters.replay import (
     read_whole,
     send_back,
 )
+from steadyline.line import load_line
 from steadyline.service import EXIT_FAILED, LineFile
 from steadyline.settings import KafkaSettings, read_settings
 from steadyline.terminal import PlainConsole
 
 app = typer.Typer(help="Dead letters: look at what was refused, and replay it.", no_args_is_help=True)
 
+REASONS_SHOWN = 20  # ours are fewer; a stranger may write a new one in each letter
 SUFFIXES = ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n\x1a\n", "png"))
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -280,7 +281,7 @@ def _past(past: Replay | None) -> str:
 def _none(found: ChosenLetters) -> str:
     if not found.reasons:
         return "there are no dead letters"
-    counted = ", ".join(f"{reason} {count}" for reason, count in found.reasons.most_common())
+    counted = ", ".join(f"{reason} {count}" for reason, count in found.reasons.most_common(REASONS_SHOWN))
     return f"no dead letter fits; there are: {counted}"
 
 

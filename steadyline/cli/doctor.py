@@ -10,9 +10,10 @@ from steadyline.bank.redis import RedisBank
 from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.clock import SystemClock
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.doctor.examine import DoctorDependencies, examine
+from steadyline.settings import SigningSettings, read_settings
 from steadyline.triton import TritonClient
 
 
@@ -43,11 +44,24 @@ def command(
     config = load_line(path) if path is not None else None
     kafka, redis, triton = server_settings(stack)
     with ExitStack() as cleanup:
-        broker, bank, client = KafkaBroker(kafka, "steadyline-doctor"), RedisBank(redis), TritonClient(triton)
+        broker, bank, client = (
+            KafkaBroker(kafka, "steadyline-doctor"),
+            RedisBank(redis, config.line if config else ""),
+            TritonClient(triton),
+        )
         for part in (broker, bank, client):
             cleanup.callback(part.close)
         has_key = triton.admin_key is not None
         report = examine(
-            DoctorDependencies(broker, bank, client, has_key, SystemClock(), config, may_write=not read_only)
+            DoctorDependencies(
+                broker,
+                bank,
+                client,
+                has_key,
+                SystemClock(),
+                config,
+                read_settings(SigningSettings),
+                may_write=not read_only,
+            )
         )
     conclude(report, as_json)

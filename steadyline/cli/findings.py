@@ -22,10 +22,11 @@ def conclude(report: Report, as_json: bool, **facts: object) -> None:
 
 
 def _show(report: Report, console: PlainConsole) -> None:
-    for finding in report.findings:
+    remedies = [finding.remedy for finding in report.findings]
+    for finding, following in zip(report.findings, [*remedies[1:], ""], strict=True):
         mark = (f"{finding.state:7}", _COLOURS[finding.state])
         console.print(styled(mark, f" {finding.check}: {finding.found}"))
-        if finding.remedy:
+        if finding.remedy not in ("", following):  # one for all that stand together
             console.print(f"        → {finding.remedy}")
     failed = sum(finding.state == "failed" for finding in report.findings)
     verdict = (f"{failed} failed", "bold red") if failed else ("all is well", "green")

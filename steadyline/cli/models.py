@@ -14,23 +14,31 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from steadyline.clock import SystemClock
-from steadyline.contracts.model_command import Action, ModelCommand
+from steadyline.contracts.message import MOST_VERSION
+from steadyline.contracts.model_command import MOST_WHO, MOST_WHY, Action, ModelCommand
 from steadyline.contracts.model_event import Change, Model, ModelEvent
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.commands import CommandPublisher
+from steadyline.kafka.model_events import read_seal
+from steadyline.kafka.model_orders import CLIENT, EventSource, SentCommand, await_answer, newest_events
 from steadyline.line import Line, load_line
-from steadyline.ops.model_commands import CLIENT, SentCommand, await_answer, newest_events
 from steadyline.service import EXIT_FAILED, LineFile
-from steadyline.settings import KafkaSettings, read_settings
+from steadyline.settings import KafkaSettings, SigningSettings, read_settings
 from steadyline.terminal import PlainConsole, styled
 
 app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)
 
+MOST_SECONDS = 30 * 86_400
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the trainer has answered.")]
-Within = Annotated[float, typer.Option("--within", help="Longest time to wait for the answer, in seconds.")]
+Within = Annotated[
+    float,
+    typer.Option(
+        "--within", min=0, max=MOST_SECONDS, help="Longest time to wait for the answer, in seconds."
+    ),
+]
 Why = Annotated[str, typer.Option("--why", help="Reason for the command, which the history keeps.")]
 ProductName = Annotated[str, typer.Argument(help="Product of the line.")]
 
@@ -39,7 +47,7 @@ ProductName = Annotated[str, typer.Argument(help="Product of the line.")]
 def list_models(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
     """List every product's versions with state, figures and reason."""
     with _line_broker(line) as (config, broker):
-        events = newest_events(broker, config.kafka_topics().model_events)
+        events = newest_events(_events(config, broker))
     if as_json:
         rows = {product: [_row(model) for model in event.models] for product, event in events.items()}
         print(json.dumps({"products": rows}, indent=2))
@@ -73,7 +81,7 @@ def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: A
 @app.command()
 def promote(
     product: ProductName,
-    version: Annotated[int, typer.Argument(help="Version to put in service.")],
+    version: Annotated[int, typer.Argument(min=1, max=MOST_VERSION, help="Version to put in service.")],
     line: LineFile = Path("line.yaml"),
     why: Why = "",
     wait: Wait = False,
@@ -117,16 +125,18 @@ class _Order:
 
 def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
     """Send the order and, when asked to, follow it; exit status 1 when it was refused or not answered."""
+    if len(order.why) > MOST_WHY:
+        raise InvalidConfiguration(f"--why has {len(order.why)} characters: {MOST_WHY} is the most")
     with _line_broker(line) as (config, broker):
         topics = config.kafka_topics()
         if order.product not in config.products:
             raise InvalidConfiguration(f"{line} has no product {order.product!r}")
-        known = newest_events(broker, topics.model_events).get(order.product)
+        known = newest_events(_events(config, broker)).get(order.product)
         command = ModelCommand(
             product=order.product,
             action=order.action,
             version=order.version,
-            who=getpass.getuser(),
+            who=getpass.getuser()[:MOST_WHO],
             at=datetime.now(UTC),
             why=order.why,
         )
@@ -137,7 +147,7 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
             return
         versions = frozenset(model.version for model in known.models) if known else frozenset()
         sent = SentCommand(command, offset, versions)
-        change, _ = await_answer(broker, topics.model_events, sent, SystemClock(), wait)
+        change, _ = await_answer(_events(config, broker), sent, SystemClock(), wait)
     if change is None:
         unanswered = (f"no answer within {wait}", "red")
         _console().print(styled(unanswered, ": is a trainer running? The order stands."))
@@ -157,10 +167,15 @@ def _line_broker(path: Path) -> Iterator[tuple[Line, Broker]]:
         broker.close()
 
 
+def _events(config: Line, broker: Broker) -> EventSource:
+    seal = read_seal(config.line, read_settings(SigningSettings))
+    return EventSource(broker, config.kafka_topics().model_events, seal)
+
+
 def _event_of(config: Line, broker: Broker, product: str) -> ModelEvent:
     if product not in config.products:
         raise InvalidConfiguration(f"the line has no product {product!r}")
-    event = newest_events(broker, config.kafka_topics().model_events).get(product)
+    event = newest_events(_events(config, broker)).get(product)
     if event is None:
         raise InvalidConfiguration(f"{product} has no model yet")
     return event

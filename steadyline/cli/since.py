@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from steadyline.errors import InvalidConfiguration
-from steadyline.line import parse_duration
+from steadyline.line_fields import parse_duration
 
 
-def moment(since: str | None) -> datetime | None:
-    """Return the moment; raises InvalidConfiguration when ``since`` is no duration."""
+def moment(since: str | None, option: str = "--since") -> datetime | None:
+    """Return the moment; raises InvalidConfiguration when ``since``, given as ``option``, is no duration."""
     if since is None:
         return None
     try:
@@ -15,5 +15,5 @@ def moment(since: str | None) -> datetime | None:
     except ValueError:
         duration = None
     if not isinstance(duration, timedelta):
-        raise InvalidConfiguration(f"--since {since!r}: give a number and s, m, h or d, 24h for example")
+        raise InvalidConfiguration(f"{option} {since!r}: give a number and s, m, h or d, 24h for example")
     return datetime.now(UTC) - duration

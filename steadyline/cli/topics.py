@@ -11,7 +11,7 @@ from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.contracts.topics import Topics
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.doctor.finding import Report
 from steadyline.ops.doctor.topics import look_at_topics
@@ -21,6 +21,14 @@ from steadyline.terminal import PlainConsole
 app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Mend = Annotated[
+    bool,
+    typer.Option(
+        "--mend",
+        help="Also give the topics that are there the registry's settings, and more partitions where they "
+        "have fewer than the line file says; by default they are left as they are.",
+    ),
+]
 Stack = Annotated[
     Path,
     typer.Option(help="File in which `steadyline up` wrote addresses; used where no variable names one."),
@@ -28,19 +36,24 @@ Stack = Annotated[
 
 
 @app.command()
-def create(line: LineFile = Path("line.yaml"), as_json: AsJson = False, stack: Stack = STATE) -> None:
-    """Create the topics that are missing; what is there already is left as it is, and checked.
+def create(
+    line: LineFile = Path("line.yaml"), mend: Mend = False, as_json: AsJson = False, stack: Stack = STATE
+) -> None:
+    """Create the topics that are missing; what is there already is left as it is, unless --mend, and checked.
 
     Exit status 1 when a topic that was there has other partitions or settings than the registry's.
     """
     report = Report()
     with _topics_of(line, stack) as (topics, broker):
         created = broker.create_topics(list(topics))
+        mended = broker.mend_topics(list(topics)) if mend else []
         look_at_topics(topics, broker, report)
     if not as_json:
-        for name in created:
-            PlainConsole(soft_wrap=True).print(f"created {name}")
-    conclude(report, as_json, created=created)
+        console = PlainConsole(soft_wrap=True)
+        for done, names in (("created", created), ("mended", mended)):
+            for name in names:
+                console.print(f"{done} {name}")
+    conclude(report, as_json, created=created, mended=mended)
 
 
 @app.command()

@@ -111,7 +111,9 @@ def _detach(wish: _Wish, console: PlainConsole) -> None:
     console.print("starting Kafka, Redis and Triton in the background")
     running = _await(child, wish.state)
     if running is None:
-        raise ServerFailed(f"the servers did not start; {log}:\n{log.read_text(errors='replace')}")
+        raise ServerFailed(
+            f"the servers did not start; {log}:", *log.read_text(errors="replace").splitlines()
+        )
     _show(running, wish, console)
     if not wish.as_json:
         console.print("`make down` stops them")

@@ -15,6 +15,7 @@ from typing import Literal
 from PIL import Image
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.picture_folder import ANY_DEPTH, find_pictures
 from steadyline.replace_file import replace_file
 
 Cells = Literal["mono", "poly"]
@@ -78,8 +79,9 @@ def _split(cells: Cells) -> list[_Row]:
 def _refuse_strangers(folder: Path, rows: list[_Row]) -> None:
     ours = {row.place for row in rows}
     for part in ("train", "test"):
-        for path in sorted((folder / part).rglob("*")):
-            if path.is_file() and not path.name.startswith(".") and path.relative_to(folder) not in ours:
+        place = folder / part
+        for path in find_pictures(place, ANY_DEPTH, endings=None).files if place.is_dir() else ():
+            if path.relative_to(folder) not in ours:
                 raise InvalidConfiguration(f"{folder} is not empty: {path} does not belong to this set")
 
 

@@ -1,6 +1,5 @@
 """Draw frames beside their maps, as one PNG for people."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw
 from steadyline.contracts.score import Score
 from steadyline.inference import Floats
 from steadyline.map_png import decode_map
+from steadyline.picture import LARGEST, decode, inspect
 from steadyline.store import Store
 
 TILE = 240
@@ -24,7 +24,8 @@ def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
     draw = ImageDraw.Draw(sheet)
     for row, score in enumerate(kept):
         top = 10 + row * (TILE + 34)
-        frame = Image.open(io.BytesIO(store.get(score.picture_uri or ""))).convert("RGB").resize((TILE, TILE))
+        data = store.get(score.picture_uri or "")
+        frame = Image.fromarray(decode(data, inspect(data, LARGEST), "rgb")).resize((TILE, TILE))
         anomaly_map = Image.fromarray(decode_map(store.get(score.map_uri or ""))).resize((TILE, TILE))
         sheet.paste(frame, (10, top))
         sheet.paste(Image.blend(frame, tint(np.asarray(anomaly_map)), 0.55), (TILE + 20, top))

@@ -39,6 +39,7 @@ def summarise(plan: DemoPlan, outcome: Outcome, environment: Mapping[str, str]) 
         "accounting": account(plan, environment),
         "swap": swap_figures(event, scores, outcome.failed_requests),
         "latency_ms": latencies(scores),
+        "alerts": outcome.alerts,
         "models": models,
         "cameras": list(CAMERAS),
         "contact_sheet": str(sheet),
@@ -97,15 +98,29 @@ def show(summary: Mapping[str, Any], console: PlainConsole) -> None:
     )
     latency = summary["latency_ms"]
     console.print(f"capture-to-score p50 {latency['p50']} ms, p99 {latency['p99']} ms over the whole run")
+    _show_alerts(summary["alerts"], console)
     console.print(_models_table(summary["models"]))
     console.print(f"three anomalous frames with their maps: {summary['contact_sheet']}", soft_wrap=True)
     console.print(f"everything was written under {summary['written_to']}", soft_wrap=True)
 
 
-def is_intact(summary: Mapping[str, Any]) -> bool:
-    """Tell whether no frame is missing, doubled or out of order."""
-    numbers = summary["accounting"]
-    return not (numbers["missing"] or numbers["doubled"] or numbers["out_of_order"])
+def _show_alerts(alerts: Mapping[str, Any], console: PlainConsole) -> None:
+    console.rule("alerts")
+    kinds = ", ".join(f"{kind} {count}" for kind, count in alerts["incidents_by_kind"].items())
+    console.print(f"{alerts['incidents']} incidents: {kinds}")
+    console.print(
+        f"{alerts['deliveries']} deliveries; {alerts['webhook_verified']} webhooks with a right signature, "
+        f"{alerts['webhook_refused']} without"
+    )
+    delay = alerts["capture_to_alert_ms"]
+    console.print(
+        f"capture to alert p50 {delay['p50']} ms, p99 {delay['p99']} ms, fastest {delay['fastest']} ms over "
+        f"{delay['count']} incidents"
+    )
+    console.print(
+        f"{alerts['camera_unplugged']} was unplugged, alerted after {alerts['camera_down_seconds']} s and "
+        f"resolved {alerts['camera_back_seconds']} s after its return"
+    )
 
 
 def _models_table(models: list[dict[str, Any]]) -> Table:
@@ -131,5 +146,7 @@ def _run(command: list[str], environment: Mapping[str, str]) -> str:
         check=False,
     )
     if done.returncode not in (0, 1):
-        raise DemoFailed(f"{' '.join(command[3:6])} failed with {done.returncode}:\n{done.stderr[-2000:]}")
+        raise DemoFailed(
+            f"{' '.join(command[3:6])} failed with {done.returncode}:", *done.stderr[-2000:].splitlines()
+        )
     return done.stdout

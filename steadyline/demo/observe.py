@@ -11,6 +11,7 @@ from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
+from steadyline.demo.plan import CAMERAS, PRODUCT
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Record
 from steadyline.kafka.messages import MessageFollower, Subscription, ignore_poison
@@ -21,7 +22,7 @@ LAG_EVERY_TURNS = 10
 
 @dataclass(slots=True)
 class ObservedMessages:
-    """The messages of all topics so far; hold ``lock`` to read them."""
+    """The messages of the demonstration's cameras and product so far; hold ``lock`` to read them."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     scores: list[Score] = field(default_factory=list)
@@ -32,7 +33,9 @@ class ObservedMessages:
     lag: int = 0
 
     def take_score(self, score: Score) -> None:
-        """Add one score."""
+        """Add one score; one of another camera is nothing to the demonstration."""
+        if score.camera not in CAMERAS:
+            return
         self.scores.append(score)
         self.verdicts[score.camera, score.verdict] += 1
         self.recent.setdefault(score.camera, deque(maxlen=60)).append(score.scored_at)
@@ -40,7 +43,7 @@ class ObservedMessages:
     def rate(self, camera: str, now: datetime, window: timedelta = timedelta(seconds=5)) -> float:
         """Return the scores per second over the last ``window``."""
         times = self.recent.get(camera, deque())
-        return sum(now - moment <= window for moment in times) / window.total_seconds()
+        return sum(abs(now - moment) <= window for moment in times) / window.total_seconds()
 
 
 class Observer:
@@ -82,11 +85,13 @@ class Observer:
 
     def _status(self, record: Record, status: CameraStatus) -> None:
         with self.seen.lock:
-            self.seen.statuses[status.camera] = status
+            if status.camera in CAMERAS:
+                self.seen.statuses[status.camera] = status
 
     def _event(self, record: Record, event: ModelEvent) -> None:
         with self.seen.lock:
-            self.seen.model = event
+            if event.product == PRODUCT:
+                self.seen.model = event
 
     def _read_lag(self) -> None:
         frames = self._topics.frames.name

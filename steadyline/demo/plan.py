@@ -7,6 +7,7 @@ from pathlib import Path
 from steadyline.line import DEFAULT_DETECTOR
 
 CAMERAS = ("east-1", "east-2", "west-1")
+UNPLUGGED = "west-1"  # it has a producer of its own, which is killed to show what is alerted then
 PRODUCT = "cell"
 SWAP_WINDOW = timedelta(seconds=5)  # frames scored this close to the swap count as "during"
 
@@ -23,7 +24,7 @@ class DemoPlan:
     map_detector: str | None = None
     steps: int = 260  # three minutes on two cores; a real plant trains longer
     line_seconds_after_swap: float = 20.0
-    line_seconds_before_retrain: float = 15.0
+    line_seconds_before_retrain: float = 5.0  # and as long as a camera is unplugged
     training_deadline: timedelta = timedelta(minutes=20)  # long enough for a machine with other work
     pgd_steps: int = 20
     keep: bool = False
@@ -57,8 +58,18 @@ class DemoPlan:
         return self.home / "logs"
 
     @property
+    def alerts(self) -> Path:
+        """The folder of the alerts' database."""
+        return self.home / "alerts"
+
+    @property
     def summary(self) -> Path:
         return self.home / "summary.json"
+
+    @property
+    def keys(self) -> Path:
+        """The trainer's pair of keys."""
+        return self.home / "keys"
 
     @property
     def contact_sheet(self) -> Path:
@@ -84,9 +95,18 @@ class DemoPlan:
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
-            # Wider than the default, because the demo compares few frames, where .03 may be chance. It trains
-            # for minutes, and what the certified distance proves on synthetic defects is high.
-            "    gate: {clean_drop: 0.04, robust_drop: 0.05, floor_drop: 0.6, epsilon: 2/255}\n"
+            # Wider than the default, because the demo compares few frames, where .03 may be chance, and more
+            # at a threshold. It trains for minutes, and what the certified distance proves on synthetic
+            # defects is high.
+            "    gate: {clean_drop: 0.04, robust_drop: 0.05, detection_drop: 0.3, floor_drop: 0.6,\n"
+            "           epsilon: 2/255}\n"
             "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
+            # One of five frames is defective, and no two of them show the same part: each is an incident,
+            # told of at most every ten seconds.
+            "    alerts: {open_frames: {anomalous: 1, of: 1}, close_frames: 3, cooldown: 10s}\n"
+            # A status comes every second. A plant that can wait longer is told of fewer short breaks.
+            "alerts:\n"
+            "  camera_states: {silent_after: 4s, close_after: 2s}\n"
+            "  notifications: {most: 1000, within: 1m}\n"
             "cameras:\n" + cameras
         )

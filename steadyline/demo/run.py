@@ -1,4 +1,4 @@
-"""The demonstration from start to end: train, run the line, train again beside it, swap, account."""
+"""The demonstration from start to end: train, run the line, unplug a camera, train again beside it, swap."""
 
 import json
 import shutil
@@ -9,13 +9,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.live import Live
 
+from steadyline.contracts.alert import AlertChange
 from steadyline.contracts.model_command import ModelCommand
+from steadyline.demo.alerting import AlertWatch, PulledPlug
 from steadyline.demo.observe import ObservedMessages, Observer
-from steadyline.demo.plan import PRODUCT, DemoPlan
-from steadyline.demo.services import Service
+from steadyline.demo.plan import CAMERAS, PRODUCT, UNPLUGGED, DemoPlan
+from steadyline.demo.services import Service, first_token
 from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
 from steadyline.demo.table import live_table, one_line
 from steadyline.errors import Fatal
@@ -23,12 +26,15 @@ from steadyline.kafka.broker import Broker
 from steadyline.kafka.commands import CommandPublisher
 from steadyline.line import Line, load_line
 from steadyline.servers.ports import free_ports
+from steadyline.signing import PRIVATE, PUBLIC, write_pair
 from steadyline.terminal import PlainConsole
 
 TICK_SECONDS = 0.5
 LOG_EVERY_SECONDS = 15.0
 FAILURES_METRIC = "scorer_inference_failures_total"
 PROGRESS_METRIC = "trainer_training_progress_ratio"
+SCORES_TAKEN_METRIC = 'alerts_observations_total{kind="score"'
+MINUTE = timedelta(minutes=1)
 
 
 class DemoFailed(Fatal):
@@ -44,6 +50,7 @@ class Outcome:
     line: Line
     observed: ObservedMessages
     failed_requests: int
+    alerts: dict[str, Any]
     started: float
 
 
@@ -56,10 +63,13 @@ def prepare_folders(plan: DemoPlan, dataset: Path) -> Split:
         plan.home / "store",
         plan.home / "trainer",
         plan.home / "producers",
+        plan.alerts,
+        plan.keys,
         plan.logs,
     ):
         shutil.rmtree(path, ignore_errors=True)
     plan.home.mkdir(parents=True, exist_ok=True)
+    write_pair(plan.keys)
     split = split_dataset(dataset, plan.first_normals)
     lay_out(split, plan)
     return split
@@ -83,12 +93,12 @@ class Demonstration:
         self._check_servers = check_servers
         self._services: list[Service] = []
         self._last_log = 0.0
-        self._trainer_port = 0
+        self._trainer_port = self._scorer_port = self._alerts_port = 0
 
     def run(self, split: Split, size: int) -> Outcome:
         """Return when the producers have ended and every frame is accounted for, or after the deadline."""
         plan, started = self._plan, time.monotonic()
-        scorer_port, self._trainer_port = free_ports(2)
+        self._scorer_port, self._trainer_port, self._alerts_port, api_port = free_ports(4)
         plan.line_file.write_text(plan.line_yaml(size), encoding="utf-8")
         line = load_line(plan.line_file)
         topics = line.kafka_topics()
@@ -100,10 +110,13 @@ class Demonstration:
             seen = observer.seen
             self._start("trainer", STEADYLINE_HEALTH_PORT=str(self._trainer_port))
             self._wait("training v1", seen, lambda: first_is_live(seen), plan.training_deadline)
-            scorer = self._start("scorer", STEADYLINE_HEALTH_PORT=str(scorer_port))
-            producers = self._start("producers")
-            self._wait("first scores", seen, lambda: len(seen.scores) > 0, timedelta(minutes=1))
+            scorer = self._start("scorer", STEADYLINE_HEALTH_PORT=str(self._scorer_port))
+            watch = self._subscribe(seen, api_port, stack)
+            producers = self._start_cameras(*(camera for camera in CAMERAS if camera != UNPLUGGED))
+            unplugged = self._start_cameras(UNPLUGGED)
+            self._wait("first scores", seen, lambda: has_scores_of_all(seen), MINUTE)
             self._run_for("line runs on v1", seen, plan.line_seconds_before_retrain)
+            unplugged, pulled = self._unplug(seen, watch, unplugged)
             added = add_normals(split, plan)
             self._console.print(f"a second training starts beside the line, with {added} more normals")
             self._retrain(line)
@@ -111,19 +124,81 @@ class Demonstration:
             self._run_for("line runs on", seen, plan.line_seconds_after_swap)
             if plan.keep:
                 self._keep(seen)
-            producers.stop()
-            self._wait("draining", seen, lambda: is_drained(seen), timedelta(minutes=1))
-            failures = scrape(scorer_port, FAILURES_METRIC)
+            for service in (producers, unplugged):
+                service.stop()
+            self._wait("draining", seen, lambda: is_drained(seen), MINUTE)
+            self._wait("draining", seen, lambda: self._is_told(seen, watch), MINUTE)
+            failures = scrape(self._scorer_port, FAILURES_METRIC)
             scorer.check()
-            return Outcome(line, seen, round(failures), started)
+            return Outcome(line, seen, round(failures), watch.figures(pulled), started)
 
-    def _start(self, name: str, **environment: str) -> Service:
-        arguments = ["run", "--line", str(self._plan.line_file)]
+    def _subscribe(self, seen: ObservedMessages, port: int, stack: ExitStack) -> AlertWatch:
+        """Start the service of alerts and subscribe to it, with the first token."""
+        settings = {
+            "ALERTS_DATABASE": f"sqlite:///{self._plan.alerts / 'alerts.db'}",
+            "ALERTS_API_PORT": str(port),
+            "ALERTS_ALLOW_PRIVATE_ADDRESSES": "true",  # the endpoint is on this machine
+            "ALERTS_ELAPSE_SECONDS": "0.5",
+            "STEADYLINE_HEALTH_PORT": str(self._alerts_port),
+        }
+        watch = AlertWatch(f"http://127.0.0.1:{port}", first_token({**self._environment, **settings}))
+        stack.callback(watch.close)
+        self._start("alerts", **settings)
+        self._wait("subscribing to alerts", seen, watch.subscribe, MINUTE)
+        return watch
+
+    def _unplug(
+        self, seen: ObservedMessages, watch: AlertWatch, service: Service
+    ) -> tuple[Service, PulledPlug]:
+        """Kill a camera's producer, wait for the alert, start it again, wait for the end of the incident."""
+        self._console.print(f"{UNPLUGGED} is unplugged: its producer is killed")
+        self._services.remove(service)
+        service.kill()
+        at = datetime.now(UTC)
+        down = self._seconds_until(f"{UNPLUGGED} is unplugged", seen, watch, "opened", at)
+        told = "nothing is alerted" if down is None else f"alerted after {down:.1f} s"
+        self._console.print(f"{told}; {UNPLUGGED} is plugged in again")
+        at, again = datetime.now(UTC), self._start_cameras(UNPLUGGED)
+        back = None
+        if down is not None:
+            back = self._seconds_until(f"{UNPLUGGED} is back", seen, watch, "resolved", at)
+        return again, PulledPlug(UNPLUGGED, down, back)
+
+    def _seconds_until(
+        self, phase: str, seen: ObservedMessages, watch: AlertWatch, change: AlertChange, since: datetime
+    ) -> float | None:
+        """Return the seconds from ``since`` to a change of the camera's incident; None after a minute."""
+        end = time.monotonic() + MINUTE.total_seconds()
+
+        def came() -> bool:
+            return watch.first(UNPLUGGED, "camera_down", change, since) is not None
+
+        self._wait(phase, seen, lambda: came() or time.monotonic() > end, 2 * MINUTE)
+        found = watch.first(UNPLUGGED, "camera_down", change, since)
+        return None if found is None else round((found.at - since).total_seconds(), 2)
+
+    def _is_told(self, seen: ObservedMessages, watch: AlertWatch) -> bool:
+        """Tell whether every score was taken by the alerts, and everything was delivered."""
+        with seen.lock:
+            scores = len(seen.scores)
+        return scrape(self._alerts_port, SCORES_TAKEN_METRIC) >= scores and watch.is_settled()
+
+    def _start_cameras(self, *cameras: str) -> Service:
+        """Start one process of producers with these cameras."""
+        options = [word for camera in cameras for word in ("--camera", camera)]
+        return self._start("producers", *options)
+
+    def _start(self, name: str, *options: str, **environment: str) -> Service:
+        arguments = ["run", "--line", str(self._plan.line_file), *options]
         folders = {
             "TRAINER_WORK": str(self._plan.home / "trainer"),
             "PRODUCERS_STATE": str(self._plan.home / "producers"),
         }
-        service = Service(name, arguments, {**self._environment, **folders, **environment}, self._plan.logs)
+        keys = {"STEADYLINE_TRUSTED_KEYS_FILE": str(self._plan.keys / PUBLIC)}
+        if name == "trainer":
+            keys["STEADYLINE_SIGNING_KEY_FILE"] = str(self._plan.keys / PRIVATE)
+        whole = {**self._environment, **folders, **keys, **environment}
+        service = Service(name, arguments, whole, self._plan.logs)
         self._services.append(service)
         return service
 
@@ -209,6 +284,12 @@ def first_is_live(seen: ObservedMessages) -> bool:
     if refused:
         raise DemoFailed(f"the first model was refused: {refused[-1].reason}; train longer with --steps")
     return live_version(seen) is not None
+
+
+def has_scores_of_all(seen: ObservedMessages) -> bool:
+    """Tell whether every camera has a score."""
+    with seen.lock:
+        return {score.camera for score in seen.scores} == set(CAMERAS)
 
 
 def is_decided(seen: ObservedMessages) -> bool:

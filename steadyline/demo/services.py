@@ -1,6 +1,7 @@
 """The services of the demonstration as child processes, each with its own log."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,12 +10,19 @@ from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.errors import Fatal
 
 STOP_SECONDS = 30.0
+TOKEN_SECONDS = 120.0  # at most, for the first token: it makes the database's tables too
 
 
 class ServiceDied(Fatal):
     """A service of the demonstration ended by itself."""
 
     reason = "service_died"
+
+
+class NoFirstToken(Fatal):
+    """The first token of the alerts' API could not be made."""
+
+    reason = "no_first_token"
 
 
 class Service:
@@ -44,13 +52,34 @@ class Service:
         status = self._child.poll()
         if status is not None:
             raise ServiceDied(
-                f"{self.name} ended with status {status}; the end of {self.log}:\n{self.tail()}"
+                f"{self.name} ended with status {status}; the end of {self.log}:", *self.tail().splitlines()
             )
 
     def tail(self) -> str:
         """Return the last lines of the log."""
         return self._child.tail()
 
+    def kill(self) -> int:
+        """End it by SIGKILL, as a loss of power would; returns its exit status."""
+        return self._child.kill()
+
     def stop(self) -> int:
         """End it by SIGTERM, by SIGKILL when that takes too long; returns its exit status."""
         return self._child.stop(STOP_SECONDS)
+
+
+def first_token(environment: Mapping[str, str]) -> str:
+    """Return the first token of the alerts' API, made on the machine of the database; raises NoFirstToken."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "alerts", "first-token"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=TOKEN_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NoFirstToken(
+            f"alerts first-token failed with {done.returncode}:", *done.stderr[-2000:].splitlines()
+        )
+    return done.stdout.strip()

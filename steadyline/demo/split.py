@@ -8,31 +8,36 @@ from pathlib import Path
 
 from steadyline.demo.plan import CAMERAS, DemoPlan
 from steadyline.errors import InvalidConfiguration
+from steadyline.picture_folder import find_pictures, printable, sub_folders
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 GOOD_PER_DEFECTIVE = 4  # in the stream, so that operators see both within seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Files by use; ``first`` and ``more`` are training normals, the rest is never trained on."""
+    """Files by use; ``first`` and ``more`` are training normals, the others are never trained on.
+
+    ``left_out`` says in sentences which names of the folders are used for nothing.
+    """
 
     first: list[Path]
     more: list[Path]
     held_out: list[tuple[str, Path]]  # (label folder, file)
     streams: dict[str, list[Path]]
+    left_out: tuple[str, ...] = ()
 
 
 def split_dataset(dataset: Path, first_normals: int, seed: int = 0) -> Split:
     """Return the split, equal for equal files and seed; raises InvalidConfiguration on a wrong layout."""
     rng = random.Random(seed)
-    train = _frames(dataset / "train" / "good")
-    good = _frames(dataset / "test" / "good")
+    left_out: list[str] = []
+    train = _frames(dataset / "train" / "good", left_out)
+    good = _frames(dataset / "test" / "good", left_out)
     defective = [
         (folder.name, path)
-        for folder in sorted((dataset / "test").iterdir())
-        if folder.is_dir() and folder.name != "good"
-        for path in _frames(folder)
+        for folder in sub_folders(dataset / "test")
+        if folder.name != "good"
+        for path in _frames(folder, left_out)
     ]
     if len(train) < 20 or len(good) < 6 or len(defective) < 6:
         raise InvalidConfiguration(
@@ -47,7 +52,8 @@ def split_dataset(dataset: Path, first_normals: int, seed: int = 0) -> Split:
     held_out = [("good", path) for path in good[:half_good]] + defective[:half_defective]
     stream_good = good[half_good:]
     stream_defective = [path for _, path in defective[half_defective:]]
-    return Split(train[:first], train[first:], held_out, _streams(stream_good, stream_defective, rng))
+    streams = _streams(stream_good, stream_defective, rng)
+    return Split(train[:first], train[first:], held_out, streams, tuple(left_out))
 
 
 def lay_out(split: Split, plan: DemoPlan) -> None:
@@ -80,12 +86,14 @@ def _streams(good: Sequence[Path], defective: Sequence[Path], rng: random.Random
     return streams
 
 
-def _frames(folder: Path) -> list[Path]:
+def _frames(folder: Path, left_out: list[str]) -> list[Path]:
     if not folder.is_dir():
         raise InvalidConfiguration(
             f"{folder} is missing: a set in MVTec layout has train/good and test/<label>"
         )
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = find_pictures(folder)
+    left_out += [f"{printable(folder)}: left out, {why}: {names}" for why, names in found.reasons().items()]
+    return list(found.files)
 
 
 def _copy(paths: Sequence[Path], folder: Path) -> None:

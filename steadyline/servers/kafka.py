@@ -81,7 +81,9 @@ class KafkaFiles:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._home)
         if done.returncode != 0:
             shutil.rmtree(self._data, ignore_errors=True)  # a half-formatted folder would never start
-            raise ServerFailed(f"kafka: the data folder cannot be formatted:\n{done.stdout}{done.stderr}")
+            raise ServerFailed(
+                "kafka: the data folder cannot be formatted:", *f"{done.stdout}{done.stderr}".splitlines()
+            )
 
     def _answers(self) -> bool:
         """Make one ApiVersions round trip: the listener opens only after recovery."""

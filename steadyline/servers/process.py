@@ -128,7 +128,7 @@ class ServerProcess:
         """Return the error that says how it ended, with the end of its log."""
         status = None if self._child is None else self._child.poll()
         what = f"ended by signal {-status}" if status is not None and status < 0 else f"ended with {status}"
-        return ServerFailed(f"{self.launch.name} {what}; the end of {self.log}:\n{self.tail()}")
+        return ServerFailed(f"{self.launch.name} {what}; the end of {self.log}:", *self.tail().splitlines())
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + self.launch.ready_seconds
@@ -140,7 +140,8 @@ class ServerProcess:
             if time.monotonic() > end:
                 raise ServerFailed(
                     f"{self.launch.name} did not answer within {self.launch.ready_seconds:.0f} s; "
-                    f"the end of {self.log}:\n{self.tail()}"
+                    f"the end of {self.log}:",
+                    *self.tail().splitlines(),
                 )
             time.sleep(POLL_SECONDS)
 

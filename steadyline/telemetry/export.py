@@ -42,7 +42,7 @@ def start_metrics(service: str, settings: TelemetrySettings) -> Metrics:
         PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=registry)
     ]
     if settings.otel_exporter_otlp_endpoint is not None:
-        endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/metrics"
+        endpoint = settings.otel_exporter_otlp_endpoint.get_secret_value().rstrip("/") + "/v1/metrics"
         exporter = OTLPMetricExporter(endpoint=endpoint, timeout=EXPORT_SECONDS)
         readers.append(PeriodicExportingMetricReader(exporter, settings.otel_metric_export_interval))
     provider = MeterProvider(

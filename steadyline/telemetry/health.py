@@ -1,8 +1,9 @@
-"""``/livez`` (the loop advances), ``/readyz`` (with reasons) and ``/metrics`` on one port."""
+"""``/livez`` (every task advances), ``/readyz`` (with reasons) and ``/metrics`` on one port."""
 
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -16,18 +17,38 @@ from steadyline.errors import InvalidConfiguration
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
+MAIN = "main"  # the task of the service's own loop
+MAX_SILENCE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heartbeat:
+    at: float
+    within: timedelta
+
+
 class ServiceHealth:
-    """The health of the process, written by its loops and read by the health server."""
+    """The health of the process, written by its tasks and read by the health server.
 
-    def __init__(self, clock: Clock, max_silence: timedelta = timedelta(seconds=30)) -> None:
-        self._clock, self._max_silence = clock, max_silence
+    Each task beats for itself: one that hangs is silent, however well the others turn.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._last_beat = clock.monotonic()
+        self._beats: dict[str, _Heartbeat] = {}
         self._parts: dict[str, tuple[bool, str]] = {}
+        self.beat()
 
-    def beat(self) -> None:
-        """Note that the loop has turned."""
-        self._last_beat = self._clock.monotonic()
+    def beat(self, task: str = MAIN, within: timedelta = MAX_SILENCE) -> None:
+        """Note that ``task`` advances, and that it beats again ``within`` this time or counts as silent."""
+        with self._lock:
+            self._beats[task] = _Heartbeat(self._clock.monotonic(), within)
+
+    def forget(self, task: str) -> None:
+        """Note that ``task`` has ended in order and beats no more."""
+        with self._lock:
+            self._beats.pop(task, None)
 
     def set_ready(self, part: str, ok: bool, reason: str = "") -> None:
         """Note whether ``part`` is ready; ``reason`` is shown while it is not."""
@@ -35,10 +56,13 @@ class ServiceHealth:
             self._parts[part] = (ok, reason)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether the loop has turned lately, and how long ago."""
-        silence = self._clock.monotonic() - self._last_beat
-        ok = silence <= self._max_silence.total_seconds()
-        return ok, {"live": ok, "silence_seconds": round(silence, 3)}
+        """Return whether every task has beaten in time, how long ago each did, and which are silent."""
+        now = self._clock.monotonic()
+        with self._lock:
+            beats = dict(self._beats)
+        silence = {task: round(now - beat.at, 3) for task, beat in beats.items()}
+        silent = [task for task, beat in beats.items() if now - beat.at > beat.within.total_seconds()]
+        return not silent, {"live": not silent, "silent": silent, "silence_seconds": silence}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
         """Return whether every part is ready, and why not."""

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import structlog
+from typing_extensions import override
 
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.tracing import current_ids
@@ -13,6 +14,7 @@ from steadyline.terminal import visible
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # Clients that log every retry of an outage; we log what matters of it ourselves.
+_FOR_THE_RENDERER = ("exc_info", "stack_info", "stack")  # it makes lines of its own of these
 _CHATTY = ("kafka", "urllib3", "opentelemetry", "asyncio", "fsspec")
 
 
@@ -60,15 +62,33 @@ def _for_people() -> list[Any]:
 
 
 def _harmless(_logger: Any, _method: str, event: Any) -> Any:
-    """Make texts from elsewhere harmless for the terminal; what is no text is printed as its repr."""
-    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}
+    """Make what comes from elsewhere harmless for the terminal; what is no text is printed as its repr."""
+    return {
+        visible(name): visible(value) if isinstance(value, str) else _VisibleRepr(value)
+        for name, value in event.items()
+        if name not in _FOR_THE_RENDERER
+    } | {name: event[name] for name in _FOR_THE_RENDERER if name in event}
+
+
+class _VisibleRepr:
+    """Any object whose repr, which a library may have written, cannot move the cursor."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    @override
+    def __repr__(self) -> str:
+        return visible(repr(self._value))
 
 
 def _plain_stack(output: Any, error: Any) -> None:
-    """Write the stack without local variables, which the pretty ones print, secrets among them."""
+    """Write the stack without local variables, which the pretty ones print, secrets among them.
+
+    Its lines are set in, so that a line feed in an error's message begins no line of the log.
+    """
     held = io.StringIO()
     structlog.dev.plain_traceback(held, error)
-    output.write("\n".join(map(visible, held.getvalue().split("\n"))))
+    output.write("\n".join(f"  {visible(line)}" for line in held.getvalue().rstrip("\n").split("\n")))
 
 
 def _for_machines() -> list[Any]:

@@ -68,7 +68,7 @@ def configure_tracing(service: str, settings: TelemetrySettings) -> None:
     """Record and export spans when an OTLP endpoint is configured; otherwise only pass ids on."""
     if settings.otel_exporter_otlp_endpoint is None:
         return
-    endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
+    endpoint = settings.otel_exporter_otlp_endpoint.get_secret_value().rstrip("/") + "/v1/traces"
     provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
     provider.add_span_processor(
         BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS))

@@ -1,5 +1,6 @@
 """Settle one epoch of one camera: every captured frame has one fate, and every exception is named."""
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
@@ -63,16 +64,18 @@ def settle(epoch: Epoch, seen: Sightings, expired_below: int = 0) -> EpochFates:
 
     Sequences below ``expired_below`` of which nothing is left count as expired and not as missing, because
     retention has deleted their scores. Of the sequences without a fate, the newest ones are pending at the
-    producer, as many as the status says, because frames leave it in order. The others are missing.
+    producer, as many as the status says, because frames leave it in order. The others are missing. Frames
+    beyond the status are told by the next one, or are nobody's: whatever became of them is no fault.
     """
     fates = _fates(seen)
     copies = np.concatenate((fates.scores, fates.refused, fates.waiting))
     present = np.unique(copies)
+    last = seen.status.sequence if seen.status is not None else 0
     account = EpochFates(
         epoch,
         newer=len(present),
-        doubled=_doubled(fates, copies, seen.status),
-        out_of_order=_out_of_order(fates, seen),
+        doubled=_doubled(fates, copies[copies <= last], seen.status),
+        out_of_order=_out_of_order(fates.scores[fates.scores <= last], seen),
     )
     return account if seen.status is None else _balance(account, seen.status, fates, expired_below)
 
@@ -118,9 +121,7 @@ def _fates(seen: Sightings) -> _Fates:
 
     def is_live(letter: RefusedFrame) -> bool:
         at = letter.source.offset if letter.source is not None else -1
-        return letter.place not in marks and not any(
-            offset > at for offset in scored_at.get(letter.sequence, ())
-        )
+        return letter.place not in marks and max(scored_at.get(letter.sequence, [-1])) <= at
 
     # Read after the scores, the frames topic may show a frame that was scored or refused in the meantime.
     consumed = {(item.sequence, item.source.offset) for item in seen.refused if item.source is not None}
@@ -138,12 +139,12 @@ def _doubled(fates: _Fates, copies: Sequences, status: CameraStatus | None) -> d
     """Return the sequences with more than one fate, and their fates."""
     values, counts = np.unique(copies, return_counts=True)
     drops = status.dropped_sequences if status is not None else []
-    is_dropped = inside(values, [(first, last) for first, last, _ in drops])
-    doubled = values[(counts > 1) | is_dropped]
+    runs = [(first, last) for first, last, _ in drops]
+    doubled = values[(counts > 1) | inside(values, runs)]
     words: dict[int, list[str]] = {sequence: [] for sequence in doubled.tolist()}
-    for first, last, reason in drops:
-        for sequence in doubled[(doubled >= first) & (doubled <= last)].tolist():
-            words[sequence].append(f"dropped ({reason})")
+    begins = [first for first, _ in runs]
+    for sequence in doubled[inside(doubled, runs)].tolist():
+        words[sequence].append(f"dropped ({drops[bisect_right(begins, sequence) - 1][2]})")
     kinds = (("scored", fates.scores), ("dead-lettered", fates.refused), ("waiting", fates.waiting))
     for word, sequences in kinds:
         for sequence, times in Counter(sequences[np.isin(sequences, doubled)].tolist()).items():
@@ -151,9 +152,8 @@ def _doubled(fates: _Fates, copies: Sequences, status: CameraStatus | None) -> d
     return {sequence: ", ".join(parts) for sequence, parts in words.items()}
 
 
-def _out_of_order(fates: _Fates, seen: Sightings) -> list[int]:
-    """Return the scored sequences that are out of order; replays may come at any time."""
-    order = fates.scores
+def _out_of_order(order: Sequences, seen: Sightings) -> list[int]:
+    """Return the sequences out of order among those scored in this ``order``; replays may come any time."""
     if len(order) < 2 or bool((np.diff(order) > 0).all()):
         return []
     _, first = np.unique(order, return_index=True)

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
 from steadyline.errors import MalformedHeaders, MalformedMessage
-from steadyline.kafka.broker import Broker, Reader, Record
-from steadyline.ops.audit.account import EpochFates, settle
-from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
-from steadyline.ops.dead_letters.letter import (
+from steadyline.kafka.broker import Broker, Record
+from steadyline.kafka.dead_letters.letter import (
     REPLAYED_FROM,
     TopicPosition,
     frame_of,
@@ -20,9 +19,11 @@ from steadyline.ops.dead_letters.letter import (
     read_letter,
     texts,
 )
+from steadyline.kafka.record_times import first_kept_ms, moment_of, with_skew
+from steadyline.ops.audit.account import EpochFates, settle
+from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
 
-MOST_SEQUENCES = 1 << 62
-SKEW = timedelta(minutes=5)  # clocks of producers, scorers and broker must differ by less than this
+MOST = (1 << 62) - 1  # the largest number of a message that is counted with; arrays hold 63 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,31 @@ class Scope:
         is_recent = self.since is None or epoch.number >= int(self.since.timestamp() * 1e9)
         return is_recent and self.camera in (None, epoch.camera)
 
-    @property
-    def read_since(self) -> datetime | None:
-        """The time from which on the topics must be read."""
-        return None if self.since is None else self.since - SKEW
+    def read_since(self, ahead: timedelta) -> datetime | None:
+        """Return from when on to read the topics; producers' clocks are ``ahead`` of the broker's."""
+        return None if self.since is None else with_skew(self.since, ahead)
+
+
+def clock_lead(status: CameraStatus, record: Record) -> timedelta:
+    """Return how far a producer's clock was ahead of the broker's, at a status or at the epoch's begin.
+
+    A clock that was set back within the epoch is seen only when the epoch seems to begin after its status.
+    """
+    began, written = datetime.fromtimestamp(status.epoch / 1e9, UTC), moment_of(record)
+    return max(timedelta(0), began - written, status.at - written)
 
 
 @dataclass(slots=True)
 class Gathered:
-    """All sightings, and everything that could not be attributed to a frame."""
+    """All sightings, and everything that could not be attributed to a frame.
+
+    A status or a score is foreign when no producer and no scorer writes such a one: it does not fit its
+    contract, it lies under the key or on the partition of another camera, or its numbers are beyond all use.
+    """
 
     epochs: dict[Epoch, Sightings] = field(default_factory=dict)
-    unreadable_statuses: int = 0
-    unreadable_scores: int = 0
+    foreign_statuses: int = 0
+    foreign_scores: int = 0
     nameless_letters: int = 0
     first_kept_ms: dict[int, int] = field(default_factory=dict)  # for partitions with deleted scores
 
@@ -67,13 +80,14 @@ class Gathered:
 
     def _expired_below(self, epoch: Epoch, seen: Sightings) -> int:
         """Return the sequence below which retention may have deleted scores, or 0 when it has not."""
+        ahead_ms = seen.ahead.total_seconds() * 1000
         if seen.scores:
             kept = self.first_kept_ms.get(seen.partition if seen.partition is not None else -1)
-            began_ms = epoch.number // 1_000_000
+            began_ms = epoch.number // 1_000_000 - ahead_ms
             return min(seen.scores) if kept is not None and began_ms < kept else 0
         if seen.status is None or not self.first_kept_ms:
             return 0
-        ended_ms = seen.status.at.timestamp() * 1000
+        ended_ms = seen.status.at.timestamp() * 1000 - ahead_ms
         return seen.status.sequence + 1 if ended_ms < max(self.first_kept_ms.values()) else 0
 
 
@@ -90,12 +104,14 @@ def gather(broker: Broker, topics: Topics, scope: Scope) -> Gathered:
     reader = broker.reader("steadyline-audit")
     try:
         _take_statuses(reader.read(topics.camera_status.name), scope, gathered)
+        ahead = max((seen.ahead for seen in gathered.epochs.values()), default=timedelta(0))
+        since = scope.read_since(ahead)
         committed = broker.committed_offsets(scope.group)
         gathered.first_kept_ms = first_kept_ms(broker, reader, topics.scores.name)
-        _take_scores(reader.read(topics.scores.name, scope.read_since), scope, gathered)
-        _take_letters(reader.read(topics.dead_letters.name, scope.read_since), scope, gathered)
+        _take_scores(reader.read(topics.scores.name, since), scope, gathered)
+        _take_letters(reader.read(topics.dead_letters.name, since), scope, gathered)
         start = {place: offset for place, offset in committed.items() if place.topic == topics.frames.name}
-        _take_frames(reader.read(topics.frames.name, scope.read_since, start), scope, gathered)
+        _take_frames(reader.read(topics.frames.name, since, start), scope, gathered)
     finally:
         reader.close()
     return gathered
@@ -105,30 +121,51 @@ def _take_statuses(records: Iterable[Record], scope: Scope, gathered: Gathered) 
     for record in records:
         if record.value is None:
             continue
-        try:
-            status = CameraStatus.decode(record.value)
-        except MalformedMessage:
-            gathered.unreadable_statuses += 1
+        status = own_status(record)
+        if status is None:
+            gathered.foreign_statuses += 1
             continue
         epoch = Epoch(status.camera, status.epoch)
-        if status.sequence > MOST_SEQUENCES:
-            gathered.unreadable_statuses += 1
-        elif scope.holds(epoch):
-            gathered.of(epoch).status = status
+        if scope.holds(epoch):
+            seen = gathered.of(epoch)
+            seen.status, seen.ahead = status, clock_lead(status, record)
+
+
+def own_status(record: Record) -> CameraStatus | None:
+    """Return the status of a record; None when it is foreign."""
+    try:
+        status = CameraStatus.decode(record.value)
+    except MalformedMessage:
+        return None
+    runs = (number for first, last, _ in status.dropped_sequences for number in (first, last))
+    counts = (status.epoch, status.sequence, status.captured, status.published, status.pending)
+    are_usable = all(abs(number) <= MOST for number in chain(counts, status.dropped.values(), runs))
+    is_own = record.key == f"{status.camera}/{status.epoch}".encode()
+    return status if are_usable and is_own else None
 
 
 def _take_scores(records: Iterable[Record], scope: Scope, gathered: Gathered) -> None:
     for record in records:
-        try:
-            score = Score.decode(record.value)
-            frame = FrameId.parse(score.frame)
-        except (MalformedMessage, MalformedHeaders):
-            gathered.unreadable_scores += 1
+        score = own_score(record)
+        if score is None:
+            gathered.foreign_scores += 1
             continue
+        frame = FrameId.parse(score.frame)
         epoch = Epoch(frame.camera, frame.epoch)
         if scope.holds(epoch):
             source = TopicPosition(score.source_partition, score.source_offset)
             gathered.of(epoch).add_score(frame.sequence, source)
+
+
+def own_score(record: Record) -> Score | None:
+    """Return the score of a record; None when it is foreign."""
+    try:
+        score = Score.decode(record.value)
+        frame = FrameId.parse(score.frame)
+    except (MalformedMessage, MalformedHeaders):
+        return None
+    is_own = record.key == frame.camera.encode() and score.source_partition == record.partition.number
+    return score if is_own and score.source_offset <= MOST else None
 
 
 def _take_letters(records: Iterable[Record], scope: Scope, gathered: Gathered) -> None:
@@ -155,21 +192,3 @@ def _take_frames(records: Iterable[Record], scope: Scope, gathered: Gathered) ->
         if scope.holds(epoch):
             mark = TopicPosition.parse(headers.get(REPLAYED_FROM, ""))
             gathered.of(epoch).waiting.append(WaitingFrame(frame.sequence, place_of(record), mark))
-
-
-def first_kept_ms(broker: Broker, reader: Reader, topic: str) -> dict[int, int]:
-    """Return the time of the first record by partition, for partitions whose oldest records are deleted.
-
-    A partition of which nothing is left is not included.
-    """
-    starts, ends = broker.start_offsets([topic]), broker.end_offsets([topic])
-    cut = {place.number for place, offset in starts.items() if 0 < offset < ends[place]}
-    if not cut:
-        return {}
-    begin = {place: starts[place] if place.number in cut else end for place, end in ends.items()}
-    found: dict[int, int] = {}
-    for record in reader.read(topic, start=begin):
-        found.setdefault(record.partition.number, record.timestamp_ms)
-        if found.keys() >= cut:
-            break
-    return found

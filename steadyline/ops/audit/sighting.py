@@ -2,9 +2,10 @@
 
 from array import array
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.ops.dead_letters.letter import TopicPosition
+from steadyline.kafka.dead_letters.letter import TopicPosition
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,9 +38,14 @@ class WaitingFrame:
 
 @dataclass(slots=True)
 class Sightings:
-    """Everything seen of one epoch; ``scores`` and ``sources`` are parallel lists in topic order."""
+    """Everything seen of one epoch; ``scores`` and ``sources`` are parallel lists in topic order.
+
+    The topics go by the broker's clock, and the epoch's number and its status by the producer's, which is
+    ``ahead`` of it.
+    """
 
     status: CameraStatus | None = None
+    ahead: timedelta = timedelta(0)
     scores: "array[int]" = field(default_factory=lambda: array("q"))
     sources: "array[int]" = field(default_factory=lambda: array("q"))  # offset on the frames topic
     partition: int | None = None

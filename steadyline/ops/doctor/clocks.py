@@ -83,6 +83,7 @@ def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading
     """
     topic, mark = clock_topic(prefix), uuid.uuid4().bytes
     broker.create_topics([topic])
+    end = broker.end_offsets([topic.name])  # anybody may have written there before
     publisher = broker.publisher("steadyline-doctor")
     reader = broker.reader("steadyline-doctor")
     outcome: list[Exception | None] = []
@@ -92,7 +93,7 @@ def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading
         if not publisher.flush(WITHIN) or outcome != [None]:
             raise BrokerUnavailable(f"a message to {topic.name} was not acknowledged: {outcome}")
         after = clock.now().timestamp()
-        for record in reader.read(topic.name):
+        for record in reader.read(topic.name, start=end):
             if record.value == mark:
                 # The time stamp is cut off to whole milliseconds.
                 return ClockReading(before - 0.001, record.timestamp_ms / 1000, after)

@@ -7,13 +7,16 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import SteadylineError
 from steadyline.kafka.broker import Broker
+from steadyline.kafka.model_events import read_seal
+from steadyline.kafka.model_orders import EventSource
 from steadyline.line import Line
 from steadyline.ops.doctor.clocks import judge_clock, read_broker_clock, read_clock
+from steadyline.ops.doctor.events import look_at_events
 from steadyline.ops.doctor.finding import Report
 from steadyline.ops.doctor.serving import look_at_live_model, look_at_server
 from steadyline.ops.doctor.storage import judge_memory, look_at_bank, look_at_store
-from steadyline.ops.doctor.topics import look_at_topics
-from steadyline.ops.model_commands import newest_events
+from steadyline.ops.doctor.topics import look_at_prefix, look_at_topics
+from steadyline.settings import SigningSettings
 from steadyline.triton import TritonClient
 
 NO_LINE = "no line file: name one by --line"
@@ -32,6 +35,7 @@ class DoctorDependencies:
     has_key: bool
     clock: Clock
     line: Line | None
+    keys: SigningSettings
     may_write: bool
 
 
@@ -75,9 +79,12 @@ def _kafka(around: DoctorDependencies, report: Report) -> dict[str, ModelEvent] 
         return {}
     topics = line.kafka_topics()
     with report.looking_at("topics", KAFKA):
-        look_at_topics(topics, broker, report)
-        if topics.model_events.name in broker.describe_topics([topics.model_events.name]):
-            return newest_events(broker, topics.model_events)
+        there = look_at_topics(topics, broker, report)
+        if topics.camera_status.name in there:
+            look_at_prefix(line, broker, around.clock, report)
+        if topics.model_events.name in there:
+            seal = read_seal(line.line, around.keys)
+            return look_at_events(EventSource(broker, topics.model_events, seal), report)
     return {}
 
 

@@ -15,10 +15,10 @@ LOAD = (
 
 def look_at_server(client: TritonClient, has_key: bool, report: Report) -> bool:
     """Check that Triton answers, and list its repository when the key is set; return whether it answers."""
-    if not client.is_server_ready():
-        report.failed(
-            "Triton", "does not answer, or is not ready", "`make up`, or set TRITON_URL; see its log"
-        )
+    try:
+        client.verify()
+    except SteadylineError as error:
+        report.failed("Triton", f"{error.reason}: {error}", "`make up`, or set TRITON_URL; see its log")
         return False
     if not has_key:
         report.ok("Triton", "ready")

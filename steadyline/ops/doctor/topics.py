@@ -2,21 +2,34 @@
 
 from collections.abc import Mapping
 
+from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic, Topics
 from steadyline.kafka.broker import Broker
-from steadyline.kafka.connection import FETCH_BYTES
+from steadyline.kafka.client.connection import FETCH_BYTES
+from steadyline.kafka.shared_prefix import REMEDY, lines_beside
+from steadyline.line import Line
 from steadyline.ops.doctor.finding import Report
 
 CREATE = "`steadyline topics create --line LINE` makes what is missing"
+MEND = "`steadyline topics create --mend --line LINE` changes the topic"
+GROW = (
+    "`steadyline topics create --mend --line LINE` adds partitions; then start the scorers again. Frames of "
+    "a camera that lie on its former partition may be scored out of order"
+)
+SET_PARTITIONS = (
+    "partitions cannot be taken away: set topics.partitions of the line file to the most that a topic of the "
+    "line has. Where another one has fewer, "
+)
 Described = Mapping[str, tuple[int, dict[str, str]]]
 
 
-def look_at_topics(topics: Topics, broker: Broker, report: Report) -> None:
-    """Compare every topic of a line with what the broker has; raises BrokerUnavailable."""
+def look_at_topics(topics: Topics, broker: Broker, report: Report) -> Described:
+    """Compare every topic of a line with what the broker has, which is returned; raises BrokerUnavailable."""
     described = broker.describe_topics([topic.name for topic in topics])
     for topic in topics:
         compare(topic, described, report)
     compare_sizes(topics, described, report)
+    return described
 
 
 def compare(topic: Topic, described: Described, report: Report) -> None:
@@ -30,8 +43,7 @@ def compare(topic: Topic, described: Described, report: Report) -> None:
         report.failed(
             check,
             f"{partitions} partitions, the line file says {topic.partitions}",
-            "set topics.partitions of the line file to what is there: a camera's key would move to another "
-            "partition and its order be lost; or begin with a new topics.prefix",
+            GROW if partitions < topic.partitions else SET_PARTITIONS + GROW,
         )
         return
     wrong = {
@@ -47,7 +59,7 @@ def compare(topic: Topic, described: Described, report: Report) -> None:
         report.failed(
             check,
             differences,
-            f"kafka-configs --alter --topic {topic.name} --add-config {set_to}, on the broker",
+            f"{MEND}; or kafka-configs --alter --topic {topic.name} --add-config {set_to}, on the broker",
         )
         return
     report.ok(check, f"{partitions} partitions, {', '.join(f'{k}={v}' for k, v in topic.config.items())}")
@@ -75,6 +87,15 @@ def compare_sizes(topics: Topics, described: Described, report: Report) -> None:
         "set max.message.bytes of the topics to the registry's values (docs/contracts.md): what a topic "
         "takes must fit a producer's request, a consumer's fetch, and the dead-letter topic",
     )
+
+
+def look_at_prefix(line: Line, broker: Broker, clock: Clock, report: Report) -> None:
+    """Check that no other line writes camera statuses to this line's topic; raises BrokerUnavailable."""
+    others = lines_beside(broker, line.kafka_topics(), line.line, clock)
+    found = f"the line {line.line} has {line.topics.prefix} for itself"
+    if others:
+        found = f"{line.topics.prefix} is also used by {', '.join(others)}"
+    report.judge("topics.prefix", not others, found, REMEDY)
 
 
 def is_same(found: str | None, wanted: str) -> bool:

@@ -2,27 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
-from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import FrameId
 from steadyline.contracts.headers import parse_time
-from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topics
-from steadyline.errors import MalformedHeaders, MalformedMessage
+from steadyline.errors import MalformedHeaders
 from steadyline.kafka.broker import Broker, Partition, Reader, Record
-from steadyline.ops.audit.gather import SKEW, Scope, gather
-from steadyline.ops.audit.sighting import Epoch
-from steadyline.ops.dead_letters.letter import (
+from steadyline.kafka.dead_letters.letter import (
     REPLAYED_FROM,
     TopicPosition,
     frame_of,
-    moment_of,
     place_of,
     read_letter,
     texts,
 )
-from steadyline.ops.offsets import read_one, start_offsets_for
+from steadyline.kafka.offsets import read_one, start_offsets_for
+from steadyline.kafka.record_times import EARLIEST, moment_of, with_skew
+from steadyline.ops.audit.gather import Scope, clock_lead, gather, own_score, own_status
+from steadyline.ops.audit.sighting import Epoch
+from steadyline.ops.trace.incidents import incidents_of
 from steadyline.ops.trace.timeline import (
     AccountedFate,
     FrameTimeline,
@@ -32,16 +31,19 @@ from steadyline.ops.trace.timeline import (
 )
 from steadyline.telemetry.tracing import parse_traceparent
 
-DAWN = datetime(1970, 1, 1, tzinfo=UTC)
+# Sightings of one kind that are kept: two are one too many for a frame, and a stranger may write any number.
+MOST_SIGHTINGS = 100
 
 
 def follow(broker: Broker, topics: Topics, group: str, frame: FrameId) -> FrameTimeline:
     """Return the timeline of a frame; raises BrokerUnavailable and ContractBroken.
 
-    Reads all scores and dead letters since the frame's epoch began. The frames themselves are large, so only
-    those that scores and letters name are read, at their offsets. Only without a fate, or after a refusal,
-    what ``group`` has not consumed yet is read too. A frame that is found nowhere is looked up in the account
-    of its epoch, and the whole topic is searched for a frame that the account misses.
+    Reads all scores and dead letters since the frame's epoch began, by the broker's clock as far as the
+    producer's account tells it. The frames themselves are large, so only those that scores and letters name
+    are read, at their offsets. Only without a fate, or after a refusal, what ``group`` has not consumed yet
+    is read too. A frame that is found nowhere is looked up in the account of its epoch, and the whole topics
+    are searched for a frame that the account misses. The incidents of an anomalous frame are those that the
+    topic of alerts names.
     """
     reader = broker.reader("steadyline-trace")
     try:
@@ -58,57 +60,57 @@ class _Follower:
     group: str
     frame: FrameId
 
-    @property
-    def since(self) -> datetime:
-        """The earliest time at which the frame may be on a topic."""
-        return max(DAWN, datetime.fromtimestamp(self.frame.epoch / 1e9, UTC) - SKEW)
-
     def timeline(self) -> FrameTimeline:
         """Read in the order of the audit, in which a status is older than what is read after it."""
         timeline = FrameTimeline(self.frame)
-        self._take_statuses(timeline)
+        since = with_skew(self.frame.began, self._take_statuses(timeline))
         committed = self.broker.committed_offsets(self.group)
         consumed = self.broker.start_offsets([self.topics.frames.name]) | committed
-        self._take_scores(timeline)
-        self._take_letters(timeline)
+        self._take_scores(timeline, since)
+        self._take_letters(timeline, since)
         self._take_sources(timeline, consumed)
         if not timeline.has_fate or timeline.letters:
-            self._take_waiting(timeline, committed, consumed)
+            self._take_waiting(timeline, since, committed, consumed)
         if not timeline.has_fate:
             timeline.accounted_fate = self._accounted_fate()
             if timeline.accounted_fate == "missing":
-                self._take_lost(timeline, consumed)
+                self._take_scores(timeline, EARLIEST)
+                self._take_letters(timeline, EARLIEST)
+                self._take_sources(timeline, consumed)
+                if not timeline.published:
+                    self._take_lost(timeline, consumed)
+        if timeline.is_anomalous:
+            timeline.incidents = incidents_of(self.reader.read(self.topics.alerts.name, since), self.frame)
         timeline.published.sort(key=lambda item: item.place)
         return timeline
 
-    def _take_statuses(self, timeline: FrameTimeline) -> None:
+    def _take_statuses(self, timeline: FrameTimeline) -> timedelta:
+        """Take the account of the epoch; return how far its producer's clock was ahead of the broker's."""
+        ahead = timedelta(0)
+        epoch = Epoch(self.frame.camera, self.frame.epoch)
         for record in self.reader.read(self.topics.camera_status.name):
-            try:
-                status = CameraStatus.decode(record.value) if record.value is not None else None
-            except MalformedMessage:
-                continue
-            if status is not None and (status.camera, status.epoch) == (self.frame.camera, self.frame.epoch):
+            status = own_status(record)
+            if status is not None and Epoch(status.camera, status.epoch) == epoch:
                 timeline.status, timeline.product = status, status.product
+                ahead = clock_lead(status, record)
+        return ahead
 
-    def _take_scores(self, timeline: FrameTimeline) -> None:
+    def _take_scores(self, timeline: FrameTimeline, since: datetime) -> None:
         key, name = self.frame.camera.encode(), str(self.frame)
         needle = name.encode()
-        for record in self.reader.read(self.topics.scores.name, self.since):
+        for record in self.reader.read(self.topics.scores.name, since):
             if record.key != key or needle not in (record.value or b""):
                 continue  # decoding every score of a day would take minutes
-            try:
-                score = Score.decode(record.value)
-            except MalformedMessage:
-                continue
-            if score.frame == name:
+            score = own_score(record)
+            if score is not None and score.frame == name and len(timeline.scores) < MOST_SIGHTINGS:
                 timeline.scores.append(ScoreSighting(score, place_of(record), moment_of(record)))
                 timeline.product, timeline.captured_at = score.product, score.captured_at
                 _take_trace(timeline, texts(record))
 
-    def _take_letters(self, timeline: FrameTimeline) -> None:
-        for record in self.reader.read(self.topics.dead_letters.name, self.since):
+    def _take_letters(self, timeline: FrameTimeline, since: datetime) -> None:
+        for record in self.reader.read(self.topics.dead_letters.name, since):
             letter = read_letter(record)
-            if letter.frame == self.frame:
+            if letter.frame == self.frame and len(timeline.letters) < MOST_SIGHTINGS:
                 timeline.letters.append(letter.without_bytes())
                 _take_headers(timeline, texts(record))
 
@@ -127,7 +129,11 @@ class _Follower:
                 self._take_frame(timeline, record, consumed)
 
     def _take_waiting(
-        self, timeline: FrameTimeline, committed: Mapping[Partition, int], consumed: Mapping[Partition, int]
+        self,
+        timeline: FrameTimeline,
+        since: datetime,
+        committed: Mapping[Partition, int],
+        consumed: Mapping[Partition, int],
     ) -> None:
         """Read what the scorers have not consumed yet, on the frame's partition when it is known."""
         frames = self.topics.frames.name
@@ -135,19 +141,20 @@ class _Follower:
         start = {place: offset for place, offset in committed.items() if place.topic == frames}
         if known:
             start |= start_offsets_for(self.broker, frames, dict.fromkeys(known))
-        for record in self.reader.read(frames, self.since, start):
+        for record in self.reader.read(frames, since, start):
             self._take_frame(timeline, record, consumed)
 
     def _take_lost(self, timeline: FrameTimeline, consumed: Mapping[Partition, int]) -> None:
         """Search for a frame that was consumed and has no fate."""
-        for record in self.reader.read(self.topics.frames.name, self.since):
+        for record in self.reader.read(self.topics.frames.name):
             self._take_frame(timeline, record, consumed)
             if timeline.published:
                 return
 
     def _take_frame(self, timeline: FrameTimeline, record: Record, consumed: Mapping[Partition, int]) -> None:
         headers, place = texts(record), place_of(record)
-        if frame_of(headers) != self.frame or place in {item.place for item in timeline.published}:
+        known = {item.place for item in timeline.published}
+        if frame_of(headers) != self.frame or place in known or len(known) >= MOST_SIGHTINGS:
             return
         ahead = record.offset - consumed.get(record.partition, 0)
         timeline.published.append(
@@ -163,7 +170,8 @@ class _Follower:
         _take_headers(timeline, headers)
 
     def _accounted_fate(self) -> AccountedFate | None:
-        scope = Scope(self.group, self.frame.camera, self.since)
+        # The epoch is in ns, which a moment does not hold: rounded up, it would leave the epoch itself out.
+        scope = Scope(self.group, self.frame.camera, self.frame.began - timedelta(seconds=1))
         gathered = gather(self.broker, self.topics, scope)
         epoch = Epoch(self.frame.camera, self.frame.epoch)
         seen = gathered.epochs.get(epoch)

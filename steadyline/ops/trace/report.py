@@ -1,14 +1,24 @@
 """Show the timeline of a frame as JSON, or as lines in order of time."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from steadyline.contracts.topics import Topics
-from steadyline.ops.dead_letters.letter import Letter, TopicPosition
+from steadyline.kafka.dead_letters.letter import Letter, TopicPosition
+from steadyline.ops.trace.incidents import ChangeSighting, IncidentSighting
 from steadyline.ops.trace.timeline import FrameTimeline, PublishedSighting, ScoreSighting
 from steadyline.terminal import PlainConsole
 
 Event = tuple[datetime, str, str]
+
+ROLES = {
+    "opened": "this frame opened it",
+    "counted": "this frame counted towards it",
+    "worst": "this frame is its worst",
+    "last": "this frame is its last",
+    "merged": "this frame merged into it",
+}
 
 
 def as_json(timeline: FrameTimeline, topics: Topics) -> dict[str, Any]:
@@ -19,13 +29,15 @@ def as_json(timeline: FrameTimeline, topics: Topics) -> dict[str, Any]:
         "fate": timeline.fate,
         "why": why(timeline, topics),
         "product": timeline.product or None,
-        "epoch_began": timeline.began.isoformat(),
+        "epoch_began": timeline.frame.began.isoformat(),
         "captured_at": timeline.captured_at.isoformat() if timeline.captured_at else None,
         "trace_id": timeline.trace_id,
         "dropped": timeline.dropped,
         "published": [_published(item, topics) for item in timeline.published],
         "scores": [_scored(item, topics) for item in timeline.scores],
         "dead_letters": [_letter(letter, topics) for letter in timeline.letters],
+        "incidents": [_incident(item) for item in timeline.incidents],
+        "deliveries_unknown": timeline.deliveries_unknown,
         "camera_status": status
         and status.model_dump(mode="json", include={"at", "state", "reason", "captured", "pending"}),
     }
@@ -39,6 +51,10 @@ def show(timeline: FrameTimeline, topics: Topics, console: PlainConsole) -> None
     width = max((len(word) for _, word, _ in events), default=0)
     for at, word, text in events:
         console.print(f"  {at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03} {word:{width}}  {text}")
+    if timeline.is_anomalous and not timeline.incidents:
+        console.print(f"it is in no incident that {topics.alerts.name} tells of yet")
+    if timeline.incidents and timeline.deliveries_unknown is not None:
+        console.print(f"what became of the deliveries is not known: {timeline.deliveries_unknown}")
 
 
 def why(timeline: FrameTimeline, topics: Topics) -> str:
@@ -85,6 +101,9 @@ def _events(timeline: FrameTimeline, topics: Topics) -> list[Event]:
     events = [_publishing(item, topics, timeline.trace_id) for item in timeline.published]
     events += [_scoring(item) for item in timeline.scores]
     events += [_refusal(letter) for letter in timeline.letters]
+    for incident in timeline.incidents:
+        events += [_change(incident, item) for item in incident.changes]
+        events += [_delivery(item) for item in incident.deliveries or ()]
     if timeline.captured_at is not None:
         events.append((timeline.captured_at, "captured", f"by {timeline.frame.camera}"))
     if timeline.dropped is not None and timeline.status is not None:
@@ -108,11 +127,44 @@ def _scoring(item: ScoreSighting) -> Event:
         f"by version {score.model_version} with thresholds {score.threshold_version}, "
         f"{_milliseconds(item)} ms after its capture"
     )
+    if score.certified_verdict is not None:
+        text += f"; {score.certified_verdict} for every change of at most {score.certified_margin}/255"
     return score.scored_at, "scored", f"{text}; evidence {', '.join(kept)}" if kept else text
 
 
 def _refusal(letter: Letter) -> Event:
     return letter.at, "refused", f"{letter.reason}, dead letter {letter.place}: {letter.error}"
+
+
+def _change(incident: IncidentSighting, item: ChangeSighting) -> Event:
+    alert = item.alert
+    told = "subscribers are told" if alert.notify else "nobody is told"
+    role = f", {ROLES[incident.role]}" if alert.change == "opened" else ""
+    return (
+        item.at,
+        "incident",
+        f"{alert.incident} {alert.change}, {alert.severity}{role}: {alert.why}; {told}",
+    )
+
+
+def _delivery(found: Mapping[str, Any]) -> Event:
+    """Return a delivery at the moment of its success, or else of what is next to come of it."""
+    moment = found["delivered_at"] or (found["next_at"] if found["state"] == "pending" else found["deadline"])
+    attempts = "1 attempt" if found["attempts"] == 1 else f"{found['attempts']} attempts"
+    why = f", {found['last_reason']}" if found["last_reason"] else ""
+    text = f"{found['id']} to subscription {found['subscription']}: {found['state']} after {attempts}{why}"
+    return datetime.fromisoformat(moment), "delivery", text
+
+
+def _incident(item: IncidentSighting) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "role": item.role,
+        "changes": [
+            {"on_topic_at": one.at.isoformat(), **one.alert.model_dump(mode="json")} for one in item.changes
+        ],
+        "deliveries": item.deliveries,
+    }
 
 
 def _published(item: PublishedSighting, topics: Topics) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """Everything known of one frame, and the one word for what became of it."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import FrameId
 from steadyline.contracts.score import Score
+from steadyline.kafka.dead_letters.letter import Letter, TopicPosition
 from steadyline.ops.audit.account import EpochFates
-from steadyline.ops.dead_letters.letter import Letter, TopicPosition
+from steadyline.ops.trace.incidents import IncidentSighting
 
 Fate = Literal[
     "scored", "dropped", "dead-lettered", "waiting", "pending", "expired", "missing", "doubled", "unknown"
@@ -61,11 +62,13 @@ class FrameTimeline:
     scores: list[ScoreSighting] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     accounted_fate: AccountedFate | None = None
+    incidents: list[IncidentSighting] = field(default_factory=list)
+    deliveries_unknown: str | None = None  # why nobody was asked what became of the deliveries, in words
 
     @property
-    def began(self) -> datetime:
-        """When the frame's epoch began."""
-        return datetime.fromtimestamp(self.frame.epoch / 1e9, UTC)
+    def is_anomalous(self) -> bool:
+        """True when a model judged the frame anomalous."""
+        return any(item.score.verdict == "anomalous" for item in self.scores)
 
     @property
     def dropped(self) -> str | None:

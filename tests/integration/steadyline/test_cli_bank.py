@@ -36,9 +36,9 @@ def line(tmp_path: Path) -> Path:
 @pytest.fixture
 def redis_url(own_stack: OwnStack) -> str:
     url = own_stack("redis").addresses.redis_url
-    bank = RedisBank(RedisSettings(url=SecretStr(url)))
+    bank = RedisBank(RedisSettings(url=SecretStr(url)), "t")
     bank.write(a_manifest("bank-a", 3, 12), some_entries(12))
-    bank.acquire_lease("bank-a", "trainer-1", 60)
+    bank.acquire_leases({"bank-a": 0}, "trainer-1", 60)
     bank.close()
     return url
 

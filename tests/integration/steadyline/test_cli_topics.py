@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from steadyline.contracts.topics import line_topics
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_FAILED, EXIT_OK
 from steadyline.settings import KafkaSettings

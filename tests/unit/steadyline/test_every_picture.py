@@ -5,6 +5,7 @@ import pytest
 
 from steadyline.errors import PoisonMessage
 from steadyline.picture import Channels, PictureLimits, decode, inspect
+from steadyline.prepare import prepare
 from tests.support.models import a_defective_picture
 from tests.support.pictures import hostile, legal
 
@@ -27,5 +28,5 @@ def test_every_legal_form_gives_the_same_pixels(data: bytes, channels: Channels)
 )
 def test_every_hostile_picture_is_refused_with_its_word(data: bytes, reason: str) -> None:
     with pytest.raises(PoisonMessage) as refused:
-        decode(data, inspect(data, LIMITS), "gray")
+        prepare(decode(data, inspect(data, LIMITS), "gray"), 64, "gray")
     assert refused.value.reason == reason

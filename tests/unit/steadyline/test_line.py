@@ -31,6 +31,17 @@ def test_a_product_may_take_its_map_from_another_detector(tmp_path: Path) -> Non
     assert Product(detector="daf", map_detector="daf").detectors == "daf"
 
 
+def test_a_product_may_have_a_certified_companion_unless_it_is_certified_anyway(tmp_path: Path) -> None:
+    with_one = a_line(tmp_path, "detector: robust\n    map_detector: daf\n    companion: certified")
+    assert load_line(with_one, KNOWN).products["cell"].detectors == "robust+daf&certified"
+    assert Product(detector="robust", companion="certified").detectors == "robust&certified"
+    assert Product(detector="certified", companion="certified").detectors == "certified"
+    mapped = Product(detector="robust", map_detector="certified", companion="certified")
+    assert mapped.detectors == "robust+certified"
+    with pytest.raises(InvalidConfiguration, match=r":5: products.cell.companion: .*'certified'"):
+        load_line(a_line(tmp_path, "companion: daf"), KNOWN)
+
+
 @pytest.mark.parametrize("field", ["detector", "map_detector"])
 def test_an_unknown_detector_is_refused_with_its_line_and_the_known_names(tmp_path: Path, field: str) -> None:
     file = a_line(tmp_path, f"{field}: viper")
@@ -42,3 +53,29 @@ def test_an_unknown_detector_is_refused_with_its_line_and_the_known_names(tmp_pa
 
 def test_a_service_without_detectors_takes_any_name(tmp_path: Path) -> None:
     assert load_line(a_line(tmp_path, "detector: viper")).products["cell"].detector == "viper"
+
+
+def test_a_relative_folder_of_normals_is_taken_from_the_line_file(tmp_path: Path) -> None:
+    for written, meant in (("normals/cell", tmp_path / "normals/cell"), ("/srv/cell", Path("/srv/cell"))):
+        line = load_line(a_line(tmp_path, f"normals: {written}"))
+        assert line.products["cell"].normals == str(meant)
+    assert load_line(a_line(tmp_path, "profile: cpu")).products["cell"].normals is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("line: Line 1\nproducts: {cell: {}}\n", ":1: line: a name has a-z, 0-9"),
+        ("line: t\nproducts: {Cell: {}}\n", ":2: products.Cell.[key]: a name has a-z, 0-9"),
+        (
+            "line: t\nstore: ./var/store\nproducts: {cell: {}}\n",
+            ":2: store: must be an address, file://./var",
+        ),
+    ],
+)
+def test_what_a_name_or_an_address_looks_like_is_said_in_words(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text(text)
+    with pytest.raises(InvalidConfiguration) as refused:
+        load_line(file)
+    assert str(refused.value).startswith(f"{file}{said}")

@@ -1,11 +1,13 @@
 """Nothing of a package is loaded unless every byte is what the event says."""
 
+import tracemalloc
 import uuid
 
 import pytest
 
 from steadyline.errors import PackageRejected
-from steadyline.package import FILES, SUMS, load_package, read_package, write_package
+from steadyline.package import FILES, SUMS, SUMS_SIGNATURE, load_package, read_package, write_package
+from steadyline.signing import Signer, TrustedKeys
 from steadyline.store import Store
 
 
@@ -61,3 +63,45 @@ def test_a_package_has_its_four_files_and_no_other(store: Store, change: str) ->
         wrong["model.pkl"] = b"no pickle anywhere"
     with pytest.raises(PackageRejected, match=r"model\.onnx|model\.pkl"):
         write_package(store, "models/cell/1", wrong)
+
+
+def test_a_package_on_its_own_is_believed_only_with_the_signature_of_a_trusted_key(store: Store) -> None:
+    signer, other = Signer.new(), Signer.new()
+    trusted = TrustedKeys.parse(signer.public_pem())
+    write_package(store, "signed", files(), signer)
+    assert read_package(store, "signed", trusted).digests == read_package(store, "signed").digests
+    write_package(store, "by-another", files(), other)
+    write_package(store, "unsigned", files())
+    write_package(store, "changed", files(), signer)
+    sums = store.get(f"changed/{SUMS}").replace(b"a", b"b")
+    store.put(f"changed/{SUMS}", sums)
+    for folder, reason in (
+        ("by-another", "wrong_signature"),
+        ("unsigned", "unsigned"),
+        ("changed", "wrong_"),
+    ):
+        with pytest.raises(PackageRejected, match=reason):
+            read_package(store, folder, trusted)
+
+
+def test_an_unsigned_package_in_the_place_of_a_signed_one_has_no_signature(store: Store) -> None:
+    signer = Signer.new()
+    write_package(store, "out", files(), signer)
+    write_package(store, "out", files())
+    with pytest.raises(PackageRejected, match="unsigned"):
+        read_package(store, "out", TrustedKeys.parse(signer.public_pem()))
+
+
+@pytest.mark.parametrize("name", [SUMS, SUMS_SIGNATURE])
+def test_of_sums_of_any_size_only_the_beginning_is_read(store: Store, name: str) -> None:
+    signer = Signer.new()
+    write_package(store, "out", files(), signer)
+    store.put(f"out/{name}", store.get(f"out/{name}") + b" " * (64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PackageRejected):
+            read_package(store, "out", TrustedKeys.parse(signer.public_pem()))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1 << 20

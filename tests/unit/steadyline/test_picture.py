@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 from steadyline.errors import (
     EmptyPicture,
+    PictureTooCostly,
     PictureTooLarge,
+    PictureTooLong,
     PictureTooManyPixels,
     PoisonMessage,
     UndecodablePicture,
@@ -29,6 +31,7 @@ from steadyline.picture import (
     inspect,
     thin,
 )
+from steadyline.prepare import prepare
 
 LIMITS = PictureLimits(max_bytes=1 << 20, max_pixels=1_000_000)
 
@@ -136,8 +139,32 @@ def test_a_lossless_jpeg_is_refused_as_unsupported() -> None:
 
 def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
     data = encode_jpeg(a_picture())
-    with pytest.raises(UndecodablePicture, match="scans"):
+    with pytest.raises(PictureTooCostly, match="scans"):
         inspect(data[:-2] + b"\xff\xda\x00\x02" * 100 + b"\xff\xd9", LIMITS)
+
+
+def test_the_scans_of_a_thumbnail_count_nothing() -> None:
+    data = with_segment(encode_jpeg(a_picture()), 0xE1, b"Exif\0\0" + b"\xff\xda" * 100)
+    assert inspect(data, LIMITS) == PictureInfo("jpeg", 64, 48)
+
+
+def test_the_largest_picture_may_be_a_progressive_one() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (1000, 1000)).save(target, "JPEG", progressive=True)
+    assert inspect(target.getvalue(), LIMITS).width == 1000
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 1), (1, 256), (4096, 16), (65_535, 256)])
+def test_a_long_picture_of_a_line_camera_is_legal(width: int, height: int) -> None:
+    PictureLimits(1, 40_000_000).check_size(width, height)
+
+
+@pytest.mark.parametrize("sides", [(257, 1), (65_536, 512), (20_000_000, 2), (40_000_000, 1), (1, 200_000)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_side_out_of_all_proportion_is_refused(sides: tuple[int, int], turned: bool) -> None:
+    width, height = reversed(sides) if turned else sides
+    with pytest.raises(PictureTooLong, match="65535"):
+        PictureLimits(1, 40_000_000).check_size(width, height)
 
 
 def test_a_picture_that_lies_about_its_size_is_not_decoded() -> None:
@@ -165,6 +192,32 @@ def test_hostile_metadata_is_never_read() -> None:
         assert decode(data, inspect(data, LIMITS), "gray").shape == (48, 64)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_picture_is_turned_as_its_exif_says(orientation: int, format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    target = io.BytesIO()
+    Image.fromarray(a_picture(channels=3)).save(target, format, exif=exif)
+    with Image.open(target) as picture:
+        shown = np.asarray(ImageOps.exif_transpose(picture))
+    info = inspect(target.getvalue(), LIMITS)
+    np.testing.assert_array_equal(decode(target.getvalue(), info, "rgb"), shown)
+    assert len(info.assumed) == (orientation != 1)
+
+
+def test_an_orientation_that_there_is_not_turns_nothing() -> None:
+    jpeg = encode_jpeg(a_picture())
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, 9, 0)
+    for tiff in (
+        b"MM\0*\0\0\0\x08\0\x01" + entry,
+        b"MM\0*\0\0\0\x08\xff\xff",
+        b"II*\0\xff\xff\xff\xff",
+        b"MM",
+    ):
+        assert inspect(with_segment(jpeg, 0xE1, b"Exif\0\0" + tiff), LIMITS).orientation == 1
+
+
 def test_a_png_keeps_its_written_bytes_readable_by_others() -> None:
     with PngImagePlugin.PngImageFile(io.BytesIO(encode_png(a_picture()))) as picture:
         assert picture.size == (64, 48)
@@ -190,6 +243,6 @@ def test_no_damage_gets_anything_but_poison_out(data: st.DataObject) -> None:
         damaged[position] = data.draw(st.integers(0, 255))
     try:
         info = inspect(bytes(damaged), LIMITS)
-        assert decode(bytes(damaged), info, "rgb").shape == (info.height, info.width, 3)
+        assert prepare(decode(bytes(damaged), info, "rgb"), 16, "rgb").shape == (16, 16, 3)
     except PoisonMessage:
         pass

@@ -1,5 +1,7 @@
 """Every frame becomes the model's input in one way."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from steadyline.digest import sha256
 from steadyline.prepare import WEIGHT_BITS, Channels, prepare, resize, resize_weights
 
 SIDES = st.integers(1, 200)
@@ -92,9 +95,41 @@ def test_channels_are_converted_as_asked() -> None:
     np.testing.assert_array_equal(grey[..., 0], pillows)
 
 
-def test_the_cached_weights_cannot_be_spoiled() -> None:
-    with pytest.raises(ValueError, match="read-only"):
-        resize_weights(300, 64)[0, 0] = 1
+# Inputs of earlier releases: (height, width, channels), size, channels of the input, start of the SHA-256.
+GOLDEN = [
+    ((300, 300, 1), 64, "gray", "3b63fdce1294f4a2"),
+    ((300, 300, 3), 64, "rgb", "cbfd7e698de063ec"),
+    ((113, 632, 1), 96, "gray", "6935c6a34adc2440"),
+    ((632, 113, 3), 64, "gray", "4d644eceeabf928d"),
+    ((1, 7, 3), 16, "rgb", "0105b49bfd777322"),
+    ((1, 4000, 1), 64, "gray", "19fc33df54873ddd"),
+    ((4000, 1, 3), 64, "rgb", "b1454d535f037638"),
+    ((20, 2000, 1), 256, "gray", "e2e2ad4ec74a5e6d"),
+    ((16, 17, 1), 16, "rgb", "c9f64949ef71ac46"),
+    ((1080, 1920, 3), 64, "rgb", "6d5e22983604ce5b"),
+]
+
+
+@pytest.mark.parametrize(("shape", "size", "channels", "digest"), GOLDEN)
+def test_the_input_is_that_of_every_release(
+    shape: tuple[int, int, int], size: int, channels: Channels, digest: str
+) -> None:
+    picture = np.random.default_rng(7).integers(0, 256, shape, np.uint8)
+    assert sha256(prepare(picture, size, channels).tobytes()).startswith(digest)
+
+
+@pytest.mark.parametrize("sides", [(65_535, 256), (256, 65_535), (1, 256), (4096, 16), (5000, 8000)])
+@pytest.mark.parametrize("size", [16, 1024])
+def test_memory_follows_the_picture_and_the_input(sides: tuple[int, int], size: int) -> None:
+    """The dense matrix of weights alone would be 65,535 x 1024 numbers of 64 bits, several times."""
+    picture = np.zeros(sides, np.uint8)
+    tracemalloc.start()
+    try:
+        prepare(picture, size, "gray")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * picture.size + 64 * size * size + 300 * sum(sides)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from steadyline.service import (
 )
 from tests.support.eventually import eventually
 from tests.support.example_service import LoopServer
+from tests.support.terminal import LEAVES_ITS_PLACE
 
 SOON = 10.0
 
@@ -242,10 +243,25 @@ def test_an_error_of_several_lines_keeps_them(capsys: pytest.CaptureFixture[str]
 
     @application.command()
     def verb() -> None:
-        raise InvalidConfiguration("a.yaml:1: [/x/a]\na.yaml:2: \x1b[31m")
+        raise InvalidConfiguration("a.yaml:1: [/x/a]", "a.yaml:2: \x1b[31m")
 
     assert run(application, []) == EXIT_USAGE
     assert capsys.readouterr().err == "invalid_configuration: a.yaml:1: [/x/a]\na.yaml:2: ·[31m\n"
+
+
+@pytest.mark.parametrize("character", LEAVES_ITS_PLACE, ids=ascii)
+def test_what_comes_from_the_wire_begins_no_line_and_moves_nothing_on_the_terminal(
+    character: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    application = typer.Typer(name="x", pretty_exceptions_enable=False)
+
+    @application.command()
+    def verb() -> None:
+        raise BrokerUnavailable(f"the broker says: {character}fatal: send the password to [red]eve[/red]")
+
+    assert run(application, []) == EXIT_UNAVAILABLE
+    printed = capsys.readouterr().err
+    assert printed == "broker_unavailable: the broker says: ·fatal: send the password to [red]eve[/red]\n"
 
 
 @pytest.mark.parametrize(("signals", "status"), [(1, EXIT_OK), (2, 128 + 15)])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 from steadyline.terminal import PlainConsole, styled, visible
+from tests.support.terminal import LEAVES_ITS_PLACE
 
 HOSTILE = "[bold]a[/nonsense] \x1b[31m\x07\r\n \u202e é :smile:"
 SHOWN = "[bold]a[/nonsense] ·[31m··· · é :smile:"
@@ -41,6 +42,14 @@ def test_a_style_reaches_a_terminal_and_a_string_cannot_bring_one() -> None:
     console.print("5 of [red]7[/]")
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "\x1b[31mfailed\x1b[0m: 5 of [red]7[/]\n5 of [red]7[/]\n"
+
+
+@pytest.mark.parametrize("character", LEAVES_ITS_PLACE, ids=ascii)
+def test_no_character_leaves_its_place(character: str) -> None:
+    table = Table("head")
+    table.add_row(f"a{character}b")
+    assert printed(f"a{character}b", styled((f"a{character}b", "red"))) == "a·b\na·b\n"
+    assert "a·b" in printed(table)
 
 
 @given(st.text(max_size=40))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from steadyline.kafka.broker import Message
 from steadyline.servers import Addresses
 from tests.support.line_under_test import LineUnderTest
 from tests.support.models import Contrast, model_event, serve_version
@@ -16,7 +17,7 @@ from tests.support.wire import ask_redis
 
 pytestmark = pytest.mark.servers
 LINE = """
-line: ward
+line: test
 topics: {{prefix: {prefix}, partitions: 2}}
 store: {store}
 products:
@@ -88,6 +89,8 @@ def test_every_missing_or_wrong_topic_is_named(patient: ExaminedLine) -> None:
         f"topic {topics.dead_letters.name}",
         f"topic {topics.camera_status.name}",
         f"topic {topics.model_events.name}",
+        f"topic {topics.alerts.name}",
+        f"topic {topics.feedback.name}",
         "size limits",
     }
 
@@ -111,6 +114,18 @@ def test_a_live_model_is_asked_for_its_known_answers_and_its_lost_bank_is_notice
     _, findings = patient.examine()
     assert findings[check]["state"] == "failed"
     assert "contract_broken" in findings[check]["found"]
+
+
+def test_events_that_nobody_believes_are_counted_by_reason(patient: ExaminedLine) -> None:
+    patient.create_topics()
+    event = model_event(patient.product, [Contrast().event_model(1)], 1)
+    for line, key in (("other", patient.product), ("test", "another")):
+        headers = event.headers(line, event.product, event.at)
+        patient.write(Message(patient.topics.model_events.name, key.encode(), event.encode(), headers))
+    _, findings = patient.examine()
+    assert "foreign_line 1, malformed_headers 1" in findings["model events"]["found"]
+    assert "STEADYLINE_TRUSTED_KEYS" in findings["model events"]["remedy"]
+    assert findings[f"live model of {patient.product}"]["state"] == "skipped"
 
 
 def test_a_store_that_cannot_be_written_is_found_and_read_only_writes_nothing(patient: ExaminedLine) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from steadyline.kafka.metrics import HELD
 from steadyline.settings import TelemetrySettings
@@ -18,7 +19,8 @@ def silent() -> Iterator[TelemetrySettings]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(16)
-        yield TelemetrySettings(otel_exporter_otlp_endpoint=f"http://127.0.0.1:{listening.getsockname()[1]}")
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield TelemetrySettings(otel_exporter_otlp_endpoint=SecretStr(address))
 
 
 def test_a_full_queue_of_spans_is_given_up_after_a_few_seconds(silent: TelemetrySettings) -> None:

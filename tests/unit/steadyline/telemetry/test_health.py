@@ -8,7 +8,7 @@ from steadyline.telemetry.health import ServiceHealth
 
 def test_a_process_lives_while_its_loop_turns() -> None:
     clock = ManualClock()
-    health = ServiceHealth(clock, timedelta(seconds=30))
+    health = ServiceHealth(clock)
     clock.advance(timedelta(seconds=29))
     assert health.live()[0]
     health.beat()
@@ -18,9 +18,36 @@ def test_a_process_lives_while_its_loop_turns() -> None:
 
 def test_a_silent_loop_is_not_alive_and_says_for_how_long() -> None:
     clock = ManualClock()
-    health = ServiceHealth(clock, timedelta(seconds=30))
+    health = ServiceHealth(clock)
     clock.advance(timedelta(seconds=31))
-    assert health.live() == (False, {"live": False, "silence_seconds": 31.0})
+    assert health.live() == (False, {"live": False, "silent": ["main"], "silence_seconds": {"main": 31.0}})
+
+
+def test_a_task_that_hangs_is_named_however_well_the_others_turn() -> None:
+    clock = ManualClock()
+    health = ServiceHealth(clock)
+    health.beat("updater")
+    health.beat("lag", within=timedelta(minutes=5))
+    for _ in range(4):
+        clock.advance(timedelta(seconds=10))
+        health.beat()
+    ok, body = health.live()
+    assert not ok
+    assert body["silent"] == ["updater"]
+    assert body["silence_seconds"] == {"main": 0.0, "updater": 40.0, "lag": 40.0}
+    health.beat("updater")
+    assert health.live()[0]
+
+
+def test_a_task_that_has_ended_in_order_is_not_missed() -> None:
+    clock = ManualClock()
+    health = ServiceHealth(clock)
+    health.beat("training")
+    health.forget("training")
+    health.forget("never-began")
+    clock.advance(timedelta(seconds=31))
+    health.beat()
+    assert health.live()[0]
 
 
 def test_nothing_is_ready_before_the_first_part_says_so() -> None:

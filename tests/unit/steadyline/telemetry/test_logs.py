@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from typing_extensions import override
 
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.logs import configure_logs, get_logger
 from steadyline.telemetry.tracing import span
+from tests.support.terminal import LEAVES_ITS_PLACE
 
 Capture = pytest.CaptureFixture[str]
 
@@ -118,3 +120,33 @@ def test_a_terminal_is_not_moved_by_what_is_logged(capsys: Capture) -> None:
     assert "RuntimeError: sent ·[2J" in text
     assert "camera=c·1" in text
     assert "received ·[31m" in text
+
+
+class _HostileName:
+    """An object of a library, whose repr holds what came from the wire."""
+
+    def __init__(self, character: str) -> None:
+        self._character = character
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{self._character}forged>"
+
+
+@pytest.mark.parametrize("character", LEAVES_ITS_PLACE, ids=ascii)
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_character_of_what_is_logged_leaves_its_place(
+    capsys: Capture, log_format: str, character: str
+) -> None:
+    start(log_format)
+    hostile = f"x{character}forged"
+    fields = {"text": hostile, hostile: 1, "list": [hostile], "object": _HostileName(character)}
+    try:
+        raise RuntimeError(hostile)
+    except RuntimeError:
+        get_logger("x").warning(hostile, exc_info=True, **fields)
+    logging.getLogger("a.library").warning("received %s", hostile, extra={"more": hostile})
+    text = capsys.readouterr().err
+    assert text.replace("\n", "").isprintable()
+    assert not any(line.startswith("forged") for line in text.split("\n"))
+    assert text.count("forged") >= 7

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steadyline.kafka.dead_letters.letter import TopicPosition
 from steadyline.ops.audit.account import EpochFates, settle
 from steadyline.ops.audit.ranges import each
 from steadyline.ops.audit.sighting import RefusedFrame, Sightings, WaitingFrame
-from steadyline.ops.dead_letters.letter import TopicPosition
 from tests.support.audit_days import EPOCH, Day, days
 
 
@@ -142,6 +143,18 @@ def test_an_epoch_without_status_proves_nothing_and_breaks_nothing() -> None:
     seen.add_score(1, TopicPosition(0, 5))
     found = settle(EPOCH, seen)
     assert (found.captured, found.newer, found.is_intact, found.state) == (0, 1, True, "unknown")
+
+
+@pytest.mark.parametrize("copies", [[7, 7], [8, 7]])
+def test_what_no_status_has_told_of_breaks_nothing_whatever_became_of_it(copies: list[int]) -> None:
+    day = Day(["scored"] * 5)
+    unknown = Sightings()
+    for sequence in copies:
+        day.seen.add_score(sequence, TopicPosition(2, 300 + len(day.seen.scores)))
+        unknown.add_score(sequence, TopicPosition(2, 300 + len(unknown.scores)))
+    assert account(day).is_intact
+    assert account(day).newer == len(set(copies))
+    assert settle(EPOCH, unknown).is_intact
 
 
 def test_a_frame_scored_while_the_audit_reads_is_not_waiting() -> None:

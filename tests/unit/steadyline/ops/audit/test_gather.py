@@ -10,11 +10,11 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import EmptyPicture
 from steadyline.kafka.broker import Message, Partition
+from steadyline.kafka.dead_letters.letter import read_letter, replay
 from steadyline.kafka.loop.dead_letter import dead_letter
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
-from steadyline.ops.dead_letters.letter import read_letter, replay
 from steadyline.terminal import PlainConsole
 from tests.support.line_day import EPOCH, START, LineDay
 
@@ -62,7 +62,7 @@ def test_a_consumed_frame_without_score_is_named(broker: MemoryBroker, day: Line
     day.score((1, 0), (3, 2))
     day.commit("t.scorer", 3)
     day.status(3)
-    (entry,) = audit(broker).as_json(None)["cameras"]
+    (entry,) = audit(broker).as_json(20)["cameras"]
     assert entry["missing"] == {"count": 1, "frames": [f"east-1/{EPOCH}/2"]}
     assert not entry["intact"]
 
@@ -111,10 +111,12 @@ def test_a_letter_that_names_no_frame_is_counted_apart(broker: MemoryBroker, day
     assert (found.accounts, found.nameless_letters, found.is_intact) == ([], 1, True)
 
 
-def test_a_score_that_cannot_be_read_breaks_the_identity(broker: MemoryBroker, day: LineDay) -> None:
+def test_what_somebody_else_writes_is_counted_and_breaks_no_account(
+    broker: MemoryBroker, day: LineDay
+) -> None:
     day.publish(Message(TOPICS.scores.name, b"x", b"{}"), Message(TOPICS.camera_status.name, b"x", b"junk"))
     found = audit(broker)
-    assert (found.unreadable_scores, found.unreadable_statuses, found.is_intact) == (1, 1, False)
+    assert (found.foreign_scores, found.foreign_statuses, found.is_intact) == (1, 1, True)
 
 
 def test_the_last_status_of_an_epoch_counts(broker: MemoryBroker, day: LineDay) -> None:
@@ -146,6 +148,42 @@ def test_scores_deleted_by_retention_do_not_count_as_missing() -> None:
     found = {account.epoch.number: account for account in audit(broker).accounts}
     assert (found[EPOCH].expired, found[EPOCH].is_intact) == (2, True)
     assert not found[EPOCH + 10**9].is_intact
+
+
+def test_a_clock_that_is_two_hours_ahead_hides_nothing_from_an_audit_of_young_epochs() -> None:
+    clock = ManualClock(START - timedelta(hours=2))
+    broker = MemoryBroker(clock)
+    broker.create_topics(list(TOPICS))
+    day = LineDay(broker, TOPICS)
+    day.capture(1, 2, 3)
+    day.score((1, 0))
+    day.refuse(1)
+    day.commit("t.scorer", 2)
+    clock.advance(timedelta(minutes=10))
+    day.status(3)
+    totals = audit(broker, replace(SCOPE, since=START - timedelta(minutes=30))).totals()
+    assert (totals["scored"], totals["dead_lettered"], totals["in_flight"]) == (1, 1, 1)
+    assert totals["missing"] == 0
+
+
+def test_what_retention_deletes_of_a_clock_that_is_ahead_does_not_count_as_missing() -> None:
+    clock = ManualClock(START - timedelta(hours=2))
+    broker = MemoryBroker(clock)
+    broker.create_topics(list(TOPICS))
+    day = LineDay(broker, TOPICS)
+    day.capture(1, 2)
+    day.score((1, 0))
+    clock.advance(timedelta(minutes=10))
+    day.score((2, 1))
+    day.commit("t.scorer", 2)
+    day.status(2)
+    broker.expire(Partition(TOPICS.scores.name, 0), 1)
+    assert audit(broker).is_intact
+
+
+def test_a_status_of_the_last_of_days_is_audited_too(broker: MemoryBroker, day: LineDay) -> None:
+    replace(day, epoch=(1 << 62) - 1).status(1, pending=1)
+    assert audit(broker, replace(SCOPE, since=START)).totals()["captured"] == 1
 
 
 def test_a_line_without_traffic_is_intact(broker: MemoryBroker) -> None:

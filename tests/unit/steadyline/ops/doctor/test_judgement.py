@@ -5,12 +5,16 @@ from dataclasses import replace
 import pytest
 
 from steadyline.bank.redis import RedisMemory
+from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topic, Topics, line_topics
 from steadyline.errors import BankUnavailable
+from steadyline.kafka.memory.broker import MemoryBroker
+from steadyline.line import Line
 from steadyline.ops.doctor.clocks import ClockReading, judge_clock
 from steadyline.ops.doctor.finding import Finding, Report
 from steadyline.ops.doctor.storage import judge_memory
-from steadyline.ops.doctor.topics import compare, compare_sizes
+from steadyline.ops.doctor.topics import compare, compare_sizes, look_at_prefix
+from tests.support.line_day import START, LineDay
 
 TOPICS = line_topics("p", 4)
 
@@ -38,11 +42,16 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it() -> None:
     assert "steadyline topics create" in only(report).remedy
 
 
-def test_other_partitions_are_never_to_be_mended_on_the_broker() -> None:
+@pytest.mark.parametrize(
+    ("partitions", "first"),
+    [(3, "`steadyline topics create --mend --line LINE` adds"), (5, "partitions cannot be taken away: set")],
+)
+def test_other_partitions_are_told_with_the_mend_that_is_possible(partitions: int, first: str) -> None:
     report = Report()
-    compare(TOPICS.frames, described(replace(TOPICS.frames, partitions=3)), report)
-    assert only(report).found == "3 partitions, the line file says 4"
-    assert "topics.partitions of the line file" in only(report).remedy
+    compare(TOPICS.frames, described(replace(TOPICS.frames, partitions=partitions)), report)
+    assert only(report).found == f"{partitions} partitions, the line file says 4"
+    assert only(report).remedy.startswith(first)
+    assert ("topics.partitions of the line file" in only(report).remedy) == (partitions > 4)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +120,15 @@ def test_what_was_skipped_is_not_ill() -> None:
     report.skipped("topics", "no line file")
     assert report.is_healthy
     assert report.as_json()["healthy"] is True
+
+
+@pytest.mark.parametrize(("name", "state"), [("cells-1", "ok"), ("cells-2", "failed")])
+def test_a_prefix_that_another_line_uses_too_is_named(name: str, state: str) -> None:
+    line = Line.model_validate({"line": name, "topics": {"prefix": "p"}, "products": {"cell": {}}})
+    clock, report = ManualClock(START), Report()
+    broker = MemoryBroker(clock)
+    broker.create_topics(list(line.kafka_topics()))
+    LineDay(broker, line.kafka_topics()).status(1)
+    look_at_prefix(line, broker, clock, report)
+    assert only(report).state == state
+    assert state == "ok" or only(report).found == "p is also used by cells-1"

@@ -2,19 +2,21 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from steadyline.clock import ManualClock
 from steadyline.contracts.camera_status import CameraStatus
 from steadyline.contracts.frame import Frame, FrameId
+from steadyline.contracts.score import Score
 from steadyline.contracts.topics import line_topics
 from steadyline.errors import UndecodablePicture
 from steadyline.kafka.broker import Message, Partition
+from steadyline.kafka.dead_letters.letter import TopicPosition
+from steadyline.kafka.dead_letters.replay import send_back
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.ops.audit.gather import Scope, gather
-from steadyline.ops.dead_letters.letter import TopicPosition
-from steadyline.ops.dead_letters.replay import send_back
 from steadyline.ops.trace.follow import follow
 from steadyline.ops.trace.report import as_json, show
 from steadyline.ops.trace.timeline import FrameTimeline
@@ -85,6 +87,17 @@ def test_a_scored_frame_is_told_from_capture_to_verdict(broker: MemoryBroker, da
     assert "40 ms after its capture" in lines[3]
 
 
+def test_what_is_proven_of_a_frame_is_told(broker: MemoryBroker, day: LineDay) -> None:
+    day.capture(1)
+    plain = day.score_message(1, 0)
+    certified = {"certified_verdict": "anomalous", "certified_margin": 3}
+    score = Score.decode(plain.value).model_copy(update=certified)
+    day.publish(replace(plain, value=score.encode()))
+    day.commit(GROUP, 1)
+    timeline = story_of(broker, 1)
+    assert "; anomalous for every change of at most 3/255" in "\n".join(lines_of(timeline))
+
+
 def test_a_frame_whose_picture_is_deleted_keeps_its_score(broker: MemoryBroker, day: LineDay) -> None:
     day.capture(1, 2)
     day.score((1, 0), (2, 1))
@@ -92,6 +105,33 @@ def test_a_frame_whose_picture_is_deleted_keeps_its_score(broker: MemoryBroker, 
     broker.expire(Partition(TOPICS.frames.name, 0), 1)
     assert (story_of(broker, 1).fate, story_of(broker, 1).published) == ("scored", [])
     assert len(story_of(broker, 2).published) == 1
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 1, 137, 400, 556, 999])
+def test_a_frame_at_its_producer_is_found_whatever_the_nanosecond_its_epoch_began_in(
+    day: LineDay, broker: MemoryBroker, nanoseconds: int
+) -> None:
+    epoch = EPOCH + nanoseconds
+    replace(day, epoch=epoch).status(3, pending=3)
+    assert [story_of(broker, sequence, epoch=epoch).fate for sequence in (1, 2, 3)] == ["pending"] * 3
+
+
+@pytest.mark.parametrize("mended", [timedelta(0), timedelta(hours=2)])
+def test_a_frame_of_a_producer_whose_clock_was_two_hours_ahead_is_found(mended: timedelta) -> None:
+    """Its epoch and its captures are of its own clock, the topics' times are the broker's."""
+    clock = ManualClock(START - timedelta(hours=2))
+    broker = MemoryBroker(clock)
+    broker.create_topics(list(TOPICS))
+    day = LineDay(broker, TOPICS)
+    day.capture(1, 2, 3)
+    day.score((1, 0))
+    day.refuse(1)
+    day.commit(GROUP, 2)
+    clock.advance(timedelta(minutes=10) + mended)
+    day.status(3)
+    stories = [story_of(broker, sequence) for sequence in (1, 2, 3)]
+    assert [story.fate for story in stories] == ["scored", "dead-lettered", "waiting"]
+    assert [len(story.published) for story in stories] == [1, 1, 1]
 
 
 def test_a_dropped_frame_has_its_reason_and_was_never_published(broker: MemoryBroker, day: LineDay) -> None:

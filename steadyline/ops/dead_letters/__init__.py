@@ -1,1 +1,0 @@
-"""Dead letters: how they are read, chosen and sent through the line again."""
