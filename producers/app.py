@@ -26,6 +26,7 @@ from producers.encoding import Encoding
 from producers.service import Producers
 from producers.sources.address import parse_source
 from producers.sources.open import FrameRequirements, open_source
+from producers.sources.part_names import PartNames
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_FRAME_BYTES
@@ -71,7 +72,7 @@ def build(
     settings = dependencies.settings
     topics = dependencies.line.kafka_topics()
     client = f"producers-{dependencies.line.line}-{os.getpid()}"
-    publisher = LazyPublisher(broker, client, topics, settings.in_flight_bytes, dependencies.clock.monotonic)
+    publisher = LazyPublisher(broker, client, dependencies.line, settings.in_flight_bytes, dependencies.clock)
     status_publisher = StatusPublisher(topics.camera_status.name, dependencies.line.line, publisher)
     share = int(settings.in_flight_bytes * _WINDOW_SHARE / len(sections))
     window = Window(settings.in_flight_frames, share)
@@ -155,7 +156,7 @@ def _parts(
         sender=Sender(frames, buffers, ledger, shared.publisher, clock),
         publisher=shared.publisher,
         status_publisher=shared.status_publisher,
-        rate=Rate(source.expected_fps),
+        rate=Rate(lambda: source.expected_fps),
         backoff=Backoff.of_seconds(settings.reconnect_seconds, settings.reconnect_longest_seconds),
         inspection=inspection,
         recovery=recovery,
@@ -165,7 +166,8 @@ def _parts(
 def _wanted(line: Line, section: CameraSection) -> FrameRequirements:
     picture = line.products[section.product].picture
     limits = PictureLimits(picture.max_bytes, picture.max_pixels)
-    return FrameRequirements(section.id, picture.channels, limits, MAX_FRAME_BYTES - _HEADER_ROOM)
+    most, parts = MAX_FRAME_BYTES - _HEADER_ROOM, PartNames.parse(section.part_pattern)
+    return FrameRequirements(section.id, picture.channels, limits, most, parts)
 
 
 def _buffers(

@@ -98,7 +98,7 @@ class Camera:
         """Save the accounts, once the tasks have ended; what is not acknowledged stays for the next run."""
         self._parts.buffer.close("stopped")
         for epoch in self._parts.ledger.open_epochs:
-            epoch.save(self._clock.now())
+            epoch.save(self._clock.now(), self._parts.publisher.clock_error())
             log.warning("account_left_open", camera=self.id, epoch=epoch.epoch, pending=epoch.account.pending)
 
     def _judge(self, now: float) -> Condition:
@@ -121,7 +121,7 @@ class Camera:
 
     def _announce(self, epoch: EpochLedger, condition: Condition) -> None:
         now = self._clock.now()
-        epoch.save(now)
+        epoch.save(now, self._parts.publisher.clock_error())
         if epoch.is_settled:
             final = epoch.status("ended", epoch.closing or "stopped", now)
             self._parts.status_publisher.announce(final, lambda: self._parts.ledger.forget(epoch))

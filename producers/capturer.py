@@ -52,6 +52,7 @@ class Capturer:
         self._buffer = buffer
         self._clock = clock
         self._in_hand: FrameId | None = None
+        self._told: set[str] = set()
         self.captured = 0
         self.lost: str | None = "starting"
         self.ended: str | None = None
@@ -90,19 +91,36 @@ class Capturer:
             self.captured += 1
             current.set(frame=str(frame_id))
             try:
-                data, content_type = encoded_picture(capture, rules.encoding, rules.limits, rules.max_message)
+                picture = encoded_picture(capture, rules.encoding, rules.limits, rules.max_message)
             except PoisonMessage as error:
-                log.warning("frame_dropped", frame=str(frame_id), reason=error.reason, error=str(error))
+                file = {} if capture.file is None else {"file": capture.file}
+                told = {"frame": str(frame_id), "reason": error.reason, "error": str(error), **file}
+                log.warning("frame_dropped", **told)
                 current.fail(error.reason)
                 self._drop_in_hand(error.reason)
                 return
             traceparent = current.traceparent
+        self._tell(picture.assumed)
         frame = Frame(
-            frame_id, rules.line, rules.product, capture.captured_at, content_type, data, traceparent
+            frame_id,
+            rules.line,
+            rules.product,
+            capture.captured_at,
+            picture.content_type,
+            picture.data,
+            traceparent,
+            capture.part,
         )
         self._buffer.put(frame, stop)
         self._in_hand = None
         rules.watch(capture)
+
+    def _tell(self, assumed: tuple[str, ...]) -> None:
+        """Say once what is taken for granted about this camera's pictures."""
+        for sentence in assumed:
+            if sentence not in self._told:
+                self._told.add(sentence)
+                log.warning("picture_assumed", camera=self._rules.camera, assumed=sentence)
 
     def _lose(self, why: str, detail: str) -> None:
         self._drop_in_hand("internal_error")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from producers.app import ProducersDependencies, build
 from producers.config import ProducersSettings
 from steadyline.clock import SystemClock
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.service import LineFile, config_command, run_service, service_application
 from steadyline.service import run as run_application
@@ -42,7 +43,7 @@ def run(line: LineFile, camera: Cameras = None) -> None:
         finally:
             broker.close()
 
-    run_service("producers", reporting, clock, serve)
+    run_service("producers", reporting, clock, serve, timedelta(seconds=settings.stop_seconds))
 
 
 app.command()(config_command(ProducersSettings, KafkaSettings, TelemetrySettings))

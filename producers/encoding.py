@@ -6,7 +6,7 @@ from typing import Literal
 
 from producers.sources.source import Capture, Encoded
 from steadyline.contracts.frame import ContentType
-from steadyline.errors import InvalidConfiguration, PictureTooLarge, PictureTooManyPixels, PoisonMessage
+from steadyline.errors import InvalidConfiguration, PictureTooLarge, PoisonMessage
 from steadyline.picture import PictureLimits, Pixels, encode_jpeg, encode_png, inspect
 
 
@@ -29,10 +29,19 @@ class Encoding:
         return Encoding("png" if text == "png" else "jpeg", quality)
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """The bytes to publish, and what whoever decodes them will take for granted (see ``PictureInfo``)."""
+
+    data: bytes
+    content_type: ContentType
+    assumed: tuple[str, ...] = ()
+
+
 def encoded_picture(
     capture: Capture, encoding: Encoding, limits: PictureLimits, max_message: int
-) -> tuple[bytes, ContentType]:
-    """Return the bytes to publish and their media type.
+) -> EncodedPicture:
+    """Return the picture to publish.
 
     Encoded pictures pass through unchanged. Raises the PoisonMessage that says why the frame is dropped.
     ``max_message`` bytes also bound a picture that is not checked, because the broker would refuse more.
@@ -41,28 +50,24 @@ def encoded_picture(
     if isinstance(content, PoisonMessage):
         raise content
     if isinstance(content, Encoded):
-        data, content_type = _passed_through(content, limits)
+        found = _passed_through(content, limits)
     else:
-        data, content_type = _encode(content, encoding, limits)
-    if len(data) > max_message:
-        raise PictureTooLarge(f"the picture has {len(data)} bytes, a message holds {max_message}")
-    return data, content_type
+        found = _encode(content, encoding, limits)
+    if len(found.data) > max_message:
+        raise PictureTooLarge(f"the picture has {len(found.data)} bytes, a message holds {max_message}")
+    return found
 
 
-def _passed_through(content: Encoded, limits: PictureLimits) -> tuple[bytes, ContentType]:
+def _passed_through(content: Encoded, limits: PictureLimits) -> EncodedPicture:
     if not content.check:
-        return content.data, content.content_type
-    return content.data, inspect(content.data, limits).content_type
+        return EncodedPicture(content.data, content.content_type)
+    info = inspect(content.data, limits)
+    return EncodedPicture(content.data, info.content_type, info.assumed)
 
 
-def _encode(pixels: Pixels, encoding: Encoding, limits: PictureLimits) -> tuple[bytes, ContentType]:
-    count = pixels.shape[0] * pixels.shape[1]
-    if count > limits.max_pixels:
-        raise PictureTooManyPixels(f"the picture has {count} pixels, the limit is {limits.max_pixels}")
-    if encoding.format == "png":
-        data, content_type = encode_png(pixels), "image/png"
-    else:
-        data, content_type = encode_jpeg(pixels, encoding.quality), "image/jpeg"
+def _encode(pixels: Pixels, encoding: Encoding, limits: PictureLimits) -> EncodedPicture:
+    limits.check_size(pixels.shape[1], pixels.shape[0])
+    data = encode_png(pixels) if encoding.format == "png" else encode_jpeg(pixels, encoding.quality)
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(f"the encoded picture has {len(data)} bytes, the limit is {limits.max_bytes}")
-    return data, "image/png" if content_type == "image/png" else "image/jpeg"
+    return EncodedPicture(data, "image/png" if encoding.format == "png" else "image/jpeg")

@@ -2,7 +2,9 @@
 
 from steadyline.errors import (
     EmptyPicture,
+    PictureTooCostly,
     PictureTooLarge,
+    PictureTooLong,
     PictureTooManyPixels,
     UndecodablePicture,
     UnsupportedFormat,
@@ -22,6 +24,8 @@ DROPPED = {
     EmptyPicture.reason: "No bytes.",
     PictureTooLarge.reason: "More bytes than the product's limit, or than a message holds.",
     PictureTooManyPixels.reason: "More pixels than the product's limit.",
+    PictureTooLong.reason: "A side over 65,535 pixels, or over 256 times the other.",
+    PictureTooCostly.reason: "More scans, chunks or bytes a pixel than its size explains.",
     UnsupportedFormat.reason: "Neither JPEG nor PNG.",
     UndecodablePicture.reason: "The structure is broken, or the picture ends too early.",
 }

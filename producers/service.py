@@ -44,6 +44,7 @@ class Producers:
             with ServiceTasks(stop, _JOIN) as tasks:
                 for camera in self._cameras:
                     camera.start(stop, tasks)
+                tasks.start("shared-prefix", self._look_for_other_lines, may_return=True)
                 log.info("producers_started", cameras=[camera.id for camera in self._cameras])
                 while not stop.is_set() and not self._turn(tasks):
                     self._clock.wait(stop, _TURN)
@@ -63,6 +64,13 @@ class Producers:
         for camera in self._cameras:
             camera.tick()
         return all(camera.is_finished for camera in self._cameras)
+
+    def _look_for_other_lines(self, ended: threading.Event) -> None:
+        """Look once the broker answers, beside the cameras: their buffers are short, and would overflow."""
+        while not self._publisher.is_connected and not self._clock.wait(ended, _TURN):
+            pass
+        if self._publisher.is_connected:
+            self._publisher.say_shared_prefix()
 
     def _finish(self, tasks: ServiceTasks) -> None:
         deadline = self._clock.monotonic() + self._stop_within.total_seconds()

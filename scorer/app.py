@@ -4,29 +4,35 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from scorer.batching import Batcher, BatchPolicy
 from scorer.config import ScorerSettings
+from scorer.evidence import EvidenceWriter
 from scorer.handler import InFlightLimit, ScoringHandler, ThreadPools
 from scorer.lag import LagMeter
 from scorer.model_slot import Slots, empty_slots
-from scorer.model_updater import ModelUpdater, ModelUpdaterPolicy
-from scorer.postprocess import Postprocessor, ScoreSink
+from scorer.model_updater import MODEL_UPDATER, ModelUpdater, ModelUpdaterPolicy
+from scorer.postprocess import EvidenceQueue, Postprocessor, ScoreSink
 from scorer.preprocess import Preprocessor
 from scorer.service import Scorer
-from scorer.verify import verify_store, verify_topics, verify_triton
+from scorer.verify import verify_store, verify_topics
 from steadyline.backoff import Backoff
 from steadyline.clock import Clock
 from steadyline.inference import Inference
-from steadyline.kafka.broker import Broker
+from steadyline.kafka.broker import Broker, Follower
 from steadyline.kafka.loop.dlq_limit import StormLimit
 from steadyline.kafka.loop.refused_records import DeadLetterPolicy
 from steadyline.kafka.loop.stream_loop import LoopPolicy, StreamLoop
+from steadyline.kafka.model_events import EventSeal
+from steadyline.kafka.shared_prefix import say_shared_prefix
 from steadyline.line import Line
 from steadyline.settings import TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
+
+ANSWER_GRACE_SECONDS = 10.0  # after Triton's own deadline, before a request counts as lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class ScorerDependencies:
     line: Line
     settings: ScorerSettings
     triton: TritonSettings
+    seal: EventSeal
     clock: Clock
 
 
@@ -47,19 +54,23 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
     needs is missing, so that it is said at start and not at the first frame.
     """
     line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
-    topics, store = line.kafka_topics(), Store(line.store)
+    topics, store = line.kafka_topics(), Store(line.store, timedelta(seconds=settings.store_seconds))
     health.set_ready("start", False, "verifying topics, Triton and the store")
     with ExitStack() as stack:
         verify_topics(broker, topics)
+        say_shared_prefix(broker, topics, line.line, clock)
         triton = TritonClient(dependencies.triton)
         stack.callback(triton.close)
-        verify_triton(triton, dependencies.triton.url)
-        verify_store(store, settings.instance)
+        triton.verify()  # the model updater checks the models
+        verify_store(store, line.line, settings.instance)
 
         slots = empty_slots(line.products)
         pools = ThreadPools.of(settings.decoders)
         stack.callback(pools.close)
-        handler = make_handler(dependencies, slots, triton, store, pools)
+        evidence = EvidenceWriter(
+            store, line.line, broker.topic_ids([topics.frames.name])[topics.frames.name]
+        )
+        handler = make_handler(dependencies, slots, triton, evidence, pools)
         updater = ModelUpdater(slots, triton, _keeping(settings), health, clock)
         events = topics.model_events.name
         group = group_of(dependencies)
@@ -67,17 +78,19 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
         worker = broker.worker(group, settings.instance, [topics.frames.name])
         stack.callback(worker.close)
         policy = _looping(settings, topics.dead_letters.name)
+
+        def follow() -> Follower:
+            return broker.follower(f"scorer-{settings.instance}", [events])
+
         beside = {
-            "model-updater": lambda stop: updater.run(
-                lambda: broker.follower(f"scorer-{settings.instance}", [events]), events, stop
-            ),
-            "lag": meter.run,
+            MODEL_UPDATER: lambda stop: updater.run(follow, events, dependencies.seal, stop),
+            "lag": lambda stop: meter.run(stop, partial(health.beat, "lag")),
         }
 
         def loop(on_turn: Callable[[], None]) -> StreamLoop:
             return StreamLoop(worker, handler, policy, clock, on_turn)
 
-        yield Scorer(loop, handler, beside, health)
+        yield Scorer(loop, handler, beside, health, clock)
 
 
 def group_of(dependencies: ScorerDependencies) -> str:
@@ -86,7 +99,11 @@ def group_of(dependencies: ScorerDependencies) -> str:
 
 
 def make_handler(
-    dependencies: ScorerDependencies, slots: Slots, inference: Inference, store: Store, pools: ThreadPools
+    dependencies: ScorerDependencies,
+    slots: Slots,
+    inference: Inference,
+    evidence: EvidenceWriter,
+    pools: ThreadPools,
 ) -> ScoringHandler:
     """Return the handler of all products of the line."""
     line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
@@ -94,11 +111,16 @@ def make_handler(
     sink = ScoreSink(line.line, line.kafka_topics().scores.name, samples)
     backoff = Backoff.of_seconds(settings.retry_seconds, settings.retry_longest_seconds)
     policy = BatchPolicy(
-        settings.max_batch, settings.in_flight, settings.retry_seconds, settings.retry_longest_seconds
+        settings.max_batch,
+        settings.in_flight,
+        settings.retry_seconds,
+        settings.retry_longest_seconds,
+        answer_seconds=dependencies.triton.timeout_seconds + ANSWER_GRACE_SECONDS,
     )
     limit = InFlightLimit(settings.in_hand_frames, settings.in_hand_bytes)
     # The stages are made from the last to the first, because each is given the next.
-    postprocessor = Postprocessor(sink, store, backoff, clock, pools.finishing)
+    keeping = EvidenceQueue(evidence, backoff, clock, pools.keeping)
+    postprocessor = Postprocessor(sink, keeping, clock, pools.finishing)
     batchers = {
         name: Batcher(slots[name], inference, postprocessor.put, policy, clock) for name in line.products
     }

@@ -2,15 +2,23 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 from scorer.app import ScorerDependencies, build
 from scorer.config import ScorerSettings
 from steadyline.clock import SystemClock
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.model_events import read_seal
 from steadyline.line import load_line
 from steadyline.service import LineFile, config_command, run_service, service_application
 from steadyline.service import run as run_application
-from steadyline.settings import KafkaSettings, TelemetrySettings, TritonSettings, read_settings
+from steadyline.settings import (
+    KafkaSettings,
+    SigningSettings,
+    TelemetrySettings,
+    TritonSettings,
+    read_settings,
+)
 from steadyline.telemetry.health import ServiceHealth
 
 app = service_application(
@@ -22,8 +30,10 @@ app = service_application(
 def run(line: LineFile) -> None:
     """Score frames until a signal comes; then finish and commit what is in hand."""
     clock = SystemClock()
+    config = load_line(line)
+    seal = read_seal(config.line, read_settings(SigningSettings))
     dependencies = ScorerDependencies(
-        load_line(line), read_settings(ScorerSettings), read_settings(TritonSettings), clock
+        config, read_settings(ScorerSettings), read_settings(TritonSettings), seal, clock
     )
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
 
@@ -35,10 +45,13 @@ def run(line: LineFile) -> None:
         finally:
             broker.close()
 
-    run_service("scorer", reporting, clock, serve)
+    stop_within = timedelta(seconds=dependencies.settings.stop_seconds)
+    run_service("scorer", reporting, clock, serve, stop_within)
 
 
-app.command()(config_command(ScorerSettings, KafkaSettings, TritonSettings, TelemetrySettings))
+app.command()(
+    config_command(ScorerSettings, KafkaSettings, TritonSettings, SigningSettings, TelemetrySettings)
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,27 +1,9 @@
 """The settings of the scorer, which are read from ``SCORER_*``."""
 
-import os
-import socket
-from typing import Annotated
-
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
-from steadyline.contracts.frame import NAME
-from steadyline.settings import Settings
-
-
-def _is_name(value: str) -> str:
-    if not NAME.fullmatch(value.lower()):
-        raise ValueError("letters, digits, '.', '_' and '-' only, 64 at most")
-    return value
-
-
-def _host_and_pid() -> str:
-    return f"{socket.gethostname().lower()[:40]}-{os.getpid()}"
-
-
-Name = Annotated[str, AfterValidator(_is_name)]
+from steadyline.settings import ProcessName, Seconds, Settings, host_and_pid
 
 
 class ScorerSettings(Settings):
@@ -29,13 +11,13 @@ class ScorerSettings(Settings):
 
     model_config = SettingsConfigDict(env_prefix="SCORER_")
 
-    instance: Name = Field(
-        default_factory=_host_and_pid,
+    instance: ProcessName = Field(
+        default_factory=host_and_pid,
         description="Name of this scorer, unique among live ones and stable across restarts: with the group "
         "it is the transactional id. The default (host and process id) is not stable: after a kill -9 the "
         "open transaction of the old process is then ended by its timeout only, 15 s later.",
     )
-    group: Name | None = Field(
+    group: ProcessName | None = Field(
         None,
         description="Consumer group, which scores each frame once; by default <topic prefix>.scorer.",
     )
@@ -43,7 +25,7 @@ class ScorerSettings(Settings):
         8,
         ge=1,
         le=128,
-        description="Frames per request; not above the model's max_batch_size in Triton (32).",
+        description="Most frames per request; a model that takes fewer at once is asked for fewer.",
     )
     in_flight: PositiveInt = Field(
         2,
@@ -54,26 +36,31 @@ class ScorerSettings(Settings):
     in_hand_bytes: PositiveInt = Field(
         64 << 20, description="Most bytes of encoded pictures taken and not yet scored."
     )
-    commit_seconds: PositiveFloat = Field(
+    commit_seconds: Seconds = Field(
         0.025,
         description="Time between two transactions: short for latency, long for fewer of them. Four times as "
         "long while frames wait for room.",
     )
-    canary_seconds: PositiveFloat = Field(
+    canary_seconds: Seconds = Field(
         5.0, description="Time between two canary inferences with known answers, per product."
     )
-    retry_seconds: PositiveFloat = Field(
-        0.1, description="First delay before Triton or the store is tried again."
-    )
-    retry_longest_seconds: PositiveFloat = Field(
+    retry_seconds: Seconds = Field(0.1, description="First delay before Triton or the store is tried again.")
+    retry_longest_seconds: Seconds = Field(
         5.0, description="Longest delay before Triton or the store is tried again."
     )
-    lag_seconds: PositiveFloat = Field(15.0, description="Time between two measurements of the lag.")
-    stop_seconds: PositiveFloat = Field(
+    store_seconds: Seconds = Field(
+        30.0,
+        description="Longest time that one call to the store may take; what it keeps waiting is held.",
+    )
+    lag_seconds: Seconds = Field(15.0, description="Time between two measurements of the lag.")
+    stop_seconds: Seconds = Field(
         20.0, description="Longest time to finish and commit frames in hand at a stop."
     )
     storm_fraction: float = Field(
-        0.5, gt=0, le=1, description="Share of refused frames above which the scorer stops (exit status 4)."
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of refused frames above which the scorer says that it is not ready.",
     )
     storm_frames: PositiveInt = Field(
         200, description="Fewest frames within a minute from which that share is computed."

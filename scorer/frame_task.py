@@ -18,6 +18,7 @@ class FrameTask:
 
     ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels). ``preprocess`` queues the
     task to be prepared: once at first, and again when the model in use has come to take another input.
+    ``refusals`` counts how often the model has refused the frame although it was asked for it alone.
     """
 
     record: Record
@@ -28,6 +29,7 @@ class FrameTask:
     info: PictureInfo | None = None
     input: tuple[int, str] = (0, "gray")
     prepared: Pixels | None = None
+    refusals: int = 0
 
     @property
     def is_wanted(self) -> bool:

@@ -3,8 +3,8 @@ and commits them.
 """
 
 import threading
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from scorer import metrics
@@ -12,11 +12,19 @@ from scorer.batching import Batcher
 from scorer.frame_task import FrameTask
 from scorer.postprocess import Postprocessor
 from scorer.preprocess import Preprocessor, read_frame
+from steadyline.daemon_pool import DaemonPool
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.loop.stream_loop import Outputs
 from steadyline.line import Line
+from steadyline.telemetry.holds import Held
+from steadyline.telemetry.logs import get_logger
 from steadyline.telemetry.tracing import start_span
+
+log = get_logger(__name__)
+
+KEEPERS = 4  # objects written to the store at once
+CLOSE_SECONDS = 1.0  # for what is under way when the scorer ends: its frames are not committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +37,26 @@ class InFlightLimit:
 
 @dataclass(frozen=True, slots=True)
 class ThreadPools:
-    """Separate threads for decoding and for finishing: a full decoding queue must not delay scored frames."""
+    """Separate threads for each kind of work: a full decoding queue must not delay scored frames, nor a slow
+    store those that keep no evidence.
+    """
 
-    decoding: ThreadPoolExecutor
-    finishing: ThreadPoolExecutor
+    decoding: DaemonPool
+    finishing: DaemonPool
+    keeping: DaemonPool
 
     @staticmethod
     def of(decoders: int) -> "ThreadPools":
         """Return the pools; ``close`` ends them."""
-        return ThreadPools(ThreadPoolExecutor(decoders, "decode"), ThreadPoolExecutor(1, "finish"))
+        return ThreadPools(
+            DaemonPool(decoders, "decode"), DaemonPool(1, "finish"), DaemonPool(KEEPERS, "evidence")
+        )
 
     def close(self) -> None:
-        """Drop the queued work and end the threads."""
-        self.decoding.shutdown(cancel_futures=True)
-        self.finishing.shutdown(cancel_futures=True)
+        """Drop the queued work and end the threads; one that hangs is left behind."""
+        for pool in (self.decoding, self.finishing, self.keeping):
+            if not pool.close(CLOSE_SECONDS):
+                log.warning("pool_left_running", pool=pool.name)
 
 
 class ScoringHandler:
@@ -68,7 +82,7 @@ class ScoringHandler:
 
     def submit(self, record: Record) -> Future[Outputs]:
         """See ``RecordHandler.submit``."""
-        size = len(record.value or b"")
+        size = record.size
         with self._lock:
             full = self._frames >= self._limit.frames or self._bytes + size > self._limit.bytes
             if self._frames and full:
@@ -98,6 +112,12 @@ class ScoringHandler:
             self._told = in_hand
             metrics.IN_HAND.set(in_hand[0])
             metrics.IN_HAND_BYTES.set(in_hand[1])
+
+    def held(self) -> Iterator[tuple[str, Held | None]]:
+        """Yield each part and what holds it; None when nothing does."""
+        for product, batcher in self._batchers.items():
+            yield f"frames:{product}", batcher.held
+        yield "evidence", self._postprocessor.held
 
     def _count(self, frames: int, size: int) -> None:
         with self._lock:

@@ -1,12 +1,15 @@
 """Measure how far the consumer group is behind, per partition, as a metric."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 from scorer import metrics
 from steadyline.clock import Clock
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Partition
+
+ANSWER_WITHIN = timedelta(seconds=60)  # several calls, each with a deadline of 10 s, and one reconnect
 
 
 def measure_lag(broker: Broker, group: str, topic: str) -> dict[Partition, int]:
@@ -23,9 +26,10 @@ class LagMeter:
         self._broker, self._group, self._topic = broker, group, topic
         self._every, self._clock = every, clock
 
-    def run(self, stop: threading.Event) -> None:
-        """Measure until ``stop``."""
+    def run(self, stop: threading.Event, beat: Callable[[timedelta], None]) -> None:
+        """Measure until ``stop``; ``beat`` is told each time how long the next one may take to come."""
         while not stop.is_set():
+            beat(self._every + ANSWER_WITHIN)
             try:
                 for partition, frames in measure_lag(self._broker, self._group, self._topic).items():
                     metrics.LAG.set(frames, partition=partition.number)

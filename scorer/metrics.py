@@ -73,7 +73,7 @@ CANARY_SECONDS = histogram(
 EVENTS_IGNORED = counter(
     "scorer_model_events_ignored_total",
     "Model events not acted on, by reason word.",
-    labels={"reason": ("malformed_message", "unknown_product")},
+    labels=("reason",),
 )
 EVIDENCE_BYTES = counter(
     "scorer_evidence_bytes_total",

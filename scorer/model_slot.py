@@ -21,6 +21,11 @@ class ActiveModel:
         """Size and channels of the pictures that the model takes."""
         return self.model.size, self.model.channels
 
+    @property
+    def is_pair(self) -> bool:
+        """True when the map is another detector's than the score, and so on a scale of its own."""
+        return "+" in self.model.detector
+
 
 class ModelSlot:
     """The model of one product. One thread writes it; a batch reads ``current`` once and keeps it."""
@@ -47,7 +52,7 @@ class ModelSlot:
 
     def put(self, model: Model) -> None:
         """Use ``model``, which has been probed."""
-        self._model = ActiveModel(ModelRef(self.product, model.version), model)
+        self._model = ActiveModel(ModelRef.of(self.product, model), model)
         self._doubt = ""
 
     def suspend(self, reason: str) -> None:

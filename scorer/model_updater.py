@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from scorer import metrics
 from scorer.model_slot import NO_LIVE_MODEL, ModelSlot, Slots
-from scorer.scoring import check_usable
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, ModelEvent
@@ -16,7 +15,8 @@ from steadyline.errors import ContractBroken, InferenceUnavailable, PoisonMessag
 from steadyline.inference import Inference
 from steadyline.kafka.broker import Follower, Record
 from steadyline.kafka.messages import MessageFollower, Subscription
-from steadyline.probe import probe
+from steadyline.kafka.model_events import EventSeal, NewestEvents
+from steadyline.probe import WITHIN, probe
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
 
@@ -24,6 +24,9 @@ log = get_logger(__name__)
 
 FOLLOW = timedelta(milliseconds=100)
 WRONG_ANSWER = "wrong_answer"
+MODEL_UPDATER = "model-updater"  # the name of its task
+BEAT_WITHIN = 2 * WITHIN  # one product is probed at most twice in a turn
+READING_HISTORY = "reading_model_events"  # why a product is not ready right after a start
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +64,40 @@ class ModelUpdater:
         clock: Clock,
     ) -> None:
         self._inference, self._policy, self._health, self._clock = inference, policy, health, clock
+        self._has_history = False
         self._product_models: Mapping[str, ProductModel] = {
             name: ProductModel(slot, self._retry_timer()) for name, slot in slots.items()
         }
         for product_model in self._product_models.values():
-            self._report(product_model, NO_LIVE_MODEL)
+            self._report(product_model, READING_HISTORY)
 
-    def run(self, open_follower: Callable[[], Follower], topic: str, stop: threading.Event) -> None:
+    def run(
+        self, open_follower: Callable[[], Follower], topic: str, seal: EventSeal, stop: threading.Event
+    ) -> None:
         """Follow ``topic`` until ``stop``; an outage of the broker leaves the slots as they are."""
-        with closing(MessageFollower(open_follower, [self.subscription(topic)], self._clock)) as messages:
+        subscriptions = [self.subscription(topic, seal)]
+        with closing(MessageFollower(open_follower, subscriptions, self._clock)) as messages:
             while not stop.is_set():
                 outage = messages.turn(FOLLOW, stop)
                 if outage is not None:
                     log.warning("model_events_unavailable", error=str(outage))
+                if messages.is_at_end():
+                    self.history_is_read()
                 self.turn()
 
-    def subscription(self, topic: str) -> Subscription[ModelEvent]:
-        """Return the subscription to the model events; an event that does not fit is counted and ignored."""
-        return Subscription(topic, ModelEvent, self._note, self._ignore)
+    def subscription(self, topic: str, seal: EventSeal) -> Subscription[ModelEvent]:
+        """Return the subscription to the model events; an event that does not fit, or that is not to be
+        believed, is counted and ignored.
+        """
+        newest = NewestEvents(seal)
 
-    def _note(self, record: Record, event: ModelEvent) -> None:
+        def note(record: Record, event: ModelEvent) -> None:
+            newest.admit(record, event)
+            self._note(event)
+
+        return Subscription(topic, ModelEvent, note, self._ignore)
+
+    def _note(self, event: ModelEvent) -> None:
         if event.product not in self._product_models:
             metrics.EVENTS_IGNORED.add(1, reason="unknown_product")
             return
@@ -92,9 +109,24 @@ class ModelUpdater:
         metrics.EVENTS_IGNORED.add(1, reason=error.reason)
         log.warning("model_event_ignored", offset=record.offset, error=str(error))
 
+    def history_is_read(self) -> None:
+        """Begin to bring versions in: every event that was there at the start has been noted.
+
+        Before, the newest event of a product may not have been read yet, and the newest one read so far may
+        name a version that was rolled back.
+        """
+        if not self._has_history:
+            self._has_history = True
+            for product_model in self._product_models.values():
+                self._report(product_model, NO_LIVE_MODEL)
+
     def turn(self) -> None:
         """Bring in the versions that are live and not in use, and ask the canaries that are due."""
+        self._health.beat(MODEL_UPDATER, BEAT_WITHIN)
+        if not self._has_history:
+            return
         for name, product_model in self._product_models.items():
+            self._health.beat(MODEL_UPDATER, BEAT_WITHIN)
             now = self._clock.monotonic()
             if product_model.retry.is_due and not _is_same(product_model.wanted, product_model.slot.known):
                 self._swap(name, product_model)
@@ -111,7 +143,6 @@ class ModelUpdater:
             self._report(product_model, NO_LIVE_MODEL)
             return
         try:
-            check_usable(model)
             probe(name, model, self._inference)
         except (ContractBroken, InferenceUnavailable) as error:
             self._refuse(name, product_model, model, error)
@@ -183,4 +214,8 @@ def _is_same(wanted: Model | None, known: Model | None) -> bool:
         return wanted is known
     if (wanted.version, wanted.threshold_version) != (known.version, known.threshold_version):
         return False
-    return wanted.calibrations == known.calibrations and wanted.probes == known.probes
+    return (
+        wanted.calibrations == known.calibrations
+        and wanted.certified_calibrations == known.certified_calibrations
+        and wanted.probes == known.probes
+    )

@@ -1,27 +1,46 @@
 """Turns an answered batch into score messages: it judges frames, keeps evidence and writes the messages."""
 
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
 from scorer import metrics
 from scorer.batching import InferredBatch
-from scorer.evidence import NOTHING, Evidence, is_kept, keep_evidence
+from scorer.evidence import NOTHING, Evidence, EvidenceWriter, is_kept
 from scorer.frame_task import FrameTask
 from scorer.model_slot import ActiveModel
-from scorer.scoring import Judgement, calibration_of, score_frame
+from scorer.scoring import (
+    FrameCertificate,
+    Judgement,
+    area_above,
+    calibration_of,
+    certify,
+    is_on_map_of,
+    score_frame,
+)
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.score import Score
 from steadyline.errors import StoreUnavailable
 from steadyline.inference import Floats
 from steadyline.kafka.broker import Message
-from steadyline.store import Store
+from steadyline.picture import PictureInfo
+from steadyline.telemetry.holds import Held
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAnswer:
+    """What the model answers of one frame; ``certified_score`` is None where it has no certified part."""
+
+    score: float
+    anomaly_map: Floats
+    certified_score: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,17 @@ class ScoredFrame:
     model: ActiveModel
     judgement: Judgement
     anomaly_map: Floats
+    certificate: FrameCertificate | None
+    area: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFrame:
+    """A scored frame whose evidence is to be kept; ``finish`` is told where it lies then."""
+
+    scored: ScoredFrame
+    info: PictureInfo
+    finish: Callable[[Evidence], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,72 +73,142 @@ class ScoreSink:
     samples: Mapping[str, float]
 
 
-class Postprocessor:
-    """Finishes frames on ``pool``; those the store refuses wait here until ``retry`` tries them again."""
+class EvidenceQueue:
+    """Keeps evidence on ``pool`` and then calls ``finish``; what the store refuses waits for ``retry``.
 
-    def __init__(self, sink: ScoreSink, store: Store, backoff: Backoff, clock: Clock, pool: Executor) -> None:
-        self._sink, self._store, self._clock, self._pool = sink, store, clock, pool
+    While the store fails one frame at a time tries it, so that a store that hangs holds up one thread.
+    """
+
+    def __init__(self, writer: EvidenceWriter, backoff: Backoff, clock: Clock, pool: Executor) -> None:
+        self._writer, self._pool = writer, pool
         self._lock = threading.Lock()
         self._retry = RetryTimer(backoff, clock)
-        self._waiting: list[ScoredFrame] = []
+        self._waiting: deque[KeptFrame] = deque()
+        self._is_trying = False
+        self._error: StoreUnavailable | None = None
+
+    @property
+    def held(self) -> Held | None:
+        """Why frames wait for the store; None while they do not."""
+        error = self._error
+        return Held(error.reason, str(error)) if self._retry.is_failing and error is not None else None
+
+    def put(self, kept: KeptFrame) -> None:
+        """Queue a frame whose evidence is to be kept."""
+        with self._lock:
+            if self._retry.is_failing:
+                self._waiting.append(kept)
+                return
+        self._pool.submit(kept.scored.task.attempt, partial(self._keep, kept))
+
+    def retry(self) -> None:
+        """Let the first frame that waits try the store again when that is due; the rest follow a success."""
+        with self._lock:
+            if self._is_trying or not self._waiting or not self._retry.is_due:
+                return
+            self._is_trying = True
+            first = self._waiting.popleft()
+        self._pool.submit(self._try_again, first)
+
+    def _keep(self, kept: KeptFrame) -> None:
+        with self._lock:
+            if self._retry.is_failing:
+                self._waiting.append(kept)
+                return
+        self._write(kept)
+
+    def _try_again(self, kept: KeptFrame) -> None:
+        if kept.scored.task.is_wanted:
+            kept.scored.task.attempt(partial(self._write, kept))
+        with self._lock:
+            self._is_trying = False
+            if self._retry.is_failing:
+                return
+            released, self._waiting = self._waiting, deque()
+        for each in released:
+            self.put(each)
+
+    def _write(self, kept: KeptFrame) -> None:
+        scored = kept.scored
+        product = scored.task.frame.product
+        try:
+            evidence = self._writer.write(product, scored.task.record, kept.info, scored.anomaly_map)
+        except StoreUnavailable as error:
+            self._hold(kept, product, error)
+            return
+        with self._lock:
+            was_away = self._retry.succeeded()
+        if was_away:
+            log.info("store_back")
+        kept.finish(evidence)
+
+    def _hold(self, kept: KeptFrame, product: str, error: StoreUnavailable) -> None:
+        metrics.HELD.add(1, product=product, reason=error.reason)
+        with self._lock:
+            self._waiting.appendleft(kept)
+            self._error = error
+            is_first = self._retry.failed()
+        if is_first:
+            log.warning("evidence_held", reason=error.reason, error=str(error))
+
+
+class Postprocessor:
+    """Judges frames on ``pool``, and writes their messages there or, for those with evidence, after it."""
+
+    def __init__(self, sink: ScoreSink, evidence: EvidenceQueue, clock: Clock, pool: Executor) -> None:
+        self._sink, self._evidence, self._clock, self._pool = sink, evidence, clock, pool
 
     def put(self, inferred_batch: InferredBatch) -> None:
         """Queue a batch to be finished."""
         self._pool.submit(self.finish, inferred_batch)
 
     def finish(self, inferred_batch: InferredBatch) -> None:
-        """Judge every frame of a batch and keep its promise."""
+        """Judge every frame of a batch and keep its promise, or queue it to keep its evidence first."""
         began = self._clock.monotonic()
-        inferred = inferred_batch.inferred
-        for task, score, anomaly_map in zip(
-            inferred_batch.tasks, inferred.scores, inferred.maps, strict=True
+        inferred, tasks = inferred_batch.inferred, inferred_batch.tasks
+        certified = [None] * len(tasks) if inferred.certified_scores is None else inferred.certified_scores
+        for task, score, anomaly_map, proven in zip(
+            tasks, inferred.scores, inferred.maps, certified, strict=True
         ):
-            task.attempt(partial(self._judge, task, inferred_batch.model, float(score), anomaly_map))
+            answer = FrameAnswer(float(score), anomaly_map, None if proven is None else float(proven))
+            task.attempt(partial(self._judge, task, inferred_batch.model, answer))
         metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="finish")
 
+    @property
+    def held(self) -> Held | None:
+        """Why frames wait for their evidence; None while they do not."""
+        return self._evidence.held
+
     def retry(self) -> None:
-        """Queue the frames again that the store refused and that are due."""
-        with self._lock:
-            if not self._waiting or not self._retry.is_due:
-                return
-            waiting, self._waiting = self._waiting, []
-        self._pool.submit(self._again, waiting)
+        """Try the store again when that is due."""
+        self._evidence.retry()
 
-    def _again(self, waiting: list[ScoredFrame]) -> None:
-        for scored in waiting:
-            if scored.task.is_wanted:
-                scored.task.attempt(partial(self._complete, scored))
-
-    def _judge(self, task: FrameTask, model: ActiveModel, score: float, anomaly_map: Floats) -> None:
+    def _judge(self, task: FrameTask, model: ActiveModel, answer: FrameAnswer) -> None:
         if not task.is_wanted:
             task.finish(())
             return
-        calibration = calibration_of(task.frame.id.camera, model.model.calibrations)
-        self._complete(ScoredFrame(task, model, score_frame(score, anomaly_map, calibration), anomaly_map))
-
-    def _complete(self, scored: ScoredFrame) -> None:
-        """Write the evidence first and then the message, so that a score never points to missing evidence."""
-        try:
-            evidence = self._evidence(scored)
-        except StoreUnavailable as error:
-            self._hold(scored, error)
+        camera = task.frame.id.camera
+        calibration = calibration_of(camera, model.model.calibrations)
+        judgement, certificate = score_frame(answer.score, answer.anomaly_map, calibration), None
+        area = None if model.is_pair else area_above(answer.anomaly_map, answer.score, calibration.threshold)
+        if answer.certified_score is not None:
+            own = calibration_of(camera, model.model.certified_calibrations)
+            certificate = certify(answer.certified_score, own)
+            if model.is_pair and is_on_map_of(answer.certified_score, judgement.peak):
+                area = area_above(answer.anomaly_map, answer.certified_score, own.threshold)
+        scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, area)
+        sample = self._sink.samples[task.frame.product]
+        if task.info is not None and is_kept(scored.judgement.verdict, task.record, sample):
+            self._evidence.put(KeptFrame(scored, task.info, partial(self._complete, scored)))
         else:
-            scored.task.finish([self._message(scored, evidence)])
+            self._complete(scored, NOTHING)
 
-    def _evidence(self, scored: ScoredFrame) -> Evidence:
-        frame, info = scored.task.frame, scored.task.info
-        sample = self._sink.samples[frame.product]
-        if info is None or not is_kept(scored.judgement.verdict, str(frame.id), sample):
-            return NOTHING
-        kept = keep_evidence(self._store, frame.product, scored.task.record, info, scored.anomaly_map)
-        with self._lock:
-            was_away = self._retry.succeeded()
-        if was_away:
-            log.info("store_back")
-        return kept
+    def _complete(self, scored: ScoredFrame, evidence: Evidence) -> None:
+        """Keep the promise; the evidence is written by now, so that no score points to what is missing."""
+        scored.task.finish([self._message(scored, evidence)])
 
     def _message(self, scored: ScoredFrame, evidence: Evidence) -> Message:
-        task, judgement = scored.task, scored.judgement
+        task, judgement, certificate = scored.task, scored.judgement, scored.certificate
         frame, now = task.frame, self._clock.now()
         score = Score(
             frame=str(frame.id),
@@ -128,6 +228,10 @@ class Postprocessor:
             picture_uri=evidence.picture_uri,
             map_uri=evidence.map_uri,
             picture_sha256=evidence.picture_sha256,
+            certified_verdict=None if certificate is None else certificate.verdict,
+            certified_margin=None if certificate is None else certificate.margin,
+            part=frame.part,
+            area=scored.area,
         )
         metrics.SCORED.add(1, product=frame.product, verdict=judgement.verdict)
         metrics.CAPTURE_TO_SCORE.record(
@@ -136,12 +240,4 @@ class Postprocessor:
         task.span.set(verdict=judgement.verdict, version=scored.model.ref.version, score=judgement.score)
         headers = score.headers(self._sink.line, frame.id.camera, now, task.span.traceparent)
         partition = task.record.partition.number
-        return Message(self._sink.topic, task.record.key, score.encode(), headers, partition)
-
-    def _hold(self, scored: ScoredFrame, error: StoreUnavailable) -> None:
-        metrics.HELD.add(1, product=scored.task.frame.product, reason=error.reason)
-        with self._lock:
-            self._waiting.append(scored)
-            is_first = self._retry.failed()
-        if is_first:
-            log.warning("evidence_held", reason=error.reason, error=str(error))
+        return Message(self._sink.topic, frame.key, score.encode(), headers, partition)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from scorer import metrics
@@ -11,20 +11,25 @@ from scorer.frame_task import FrameTask
 from scorer.model_slot import Slots
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame
-from steadyline.errors import UnknownCamera
+from steadyline.errors import PoisonMessage, UndecodablePicture, UnknownCamera
+from steadyline.inference import Pixels
 from steadyline.kafka.broker import Record
 from steadyline.line import Line
-from steadyline.picture import PictureLimits, decode, inspect
+from steadyline.picture import Channels, PictureInfo, PictureLimits, decode, inspect
 from steadyline.prepare import prepare
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 
 def read_frame(record: Record, line: Line) -> Frame:
     """Return the frame of a record without looking at its picture.
 
-    Raises MalformedHeaders, or UnknownCamera when the line has no such product, no such camera (where it
-    lists any), or that camera under another product.
+    Raises MalformedHeaders, also when its key is not its camera, ForeignLine, or UnknownCamera when the line
+    has no such product, no such camera (where it lists any), or that camera under another product.
     """
     frame = Frame.decode(record.value, record.headers)
+    frame.check_origin(line.line, record.key)
     if frame.product not in line.products:
         raise UnknownCamera(f"frame {frame.id}: the line has no product {frame.product!r}")
     known = {camera.id: camera.product for camera in line.cameras}
@@ -44,6 +49,7 @@ class Preprocessor:
     clock: Clock
     pool: Executor
     batchers: Mapping[str, Batcher]
+    told: set[tuple[str, str]] = field(default_factory=set)
 
     def put(self, task: FrameTask) -> None:
         """Queue a frame; an error in it breaks its promise."""
@@ -57,17 +63,38 @@ class Preprocessor:
     def prepare(self, task: FrameTask) -> None:
         """Fill in ``info``, ``input`` and ``prepared`` for the model in use, or by the line file without one.
 
-        Raises the poison errors of ``steadyline.picture``.
+        Raises the poison errors of ``steadyline.picture``; whatever else its bytes bring about, memory that
+        runs out for example, is UndecodablePicture.
         """
         section = self.line.products[task.frame.product].picture
         data = task.frame.picture
-        began = self.clock.monotonic()
         info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
+        self._tell(task.frame.product, info.assumed)
         model = self.slots[task.frame.product].known
         size, channels = (model.size, model.channels) if model else (section.size, section.channels)
+        try:
+            task.prepared = self.model_input(data, info, size, channels)
+        except PoisonMessage:
+            raise
+        except Exception as error:  # the bytes of this frame alone were at work, so it is at fault and goes
+            raise UndecodablePicture(
+                f"the {info.format} of {info.width} x {info.height} pixels cannot be prepared: {error!r}"
+            ) from error
+        task.info, task.input = info, (size, channels)
+
+    def model_input(self, data: bytes, info: PictureInfo, size: int, channels: Channels) -> Pixels:
+        """Return (size, size, C) uint8 of an encoded picture."""
+        began = self.clock.monotonic()
         pixels = decode(data, info, channels)
         decoded = self.clock.monotonic()
-        task.prepared = prepare(pixels, size, channels)
-        task.info, task.input = info, (size, channels)
+        prepared = prepare(pixels, size, channels)
         metrics.STAGE_SECONDS.record(decoded - began, stage="decode")
         metrics.STAGE_SECONDS.record(self.clock.monotonic() - decoded, stage="prepare")
+        return prepared
+
+    def _tell(self, product: str, assumed: tuple[str, ...]) -> None:
+        """Say once what decoding takes for granted about a product's frames."""
+        for sentence in assumed:
+            if (product, sentence) not in self.told:
+                self.told.add((product, sentence))
+                log.warning("picture_assumed", product=product, assumed=sentence)

@@ -1,4 +1,4 @@
-"""Turn a raw score and its map into p-value, verdict and peak. Pure: numbers in, numbers out.
+"""Turn a raw score and its map into p-value, verdict, peak and certified margin. Pure: numbers in and out.
 
 The p-value is split conformal (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005):
 with n held-out normal scores it is (1 + those at least as high) / (n + 1). A normal frame that is
@@ -9,13 +9,26 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Model
+from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
 from steadyline.contracts.score import Peak, Verdict
-from steadyline.errors import ContractBroken, UnscorableFrame
-from steadyline.inference import Floats
+from steadyline.errors import UnscorableFrame
+from steadyline.inference import CERTIFIED_ROUNDING, Floats
+
+STEPS = 255  # of 8 bits, from 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCertificate:
+    """Verdict of a model's certified part; it holds for every change by at most ``margin`` steps of 8 bits of
+    each pixel.
+    """
+
+    verdict: Verdict
+    margin: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +49,42 @@ def score_frame(score: float, anomaly_map: Floats, calibration: Calibration) -> 
     """
     if not math.isfinite(score) or not np.isfinite(anomaly_map).all():
         raise UnscorableFrame(f"the model answers with the score {score} and a map up to {anomaly_map.max()}")
-    verdict: Verdict = "anomalous" if score > calibration.threshold else "normal"
     likelihood = p_value(score, calibration.scores)
+    verdict = _verdict(score, calibration.threshold)
     return Judgement(score, likelihood, calibration.threshold, verdict, find_peak(anomaly_map))
+
+
+def certify(certified_score: float, calibration: Calibration) -> FrameCertificate:
+    """Return what a certified score proves; ``calibration`` is that of ``certified_score``.
+
+    The pixels that may change are those of the decoded frame, before it is made gray and resized, each on its
+    own: for whole steps ``steadyline.prepare`` adds nothing to a change, no rounding either. What a decoder
+    makes of a changed scene is not bounded. The proof is docs/certificate.md.
+    Raises UnscorableFrame when the score is not finite.
+    """
+    if not math.isfinite(certified_score):
+        raise UnscorableFrame(f"the model answers with the certified score {certified_score}")
+    threshold = calibration.threshold
+    return FrameCertificate(
+        _verdict(certified_score, threshold), certified_margin(certified_score, threshold)
+    )
+
+
+def certified_margin(score: float, threshold: float) -> int:
+    """Return by how many whole steps of 8 bits every pixel may change without turning the verdict.
+
+    Never more than is proven: both this score and that of the changed frame may be off by CERTIFIED_ROUNDING,
+    and a part of a step does not count. 0 holds for this very frame alone; 255 is any frame of the size.
+    """
+    # In fractions, because a float product may be rounded up to the next whole step.
+    room = (abs(Fraction(score) - Fraction(threshold)) - 2 * Fraction(CERTIFIED_ROUNDING)) * STEPS
+    # An anomalous frame must stay *above* the threshold, a normal one may come up to it.
+    whole = math.ceil(room) - 1 if score > threshold else math.floor(room)
+    return min(max(whole, 0), STEPS)
+
+
+def _verdict(score: float, threshold: float) -> Verdict:
+    return "anomalous" if score > threshold else "normal"
 
 
 def p_value(score: float, normals: Sequence[float]) -> float:
@@ -54,17 +100,24 @@ def find_peak(anomaly_map: Floats) -> Peak:
     return Peak(x=(column + 0.5) / width, y=(row + 0.5) / height, value=float(anomaly_map[row, column]))
 
 
+def is_on_map_of(certified_score: float, peak: Peak) -> bool:
+    """Tell whether the map is the one that a certified score is the highest cell of."""
+    return abs(certified_score - peak.value) <= CERTIFIED_ROUNDING
+
+
+def area_above(anomaly_map: Floats, score: float, threshold: float) -> float:
+    """Return the share of the map's cells above the threshold, where the map is on the scale of the score.
+
+    A score is the highest of the cells, or a mean or a smooth maximum of the worst: on the map the threshold
+    lies as far below the peak as the score is above its threshold. So some cell is above it if and only if
+    the frame is anomalous.
+    """
+    if score <= threshold:
+        return 0.0
+    room = score - threshold
+    return float(np.mean(float(anomaly_map.max()) - anomaly_map.astype(np.float64) < room))
+
+
 def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:
     """Return the camera's own calibration, or that of the product."""
     return calibrations.get(camera) or calibrations[PRODUCT_WIDE]
-
-
-def check_usable(model: Model) -> None:
-    """Raise ContractBroken when a model cannot be scored with, before it is used at all."""
-    if PRODUCT_WIDE not in model.calibrations:
-        raise ContractBroken(f"version {model.version} has no product-wide calibration ('*')")
-    for camera, calibration in model.calibrations.items():
-        if not math.isfinite(calibration.threshold) or not all(map(math.isfinite, calibration.scores)):
-            raise ContractBroken(f"version {model.version}: the calibration of {camera!r} is not finite")
-        if calibration.scores != sorted(calibration.scores):
-            raise ContractBroken(f"version {model.version}: the scores of {camera!r} are not ascending")

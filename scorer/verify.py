@@ -1,10 +1,9 @@
-"""Check what a scorer needs before it begins: topics, Triton, and a store that can be written."""
+"""Check what a scorer needs before it begins: topics, and a store that can be written."""
 
 from steadyline.contracts.topics import Topics
-from steadyline.errors import InferenceUnavailable, InvalidConfiguration
+from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.store import Store
-from steadyline.triton import TritonClient
 
 
 def verify_topics(broker: Broker, topics: Topics) -> None:
@@ -26,15 +25,9 @@ def verify_topics(broker: Broker, topics: Topics) -> None:
         )
 
 
-def verify_triton(triton: TritonClient, url: str) -> None:
-    """Raise InferenceUnavailable when Triton does not answer; the model updater checks its models."""
-    if not triton.is_server_ready():
-        raise InferenceUnavailable(f"Triton at {url} does not answer or is not ready (TRITON_URL)")
-
-
-def verify_store(store: Store, instance: str) -> None:
+def verify_store(store: Store, line: str, instance: str) -> None:
     """Raise StoreUnavailable when the store cannot be written, read back and cleaned up."""
-    key = f"scorer/started/{instance}"
+    key = f"scorer/{line}/started/{instance}"
     store.put(key, b"", "text/plain")
     store.get(key)
     store.delete(key)

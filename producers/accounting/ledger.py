@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from producers import metrics
 from producers.accounting.account import EpochAccount
 from producers.accounting.epoch_folder import EpochFolder, EpochState, state_since
+from producers.accounting.proof import HEADER, proof_of
 from steadyline.contracts.camera_status import CameraState, CameraStatus
 from steadyline.contracts.frame import FrameId
+from steadyline.contracts.headers import Headers
 from steadyline.telemetry.logs import get_logger
 
 # A status lists every run of dropped frames, 10,000 at most. Long before that (40 KB of JSON a second) the
@@ -57,8 +59,11 @@ class EpochLedger:
             state_counts=dict(self.state_counts),
         )
 
-    def save(self, now: datetime) -> None:
-        """Write the account to disk; when the disk is full, log it and keep the older one: it stays true."""
+    def save(self, now: datetime, clock_error: timedelta) -> None:
+        """Write the account to disk; when the disk is full, log it and keep the older one: it stays true.
+
+        ``clock_error`` is what must be added to ``now`` to have the topic's time.
+        """
         balance = self.account.balance()
         state = EpochState(
             line=self.line,
@@ -68,6 +73,7 @@ class EpochLedger:
             captured=balance.captured,
             oldest_pending=balance.oldest_pending,
             since=state_since(balance.oldest_pending_at, now),
+            clock_error=clock_error.total_seconds(),
             dropped_sequences=balance.dropped_sequences,
             state_counts=dict(self.state_counts),
             closing=self.closing,
@@ -139,6 +145,16 @@ class Ledger:
             log.warning("captured_unsaved", camera=self.camera, error=str(error))
         metrics.CAPTURED.add(camera=self.camera)
         return FrameId(self.camera, epoch.epoch, sequence)
+
+    def proof(self, frame: FrameId) -> Headers:
+        """Return the header that proves a frame of an open account to be this producer's."""
+        epoch = self._epochs.get(frame.epoch)
+        return ((HEADER, proof_of(frame, epoch.folder.secret)),) if epoch is not None else ()
+
+    def is_own(self, frame: FrameId, headers: Sequence[tuple[str, bytes | None]]) -> bool:
+        """Return True when a frame on the topic is one that an open account has published."""
+        epoch = self._epochs.get(frame.epoch)
+        return epoch is not None and epoch.folder.is_own(frame, headers)
 
     def publish(self, frame: FrameId) -> None:
         """Note that the broker has the frame."""

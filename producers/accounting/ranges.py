@@ -21,14 +21,17 @@ class SequenceRanges:
 
     def add(self, sequence: int, reason: str) -> None:
         """Add one sequence that is not in the set yet."""
-        index = bisect_left(self._ranges, (sequence,))
-        first = last = sequence
+        self.add_run(sequence, sequence, reason)
+
+    def add_run(self, first: int, last: int, reason: str) -> None:
+        """Add the sequences from ``first`` to ``last``, none of which is in the set yet."""
+        index = bisect_left(self._ranges, (first,))
         begin = end = index
-        if index and self._ranges[index - 1][1:] == (sequence - 1, reason):
+        if index and self._ranges[index - 1][1:] == (first - 1, reason):
             first, begin = self._ranges[index - 1][0], index - 1
         if (
             index < len(self._ranges)
-            and self._ranges[index][0] == sequence + 1
+            and self._ranges[index][0] == last + 1
             and self._ranges[index][2] == reason
         ):
             last, end = self._ranges[index][1], index + 1

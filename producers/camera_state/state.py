@@ -1,6 +1,7 @@
 """Combine capture, quality and rate into one state of a camera. No I/O."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from steadyline.contracts.camera_status import CameraState
@@ -42,11 +43,11 @@ def judge(lost: str | None, quality: CameraState | None, blocked: bool, slow: bo
 class Rate:
     """Compares the captured frames with ``expected`` frames per second."""
 
-    def __init__(self, expected: float | None) -> None:
+    def __init__(self, expected: Callable[[], float | None]) -> None:
+        """``expected`` is asked each time, because a stream tells its own rate once it is open."""
         self._expected = expected
         self._marks: deque[tuple[float, int]] = deque()
         self._slow = False
-        self._window = max(_RATE_SECONDS, _RATE_FRAMES / expected) if expected else 0.0
 
     def restart(self) -> None:
         """Forget the past, because the camera was away."""
@@ -55,14 +56,16 @@ class Rate:
 
     def is_slow(self, now: float, captured: int) -> bool:
         """Tell whether too few frames came lately; ``now`` is monotonic, ``captured`` is a running count."""
-        if not self._expected:
+        expected = self._expected()
+        if not expected:
             return False
+        window = max(_RATE_SECONDS, _RATE_FRAMES / expected)
         self._marks.append((now, captured))
-        while len(self._marks) > 1 and self._marks[1][0] <= now - self._window:
+        while len(self._marks) > 1 and self._marks[1][0] <= now - window:
             self._marks.popleft()
         since, before = self._marks[0]
         elapsed = now - since
-        if elapsed >= self._window:
-            share = (captured - before) / (self._expected * elapsed)
+        if elapsed >= window:
+            share = (captured - before) / (expected * elapsed)
             self._slow = share < (_FAST_SHARE if self._slow else _SLOW_SHARE)
         return self._slow

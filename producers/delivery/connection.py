@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from steadyline.contracts.topics import Topic, Topics
-from steadyline.errors import BrokerUnavailable, ContractBroken, SteadylineError
+from steadyline.clock import Clock
+from steadyline.contracts.topics import Topic
+from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, SteadylineError
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
+from steadyline.kafka.shared_prefix import say_shared_prefix
+from steadyline.line import Line
 
 _RETRY_SECONDS = 1.0
 _SILENCE_SECONDS = 10.0  # frames in flight without any acknowledgement for so long: the broker is away
@@ -17,21 +20,22 @@ _PATIENCE = timedelta(days=7)  # frames in flight wait for the end of an outage 
 class LazyPublisher:
     """A Publisher that connects later: cameras run, drop or spool frames without a broker."""
 
-    def __init__(
-        self, broker: Broker, client: str, topics: Topics, bytes_in_flight: int, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, broker: Broker, client: str, line: Line, bytes_in_flight: int, clock: Clock) -> None:
         self._broker = broker
         self._client = client
-        self._topics = topics
+        self._line = line.line
+        self._topics = line.kafka_topics()
         self._bytes_in_flight = bytes_in_flight
-        self._now = now
+        self._clock = clock
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._publisher: Publisher | None = None
         self._problem = "not connected yet"
-        self._retry_at = now()
+        self._retry_at = clock.monotonic()
         self._in_flight = 0
-        self._progress_at = now()
+        self._progress_at = clock.monotonic()
+        self._stamp: tuple[float, float] | None = None  # a moment by the topic's time, by our monotonic clock
+        self._clock_problem = ""
 
     @property
     def is_connected(self) -> bool:
@@ -43,7 +47,9 @@ class LazyPublisher:
         """Why no frame is delivered at present; empty when frames are delivered."""
         if self._publisher is None:
             return self._problem
-        silence = self._now() - self._progress_at
+        if self._clock_problem:
+            return self._clock_problem
+        silence = self._clock.monotonic() - self._progress_at
         waits = self._in_flight and silence > _SILENCE_SECONDS
         return f"no acknowledgement for {silence:.0f} s" if waits else ""
 
@@ -57,9 +63,28 @@ class LazyPublisher:
             self._count(-1)
             raise
 
+    def topic_time(self, moment: float) -> datetime:
+        """Return the time that a message of ``moment``, in monotonic seconds, has on its topic.
+
+        The topic may go by the broker's clock, and ours may be wrong or set meanwhile. So the time stamp of
+        what was acknowledged last is the measure; before there is one, it is our own clock.
+        """
+        if self._stamp is None:
+            return self._clock.now() - timedelta(seconds=self._clock.monotonic() - moment)
+        stamped, at = self._stamp
+        return datetime.fromtimestamp(stamped, UTC) + timedelta(seconds=moment - at)
+
+    def clock_error(self) -> timedelta:
+        """Return what must be added to a time of our clock to have the topic's."""
+        return self.topic_time(self._clock.monotonic()) - self._clock.now()
+
     def check(self) -> None:
         """Connect if necessary; raises BrokerUnavailable or ContractBroken."""
         self._connected()
+
+    def say_shared_prefix(self) -> None:
+        """Log it when another line writes to the topics; takes some seconds, in which nobody waits for it."""
+        say_shared_prefix(self._broker, self._topics, self._line, self._clock)
 
     def reader(self) -> Reader:
         """Return a new reader; raises BrokerUnavailable."""
@@ -77,13 +102,17 @@ class LazyPublisher:
     def _done(self, done: Callable[[Exception | None], None], error: Exception | None) -> None:
         self._count(-1)
         if error is None:
-            self._progress_at = self._now()
+            assert self._publisher is not None
+            now = self._progress_at = self._clock.monotonic()
+            self._stamp, self._clock_problem = (self._publisher.stamped_ms / 1000, now), ""
+        elif isinstance(error, ClockRefused):
+            self._clock_problem = str(error)
         done(error)
 
     def _count(self, change: int) -> None:
         with self._counting:
             if not self._in_flight:
-                self._progress_at = self._now()
+                self._progress_at = self._clock.monotonic()
             self._in_flight += change
 
     def _connected(self) -> Publisher:
@@ -96,14 +125,14 @@ class LazyPublisher:
             return self._publisher
 
     def _connect(self) -> None:
-        if self._now() < self._retry_at:
+        if self._clock.monotonic() < self._retry_at:
             raise BrokerUnavailable(self._problem)
         try:
             self._check_topics()
             self._publisher = self._broker.publisher(self._client, self._bytes_in_flight, _PATIENCE)
         except BrokerUnavailable as error:
             self._problem = str(error)
-            self._retry_at = self._now() + _RETRY_SECONDS
+            self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
             raise
 
     def _check_topics(self) -> None:

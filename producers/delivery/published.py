@@ -1,7 +1,7 @@
 """Read the end of the frames topic to find which frames of a camera the broker has."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,17 +26,24 @@ class Period:
     until: datetime | None = None
 
 
-def published_sequences(reader: Reader, topic: str, cameras: Collection[str], period: Period) -> Published:
-    """Return the sequences of ``cameras`` that were published in ``period``.
+# Tells whether a frame with this id and these headers is one that the producer of the camera has published.
+IsOwn = Callable[[FrameId, Sequence[tuple[str, bytes | None]]], bool]
 
-    Reads all records of the topic in the period, whoever wrote them. Raises BrokerUnavailable.
+
+def published_sequences(reader: Reader, topic: str, own: Mapping[str, IsOwn], period: Period) -> Published:
+    """Return the sequences of the cameras in ``own`` that were published in ``period``.
+
+    Reads all records of the topic in the period, whoever wrote them, and believes those that are the camera's
+    own. Raises BrokerUnavailable.
     """
-    keys = {camera.encode() for camera in cameras}
+    keys = {camera.encode() for camera in own}
     found: Published = {}
     until = period.until + _AHEAD if period.until is not None else None
     for record in reader.read(topic, since=period.since - _BEHIND, until=until):
         identity = _identity(record) if record.key in keys else None
-        if identity is not None and identity.camera in cameras:
+        if identity is None or record.key != identity.camera.encode():
+            continue
+        if own[identity.camera](identity, record.headers):
             found.setdefault(identity.camera, {}).setdefault(identity.epoch, set()).add(identity.sequence)
     return found
 
@@ -48,11 +55,12 @@ class PublishedFrames:
         self._topic = topic
         self._lock = threading.Lock()
         self._periods: dict[str, Period] = {}
+        self._own: dict[str, IsOwn] = {}
         self._found: Published | None = None
 
-    def want(self, camera: str, period: Period) -> None:
+    def want(self, camera: str, period: Period, is_own: IsOwn) -> None:
         """Announce that ``answer`` will be called; must be called before the first ``answer``."""
-        self._periods[camera] = period
+        self._periods[camera], self._own[camera] = period, is_own
 
     def answer(self, camera: str, publisher: LazyPublisher) -> dict[int, set[int]]:
         """Return the sequences of ``camera`` by epoch; raises BrokerUnavailable, and may then be repeated."""
@@ -68,16 +76,15 @@ class PublishedFrames:
         reader = publisher.reader()
         try:
             whole = Period(min(period.since for period in periods), until)
-            return published_sequences(reader, self._topic, self._periods.keys(), whole)
+            return published_sequences(reader, self._topic, self._own, whole)
         finally:
             reader.close()
 
 
 def _identity(record: Record) -> FrameId | None:
-    for name, value in record.headers:
-        if name == "ce_id" and value is not None:
-            try:
-                return FrameId.parse(value.decode("utf-8", "replace"))
-            except MalformedHeaders:
-                return None  # not one of ours
-    return None
+    """Return the id that a record claims; None when it claims none, or several."""
+    claimed = [value or b"" for name, value in record.headers if name == "ce_id"]
+    try:
+        return FrameId.parse(claimed[0].decode("utf-8", "replace")) if len(claimed) == 1 else None
+    except MalformedHeaders:
+        return None  # not one of ours

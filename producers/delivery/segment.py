@@ -1,7 +1,8 @@
 """Segments of the spool: files of records, each a whole frame, that can be read again after a crash.
 
 A record is ``magic, length of the body, CRC-32 of the body``. The body is ``epoch, sequence, captured (µs),
-length of the meta data``, then JSON [line, product, media type, traceparent], then the picture.
+length of the meta data``, then JSON [line, product, media type, traceparent] and perhaps the part, then the
+picture.
 """
 
 import json
@@ -35,7 +36,9 @@ class RecordLocation:
 
 def pack(frame: Frame) -> bytes:
     """Return ``frame`` as a record."""
-    meta = json.dumps([frame.line, frame.product, frame.content_type, frame.traceparent]).encode()
+    # A release that knows no parts reads four of them: it can still read the frames without one.
+    part = () if frame.part is None else (frame.part,)
+    meta = json.dumps([frame.line, frame.product, frame.content_type, frame.traceparent, *part]).encode()
     captured = (frame.captured_at - _EPOCH_START) // _MICROSECOND
     body = _BODY.pack(frame.id.epoch, frame.id.sequence, captured, len(meta)) + meta + frame.picture
     return _HEAD.pack(_MAGIC, len(body), zlib.crc32(body)) + body
@@ -52,10 +55,11 @@ def read_frame(camera: str, place: RecordLocation) -> Frame:
     if zlib.crc32(body) != checksum:
         raise ValueError(f"the record at {place.offset} of {place.path} does not match its checksum")
     epoch, sequence, captured, length = _BODY.unpack_from(body)
-    line, product, content_type, traceparent = json.loads(body[_BODY.size : _BODY.size + length])
+    line, product, content_type, traceparent, *rest = json.loads(body[_BODY.size : _BODY.size + length])
     moment = _EPOCH_START + captured * _MICROSECOND
     picture = body[_BODY.size + length :]
-    return Frame(FrameId(camera, epoch, sequence), line, product, moment, content_type, picture, traceparent)
+    identity, part = FrameId(camera, epoch, sequence), rest[0] if rest else None
+    return Frame(identity, line, product, moment, content_type, picture, traceparent, part)
 
 
 def scan(camera: str, path: Path) -> Iterator[tuple[FrameId, RecordLocation]]:

@@ -14,7 +14,7 @@ from producers.delivery.connection import LazyPublisher
 from producers.delivery.published import Period, published_sequences
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
-from steadyline.errors import Backpressure, BrokerUnavailable, PoisonMessage
+from steadyline.errors import Backpressure, BrokerUnavailable, ClockRefused, PoisonMessage
 from steadyline.kafka.broker import Message
 from steadyline.telemetry.logs import get_logger
 
@@ -38,10 +38,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A frame that the publisher has; ``sent_at`` is in monotonic seconds."""
+    """A frame that the publisher has; the times are in monotonic seconds."""
 
     frame: Frame
     sent_at: float
+    first_sent_at: float
     attempts: int
     error: Exception | None = None
 
@@ -67,7 +68,7 @@ class Sender:
         self._lock = threading.Lock()
         self._in_flight: dict[FrameId, InFlight] = {}
         self._doubtful: dict[FrameId, InFlight] = {}
-        self._attempts: dict[FrameId, int] = {}  # of frames whose delivery failed before
+        self._before: dict[FrameId, InFlight] = {}  # frames whose delivery failed before
         self._again: deque[Frame] = deque()  # sent before anything from the buffers
 
     def limit(self, window: Window) -> None:
@@ -120,15 +121,23 @@ class Sender:
 
     def _send(self, frame: Frame) -> None:
         with self._lock:
-            attempts = self._attempts.get(frame.id, 0) + 1
-            self._in_flight[frame.id] = InFlight(frame, self._clock.monotonic(), attempts)
-        message = Message(self._topic, frame.key, frame.picture, frame.headers())
+            self._in_flight[frame.id] = self._next_attempt(frame)
+        headers = (*frame.headers(), *self._ledger.proof(frame.id))
+        message = Message(self._topic, frame.key, frame.picture, headers)
         try:
             self._publisher.publish(message, partial(self._done, frame.id))
         except (Backpressure, BrokerUnavailable, PoisonMessage):
             with self._lock:
                 del self._in_flight[frame.id]
             raise
+
+    def _next_attempt(self, frame: Frame) -> InFlight:
+        now, before = self._clock.monotonic(), self._before.get(frame.id)
+        if before is None:
+            return InFlight(frame, now, now, 1)
+        # A clock that the broker refuses is no fault of the frame: it is held until the clock is right.
+        attempts = before.attempts + (not isinstance(before.error, ClockRefused))
+        return InFlight(frame, now, before.first_sent_at, attempts)
 
     def _done(self, frame: FrameId, error: Exception | None) -> None:
         """Record the outcome of a delivery; the publisher's thread calls this."""
@@ -164,17 +173,18 @@ class Sender:
             self._clock.wait(stop, _AWAY)
             return
         again = [entry for entry in doubtful if not self._decide(entry, found)]
-        self._attempts = {entry.frame.id: entry.attempts for entry in again}
+        self._before = {entry.frame.id: entry for entry in again}
         self._again.extendleft(entry.frame for entry in reversed(again))
         with self._lock:
             self._doubtful.clear()
 
     def _look(self, doubtful: list[InFlight]) -> dict[int, set[int]]:
-        period = Period(min(entry.frame.captured_at for entry in doubtful))
+        period = Period(self._publisher.topic_time(min(entry.first_sent_at for entry in doubtful)))
         camera = doubtful[0].frame.id.camera
         reader = self._publisher.reader()
         try:
-            return published_sequences(reader, self._topic, [camera], period).get(camera, {})
+            own = {camera: self._ledger.is_own}
+            return published_sequences(reader, self._topic, own, period).get(camera, {})
         finally:
             reader.close()
 
@@ -187,7 +197,7 @@ class Sender:
             self._published(entry)
         elif isinstance(entry.error, PoisonMessage):
             self._drop(frame, entry.error.reason)
-        elif later or entry.attempts >= _MOST_ATTEMPTS:
+        elif later or (entry.attempts >= _MOST_ATTEMPTS and not isinstance(entry.error, ClockRefused)):
             self._drop(frame, "delivery_failed")
         else:
             return False

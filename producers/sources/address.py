@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from steadyline.address import check_address
 from steadyline.errors import InvalidConfiguration
 
 
@@ -77,27 +79,45 @@ class SourceAddress:
 def parse_source(camera: str, text: str, base: Path) -> SourceAddress:
     """Return the parsed source; a relative path starts from ``base``, the folder of the line file.
 
-    Options of an ``rtsp://`` address that are not ours stay part of the address. Raises InvalidConfiguration
-    that names the camera and the option.
+    Options of an ``rtsp://`` address that are not ours stay part of the address, as they are written. Raises
+    InvalidConfiguration that names the camera and the option, and repeats nothing of the address.
     """
     kind, _, rest = text.partition(":")
     if kind not in _OPTIONS:
-        raise InvalidConfiguration(f"camera {camera}: source {text!r}: the kinds are {', '.join(_OPTIONS)}")
+        raise InvalidConfiguration(f"camera {camera}: source: the kinds are {', '.join(_OPTIONS)}")
     target, _, query = rest.partition("?")
-    given = dict(parse_qsl(query, keep_blank_values=True))
+    pieces = [piece for piece in query.split("&") if piece]
     model = _OPTIONS[kind]
     if kind == "rtsp":
-        foreign = {name: value for name, value in given.items() if name not in model.model_fields}
-        given = {name: value for name, value in given.items() if name in model.model_fields}
-        target = f"rtsp:{target}" + (f"?{urlencode(foreign)}" if foreign else "")
+        try:
+            check_address(text, ("rtsp",))
+        except ValueError as error:
+            raise InvalidConfiguration(
+                f"camera {camera}: source: {error}; or give them as PRODUCERS_RTSP_USERNAME and "
+                "PRODUCERS_RTSP_PASSWORD"
+            ) from None
+        foreign = [piece for piece in pieces if _name(piece) not in model.model_fields]
+        pieces = [piece for piece in pieces if _name(piece) in model.model_fields]
+        target = f"rtsp:{target}" + (f"?{'&'.join(foreign)}" if foreign else "")
+    elif "://" in target:
+        raise InvalidConfiguration(f"camera {camera}: source: {kind}: wants a path, not an address")
     elif kind in ("folder", "video"):
         if not target:
-            raise InvalidConfiguration(f"camera {camera}: source {text!r}: the path is missing")
+            raise InvalidConfiguration(f"camera {camera}: source: the path after {kind}: is missing")
         target = str(base / target)
+    given = {_name(piece): unquote_plus(piece.partition("=")[2]) for piece in pieces}
     try:
         return SourceAddress(kind, target, model.model_validate(given))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
-        )
-        raise InvalidConfiguration(f"camera {camera}: source {text!r}: {problems}") from error
+        problems = "; ".join(dict.fromkeys(_problem(item, model) for item in error.errors()))
+        raise InvalidConfiguration(f"camera {camera}: source: {problems}") from None
+
+
+def _name(piece: str) -> str:
+    return unquote_plus(piece.partition("=")[0])
+
+
+def _problem(item: ErrorDetails, model: type[SourceOptions]) -> str:
+    if item["type"] == "extra_forbidden":  # its name may be half of a password
+        return f"unknown option; the options are {', '.join(model.model_fields)}"
+    return f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"

@@ -1,9 +1,9 @@
 """``folder:`` replays the files of a folder at a rate, in a loop if asked, or watches for new files."""
 
 import os
-import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,9 +11,14 @@ from typing_extensions import override
 
 from producers.sources.address import FolderOptions
 from producers.sources.pacing import Pacer
+from producers.sources.part_names import NO_PARTS, PartNames
 from producers.sources.source import CameraLost, Capture, Encoded, FrameSource
 from steadyline.clock import Clock
 from steadyline.errors import PictureTooLarge, PoisonMessage, UndecodablePicture
+from steadyline.picture_folder import ANY_DEPTH, find_pictures, printable
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 _LOOK_AGAIN = timedelta(milliseconds=200)  # how often a watched folder is listed
 _LISTING_SHARE = 0.1  # of the time at most is spent on listing: 100,000 files take half a second
@@ -21,11 +26,22 @@ _LISTING_SHARE = 0.1  # of the time at most is spent on listing: 100,000 files t
 Seen = tuple[int, int]  # size and time of change; a file is complete when two listings agree
 
 
-class FolderSource(FrameSource):
-    """The regular files of ``folder`` that do not begin with a dot, sorted by name; links are followed."""
+@dataclass(frozen=True, slots=True)
+class FolderPlace:
+    """Whose folder it is, where it is, and how the names of its files name parts."""
 
-    def __init__(self, folder: Path, options: FolderOptions, max_bytes: int, clock: Clock) -> None:
-        self._folder = folder
+    camera: str
+    folder: Path
+    parts: PartNames = NO_PARTS
+
+
+class FolderSource(FrameSource):
+    """The files of ``folder``, whatever their ending, as ``steadyline.picture_folder`` walks over them."""
+
+    def __init__(self, place: FolderPlace, options: FolderOptions, max_bytes: int, clock: Clock) -> None:
+        self._camera = place.camera
+        self._folder = place.folder
+        self._parts = place.parts
         self._options = options
         self._max_bytes = max_bytes
         self._clock = clock
@@ -33,6 +49,7 @@ class FolderSource(FrameSource):
         self._done: dict[Path, Seen] = {}
         self._last: Path | None = None
         self._first_look = True
+        self._is_told = False
 
     @property
     @override
@@ -45,9 +62,9 @@ class FolderSource(FrameSource):
 
     def _replay(self, stop: threading.Event) -> Iterator[Capture]:
         while True:
-            files = sorted(self._list())
+            files = list(self._list())
             if not files:
-                raise CameraLost("no_files", f"the folder {self._folder} holds no files")
+                raise CameraLost("no_files", f"the folder {printable(self._folder)} holds no files")
             for path in files:
                 if self._last is not None and path <= self._last:
                     continue
@@ -79,41 +96,38 @@ class FolderSource(FrameSource):
             self._clock.wait(stop, max(_LOOK_AGAIN, took / _LISTING_SHARE))
 
     def _list(self) -> dict[Path, Seen]:
+        depth = ANY_DEPTH if self._options.recursive else 1
         try:
-            found = self._folder.rglob("*") if self._options.recursive else self._folder.iterdir()
-            entries = [path for path in found if not path.name.startswith(".")]
+            found = find_pictures(self._folder, depth, endings=None)
         except OSError as error:
             why = "folder_missing" if isinstance(error, FileNotFoundError) else "io_error"
-            raise CameraLost(why, f"the folder {self._folder} cannot be listed: {error}") from error
-        files: dict[Path, Seen] = {}
-        for path in entries:
-            try:
-                state = path.stat()
-            except OSError:
-                continue  # removed since it was listed, or a broken link
-            if stat.S_ISREG(state.st_mode):
-                files[path] = (state.st_size, state.st_mtime_ns)
-        return files
+            told = f"the folder {printable(self._folder)} cannot be listed: {error.strerror}"
+            raise CameraLost(why, told) from error
+        if not self._is_told:
+            self._is_told = True
+            log.info("pictures_found", camera=self._camera, **found.fields())
+        return {path: (state.st_size, state.st_mtime_ns) for path, state in found.files.items()}
 
     def _read(self, path: Path) -> Capture:
         moment = self._clock.now()
         try:
             content: Encoded | PoisonMessage = self._load(path)
         except OSError as error:
-            content = UndecodablePicture(f"{path.name} cannot be read: {error.strerror}")
+            content = UndecodablePicture(f"the file cannot be read: {error.strerror}")
         except PoisonMessage as error:
             content = error
-        return Capture(moment, content)
+        part = self._parts.of(path.name)
+        return Capture(moment, content, printable(path.relative_to(self._folder)), part)
 
     def _load(self, path: Path) -> Encoded:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > self._max_bytes:
-                raise PictureTooLarge(f"{path.name} has {size} bytes, the limit is {self._max_bytes}")
+                raise PictureTooLarge(f"the file has {size} bytes, the limit is {self._max_bytes}")
             data = file.read(
                 self._max_bytes + 1
             )  # one byte more than allowed, because the file may have grown
         if len(data) > self._max_bytes:
-            raise PictureTooLarge(f"{path.name} has grown past the limit of {self._max_bytes} bytes")
+            raise PictureTooLarge(f"the file has grown past the limit of {self._max_bytes} bytes")
         png = path.suffix.lower() == ".png"
         return Encoded(data, "image/png" if png else "image/jpeg", self._options.check)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from producers.config import ProducersSettings
 from producers.sources.address import (
@@ -12,9 +12,11 @@ from producers.sources.address import (
     SyntheticOptions,
     VideoOptions,
 )
-from producers.sources.folder import FolderSource
+from producers.sources.folder import FolderPlace, FolderSource
+from producers.sources.part_names import NO_PARTS, PartNames
 from producers.sources.source import FrameSource
 from producers.sources.synthetic import SyntheticSource
+from steadyline.address import shown
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
 from steadyline.picture import Channels, PictureLimits
@@ -22,12 +24,16 @@ from steadyline.picture import Channels, PictureLimits
 
 @dataclass(frozen=True, slots=True)
 class FrameRequirements:
-    """What the frames of a camera must be; ``max_message`` bounds what is passed on unchecked."""
+    """What the frames of a camera must be; ``max_message`` bounds what is passed on unchecked.
+
+    ``parts`` says which parts the names of its files name.
+    """
 
     camera: str
     channels: Channels
     limits: PictureLimits
     max_message: int
+    parts: PartNames = NO_PARTS
 
 
 def open_source(
@@ -37,7 +43,8 @@ def open_source(
     options = address.options
     if isinstance(options, FolderOptions):
         most = wanted.limits.max_bytes if options.check else wanted.max_message
-        return FolderSource(Path(address.target), options, most, clock)
+        place = FolderPlace(wanted.camera, Path(address.target), wanted.parts)
+        return FolderSource(place, options, most, clock)
     if isinstance(options, SyntheticOptions):
         return SyntheticSource(options, wanted.channels, clock)
     if isinstance(options, VideoOptions | LiveOptions):
@@ -55,15 +62,14 @@ def _stream(
     # Imported only here: loading FFmpeg takes 20 MB and a third of a second, and most lines need none of it.
     from producers.sources.stream import StreamAddress, StreamRules, StreamSource, has_usb_cameras
 
-    rules = StreamRules(
-        wanted.channels, wanted.limits.max_pixels, options.fps, getattr(options, "loop", False)
-    )
+    part = wanted.parts.of(Path(address.target).name) if isinstance(options, VideoOptions) else None
+    rules = StreamRules(wanted.channels, wanted.limits, options.fps, getattr(options, "loop", False), part)
     timeout = settings.read_timeout_seconds
     if isinstance(options, VideoOptions):
         stream = StreamAddress(address.target, address.target, live=False, timeout_seconds=timeout)
     elif address.kind == "rtsp":
         url = with_credentials(address.target, settings)
-        name = without_credentials(address.target)
+        name = shown(address.target)
         transport = {"rtsp_transport": options.transport}
         stream = StreamAddress(url, name, live=True, options=transport, timeout_seconds=timeout)
     elif address.kind == "usb":
@@ -81,16 +87,12 @@ def _stream(
 
 
 def with_credentials(url: str, settings: ProducersSettings) -> str:
-    """Return an rtsp address with the user and password of the settings, unless it names its own."""
-    parts = urlsplit(url)
-    if settings.rtsp_username is None or "@" in parts.netloc:
+    """Return an rtsp address, as ``parse_source`` has passed it, with the user and password of the settings,
+    unless it names its own.
+    """
+    if settings.rtsp_username is None or "@" in url:
         return url
     password = settings.rtsp_password.get_secret_value() if settings.rtsp_password else ""
     who = f"{quote(settings.rtsp_username, safe='')}:{quote(password, safe='')}"
-    return parts._replace(netloc=f"{who}@{parts.netloc}").geturl()
-
-
-def without_credentials(url: str) -> str:
-    """Return an address that may be logged."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{who}@{rest}"

@@ -25,10 +25,16 @@ Content = Encoded | Pixels | PoisonMessage
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One captured frame: an encoded picture, pixels, or the reason why there is no picture."""
+    """One captured frame: an encoded picture, pixels, or the reason why there is no picture.
+
+    ``file`` names where it came from, when it came from a file of its own; ``part`` is the part that it
+    shows, where the name of its file says so.
+    """
 
     captured_at: datetime
     content: Content
+    file: str | None = None
+    part: str | None = None
 
 
 class CameraLost(Transient):

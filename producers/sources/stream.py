@@ -14,8 +14,8 @@ from typing_extensions import override
 from producers.sources.pacing import Pacer
 from producers.sources.source import CameraLost, Capture, Content, FrameSource
 from steadyline.clock import Clock
-from steadyline.errors import PictureTooManyPixels, UndecodablePicture
-from steadyline.picture import Channels, Pixels
+from steadyline.errors import PoisonMessage, UndecodablePicture
+from steadyline.picture import Channels, PictureLimits
 
 _BROKEN_IN_A_ROW = 50  # undecodable packets in a row after which the stream is useless: reconnect
 
@@ -44,12 +44,16 @@ class StreamAddress:
 
 @dataclass(frozen=True, slots=True)
 class StreamRules:
-    """What to take and how to decode it; ``fps`` None takes all of a live stream, a file at its own rate."""
+    """What to take and how to decode it; ``fps`` None takes all of a live stream, a file at its own rate.
+
+    ``part`` is the part that all frames of the stream show, where its file names one.
+    """
 
     channels: Channels
-    max_pixels: int
+    limits: PictureLimits
     fps: float | None = None
     loop: bool = False
+    part: str | None = None
 
 
 def has_usb_cameras() -> bool:
@@ -70,6 +74,8 @@ class StreamSource(FrameSource):
     @property
     @override
     def expected_fps(self) -> float | None:
+        if self._address.live and self._rules.fps and self._rate:
+            return min(self._rules.fps, self._rate)
         return self._rules.fps or self._rate
 
     @override
@@ -106,7 +112,7 @@ class StreamSource(FrameSource):
             if now < due - 0.1 * period:  # a tenth early is allowed as jitter of the network
                 continue
             due = max(due + period, now)
-            yield Capture(self._clock.now(), content)
+            yield Capture(self._clock.now(), content, part=self._rules.part)
 
     def _replayed(self, contents: Iterator[Content], stop: threading.Event) -> Iterator[Capture]:
         pacer = Pacer(self._rules.fps or self._rate, self._clock)
@@ -116,12 +122,12 @@ class StreamSource(FrameSource):
             if pacer.wait(stop):
                 return
             self._given = number + 1
-            yield Capture(self._clock.now(), content)
+            yield Capture(self._clock.now(), content, part=self._rules.part)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         address = self._address
-        options = {"max_pixels": str(self._rules.max_pixels), **address.options}
+        options = {"max_pixels": str(self._rules.limits.max_pixels), **address.options}
         try:
             container = av.open(
                 address.url, format=address.format, options=options, timeout=address.timeout_seconds
@@ -138,47 +144,68 @@ class StreamSource(FrameSource):
             raise CameraLost("no_video", f"{self._address.name} holds no video")
         stream = container.streams.video[0]
         width, height = stream.codec_context.width, stream.codec_context.height
-        if (
-            not 0 < width * height <= self._rules.max_pixels
-        ):  # 0: FFmpeg itself refused, because of max_pixels
-            size = f"announces {width} x {height} pixels" if width else "announces no size or too large a one"
+        try:
+            self._rules.limits.check_size(width, height)
+        except PoisonMessage as error:
+            raise CameraLost("too_many_pixels", f"{self._address.name}: {error}") from error
+        if not width * height:  # FFmpeg itself refused, because of max_pixels
+            limit = self._rules.limits.max_pixels
             raise CameraLost(
                 "too_many_pixels",
-                f"{self._address.name} {size}; the limit is {self._rules.max_pixels} pixels",
+                f"{self._address.name} announces no size or too large a one; the limit is {limit} pixels",
             )
+        # FFmpeg fills what the network has lost, and says so only when told to look while it uses threads.
+        stream.codec_context.options = {"enable_er": "1"}
         rate = float(stream.average_rate) if stream.average_rate else 0.0
         self._rate = rate if 0 < rate <= 1000 else None
         return stream
 
     def _contents(self, container: Any, stream: Any) -> Iterator[Content]:
         broken = 0
+        heard = self._clock.monotonic()
         try:
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.EOFError:
-                    return
-                except (av.error.FFmpegError, ValueError) as error:
-                    broken += 1
+            for (
+                packet
+            ) in container.demux():  # of every stream, because sound must not hide that pictures stop
+                contents = self._decoded(packet) if packet.stream_index == stream.index else []
+                for content in contents:
+                    broken = broken + 1 if isinstance(content, UndecodablePicture) else 0
                     if broken >= _BROKEN_IN_A_ROW:
-                        raise CameraLost("invalid_data", f"{self._address.name}: {error}") from error
-                    yield UndecodablePicture(f"a packet of {self._address.name}: {error}")
-                    continue
-                for frame in frames:
-                    broken = 0
-                    yield self._pixels(frame)
+                        raise CameraLost("invalid_data", str(content))
+                    yield content
+                    heard = self._clock.monotonic()
+                silence = self._clock.monotonic() - heard
+                if self._address.live and silence > self._address.timeout_seconds:
+                    told = f"{self._address.name} has sent no picture for {silence:.0f} s"
+                    raise CameraLost("timeout", told)
         except (av.error.FFmpegError, OSError) as error:
             raise self._lost("read", error) from error
 
-    def _pixels(self, frame: Any) -> Pixels | PictureTooManyPixels:
-        if frame.width * frame.height > self._rules.max_pixels:
-            return PictureTooManyPixels(f"{frame.width} x {frame.height} pixels")
+    def _decoded(self, packet: Any) -> list[Content]:
+        """Return the pictures of a packet, or what is wrong with it."""
+        try:
+            frames = packet.decode()
+        except av.error.EOFError:
+            return []
+        except (av.error.FFmpegError, ValueError) as error:
+            return [UndecodablePicture(f"a packet of {self._address.name}: {_told(error)}")]
+        return [self._pixels(frame, bool(packet.is_corrupt)) for frame in frames]
+
+    def _pixels(self, frame: Any, in_corrupt_packet: bool) -> Content:
+        if frame.is_corrupt or in_corrupt_packet:
+            return UndecodablePicture(f"parts of a picture of {self._address.name} are lost")
+        try:
+            self._rules.limits.check_size(frame.width, frame.height)
+        except PoisonMessage as error:
+            return error
         wanted = "gray" if self._rules.channels == "gray" else "rgb24"
         return np.ascontiguousarray(frame.to_ndarray(format=wanted), dtype=np.uint8)
 
     def _lost(self, what: str, error: Exception) -> CameraLost:
         why = next((word for kinds, word in LOST_BY if isinstance(error, kinds)), "io_error")
-        detail = (
-            getattr(error, "strerror", None) or type(error).__name__
-        )  # str(error) would show the password
-        return CameraLost(why, f"{self._address.name} cannot be {what}: {detail}")
+        return CameraLost(why, f"{self._address.name} cannot be {what}: {_told(error)}")
+
+
+def _told(error: Exception) -> str:
+    """Return what FFmpeg says; str(error) would repeat the address with its password."""
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -33,9 +33,10 @@ class RtspCamera:
             self.port = int(probe.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *seconds_of_pictures: int) -> None:
         script = ROOT / "tests/support/rtsp_server.py"
-        self._process = subprocess.Popen([SYSTEM_PYTHON, str(script), str(self.port)])
+        words = [str(word) for word in (self.port, *seconds_of_pictures)]
+        self._process = subprocess.Popen([SYSTEM_PYTHON, str(script), *words])
         eventually(self._answers, 20, "the RTSP server answers")
 
     def kill(self) -> None:
@@ -90,6 +91,19 @@ def test_a_lost_rtsp_camera_is_down_with_a_reason_and_comes_back(
     for frame in plant.frames():
         info = inspect(frame.picture, PictureLimits(1 << 20, 1 << 20))
         assert (info.format, info.width, info.height) == ("jpeg", 320, 240)
+
+
+def test_a_camera_whose_pictures_stop_is_down_though_its_sound_goes_on(
+    plant: ProducersLine, camera: RtspCamera
+) -> None:
+    camera.start(3)
+    plant.describe(f'id: c1, product: part, source: "rtsp://127.0.0.1:{camera.port}/cam"')
+    plant.create_topics()
+    running = plant.start(PRODUCERS_READ_TIMEOUT_SECONDS="3")
+    plant.eventually_status("c1", state="up", within=20)
+    plant.eventually_status("c1", state="down", reason="timeout", within=20)
+    assert running.stop() == 0
+    plant.assert_accounts_closed("c1")
 
 
 def down_again(plant: ProducersLine) -> int:

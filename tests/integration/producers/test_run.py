@@ -90,7 +90,7 @@ def assert_rendered(frames: list[Frame]) -> None:
 
 
 def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: ProducersLine) -> None:
-    plant.describe('id: c1, product: part, source: "synthetic:?fps=200&size=64&distinct=20"')
+    plant.describe('id: c1, product: part, source: "synthetic:?fps=50&size=64&distinct=20"')
     plant.create_topics()
     running = plant.start()
     plant.eventually_status("c1", state="up")
@@ -104,7 +104,7 @@ def test_one_process_runs_a_camera_until_it_is_told_to_stop(plant: ProducersLine
 
 def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: ProducersLine) -> None:
     plant.describe(
-        'id: c1, product: part, when_behind: block, source: "synthetic:?fps=300&size=64&limit=600"'
+        'id: c1, product: part, when_behind: block, source: "synthetic:?fps=300&size=64&limit=1500"'
     )
     plant.create_topics()
     running = plant.start()
@@ -114,7 +114,7 @@ def test_a_killed_producer_is_accounted_for_by_the_next_run(plant: ProducersLine
     killed, ended = plant.assert_accounts_closed("c1")
     assert killed.reason == "producer_killed"
     assert set(killed.dropped) <= {"producer_killed"}
-    assert (ended.reason, ended.published) == ("limit", 600)
+    assert (ended.reason, ended.published) == ("limit", 1500)
 
 
 def test_frozen_dark_and_bright_cameras_are_told_apart(plant: ProducersLine) -> None:

@@ -41,7 +41,7 @@ def test_on_a_topic_that_keeps_it_such_a_frame_becomes_a_letter_that_is_cut_and_
     headers = dict(letter.headers)
     assert floor.frame_of(letter) == name
     assert headers["reason"] == b"picture_too_large"
-    assert headers["cut-from"] == str(len(LARGE)).encode()
+    assert len(LARGE) < int(headers["cut-from"]) < len(LARGE) + 1_000
     kept = letter.value or b""
     assert 7 << 20 < len(kept) < len(LARGE)
     assert LARGE.startswith(kept)

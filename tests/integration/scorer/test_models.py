@@ -8,8 +8,9 @@ import pytest
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import Model, ModelEvent, ModelState
 from steadyline.kafka.broker import Message
-from steadyline.ops.model_commands import newest_events
-from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, package_key, write_card, write_package
+from steadyline.kafka.model_events import EventSeal
+from steadyline.kafka.model_orders import EventSource, newest_events
+from steadyline.package import CARD, MODEL, WEIGHTS, Card, Packages, write_card
 from steadyline.service import EXIT_OK
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, model_event
@@ -27,6 +28,21 @@ def test_without_a_model_frames_wait_and_the_scorer_says_what_for(floor: ScorerL
     floor.put_in_service()
     floor.until_accounted().assert_intact()
     scorer.until_ready()
+    assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact()
+
+
+def test_batches_over_what_the_model_takes_are_halved_and_none_is_held(floor: ScorerLine) -> None:
+    floor.put_in_service()
+    floor.send(400)
+    scorer = floor.start("a", SCORER_MAX_BATCH="128")  # Triton's model takes 32
+    floor.until_accounted().assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert scorer.said("batch_halved")
+    assert "batch-size must be <= 32" in scorer.text()
+    floor.send(400)
+    floor.until_accounted().assert_intact()
+    assert scorer.readiness() == {}
     assert scorer.stop() == EXIT_OK
     floor.assert_audit_intact()
 
@@ -70,11 +86,10 @@ def packed(floor: ScorerLine, version: int, state: ModelState) -> Model:
     )  # fmt: skip
     files = {
         MODEL: contrast.onnx(),
-        CONFIG: contrast.config(floor.product),
         CARD: write_card(card),
         WEIGHTS: b"none: the model has no weights",
     }
-    package = write_package(floor.store, package_key(floor.product, version), files)
+    package = Packages(floor.store, floor.line.line).write(floor.product, version, files)
     return said.model_copy(update={"package": package})
 
 
@@ -91,7 +106,9 @@ def order(floor: ScorerLine, version: int) -> None:
 
 def newest(floor: ScorerLine) -> ModelEvent:
     """Return what is known of the product's models."""
-    return newest_events(floor.broker, floor.topics.model_events)[floor.product]
+    return newest_events(EventSource(floor.broker, floor.topics.model_events, EventSeal(floor.line.line)))[
+        floor.product
+    ]
 
 
 def test_a_package_that_does_not_match_its_digest_is_refused_and_the_old_version_goes_on(
@@ -99,7 +116,7 @@ def test_a_package_that_does_not_match_its_digest_is_refused_and_the_old_version
 ) -> None:
     models = [packed(floor, 1, "live"), packed(floor, 2, "retired"), packed(floor, 3, "retired")]
     floor.say(model_event(floor.product, models, 1))
-    key = f"{package_key(floor.product, 2)}/{MODEL}"
+    key = f"{Packages(floor.store, floor.line.line).key(floor.product, 2)}/{MODEL}"
     floor.store.put(key, Contrast(gain=9).onnx())  # a good model, and not the one that was proven
     trainer = floor.start_service(
         "trainer", environment={"TRAINER_WORK": str(tmp_path / "work"), "TRAINER_NICE": "0"}

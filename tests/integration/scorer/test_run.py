@@ -41,6 +41,19 @@ def test_a_start_without_triton_names_the_address_and_exits(floor: ScorerLine) -
     assert scorer.wait() == EXIT_UNAVAILABLE
     assert "127.0.0.1:9" in scorer.text()
     assert "TRITON_URL" in scorer.text()
+    assert "refused" in scorer.text()
+
+
+def test_a_start_with_a_scheme_in_tritons_address_says_how_it_must_look(floor: ScorerLine) -> None:
+    scorer = floor.start("a", TRITON_URL=f"http://{floor.addresses.triton_grpc}")
+    assert scorer.wait() == EXIT_USAGE
+    assert "TRITON_URL begins with a scheme: write HOST:PORT" in scorer.text()
+
+
+def test_a_start_on_tritons_http_port_says_that_it_is_that(floor: ScorerLine) -> None:
+    scorer = floor.start("a", TRITON_URL=floor.addresses.triton_http)
+    assert scorer.wait() == EXIT_USAGE
+    assert "is an HTTP port" in scorer.text()
 
 
 def test_a_start_without_topics_says_how_to_create_them(floor: ScorerLine) -> None:

@@ -1,14 +1,16 @@
-"""A store that takes nothing: scores that need evidence wait, nothing is lost, and it goes on by itself."""
+"""A store that takes nothing or hangs: scores that need evidence wait, nothing is lost, and it goes on."""
 
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from steadyline.service import EXIT_OK
 from tests.support.eventually import eventually
 from tests.support.scorer_line import ScorerLine
+from tests.support.stuck_store import STUCK, StuckFiles, made_known
 
 pytestmark = pytest.mark.servers
 
@@ -68,6 +70,37 @@ def test_a_full_disk_holds_scores_until_there_is_room_and_loses_none(
     assert [path.name for path in disk.folder.rglob(".half-*")] == []
     assert "store_back" in scorer.text()
     assert scorer.stop() == EXIT_OK
+    floor.assert_audit_intact()
+
+
+@pytest.mark.parametrize("store_seconds", ["0.5", "600"], ids=["given up", "hanging"])
+def test_a_store_that_hangs_is_told_and_keeps_no_scorer_from_ending(
+    floor: ScorerLine, tmp_path: Path, store_seconds: str
+) -> None:
+    fsspec.register_implementation("stuck", StuckFiles, clobber=True)
+    floor.write_line(floor.line_file.read_text().replace("file://./store", f"stuck://{tmp_path}/store"))
+    environment = {**made_known(tmp_path / "known"), "SCORER_STOP_SECONDS": "2"}
+    floor.put_in_service()
+    scorer = floor.start("a", **environment, SCORER_STORE_SECONDS=store_seconds)
+    floor.send(40)
+    floor.until_accounted().assert_intact()
+    stuck = tmp_path / "store" / STUCK
+    stuck.touch()
+    before = scorer.metric("scorer_frames_scored_total")
+    floor.send(200)  # the frames before the first defective one of each camera need no evidence
+    eventually(lambda: scorer.metric("scorer_frames_scored_total") >= before + 16, 20)
+    if store_seconds == "0.5":
+        eventually(lambda: scorer.readiness() == {"evidence": "store_unavailable"}, 30)
+        assert "no answer within 0.5 s" in scorer.text()
+    assert scorer.is_live()
+    assert scorer.stop(within=15) == EXIT_OK
+    assert "drain_incomplete" in scorer.text()
+
+    stuck.unlink()
+    again = floor.start("a", **environment)
+    floor.until_accounted().assert_intact()
+    floor.assert_scores_true({1: 1.0})
+    assert again.stop() == EXIT_OK
     floor.assert_audit_intact()
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from structlog.testing import capture_logs
 from typing_extensions import override
 
 from producers.accounting import ledger as ledger_module
@@ -14,8 +16,9 @@ from producers.config import ProducersSettings
 from producers.sources.source import CameraLost, Capture, Encoded, FrameSource
 from steadyline.clock import SystemClock
 from steadyline.contracts.camera_status import CameraStatus
-from steadyline.contracts.frame import Frame
+from steadyline.contracts.frame import Frame, FrameId
 from steadyline.errors import ContractBroken, EmptyPicture, InvalidConfiguration
+from steadyline.kafka.broker import Message
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import Line
 from steadyline.picture import encode_png
@@ -96,6 +99,18 @@ def test_a_camera_runs_to_its_limit_and_closes_its_account(bench: CameraBench) -
     assert (final.state, final.reason, final.captured, final.published) == ("ended", "limit", 20, 20)
     assert [frame.id.sequence for frame in bench.frames(line)] == list(range(1, 21))
     assert not [path for path in (bench.home / "state" / "c1").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("policy", ["block", "spool"])
+def test_frames_name_the_part_that_the_name_of_their_file_names(bench: CameraBench, policy: str) -> None:
+    folder = bench.home / "drop"
+    folder.mkdir()
+    for name in ("SN-1_a.png", "SN-1_b.png", "SN-2_a.png", "sample.png"):
+        (folder / name).write_bytes(GOOD)
+    source = {"source": f"folder:{folder}?fps=1000", "part_pattern": "^(?P<part>[^_]+)_"}
+    line = a_line(when_behind=policy, **source)
+    bench.run(line)
+    assert [frame.part for frame in bench.frames(line)] == ["SN-1", "SN-1", "SN-2", None]
 
 
 @pytest.mark.parametrize("policy", ["block", "drop_oldest", "drop_newest", "spool"])
@@ -187,10 +202,11 @@ def test_what_a_stop_without_a_broker_leaves_is_closed_by_the_next_run(bench: Ca
 
 def captured_files(home: Path) -> list[int]:
     files = (home / "state" / "c1").glob("*/captured")
-    return [int.from_bytes(path.read_bytes(), "little") for path in files]
+    return [int.from_bytes(path.read_bytes()[:8], "little") for path in files]
 
 
-def test_a_spool_left_by_another_policy_is_still_sent(bench: CameraBench) -> None:
+def spooled_line(bench: CameraBench) -> Line:
+    """Return a line whose producers have ended with twenty frames spooled, because the broker was away."""
     line = a_line(when_behind="spool")
     bench.settings = bench.settings.model_copy(update={"stop_seconds": 1.0})
     bench.broker.create_topics(list(line.kafka_topics()))
@@ -204,10 +220,30 @@ def test_a_spool_left_by_another_policy_is_still_sent(bench: CameraBench) -> Non
         stop.set()
         running.join(20)
     bench.broker.set_away(False)
+    return line
+
+
+def test_a_spool_left_by_another_policy_is_still_sent(bench: CameraBench) -> None:
+    line = spooled_line(bench)
     bench.run(a_line(when_behind="block"))
     frames = bench.frames(line)
     assert len(frames) == 40
     assert [f.id.sequence for f in frames] == [*range(1, 21), *range(1, 21)]
+
+
+def test_forged_frames_on_the_topic_change_nothing_of_what_a_killed_run_left(bench: CameraBench) -> None:
+    line = spooled_line(bench)
+    (epoch,) = (int(path.name) for path in (bench.home / "state" / "c1").iterdir() if path.name.isdigit())
+    forger = bench.broker.publisher("forger")
+    for sequence in (*range(1, 41), 1 << 40, 1 << 62, (1 << 63) - 1):
+        frame = Frame(FrameId("c1", epoch, sequence), "l", "cell", CLOCK.now(), "image/png", GOOD)
+        message = Message(line.kafka_topics().frames.name, b"c1", frame.picture, frame.headers())
+        forger.publish(message, lambda _error: None)
+    bench.run(line)
+    sent = [frame.id.sequence for frame in bench.frames(line) if frame.id.epoch == epoch]
+    assert sent[43:] == [*range(1, 21)]
+    final = next(status for status in reversed(bench.statuses(line)) if status.epoch == epoch)
+    assert (final.state, final.captured, final.published, final.dropped) == ("ended", 20, 20, {})
 
 
 def test_an_unknown_camera_is_named(bench: CameraBench) -> None:
@@ -230,3 +266,20 @@ def test_what_ends_one_sending_thread_ends_the_producers_at_once(bench: CameraBe
         producers.run(stop)
     assert stop.is_set()
     assert CLOCK.monotonic() - began < bench.settings.stop_seconds
+
+
+def test_a_folder_names_the_file_of_a_dropped_frame_and_says_once_what_it_assumes(
+    tmp_path: Path, bench: CameraBench
+) -> None:
+    """Two pictures of 16 bits, and one that is none."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.full((8, 8), 4096, np.uint16)).save(folder / name)
+    (folder / "c.png").write_bytes(b"no picture")
+    with capture_logs() as lines:
+        bench.run(a_line(source=f"folder:{folder}?fps=1000"))
+    (dropped,) = (line for line in lines if line["event"] == "frame_dropped")
+    assert (dropped["file"], dropped["reason"]) == ("c.png", "unsupported_format")
+    (assumed,) = (line for line in lines if line["event"] == "picture_assumed")
+    assert "16 bits" in assumed["assumed"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 import zlib
 
 import numpy as np
@@ -27,7 +28,7 @@ from steadyline.inference import ModelRef
 from steadyline.kafka.broker import Message, Partition
 from steadyline.map_png import decode_map
 from steadyline.picture import encode_jpeg, encode_png
-from tests.support.bench_top import BenchTop, a_line, a_record
+from tests.support.bench_top import TOPIC_ID, BenchTop, a_line, a_record
 from tests.support.inference import constant
 from tests.support.models import Contrast, a_defective_picture, a_plain_picture
 
@@ -52,6 +53,17 @@ def test_a_frame_becomes_one_score_on_the_same_partition_and_key(top: BenchTop) 
     assert (score.p_value, score.threshold) == (0.01, 0.2)
     assert (score.peak.x, score.peak.y) == (0.375, 0.375)
     assert (score.source_partition, score.source_offset) == (0, 7)
+
+
+def test_the_score_names_the_part_of_its_frame_and_the_area_of_its_map(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    named = a_record(1, DEFECT)
+    named = type(named)(named.partition, 1, named.key, named.value, (*named.headers, ("part", b"SN 7")), 0)
+    found = [score_of(list(top.handler.submit(one).result(10))) for one in (named, a_record(2))]
+    assert [(score.part, score.area) for score in found] == [("SN 7", 1 / 16), (None, 0.0)]
+    bad = type(named)(named.partition, 3, named.key, named.value, (*a_record(3).headers, ("part", b"\n")), 0)
+    with pytest.raises(MalformedHeaders, match="no name of a part"):
+        top.handler.submit(bad)
 
 
 def test_the_score_goes_on_with_the_frames_trace(top: BenchTop) -> None:
@@ -233,7 +245,7 @@ JPEG = encode_jpeg(a_plain_picture(32))
     ("data", "error"),
     [
         (b"", EmptyPicture),
-        (b"\x00" * 100_001, PictureTooLarge),
+        (b"\x00" * 200_001, PictureTooLarge),
         (b"GIF89a" + b"\x00" * 50, UnsupportedFormat),
         (b"<svg/>", UnsupportedFormat),
         (a_bomb(), PictureTooManyPixels),
@@ -254,7 +266,7 @@ def test_a_hostile_picture_is_poison_and_nothing_is_asked(
 @pytest.mark.parametrize(
     ("headers", "error"),
     [
-        ({"product": "unknown"}, UnknownCamera),
+        ({"product": "unknown", "ce_subject": "unknown"}, UnknownCamera),
         ({"epoch": "-1"}, MalformedHeaders),
         ({"ce_type": "com.example.other"}, MalformedHeaders),
         ({"content-type": "text/html"}, MalformedHeaders),
@@ -291,7 +303,7 @@ def test_a_bug_breaks_the_promise_instead_of_leaving_it_open(top: BenchTop) -> N
 def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: BenchTop) -> None:
     top.put(1, Contrast())
     score = score_of(list(top.handler.submit(a_record(9, DEFECT)).result(10)))
-    folder = f"{top.line.store}/evidence/steadyline.frames.v1/0/9"
+    folder = f"{top.line.store}/evidence/test/steadyline.frames.v1/{TOPIC_ID}/0/9"
     assert (score.picture_uri, score.map_uri) == (f"{folder}/picture.png", f"{folder}/map.png")
     assert top.store.get(score.picture_uri or "") == DEFECT
     assert score.picture_sha256 == hashlib.sha256(DEFECT).hexdigest()
@@ -314,6 +326,43 @@ def test_a_score_waits_for_its_evidence_while_the_store_is_full(top: BenchTop) -
     assert not future.done()
     top.pass_time(5)
     assert score_of(list(future.result(10))).picture_uri
+
+
+def test_a_store_that_hangs_holds_up_no_frame_that_needs_no_evidence(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.store.is_answering.clear()
+    held = [top.handler.submit(a_record(number, DEFECT)) for number in range(1, 9)]
+    for number in range(9, 30):
+        assert score_of(list(top.handler.submit(a_record(number)).result(10))).picture_uri is None
+    assert not any(future.done() for future in held)
+    top.store.is_answering.set()
+    assert all(score_of(list(future.result(10))).picture_uri for future in held)
+
+
+def test_a_store_that_hangs_does_not_keep_the_scorer_from_ending() -> None:
+    top = BenchTop()
+    top.put(1, Contrast())
+    top.store.is_answering.clear()
+    top.handler.submit(a_record(1, DEFECT))
+    ending = threading.Thread(target=top.close)
+    ending.start()
+    ending.join(10)
+    assert not ending.is_alive()
+    top.store.is_answering.set()
+
+
+def test_while_the_store_fails_one_frame_at_a_time_tries_it(top: BenchTop) -> None:
+    top.put(1, Contrast())
+    top.store.refusals = 1000
+    held = [top.handler.submit(a_record(number, DEFECT)) for number in range(1, 21)]
+    top.settle()
+    left = top.store.refusals
+    for _ in range(3):
+        top.pass_time(6)
+    assert left - top.store.refusals == 3
+    top.store.refusals = 0
+    top.pass_time(6)
+    assert all(score_of(list(future.result(10))).picture_uri for future in held)
 
 
 def test_a_fixed_sample_of_normal_frames_leaves_evidence() -> None:

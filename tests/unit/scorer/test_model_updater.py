@@ -1,73 +1,11 @@
 """The model slots: following the events, probing before use, the canary."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-
 import pytest
 
-from scorer.model_slot import ModelSlot, empty_slots
-from scorer.model_updater import ModelUpdater, ModelUpdaterPolicy
-from steadyline.clock import ManualClock
-from steadyline.contracts.model_event import Model
 from steadyline.inference import ModelRef
-from steadyline.kafka.broker import Partition, Record
-from steadyline.telemetry.health import ServiceHealth
-from tests.support.inference import MemoryInference, constant
+from tests.support.inference import constant
+from tests.support.kept_models import KeptModels
 from tests.support.models import Contrast, model_event
-
-POLICY = ModelUpdaterPolicy(canary_seconds=5, retry_seconds=0.2, retry_longest_seconds=4)
-
-
-@dataclass
-class KeptModels:
-    """A keeper of one product, on a clock moved by hand."""
-
-    clock: ManualClock = field(default_factory=ManualClock)
-    inference: MemoryInference = field(default_factory=MemoryInference)
-
-    def __post_init__(self) -> None:
-        self.slots = empty_slots(["part"])
-        self.health = ServiceHealth(self.clock)
-        self.updater = ModelUpdater(self.slots, self.inference, POLICY, self.health, self.clock)
-
-    @property
-    def slot(self) -> ModelSlot:
-        return self.slots["part"]
-
-    @property
-    def version(self) -> int | None:
-        """The version that a batch would be asked of."""
-        return self.slot.current.ref.version if self.slot.current else None
-
-    @property
-    def waiting_for(self) -> dict[str, str]:
-        """What the process says it waits for."""
-        waiting: dict[str, str] = self.health.ready()[1]["waiting_for"]
-        return waiting
-
-    def serve(self, version: int, gain: float = 1.0) -> Model:
-        """Serve a version and return what the event says of it."""
-        model = Contrast(gain=gain)
-        self.inference.serve("part", version, model.answer)
-        return model.event_model(version)
-
-    def hear(self, models: Sequence[Model], live: int | None, product: str = "part") -> None:
-        """Hear one event and take a turn."""
-        self.hear_bytes(model_event(product, models, live).encode())
-
-    def hear_bytes(self, value: bytes) -> None:
-        self.note(value)
-        self.updater.turn()
-
-    def note(self, value: bytes) -> None:
-        """Take a record from the topic, without a turn."""
-        record = Record(Partition("model-events", 0), 0, b"part", value, (), 0)
-        self.updater.subscription("model-events").deliver(record)
-
-    def pass_time(self, seconds: float) -> None:
-        self.clock.advance(timedelta(seconds=seconds))
-        self.updater.turn()
 
 
 @pytest.fixture
@@ -201,7 +139,6 @@ def test_the_model_in_use_is_watched_while_its_successor_is_refused(kept: KeptMo
     "change",
     [
         {"probes": []},
-        {"calibrations": {}},
         {"probes": [Contrast().event_model(1).probes[0].model_copy(update={"picture_png": "!"})]},
         {"probes": [Contrast(size=64).event_model(1).probes[0]]},
         {"probes": [Contrast().event_model(1).probes[0].model_copy(update={"score": 9.0})]},

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scorer.scoring import calibration_of, check_usable, find_peak, p_value, score_frame
+from scorer.scoring import area_above, calibration_of, find_peak, p_value, score_frame
 from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
-from steadyline.errors import ContractBroken, UnscorableFrame
-from tests.support.models import Contrast
+from steadyline.errors import UnscorableFrame
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 normals = st.lists(finite, min_size=1, max_size=50).map(sorted)
@@ -43,7 +42,7 @@ def test_the_normals_themselves_reach_no_level_more_often_than_the_level(scores:
 def test_the_verdict_is_anomalous_exactly_above_the_threshold(
     scores: list[float], score: float, anomaly_map: np.ndarray
 ) -> None:
-    calibration = Calibration(scores=scores, threshold=scores[-1], achieved_rate=0.1)
+    calibration = Calibration(scores=scores, threshold=scores[-1], achieved_rate=1e-9)
     scored = score_frame(score, anomaly_map, calibration)
     assert scored.verdict == ("anomalous" if score > scores[-1] else "normal")
     assert scored.threshold == scores[-1]
@@ -80,19 +79,26 @@ def test_a_camera_without_its_own_calibration_has_the_products() -> None:
     assert calibration_of("c2", calibrations) is product
 
 
-@pytest.mark.parametrize(
-    "calibrations",
-    [
-        {"c1": Calibration(scores=[0], threshold=0, achieved_rate=1)},
-        {PRODUCT_WIDE: Calibration(scores=[0], threshold=math.nan, achieved_rate=1)},
-        {PRODUCT_WIDE: Calibration(scores=[1, math.inf], threshold=1, achieved_rate=1)},
-        {PRODUCT_WIDE: Calibration(scores=[2, 1], threshold=1, achieved_rate=1)},
-    ],
-)
-def test_a_model_that_cannot_be_scored_with_is_refused_before_its_use(
-    calibrations: dict[str, Calibration],
+@given(maps, finite, finite)
+def test_a_part_of_the_map_is_above_the_threshold_exactly_when_the_frame_is_anomalous(
+    anomaly_map: np.ndarray, score: float, threshold: float
 ) -> None:
-    model = Contrast().event_model(1)
-    check_usable(model)
-    with pytest.raises(ContractBroken):
-        check_usable(model.model_copy(update={"calibrations": calibrations}))
+    area = area_above(anomaly_map, score, threshold)
+    assert 0 <= area <= 1
+    assert (area > 0) == (score > threshold)
+
+
+@given(maps.map(np.round))
+def test_where_the_score_is_the_highest_cell_the_area_is_the_share_above_the_threshold(
+    anomaly_map: np.ndarray,
+) -> None:
+    peak = float(anomaly_map.max())
+    for threshold in (-3.0, 0.0, 2.5):
+        above = float((anomaly_map > threshold).mean())
+        assert area_above(anomaly_map, peak, threshold) == above
+
+
+def test_a_score_that_is_a_mean_of_the_worst_cells_moves_the_threshold_on_the_map() -> None:
+    anomaly_map = np.array([[9, 7, 3, 0]], np.float32)
+    assert area_above(anomaly_map, 8.0, 5.0) == 0.5
+    assert area_above(anomaly_map + 100, 8.0, 5.0) == 0.5

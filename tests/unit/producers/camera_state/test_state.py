@@ -30,7 +30,7 @@ def test_the_gravest_holds(
 
 
 def test_a_camera_at_half_its_rate_is_slow_after_some_seconds() -> None:
-    rate = Rate(10)
+    rate = Rate(lambda: 10)
     assert not any(rate.is_slow(second, second * 9) for second in range(20))
     rate.restart()
     answers = [rate.is_slow(second, second * 4) for second in range(20)]
@@ -39,7 +39,7 @@ def test_a_camera_at_half_its_rate_is_slow_after_some_seconds() -> None:
 
 
 def test_a_slow_camera_must_come_clearly_back_to_its_rate() -> None:
-    rate, captured = Rate(10), 0
+    rate, captured = Rate(lambda: 10), 0
     told = []
     for second in range(60):
         told.append(rate.is_slow(second, captured))
@@ -48,13 +48,13 @@ def test_a_slow_camera_must_come_clearly_back_to_its_rate() -> None:
 
 
 def test_a_slow_source_is_judged_over_five_of_its_frames() -> None:
-    rate = Rate(0.1)
+    rate = Rate(lambda: 0.1)
     assert not any(rate.is_slow(second, second // 10) for second in range(200))
-    assert Rate(0.1).is_slow(0, 0) is False
+    assert Rate(lambda: 0.1).is_slow(0, 0) is False
 
 
 def test_a_rate_nobody_knows_is_never_slow() -> None:
-    rate = Rate(None)
+    rate = Rate(lambda: None)
     assert not any(rate.is_slow(second, 0) for second in range(100))
 
 
@@ -86,3 +86,11 @@ def test_a_pacer_without_a_rate_only_looks_at_stop() -> None:
     assert not Pacer(0, clock).wait(stop)
     stop.set()
     assert Pacer(None, clock).wait(stop)
+
+
+def test_a_rate_that_is_known_only_later_counts_from_then_on() -> None:
+    known: list[float] = []
+    rate = Rate(lambda: known[0] if known else None)
+    assert not any(rate.is_slow(second, second * 4) for second in range(20))
+    known.append(10)
+    assert any(rate.is_slow(second, second * 4) for second in range(20, 40))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from kafka.errors import InvalidTimestampError
 from typing_extensions import override
 
 from producers.accounting.ledger import Ledger
@@ -13,13 +14,17 @@ from producers.delivery.buffer import BufferLimits, MemoryBuffer
 from producers.delivery.connection import LazyPublisher
 from producers.delivery.sender import Sender, Window
 from steadyline.clock import ManualClock
-from steadyline.contracts.frame import Frame
-from steadyline.contracts.topics import Topics, line_topics
-from steadyline.errors import BrokerUnavailable, ContractBroken, PictureTooLarge
+from steadyline.contracts.frame import Frame, FrameId
+from steadyline.contracts.headers import Headers
+from steadyline.contracts.topics import line_topics
+from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, PictureTooLarge
 from steadyline.kafka.broker import Message, Publisher
+from steadyline.kafka.client.connection import translated
 from steadyline.kafka.memory.broker import MemoryBroker
+from steadyline.line import Line
 
-TOPICS = line_topics("t", 2)
+LINE = Line.model_validate({"line": "l", "topics": {"prefix": "t", "partitions": 2}, "products": {"p": {}}})
+TOPICS = LINE.kafka_topics()
 STOP = threading.Event()
 Done = Callable[[Exception | None], None]
 
@@ -45,6 +50,10 @@ class HeldPublisher:
             self._inner.publish(message, lambda _error: None)
         done(error or BrokerUnavailable("the connection was lost"))
 
+    @property
+    def stamped_ms(self) -> int:
+        return self._inner.stamped_ms
+
     def flush(self, within: timedelta) -> bool:
         return not self.held
 
@@ -58,6 +67,11 @@ class HeldBroker(MemoryBroker):
 
     held: HeldPublisher
 
+    @property
+    def forger(self) -> Publisher:
+        """A publisher of somebody else, which holds nothing back."""
+        return super().publisher("forger")
+
     @override
     def publisher(
         self, client: str, bytes_in_flight: int = 1 << 20, patience: timedelta = timedelta(seconds=30)
@@ -69,14 +83,14 @@ class HeldBroker(MemoryBroker):
 class SenderBench:
     """A sender with all it needs, and the frames put in."""
 
-    def __init__(self, tmp_path: Path, broker: MemoryBroker, topics: Topics = TOPICS) -> None:
+    def __init__(self, tmp_path: Path, broker: MemoryBroker) -> None:
         self.clock = ManualClock(datetime.now(UTC))
         self.broker = broker
         self.ledger = Ledger("l", "c1", "p", tmp_path)
         self.epoch = self.ledger.open(self.clock.now())
         self.buffer = MemoryBuffer("block", BufferLimits(100, 1 << 20), self.ledger.drop)
-        self.publisher = LazyPublisher(broker, "test", topics, 1 << 20, self.clock.monotonic)
-        self.sender = Sender(topics.frames.name, [self.buffer], self.ledger, self.publisher, self.clock)
+        self.publisher = LazyPublisher(broker, "test", LINE, 1 << 20, self.clock)
+        self.sender = Sender(TOPICS.frames.name, [self.buffer], self.ledger, self.publisher, self.clock)
 
     def put(self, count: int) -> None:
         for _ in range(count):
@@ -252,3 +266,97 @@ def test_missing_or_wrong_topics_end_the_process_with_what_to_do(tmp_path: Path)
     bench.put(1)
     with pytest.raises(ContractBroken, match="3 partitions"):
         bench.turn(1)
+
+
+def forger_of(bench: SenderBench) -> Publisher:
+    assert isinstance(bench.broker, HeldBroker)
+    return bench.broker.forger
+
+
+def forge(bench: SenderBench, sequence: int, headers: Headers = (), key: bytes = b"c1") -> None:
+    """Write a frame with the id of one of the bench's frames, as anybody can who may write frames."""
+    identity = FrameId("c1", bench.epoch.epoch, sequence)
+    frame = Frame(identity, "l", "p", bench.clock.now(), "image/png", b"forged")
+    message = Message(TOPICS.frames.name, key, frame.picture, (*frame.headers(), *headers))
+    forger_of(bench).publish(message, lambda _error: None)
+
+
+def test_forged_frames_neither_settle_nor_overtake_what_was_not_sent(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
+    bench, publisher = held
+    bench.put(4)
+    bench.turn()
+    proof = dict(publisher.held[0][0].headers)["proof"]
+    publisher.deliver()
+    forge(bench, 2)
+    forge(bench, 3, (("proof", proof),))
+    forge(bench, 4, (("proof", proof), ("proof", proof)))
+    forge(bench, 1 << 62)
+    forge(bench, (1 << 63) - 1, (("proof", b""),))
+    for _ in range(3):
+        publisher.lose()
+    bench.turn()
+    while publisher.held:
+        publisher.deliver()
+    own = [record.value for record in bench.broker.reader("x").read(TOPICS.frames.name)]
+    assert [value for value in own if value != b"forged"] == [b"picture %d" % n for n in (1, 2, 3, 4)]
+    assert bench.counts() == (4, 0, {})
+
+
+def test_a_frame_that_claims_two_ids_is_nobodys(held: tuple[SenderBench, HeldPublisher]) -> None:
+    bench, publisher = held
+    bench.put(2)
+    bench.turn()
+    message, _ = publisher.held[1]
+    two = (*message.headers, ("ce_id", b"c1/1/1"))
+    forger_of(bench).publish(Message(message.topic, message.key, b"forged", two), lambda _error: None)
+    for _ in range(2):
+        publisher.lose()
+    bench.turn()
+    assert [message.value for message, _ in publisher.held] == [b"picture 1", b"picture 2"]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(hours=-2), timedelta(days=-20_000)])
+def test_a_wrong_clock_doubles_no_frame_whose_acknowledgement_was_lost(
+    tmp_path: Path, ahead: timedelta
+) -> None:
+    """The topic goes by the broker's clock, and the search of it by the time stamps that it gave."""
+    broker = HeldBroker(ManualClock(datetime.now(UTC)))
+    broker.create_topics(list(TOPICS))
+    bench = SenderBench(tmp_path, broker)
+    bench.clock.set(bench.clock.now() + ahead)
+    bench.publisher.check()
+    publisher = broker.held
+    bench.put(3)
+    bench.turn()
+    publisher.deliver()
+    publisher.lose(delivered=True)
+    publisher.lose()
+    bench.turn()
+    while publisher.held:
+        publisher.deliver()
+    assert bench.published() == [1, 2, 3]
+    assert bench.counts() == (3, 0, {})
+    assert abs(bench.publisher.clock_error() + ahead) < timedelta(seconds=5)
+
+
+def test_frames_are_held_as_long_as_the_broker_refuses_the_clock_and_the_reason_is_told(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
+    bench, publisher = held
+    refusal = translated(InvalidTimestampError(), "publishing to frames.v1")
+    assert isinstance(refusal, ClockRefused)
+    bench.put(2)
+    for _ in range(20):
+        bench.turn()
+        while publisher.held:
+            publisher.lose(error=refusal)
+    assert bench.counts() == (0, 2, {})
+    assert "the broker refuses the time of this machine's clock" in bench.publisher.problem
+    bench.turn()
+    while publisher.held:
+        publisher.deliver()
+    assert bench.counts() == (2, 0, {})
+    assert bench.published() == [1, 2]
+    assert bench.publisher.problem == ""

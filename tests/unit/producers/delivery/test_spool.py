@@ -1,6 +1,7 @@
 """The spool keeps frames in order on disk, is bounded, and is found again whole after a crash."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_frames_come_back_whole_and_in_order(tmp_path: Path) -> None:
     for frame in frames:
         spool.put(frame, STOP)
     assert drain(spool) == frames
+
+
+def test_a_frame_comes_back_with_its_part_and_one_without_is_written_as_before(tmp_path: Path) -> None:
+    spool, _ = a_spool(tmp_path)
+    frame = replace(a_frame(1), part="SN 7/Ä")
+    spool.put(frame, STOP)
+    assert drain(spool) == [frame]
+    assert b'["l1", "p1", "image/png", "00-1"]' in pack(a_frame(1))
 
 
 def test_a_segment_is_deleted_once_all_its_frames_are_settled(

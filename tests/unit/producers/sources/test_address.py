@@ -32,12 +32,18 @@ def test_options_of_the_camera_itself_stay_in_an_rtsp_address() -> None:
     assert address.options == LiveOptions(fps=5)
 
 
+@pytest.mark.parametrize("query", ["channel1", "a=b;c=d", "x=%2f&y=a+b", "user=op_password=x_stream=0.sdp"])
+def test_what_a_camera_wants_in_its_address_is_left_as_it_is_written(query: str) -> None:
+    address = parse_source("c", f"rtsp://10.0.0.5/s?{query}&fps=5", BASE)
+    assert address.target == f"rtsp://10.0.0.5/s?{query}"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("folder:x?fps=0", "fps: Input should be greater than 0"),
-        ("folder:x?colour=red", "colour: Extra inputs are not permitted"),
-        ("folder:?fps=1", "the path is missing"),
+        ("folder:x?colour=red", "unknown option; the options are limit, fps, loop"),
+        ("folder:?fps=1", "the path after folder: is missing"),
         ("http://x", "the kinds are folder, synthetic, video, rtsp, usb"),
         ("usb:/dev/video0?size=big", "size"),
     ],

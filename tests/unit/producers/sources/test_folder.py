@@ -7,17 +7,19 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from typing_extensions import override
 
 from producers.sources.address import FolderOptions
-from producers.sources.folder import FolderSource
+from producers.sources.folder import FolderPlace, FolderSource
+from producers.sources.part_names import PartNames
 from producers.sources.source import CameraLost, Capture, Encoded
 from steadyline.clock import ManualClock
 from steadyline.errors import PictureTooLarge
 
 
 def a_source(folder: Path, options: FolderOptions, clock: ManualClock | None = None) -> FolderSource:
-    return FolderSource(folder, options, 1000, clock or ManualClock())
+    return FolderSource(FolderPlace("c1", folder), options, 1000, clock or ManualClock())
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -38,6 +40,16 @@ def test_files_come_in_order_of_their_names_and_then_the_source_ends(tmp_path: P
         "image/jpeg",
         "image/png",
     ]
+
+
+def test_the_name_of_a_file_names_the_part_and_the_names_of_folders_do_not(tmp_path: Path) -> None:
+    names = "SN-007_top.png", "SN-007_side.png", "other.png", "a" * 130 + "SN-008_.png"
+    (tmp_path / "SN-999_").mkdir()
+    fill(tmp_path / "SN-999_", *names)
+    place = FolderPlace("c1", tmp_path, PartNames.parse("(?P<part>SN-[0-9]+)_"))
+    source = FolderSource(place, FolderOptions(recursive=True), 1000, ManualClock())
+    found = {Path(one.file or "").name: one.part for one in source.captures(threading.Event())}
+    assert [found[name] for name in names] == ["SN-007", "SN-007", None, None]
 
 
 def test_a_loop_begins_again_at_the_wanted_rate(tmp_path: Path) -> None:
@@ -112,3 +124,32 @@ def test_a_watched_folder_can_leave_out_what_is_there(tmp_path: Path) -> None:
     clock = Visitor(tmp_path, ["a.png"], stop)
     source = a_source(tmp_path, FolderOptions(watch=True, existing=False, fps=100), clock)
     assert texts(list(source.captures(stop))) == ["a.png"]
+
+
+def a_tree(folder: Path) -> None:
+    """Lay out what systems and editors leave where people keep pictures, beside two pictures."""
+    left_behind = (".ipynb_checkpoints", "@eaDir/a.png", ".Trash-1000/files", ".thumbnails", "__MACOSX")
+    for place in (*left_behind, "deep"):
+        (folder / place).mkdir(parents=True)
+        fill(folder / place, "a.png")
+    fill(folder, "a.png", "._a.png", ".DS_Store", "Thumbs.db", "desktop.ini")
+    (folder / "deep" / "again").symlink_to(folder)
+
+
+def test_nothing_that_a_system_left_is_a_picture(tmp_path: Path) -> None:
+    a_tree(tmp_path)
+    source = a_source(tmp_path, FolderOptions(recursive=True, loop=True))
+    with capture_logs() as lines:
+        found = list(islice(source.captures(threading.Event()), 4))
+    assert [capture.file for capture in found] == ["a.png", "deep/a.png"] * 2
+    (first,) = lines
+    assert (first["event"], first["camera"], first["used"]) == ("pictures_found", "c1", 2)
+    assert first["left_out"]["hidden, or of the system"].startswith("9, as ")
+    assert first["left_out"]["a link to a folder that was walked over already"] == "1, as deep/again"
+
+
+def test_a_name_of_any_bytes_is_named(tmp_path: Path) -> None:
+    for name in (b"\xff.png", b"a\nb.png", "\u202egnp.png".encode()):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"x")
+    found = list(a_source(tmp_path, FolderOptions()).captures(threading.Event()))
+    assert sorted(str(capture.file) for capture in found) == ["\\xff.png", "a·b.png", "·gnp.png"]
