@@ -5,34 +5,42 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
 from steadyline.folder_lock import FolderInUse, FolderLock
-from steadyline.kafka.broker import Broker, Publisher, Reader
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.broker import Broker
+from steadyline.kafka.client.broker import KafkaBroker
+from steadyline.kafka.model_events import EventSeal
 from steadyline.line import Line
+from steadyline.package import Packages
 from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
 from trainer.config import TrainerSettings
 from trainer.control.controller import ControllerDependencies, ProductController
-from trainer.control.inbox import InboxDispatcher, ProductInbox
+from trainer.control.inbox import InboxDispatcher, ProductInbox, reservoir_rules
+from trainer.control.label_keeper import LabelKeeper
 from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
-from trainer.data.banks import HeldOutCache
+from trainer.data.banks import BankStore, HeldOutCache
+from trainer.data.label_shelf import LabelShelf
 from trainer.data.normals import collect, folder_files
+from trainer.data.sampling_key import sampling_key
 from trainer.lifecycle.event_log import PATIENCE, EventLog
 from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
-from trainer.lifecycle.repository import ModelRepository
+from trainer.lifecycle.repository import ModelRepository, verify_repository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import ModelMonitor, MonitorInputs
 from trainer.service import Trainer
+
+ANSWER_GRACE = timedelta(seconds=10)  # after Triton's own deadline, before an answer counts as lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class TrainerDependencies:
     kafka: KafkaSettings
     redis: RedisSettings
     triton: TritonSettings
+    seal: EventSeal
     clock: Clock
 
 
@@ -68,22 +77,29 @@ def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[
     with ExitStack() as stack:
         owner = stack.enter_context(held_work_folder(dependencies.settings.work))
         store = Store(line.store)
-        bank = RedisBank(dependencies.redis)
+        bank = RedisBank(dependencies.redis, line.line)
         stack.callback(bank.close)
         triton = TritonClient(dependencies.triton)
         stack.callback(triton.close)
         broker = KafkaBroker(dependencies.kafka, f"trainer-{os.getpid()}")
         stack.callback(broker.close)
         leases = Leases(bank, line.products, owner, clock)
-        repository = ModelRepository(Path(dependencies.triton.repository or ""))
-        promoter = Promoter(repository, triton, dependencies.settings.load_deadline())
+        repository = ModelRepository(Path(dependencies.triton.repository or ""), leases.token_above)
+        promoter = Promoter(
+            repository, triton, dependencies.settings.load_deadline(), dependencies.settings.serving()
+        )
         opened = _Connections(store, bank, triton, promoter, broker, leases)
-        inboxes = {name: ProductInbox(name, product.retrain) for name, product in line.products.items()}
+        key = sampling_key(dependencies.settings.work)
+        inboxes = {
+            name: ProductInbox(name, reservoir_rules(line, name, key, store)) for name in line.products
+        }
         controllers = [
-            _controller(dependencies, opened, name, inboxes[name], _connections(stack, broker, name))
+            _controller(
+                dependencies, opened, name, inboxes[name], _event_log(stack, broker, name, dependencies)
+            )
             for name in line.products
         ]
-        dispatcher = InboxDispatcher(broker, line.kafka_topics(), inboxes, clock)
+        dispatcher = InboxDispatcher(broker, line, inboxes, dependencies.seal, clock)
         stack.callback(dispatcher.close)
         yield Trainer(controllers, dispatcher, leases, health, clock)
 
@@ -94,7 +110,7 @@ def verify(dependencies: TrainerDependencies) -> None:
     """
     if dependencies.triton.repository is None:
         raise InvalidConfiguration("TRITON_REPOSITORY is not set: the trainer writes model versions there")
-    ModelRepository(Path(dependencies.triton.repository)).verify()
+    verify_repository(Path(dependencies.triton.repository))
     for product in dependencies.line.products.values():
         if product.normals is not None:
             folder_files(Path(product.normals))
@@ -122,12 +138,19 @@ def held_work_folder(work: Path) -> Iterator[str]:
         lock.release()
 
 
-def _connections(stack: ExitStack, broker: Broker, product: str) -> tuple[Publisher, Reader]:
-    publisher = broker.publisher(f"trainer-{product}", patience=PATIENCE)
+def _event_log(stack: ExitStack, broker: Broker, product: str, dependencies: TrainerDependencies) -> EventLog:
+    client, topic = f"trainer-{product}", dependencies.line.kafka_topics().model_events.name
+    publisher = broker.publisher(client, patience=PATIENCE)
     stack.callback(publisher.close)
-    reader = broker.reader(f"trainer-{product}")
-    stack.callback(reader.close)
-    return publisher, reader
+    event_log = EventLog(
+        publisher,
+        lambda: broker.follower(client, [topic]),
+        topic,
+        dependencies.seal,
+        dependencies.clock,
+    )
+    stack.callback(event_log.close)
+    return event_log
 
 
 def _controller(
@@ -135,27 +158,32 @@ def _controller(
     opened: _Connections,
     name: str,
     inbox: ProductInbox,
-    kafka: tuple[Publisher, Reader],
+    event_log: EventLog,
 ) -> ProductController:
     line, clock, product = dependencies.line, dependencies.clock, dependencies.line.products[name]
-    event_log = EventLog(*kafka, line.kafka_topics().model_events.name, line.line)
     state = ProductState(name, event_log, opened.leases, clock)
+    settings = dependencies.settings
     directories = WorkDirectories(
-        dependencies.line_file, dependencies.settings.work, dependencies.settings.seed
+        dependencies.line_file, settings.work, settings.seed, settings.longest_training()
     )
-    rollout = Rollout(state, product.gate, opened.store, opened.promoter, clock)
-    inputs = MonitorInputs(HeldOutCache(opened.bank, opened.store, name), opened.triton)
+    rollout = Rollout(state, product.gate, Packages(opened.store, line.line), opened.promoter, clock)
+    inputs = MonitorInputs(
+        HeldOutCache(opened.bank, BankStore(opened.store, line.line), name),
+        opened.triton,
+        timedelta(seconds=dependencies.triton.timeout_seconds) + ANSWER_GRACE,
+    )
     controller_dependencies = ControllerDependencies(
         opened.leases,
         rollout,
         ModelMonitor(state, product.watch, inputs, BankRebuildProcess(dependencies.line_file, name), clock),
         lambda box: collect(product, box.normals(), opened.store),
         clock,
+        LabelKeeper(LabelShelf(opened.store, dependencies.seal, name, product.picture.max_bytes), clock),
     )
     return ProductController(
         product,
         state,
         inbox,
-        TrainingSupervisor(name, product, opened.store, directories, clock),
+        TrainingSupervisor(state, product, BankStore(opened.store, line.line), directories, clock),
         controller_dependencies,
     )

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from steadyline.child_process import exit_with_parent
 from steadyline.clock import SystemClock
-from steadyline.line import DEFAULT_DETECTOR, load_line, pair_name
+from steadyline.kafka.model_events import read_seal
+from steadyline.line import DEFAULT_DETECTOR, load_line, whole_name
 from steadyline.service import (
     EXIT_FAILED,
     EXIT_FATAL,
@@ -31,10 +32,12 @@ from steadyline.service import run as run_application
 from steadyline.settings import (
     KafkaSettings,
     RedisSettings,
+    SigningSettings,
     TelemetrySettings,
     TritonSettings,
     read_settings,
 )
+from steadyline.signing import read_signer, read_trusted
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import configure_logs
 from steadyline.terminal import PlainConsole, styled
@@ -58,17 +61,20 @@ Data = Annotated[Path, typer.Option("--data", help="Folder in MVTec layout (trai
 IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End together with the parent process.")]
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
+_COMPANION = "Detector beside it, certified, for the margin of its verdicts; by default none."
 _PROFILE = "Size of the training: cpu (minutes on two cores) or paper (needs a GPU)."
 _STEPS = "Training steps; by default those of the profile."
 _ALARMS = "Share of normals that may be called anomalous; sets the threshold."
 _SET = "NAME=VALUE (schedule.batch=16) replaces a number of the profile; repeatable; by default none."
 _DEFECTS = "Folder of known defects, masks in its folder masks, for bgad; by default none."
+_GUARD = "Leave out, and name, the normals that are too far from all others; by default they are left out."
 _OTHER = "Second package, whose attacks must do less harm than the model's own; by default none."
 _PGD_STEPS = "Steps of the PGD attack; repeatable; by default 20 and 100."
 _ATTACK_AT = "Attack the pixels of the model's input, or those of the camera (native)."
 _ATTACKED = "Pictures of each kind to attack; by default all of them."
 _QUICK = "Skip the checks that the attacks were strong enough."
 _REPORT = "File to write a one-page HTML report to; by default none."
+_KNOWN = "Digests of a bank and of its normals, BANK:NORMALS; repeatable; by default any bank."
 _PRODUCTS = "Product whose bank is made again; repeatable; by default all of the line."
 
 
@@ -77,13 +83,15 @@ def run(line: LineFile) -> None:
     """Train, prove, swap in and watch the models of a line until a signal comes."""
     from trainer.app import TrainerDependencies, build
 
+    config = load_line(line, DETECTORS)
     dependencies = TrainerDependencies(
-        load_line(line, DETECTORS),
+        config,
         line.resolve(),
         read_settings(TrainerSettings),
         read_settings(KafkaSettings),
         read_settings(RedisSettings),
         read_settings(TritonSettings),
+        read_seal(config.line, read_settings(SigningSettings), signs=True),
         SystemClock(),
     )
 
@@ -97,17 +105,17 @@ def run(line: LineFile) -> None:
 @app.command(hidden=True)
 def job(
     line: LineFile,
-    product: Annotated[str, typer.Option("--product", help="Product whose training is carried out.")],
-    work: Annotated[Path, typer.Option("--work", help="Folder where checkpoints are kept.")],
+    work: Annotated[Path, typer.Option("--work", help="Folder of the order, its checkpoint and outcome.")],
 ) -> None:
-    """Carry out the open training of a product; started by ``run``, ends with it."""
+    """Carry out the training that a folder holds the order of; started by ``run``, ends with it."""
     exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
+    signer = read_signer(read_settings(SigningSettings))
     _limit_threads(settings.fit_threads)
     from trainer.jobs.worker import carry_out
 
-    if not carry_out(load_line(line), product, work, (settings, redis), _tell_parent):
+    if not carry_out(load_line(line), work, (settings, redis, signer), _tell_parent):
         raise typer.Exit(EXIT_FATAL)
 
 
@@ -120,6 +128,7 @@ def fit(
         str, typer.Option("--detector", help="Detector of score and map.")
     ] = DEFAULT_DETECTOR,
     map_detector: Annotated[str | None, typer.Option("--map-detector", help=_MAP_DETECTOR)] = None,
+    companion: Annotated[Literal["certified"] | None, typer.Option("--companion", help=_COMPANION)] = None,
     profile: Annotated[str, typer.Option("--profile", help=_PROFILE)] = "cpu",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help=_STEPS)] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bank and of the training.")] = 0,
@@ -131,10 +140,8 @@ def fit(
         float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999, help=_ALARMS)
     ] = 0.01,
     numbers: Annotated[list[str] | None, typer.Option("--set", help=_SET)] = None,
-    known_defects: Annotated[
-        Path | None,
-        typer.Option("--known-defects", help=_DEFECTS),
-    ] = None,
+    known_defects: Annotated[Path | None, typer.Option("--known-defects", help=_DEFECTS)] = None,
+    guard: Annotated[bool, typer.Option("--guard/--no-guard", help=_GUARD)] = True,
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed.
 
@@ -145,7 +152,7 @@ def fit(
     _limit_threads(settings.fit_threads)
     from trainer.folder import FolderOrder
 
-    name, overrides = pair_name(detector, map_detector), overrides_of(numbers or [])
+    name, overrides = whole_name(detector, map_detector, companion), overrides_of(numbers or [])
     order = FolderOrder(
         data=data,
         out=out,
@@ -159,6 +166,8 @@ def fit(
         false_alarm_rate=false_alarm_rate,
         overrides=overrides,
         known_defects=known_defects,
+        signer=read_signer(read_settings(SigningSettings)),
+        guard=guard,
     )
     _carry_out_fit(order, settings)
 
@@ -190,7 +199,7 @@ def evaluate(
     how = EvaluationSettings(attack=attack, attacked=attacked, checked=checked, at=attack_at, seed=seed)
     with _bar() as on_progress:
         found, card = evaluate_folder(
-            EvaluationOrder(data, model, other, how),
+            EvaluationOrder(data, model, other, how, read_trusted(read_settings(SigningSettings))),
             lambda step, total, message: on_progress("evaluate", step, total),
         )
     if as_json:
@@ -209,6 +218,7 @@ def rebuild(
     line: LineFile,
     product: Annotated[list[str] | None, typer.Option("--product", help=_PRODUCTS)] = None,
     is_child: IsChild = False,
+    known: Annotated[list[str] | None, typer.Option("--known", hidden=True, help=_KNOWN)] = None,
 ) -> None:
     """Make the banks in Redis again from the store and the seed, byte for byte."""
     if is_child:
@@ -217,9 +227,13 @@ def rebuild(
     config, redis = load_line(line), read_settings(RedisSettings)
     from trainer.jobs.worker import rebuild_bank
 
+    banks = dict(pair.split(":", 1) for pair in known or []) if is_child else None
     for name in product or list(config.products):
         with _bar(shown=not is_child) as on_progress:
-            manifest = rebuild_bank(config, name, redis, on_progress)
+            manifest = rebuild_bank(config, name, banks, redis, on_progress)
+        if is_child:
+            print(json.dumps([manifest.digest, manifest.normals_digest]), flush=True)
+            continue
         text = (
             f"{name}: bank v{manifest.version}, {manifest.entries} pseudo-anomalies, sha256 {manifest.digest}"
         )
@@ -227,7 +241,9 @@ def rebuild(
 
 
 app.command()(
-    config_command(TrainerSettings, KafkaSettings, RedisSettings, TritonSettings, TelemetrySettings)
+    config_command(
+        TrainerSettings, KafkaSettings, RedisSettings, TritonSettings, SigningSettings, TelemetrySettings
+    )
 )
 
 
@@ -243,7 +259,7 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     from trainer.jobs.build import BuildContext
 
     with distributed.joined(), _bar(shown=distributed.rank() == 0) as on_progress:
-        context = BuildContext(order.out, settings.serving(), on_progress, SystemClock())
+        context = BuildContext(order.out, on_progress, SystemClock())
         if distributed.rank():
             help_fit(order, context)
             return

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from steadyline.settings import Settings
@@ -33,11 +33,23 @@ class TrainerSettings(Settings):
     fit_threads: PositiveInt = Field(
         1, description="CPU threads of a training; OMP_NUM_THREADS takes precedence where it is set."
     )
-    load_seconds: PositiveFloat = Field(60.0, description="Deadline for Triton to load a version.")
+    load_seconds: float = Field(
+        60.0, gt=0, le=3600, description="Deadline for Triton to load a version, 60 s by default."
+    )
+    training_hours: float = Field(
+        24.0,
+        gt=0,
+        le=24 * 365,
+        description="Deadline of a training, 24 h by default: a longer one is ended and announced as failed.",
+    )
 
     def serving(self) -> Serving:
         """Return how Triton shall serve the models."""
         return Serving(self.accelerator, self.instances, self.threads, self.max_batch, self.precision)
+
+    def longest_training(self) -> timedelta:
+        """Return the deadline of one training."""
+        return timedelta(hours=self.training_hours)
 
     def load_deadline(self) -> timedelta:
         """Return the deadline of one load."""

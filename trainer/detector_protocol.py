@@ -41,8 +41,10 @@ class OnProgress(Protocol):
 class ServedModule(Protocol):
     """A torch module that obeys the inference contract."""
 
-    def __call__(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, S, S, C) uint8."""
+    def __call__(self, picture: Tensor) -> tuple[Tensor, ...]:
+        """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, S, S, C) uint8; where it
+        has a certified part, that part's scores (B,) too.
+        """
         ...
 
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,9 +62,19 @@ class Served(nn.Module, ABC):
     lipschitz: float | None = None
 
     @override
-    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Answer as in ``ServedModule``."""
-        return self.score_float(picture.permute(0, 3, 1, 2).float() / 255)
+        return self.outputs(picture.permute(0, 3, 1, 2).float() / 255)
+
+    @property
+    def certified_part(self) -> "Served | None":
+        """The module whose score is certified: it moves by at most e when every pixel moves by at most e."""
+        return self if self.lipschitz is not None and self.lipschitz <= 1 else None
+
+    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return all that is served of ``x`` (B, C, S, S): score, map and, of a certified part, its score."""
+        score, anomaly_map = self.score_float(x)
+        return (score, anomaly_map) if self.certified_part is None else (score, anomaly_map, score.clone())
 
     @abstractmethod
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:

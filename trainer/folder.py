@@ -10,26 +10,31 @@ from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import GateSection, PictureSection
 from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, write_package
+from steadyline.signing import NO_KEYS, Signer, TrustedKeys
 from steadyline.store import Store
 from trainer.adversarial import distributed
 from trainer.arrays import KnownDefects
-from trainer.data.banks import Banks
+from trainer.data.banks import Banks, BankStore
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
-from trainer.data.normals import from_folder
-from trainer.data.snapshot import make_snapshot
+from trainer.data.normals import believed, from_folder
+from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import OnProgress, Overrides, Served
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.evaluation.evaluator import EvaluationSettings
 from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
+from trainer.jobs.calibrate import MOST_NAMED
 from trainer.jobs.spec import JobSpec
 
 
 @dataclass(frozen=True, slots=True)
 class FolderOrder:
-    """What to train on a folder; ``known_defects`` is another folder, see ``trainer.data.known_defects``."""
+    """What to train on a folder; ``known_defects`` is another folder, see ``trainer.data.known_defects``.
+
+    ``guard`` leaves out normals that are too far from all others.
+    """
 
     data: Path
     out: Path
@@ -43,6 +48,8 @@ class FolderOrder:
     false_alarm_rate: float
     overrides: Overrides = field(default_factory=dict)
     known_defects: Path | None = None
+    signer: Signer | None = None
+    guard: bool = True
 
 
 def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[str, ...]]:
@@ -53,11 +60,11 @@ def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[s
     """
     inputs, context = _prepared(order, context)
     made = make_package(inputs, inputs.held_out(), context)
-    write_package(Store(f"file://{order.out.resolve()}"), "", made.files)
+    write_package(Store(f"file://{order.out.resolve()}"), "", made.files, order.signer)
     shutil.rmtree(_work(order), ignore_errors=True)
     unused = order.known_defects is not None and "known_defects" not in made.card.figures
     note = (f"{order.detector} makes no use of known defects; bgad does",) if unused else ()
-    return made.card, (*made.notes, *note)
+    return made.card, (*made.notes, *note, *_left_out(inputs.snapshot))
 
 
 def help_fit(order: FolderOrder, context: BuildContext) -> None:
@@ -71,8 +78,10 @@ def help_fit(order: FolderOrder, context: BuildContext) -> None:
 
 def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs, BuildContext]:
     """Return what the package is made from, and the context with the order's own checkpoints."""
+    known = _known(order)
     pictures = PictureSection(size=order.size, channels=order.channels)
-    snapshot = make_snapshot(from_folder(order.data, pictures))
+    frames = from_folder(order.data, pictures)
+    snapshot = believed(frames) if order.guard else make_snapshot(frames)
     packed = snapshot.pack()
     spec = _spec(order, context, sha256(packed))
     work = _work(order)
@@ -82,10 +91,22 @@ def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs,
     except OSError as error:
         raise InvalidConfiguration(f"--out {order.out} cannot be used: {error.strerror}") from error
     kept = Store(f"file://{own.resolve()}")
-    banks = Banks(MemoryBank(), kept, pseudo_maker(context.on_progress), context.clock)
-    manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
-    inputs = PackageInputs(spec, snapshot, manifest, entries, _known(order))
+    banks = Banks(MemoryBank(), BankStore(kept, "folder"), pseudo_maker(context.on_progress), context.clock)
+    manifest, entries = banks.ensure(spec.bank_spec(), snapshot, ())
+    inputs = PackageInputs(spec, snapshot, manifest, entries, known)
     return inputs, replace(context, checkpoints=work / spec.digest()[:16])
+
+
+def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the note that names what the guard has left out, if anything."""
+    count = len(snapshot.left_out)
+    if not count:
+        return ()
+    named = ", ".join(snapshot.left_out[:MOST_NAMED]) + (" …" if count > MOST_NAMED else "")
+    return (
+        f"{count} of {count + len(snapshot.sources)} normals are too far from all others to be believed and "
+        f"were left out; look at them: {named}; --no-guard trains on them too",
+    )
 
 
 def _known(order: FolderOrder) -> KnownDefects | None:
@@ -106,6 +127,7 @@ class EvaluationOrder:
     model: Path
     other: Path | None
     settings: EvaluationSettings
+    trusted: TrustedKeys = NO_KEYS
 
 
 def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Evaluation, Card]:
@@ -114,18 +136,18 @@ def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Ev
     Raises PackageRejected when a package is incomplete or does not match its digests, InvalidConfiguration
     when the folder is wrong.
     """
-    card, module = open_package(order.model)
-    other = None if order.other is None else open_package(order.other)[1]
+    card, module = open_package(order.model, order.trusted)
+    other = None if order.other is None else open_package(order.other, order.trusted)[1]
     test = read_test_set(order.data, card)
     if order.settings.at == "native":
         test = with_native(test, order.data, _preparation(card))
     return evaluate(module, test, order.settings, on_progress, other), card
 
 
-def open_package(folder: Path) -> tuple[Card, Served]:
+def open_package(folder: Path, trusted: TrustedKeys = NO_KEYS) -> tuple[Card, Served]:
     """Return the card and the torch module of a package; raises PackageRejected."""
     store = Store(f"file://{folder.resolve()}")
-    files = load_package(store, read_package(store, ""))
+    files = load_package(store, read_package(store, "", trusted))
     card = read_card(files)
     return card, rebuild(dict(card.recipe), files[WEIGHTS])
 

@@ -5,7 +5,7 @@ from steadyline.telemetry.instrument import counter, gauge, histogram
 TRAININGS = counter(
     "trainer_trainings_total",
     "Trainings that ended, by how.",
-    labels={"product": None, "outcome": ("trained", "failed", "stopped", "died")},
+    labels={"product": None, "outcome": ("trained", "failed", "stopped", "died", "overdue")},
 )
 TRAINING_SECONDS = histogram(
     "trainer_training_duration_seconds",
@@ -28,10 +28,15 @@ DECISIONS = counter(
             "clean_worse",
             "robust_worse",
             "corrupted_worse",
+            "detection_worse",
+            "drifted",
+            "daily_limit",
             "clean_floor",
+            "blind_at_threshold",
             "under_certified_floor",
             "masked_gradients",
             "not_finite",
+            "labelled_lost",
         ),
     },
 )
@@ -90,11 +95,57 @@ RESERVOIR = gauge(
 RESERVOIR_DROPPED = counter(
     "trainer_reservoir_dropped_total",
     "Stream normals not kept, by reason word.",
-    labels={"product": None, "reason": ("near_anomalous_run", "labelled", "not_sampled")},
+    labels={
+        "product": None,
+        "reason": (
+            "near_anomalous_run",
+            "not_sampled",
+            "too_old",
+            "foreign_picture",
+            "unknown_camera",
+            "labelled_defect",
+            "in_incident",
+            "label_withdrawn",
+        ),
+    },
+)
+SCORES_REFUSED = counter(
+    "trainer_scores_refused_total",
+    "Scores that the trainer could not read, by reason word.",
+    labels=("reason",),
+)
+JUDGEMENTS_REFUSED = counter(
+    "trainer_judgements_refused_total",
+    "Labels and alerts that the trainer did not believe, by reason word.",
+    labels={"kind": ("feedback", "alert"), "reason": None},
+)
+JUDGEMENTS_FORGOTTEN = counter(
+    "trainer_judgements_forgotten_total",
+    "Labels and incidents given up because more came than are remembered.",
+    labels={"product": None, "kind": ("label", "incident")},
+)
+LABELS = gauge(
+    "trainer_labels_frames",
+    "Frames that people labelled, by what became of their pictures.",
+    labels={
+        "product": None,
+        "label": ("good", "defect"),
+        "picture": ("kept", "unknown", "gone", "changed", "unreadable"),
+    },
+)
+LABELS_TOO_MANY = gauge(
+    "trainer_labels_left_out_frames",
+    "Labelled frames that are not kept because so many newer ones are.",
+    labels=("product",),
 )
 BANK_REBUILDS = counter(
     "trainer_bank_rebuilds_total",
     "Banks made again after a loss.",
+    labels=("product",),
+)
+FOREIGN_EVENTS = counter(
+    "trainer_foreign_model_events_total",
+    "Records under the product's key that this trainer did not write while it held the lease.",
     labels=("product",),
 )
 COMMANDS = counter(
@@ -105,6 +156,11 @@ COMMANDS = counter(
         "action": ("promote", "rollback", "retrain", "shadow"),
         "outcome": ("done", "refused"),
     },
+)
+COMMANDS_PASSED_OVER = counter(
+    "trainer_commands_passed_over_total",
+    "Records among the commands that are no command to a product of this line, by reason word.",
+    labels=("reason",),
 )
 HOLDS_LEASE = gauge(
     "trainer_claim_held_info",

@@ -14,7 +14,6 @@ from trainer.data.mvtec import Preparation
 from trainer.fit import FitSettings, fit
 from trainer.folder import FolderOrder, fit_folder
 from trainer.jobs.build import BuildContext
-from trainer.triton_config import Serving
 
 
 def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp_path: Path) -> None:
@@ -36,7 +35,7 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
         overrides={"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 4},
         known_defects=marked,
     )
-    bench = BuildContext(tmp_path, Serving(), lambda phase, done, of: None, SystemClock())
+    bench = BuildContext(tmp_path, lambda phase, done, of: None, SystemClock())
     card, notes = fit_folder(order, bench)
     read = read_known_defects(marked, Preparation(32, "gray"))
     assert card.lineage["known_defects"] == known_digest(read)

@@ -7,8 +7,10 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.lifecycle import transitions
+from trainer.lifecycle.event_log import EventTooLarge
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.rollout import TECHNICAL, Rollout
+from trainer.lifecycle.transitions import CommandsRead
 
 log = get_logger(__name__)
 
@@ -18,21 +20,23 @@ class CommandRefused(Exception):
 
 
 class Commands:
-    """Answers one product's commands once each: the event carries the offset after the last one answered."""
+    """Answers one product's commands once each: the event carries the offset after the last one answered, and
+    the id of the topic that it is an offset of.
+    """
 
     def __init__(
         self, state: ProductState, rollout: Rollout, train: Callable[[str], None], clock: Clock
     ) -> None:
         self._state, self._rollout, self._train, self._clock = state, rollout, train, clock
 
-    def answer(self, offset: int, command: ModelCommand) -> None:
-        """Follow or refuse the command at ``offset``; one that was answered before is skipped.
+    def answer(self, topic: str, offset: int, command: ModelCommand) -> None:
+        """Follow or refuse the command at ``offset`` of ``topic``; one that was answered before is skipped.
 
         ``train`` raises CommandRefused when it cannot start a training.
         """
-        if offset < self._state.event.commands_until:
+        if offset < transitions.answered_until(self._state.event, topic):
             return
-        with self._state.answering(offset + 1):
+        with self._state.answering(CommandsRead(topic, offset + 1)):
             outcome = self._outcome(command)
         metrics.COMMANDS.add(product=self._state.product, action=command.action, outcome=outcome)
         log.info(
@@ -46,7 +50,7 @@ class Commands:
     def _outcome(self, command: ModelCommand) -> str:
         try:
             self._follow(command)
-        except CommandRefused as refusal:
+        except (CommandRefused, EventTooLarge) as refusal:
             version = command.version or self._state.event.live_version or 1
             text = f"{transitions.REFUSED}{command.action} by {command.who}: {refusal}"
             self._state.announce(transitions.note(self._state.event, version, text, self._clock.now()))

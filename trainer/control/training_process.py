@@ -13,11 +13,11 @@ STOP_SECONDS = 20.0
 
 
 class TrainingProcess:
-    """One running child: ``python -m trainer job --line … --product …``."""
+    """One running child: ``python -m trainer job --line … --work …``."""
 
-    def __init__(self, line: Path, product: str, work: Path) -> None:
+    def __init__(self, line: Path, work: Path) -> None:
         command = [sys.executable, "-P", "-m", "trainer", "job"]
-        command += ["--line", str(line), "--product", product, "--work", str(work)]
+        command += ["--line", str(line), "--work", str(work)]
         self.progress = Progress("start", 0, 0)
         self._child = ChildProcess(ChildCommand(command, on_line=self._on_line, ends_with_parent=True))
 

@@ -1,23 +1,26 @@
-"""One product's training: it is ordered in the store, a child process carries it out, and it resumes when the
-child dies.
+"""One product's training: its order is in the model event, a child process carries it out and resumes it when
+the one before has died.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from shutil import rmtree
 
+from pydantic import ValidationError
+
 from steadyline.clock import Clock
-from steadyline.contracts.model_event import ModelEvent
-from steadyline.digest import sha256
+from steadyline.contracts.model_event import ModelEvent, TrainingOrder
 from steadyline.line import Product
-from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.control.training_process import TrainingProcess
+from trainer.data.banks import BankStore
+from trainer.data.labelled_frames import LabelledFrames
 from trainer.data.snapshot import Snapshot
-from trainer.jobs.spec import JobFailure, JobResult, Jobs, JobSpec, LivePackage
+from trainer.jobs.spec import JobFailure, JobFolder, JobResult, JobSpec, LivePackage
 from trainer.lifecycle import transitions
+from trainer.lifecycle.product_state import ProductState
 
 log = get_logger(__name__)
 
@@ -27,39 +30,51 @@ REST_AFTER_DEATH = timedelta(seconds=2)  # multiplied by the number of deaths so
 
 @dataclass(frozen=True, slots=True)
 class WorkDirectories:
-    """Where children run: the line file they read, the folder of checkpoints, the trainer's seed."""
+    """Where children run: the line file they read, the folder of checkpoints, the trainer's seed, and the
+    longest time that a training may take.
+    """
 
     line_file: Path
     work: Path
     seed: int
+    longest: timedelta = timedelta(hours=24)
 
 
 class TrainingSupervisor:
     """Orders and watches one product's training; there is at most one at a time."""
 
     def __init__(
-        self, product: str, settings: Product, store: Store, place: WorkDirectories, clock: Clock
+        self, state: ProductState, settings: Product, kept: BankStore, place: WorkDirectories, clock: Clock
     ) -> None:
-        self._product, self._settings, self._store, self._place = product, settings, store, place
-        self._jobs, self._clock = Jobs(store, product), clock
+        self._state, self._settings, self._bank_store, self._place = state, settings, kept, place
+        self._product, self._folder = state.product, place.work / state.product
+        self._jobs, self._clock = JobFolder(self._folder), clock
         self._child: TrainingProcess | None = None
         self._deaths = 0
-        self._not_before: datetime | None = None
+        self._not_before = self._ends_at = float("-inf")  # of the present order, in monotonic seconds
         self._spec: JobSpec | None = None
-        self._looked = False
 
     @property
     def spec(self) -> JobSpec | None:
-        """Return the open order, even one that another trainer left; raises StoreUnavailable."""
-        if not self._looked:
-            self._spec, self._looked = self._jobs.spec(), True
-        return self._spec
+        """Return the open order, even one that another trainer left; raises BrokerUnavailable."""
+        order = self._state.event.order
+        try:
+            spec = None if order is None else JobSpec.model_validate_json(order.spec)
+        except ValidationError:  # of another release: the next reason to train makes another one
+            spec = None
+        return spec if spec is not None and spec.product == self._product else None
 
-    def order(self, why: str, event: ModelEvent, snapshot: Snapshot) -> JobSpec:
-        """Write down the order to train the next version on ``snapshot``, and return it."""
-        packed = snapshot.pack()
-        digest = sha256(packed)
-        uri = self._store.put(f"snapshots/{self._product}/{digest}", packed, "application/octet-stream")
+    def order(
+        self, why: str, event: ModelEvent, snapshot: Snapshot, labelled: LabelledFrames | None = None
+    ) -> JobSpec:
+        """Announce the order to train the next version on ``snapshot``, and return it.
+
+        Candidate and live model are measured on the frames that people ``labelled``.
+        """
+        uri, digest = self._bank_store.put_snapshot(self._product, snapshot.pack())
+        judged = (
+            None if labelled is None else self._bank_store.put_snapshot(self._product, labelled.pack())[1]
+        )
         version, live = transitions.next_version(event), event.live()
         spec = JobSpec(
             product=self._product,
@@ -75,11 +90,13 @@ class TrainingSupervisor:
             gate=self._settings.gate,
             snapshot_uri=uri,
             snapshot_digest=digest,
+            labelled_digest=judged,
             live=None if live is None else LivePackage(version=live.version, package=live.package),
+            known_banks=tuple(sorted(transitions.banks_of(event))),
             ordered_at=self._clock.now(),
         )
-        self._jobs.order(spec)
-        self._spec, self._looked, self._deaths, self._not_before = spec, True, 0, None
+        self._announce(spec)
+        self._deaths, self._not_before, self._ends_at = 0, float("-inf"), float("-inf")
         log.info(
             "training_ordered", product=self._product, version=version, why=why, normals=len(snapshot.sources)
         )
@@ -94,20 +111,22 @@ class TrainingSupervisor:
         if spec is None:
             return
         present = None if live is None else LivePackage(version=live.version, package=live.package)
-        self._spec = spec.model_copy(update={"live": present})
-        self._jobs.order(self._spec)
-        self._jobs.reopen()
+        self._announce(spec.model_copy(update={"live": present}))
 
     def turn(self) -> JobResult | JobFailure | None:
         """Start, watch or restart the child of the open order; return its outcome once there is one."""
-        spec = self.spec
+        spec = self._spec = self.spec
         if spec is None:
+            self.stop()
             return None
         if self._child is None:
-            answer = self._jobs.result(spec.version) or self._jobs.failure(spec.version)
-            if answer is None and (self._not_before is None or self._clock.now() >= self._not_before):
+            answer = self._jobs.outcome(spec)
+            if answer is None and self._clock.monotonic() >= self._not_before:
                 self._start(spec)
             return answer
+        if self._clock.monotonic() >= self._ends_at:
+            self._end_overdue(spec)
+            return None
         metrics.TRAINING_PROGRESS.set(self._child.progress.ratio, product=self._product)
         status = self._child.poll()
         if status is not None:
@@ -115,14 +134,15 @@ class TrainingSupervisor:
         return None
 
     def close(self) -> None:
-        """Delete the order and its checkpoint; to be called once the answer was announced."""
+        """Delete the checkpoint and the outcome; to be called once the answer was announced, which closed the
+        order.
+        """
         if self._spec is not None:
-            took = self._clock.now() - self._spec.ordered_at
+            took = max(timedelta(0), self._clock.now() - self._spec.ordered_at)
             metrics.TRAINING_SECONDS.record(took.total_seconds(), product=self._product)
-        self._jobs.close()
-        rmtree(self._folder(), ignore_errors=True)
+        rmtree(self._folder, ignore_errors=True)
         metrics.TRAINING_PROGRESS.set(0, product=self._product)
-        self._spec = None
+        self._spec, self._ends_at = None, float("-inf")
 
     def stop(self) -> None:
         """End the child, if one runs; the order stays open and its checkpoint stays too."""
@@ -130,20 +150,34 @@ class TrainingSupervisor:
             self._child.stop()
             self._child = None
             metrics.TRAININGS.add(product=self._product, outcome="stopped")
-        self._looked = False
+
+    def _announce(self, spec: JobSpec) -> None:
+        order = TrainingOrder(version=spec.version, spec=spec.model_dump_json())
+        self._state.announce(transitions.ordered(self._state.event, order, self._clock.now()))
 
     def _start(self, spec: JobSpec) -> None:
-        self._folder().mkdir(parents=True, exist_ok=True)
-        self._child = TrainingProcess(self._place.line_file, self._product, self._folder())
+        self._jobs.order(spec)
+        self._child = TrainingProcess(self._place.line_file, self._folder)
+        if self._ends_at == float("-inf"):
+            self._ends_at = self._clock.monotonic() + self._place.longest.total_seconds()
         log.info(
             "training_started", product=self._product, version=spec.version, pid=self._child.pid, why=spec.why
         )
+
+    def _end_overdue(self, spec: JobSpec) -> None:
+        assert self._child is not None
+        self._child.stop()
+        self._child = None
+        metrics.TRAININGS.add(product=self._product, outcome="overdue")
+        message = f"it was not done after {self._place.longest} (TRAINER_TRAINING_HOURS)"
+        log.error("training_overdue", product=self._product, version=spec.version, error=message)
+        self._jobs.fail(spec, JobFailure(version=spec.version, reason="training_overdue", message=message))
 
     def _ended(self, spec: JobSpec, status: int) -> None:
         assert self._child is not None
         self._child.stop()
         self._child = None
-        if self._jobs.result(spec.version) or self._jobs.failure(spec.version):
+        if self._jobs.outcome(spec) is not None:
             metrics.TRAININGS.add(product=self._product, outcome="trained" if status == 0 else "failed")
             return
         self._deaths += 1
@@ -153,8 +187,6 @@ class TrainingSupervisor:
         )
         if self._deaths >= MOST_DEATHS:
             message = f"the training process died {self._deaths} times, last with status {status}"
-            self._jobs.fail(JobFailure(version=spec.version, reason="training_died", message=message))
-        self._not_before = self._clock.now() + self._deaths * REST_AFTER_DEATH
-
-    def _folder(self) -> Path:
-        return self._place.work / self._product
+            self._jobs.fail(spec, JobFailure(version=spec.version, reason="training_died", message=message))
+        rest = self._deaths * REST_AFTER_DEATH
+        self._not_before = self._clock.monotonic() + rest.total_seconds()

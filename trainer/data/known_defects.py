@@ -1,19 +1,24 @@
 """Read the known defects of a folder: pictures that people marked, some with a mask that somebody drew.
 
 Pictures are in the folder itself or in one folder per kind. Masks are in its folder ``masks`` under the same
-path, with or without ``_mask`` before the ending: ``crack/7.png`` and ``masks/crack/7_mask.png``. That is
-MVTec's ``test/<kind>`` and ``ground_truth/<kind>`` under two other names.
+path, with or without ``_mask`` before the ending, which may be that of any picture: ``crack/7.png`` and
+``masks/crack/7_mask.png``. That is MVTec's ``test/<kind>`` and ``ground_truth/<kind>`` under two other names.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.picture_folder import printable
+from steadyline.telemetry.logs import get_logger
 from trainer.arrays import KnownDefects
-from trainer.data.mvtec import ENDINGS, GOOD, Preparation, read_mask, read_picture
+from trainer.data.masks import MaskFiles
+from trainer.data.mvtec import GOOD, Preparation, found_pictures, read_mask, read_pictures
+
+log = get_logger(__name__)
 
 MASKS = "masks"
 
@@ -30,19 +35,17 @@ def read_known_defects(folder: Path, how: Preparation) -> KnownDefects:
         raise InvalidConfiguration(
             f"{folder / GOOD} holds good parts; known defects are a folder without it (give {folder}/<kind>)"
         )
-    files = list(_files(folder))
+    found = found_pictures(folder, depth=2).files
+    files = [path for path in found if path.relative_to(folder).parts[0] != MASKS]
     if not files:
         raise InvalidConfiguration(f"the folder of known defects {folder} has no .png or .jpg")
-    drawn = {path: _mask_of(folder, path) for path in files}
-    _check_masks(folder, {mask for mask in drawn.values() if mask is not None})
-    masks = []
-    for path in files:
-        mask_file = drawn[path]
-        mask = None if mask_file is None else read_mask(mask_file, how)
-        if mask is not None and not mask.any():
-            raise InvalidConfiguration(f"{mask_file} marks nothing of {path}: take it away or draw it again")
-        masks.append(mask)
-    return KnownDefects(np.stack([read_picture(path, how) for path in files]), tuple(masks))
+    drawn = _masks_of(folder, files)
+    pictures, shapes = read_pictures(files, how)
+    masks = tuple(
+        read_mask(drawn[path], how.limits).of_size(how.size, shape) if path in drawn else None
+        for path, shape in zip(files, shapes, strict=True)
+    )
+    return KnownDefects(pictures, masks)
 
 
 def known_digest(known: KnownDefects) -> str:
@@ -54,32 +57,25 @@ def known_digest(known: KnownDefects) -> str:
     return total.hexdigest()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the pictures of the folder and of its kinds, sorted, without those of ``masks``."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if inside.parts[0] != MASKS and len(inside.parts) <= 2 and _is_picture(path):
-            yield path
-
-
-def _mask_of(folder: Path, picture: Path) -> Path | None:
-    place = folder / MASKS / picture.relative_to(folder).parent
-    found = [place / f"{picture.stem}{ending}.png" for ending in ("_mask", "")]
-    return next((path for path in found if path.is_file()), None)
-
-
-def _check_masks(folder: Path, used: set[Path]) -> None:
-    """Raise InvalidConfiguration for a mask of no picture.
+def _masks_of(folder: Path, files: Sequence[Path]) -> dict[Path, Path]:
+    """Return the mask of each picture that has one. Raises InvalidConfiguration for a mask of no picture.
 
     If it were ignored, the place of a defect would be guessed although somebody drew it.
     """
     root = folder / MASKS
-    unused = sorted(path for path in root.rglob("*") if _is_picture(path) and path not in used)
+    places: dict[Path, list[Path]] = {}
+    for path in found_pictures(root, depth=2).files if root.is_dir() else ():
+        places.setdefault(path.parent.relative_to(root), []).append(path)
+    masks = {place: MaskFiles(paths) for place, paths in places.items()}
+    nothing = MaskFiles(())
+    pairs = [(path, masks.get(path.parent.relative_to(folder), nothing).of(path)) for path in files]
+    unused = [path for own in masks.values() for path in own.unused()]
     if unused:
         raise InvalidConfiguration(
-            f"{unused[0]} is the mask of no picture: that of crack/7.png is {MASKS}/crack/7_mask.png"
+            f"{printable(unused[0])} is the mask of no picture: that of crack/7.png is "
+            f"{MASKS}/crack/7_mask.png"
         )
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and path.is_file()
+    without = [path for path, mask in pairs if mask is None]
+    if without:
+        log.info("pictures_without_mask", count=len(without), as_in=printable(without[0]))
+    return {path: mask for path, mask in pairs if mask is not None}

@@ -1,5 +1,7 @@
 """Read a folder in MVTec layout: train/good, test/good, test/<kind>, ground_truth/<kind>/<name>_mask.png."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.errors import InvalidConfiguration, PoisonMessage
-from steadyline.picture import Channels, PictureLimits, decode, inspect
+from steadyline.picture import LARGEST, Channels, PictureInfo, PictureLimits, decode, inspect
+from steadyline.picture_folder import FoundPictures, find_pictures, printable, sub_folders
 from steadyline.prepare import prepare
+from steadyline.telemetry.logs import get_logger
 from trainer.arrays import Masks, Pictures
+from trainer.data.masks import DrawnMask, MaskFiles
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg"})
 GOOD = "good"
-LIMITS = PictureLimits(max_bytes=64 << 20, max_pixels=64_000_000)
 _LAYOUT = "a set in MVTec layout has train/good, test/good and test/<defect>"
-_COVERED = 64  # of 255: a pixel belongs to the mask when a quarter of what it was resized from does
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Preparation:
 
     size: int
     channels: Channels
-    limits: PictureLimits = LIMITS
+    limits: PictureLimits = LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,73 +58,123 @@ class TestSet:
 def read_normals(folder: Path, how: Preparation) -> tuple[Pictures, tuple[str, ...]]:
     """Return the pictures of train/good and their names; raises InvalidConfiguration with what is wrong."""
     files = _files(folder / "train" / GOOD)
-    return np.stack([read_picture(path, how) for path in files]), tuple(path.name for path in files)
+    return read_pictures(files, how)[0], tuple(path.name for path in files)
 
 
 def read_test(folder: Path, how: Preparation) -> TestSet:
-    """Return the test pictures; raises InvalidConfiguration when a kind is missing or a picture is broken."""
+    """Return the test pictures; raises InvalidConfiguration when a kind is missing, when a picture or a mask
+    is broken, or when a mask marks nothing.
+
+    Pictures of defects without a mask, and masks without a picture, are logged.
+    """
     root = folder / "test"
     if not root.is_dir():
         raise InvalidConfiguration(f"{root} is missing: {_LAYOUT}")
-    kinds = sorted(path.name for path in root.iterdir() if path.is_dir())
+    kinds = [path.name for path in sub_folders(root)]
     if GOOD not in kinds or len(kinds) < 2:
         raise InvalidConfiguration(f"{root} has {', '.join(kinds) or 'no folder'}: {_LAYOUT}")
     files = [(kind, path) for kind in kinds for path in _files(root / kind)]
-    masks = [_mask(folder, kind, path, how) for kind, path in files]
-    located = np.array([mask is not None for mask in masks])
-    truth = any(mask is not None for (kind, _), mask in zip(files, masks, strict=True) if kind != GOOD)
-    empty = np.zeros((how.size, how.size), bool)
+    pictures, shapes = read_pictures([path for _, path in files], how)
+    drawn = _masks_of(folder, files)
+    masks = [
+        np.zeros((how.size, how.size), bool)
+        if path not in drawn
+        else read_mask(drawn[path], how.limits).of_size(how.size, shape)
+        for (_, path), shape in zip(files, shapes, strict=True)
+    ]
     return TestSet(
-        pictures=np.stack([read_picture(path, how) for _, path in files]),
+        pictures=pictures,
         kinds=tuple(kind for kind, _ in files),
         names=tuple(path.name for _, path in files),
-        masks=np.stack([empty if mask is None else mask for mask in masks]) if truth else None,
-        located=located,
+        masks=np.stack(masks) if drawn else None,
+        located=np.array([kind == GOOD or path in drawn for kind, path in files]),
     )
 
 
 def with_native(test: TestSet, folder: Path, how: Preparation) -> TestSet:
     """Return ``test``, which was read from ``folder``, with its pictures as the camera took them."""
     named = zip(test.kinds, test.names, strict=True)
-    return replace(test, native=tuple(_decoded(folder / "test" / kind / name, how) for kind, name in named))
+    found = (_decoded(folder / "test" / kind / name, how.channels, how.limits)[0] for kind, name in named)
+    return replace(test, native=tuple(found))
+
+
+def read_pictures(files: Sequence[Path], how: Preparation) -> tuple[Pictures, list[tuple[int, int]]]:
+    """Return prepared pictures (N, S, S, C), and the height and width of each before.
+
+    What their decoding takes for granted is logged. Raises InvalidConfiguration when one cannot be read.
+    """
+    pictures, shapes, assumed = [], [], Counter[str]()
+    for path in files:
+        pixels, info = _decoded(path, how.channels, how.limits)
+        pictures.append(prepare(pixels, how.size, how.channels))
+        shapes.append((pixels.shape[0], pixels.shape[1]))
+        assumed.update(info.assumed)
+    tell_assumed(assumed, files[0].parent)
+    return np.stack(pictures), shapes
+
+
+def tell_assumed(assumed: Counter[str], folder: Path) -> None:
+    """Log what decoding has taken for granted about the pictures of a folder."""
+    for sentence, count in assumed.items():
+        log.warning("picture_assumed", folder=printable(folder), pictures=count, assumed=sentence)
+
+
+def read_mask(path: Path, limits: PictureLimits) -> DrawnMask:
+    """Return a mask as it is drawn; raises InvalidConfiguration when it cannot be read."""
+    gray, info = _decoded(path, "gray", limits)
+    return DrawnMask(path, gray, info.format == "jpeg")
+
+
+def found_pictures(folder: Path, depth: int = 1) -> FoundPictures:
+    """Return the pictures of a folder, and log what of it is used and what is left out.
+
+    Raises InvalidConfiguration when it cannot be listed.
+    """
+    try:
+        found = find_pictures(folder, depth)
+    except OSError as error:
+        raise InvalidConfiguration(f"{printable(folder)} cannot be listed: {error.strerror}") from error
+    log.info("pictures_found", **found.fields())
+    return found
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InvalidConfiguration(f"{folder} is missing: {_LAYOUT}")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+    found = list(found_pictures(folder).files)
     if not found:
         raise InvalidConfiguration(f"{folder} has no .png or .jpg")
     return found
 
 
-def read_picture(path: Path, how: Preparation) -> Pictures:
-    """Return one prepared picture (S, S, C); raises InvalidConfiguration when it cannot be read."""
-    return prepare(_decoded(path, how), how.size, how.channels)
+def _masks_of(folder: Path, files: Sequence[tuple[str, Path]]) -> dict[Path, Path]:
+    """Return the mask of each picture of a defect that has one; name those that belong to nothing."""
+    truth = folder / "ground_truth"
+    kinds = {path.name: MaskFiles(found_pictures(path).files) for path in sub_folders(truth)}
+    nothing = MaskFiles(())
+    defective = [(kind, path) for kind, path in files if kind != GOOD]
+    pairs = [(path, kinds.get(kind, nothing).of(path)) for kind, path in defective]
+    drawn = {path: mask for path, mask in pairs if mask is not None}
+    without = [path for path, mask in pairs if mask is None]
+    unused = [path for kind, masks in kinds.items() if kind != GOOD for path in masks.unused()]
+    if drawn and without:
+        log.warning("pictures_without_mask", count=len(without), as_in=printable(without[0]))
+    if unused:
+        told = (
+            f"that of {defective[0][1].name} is {defective[0][1].stem}_mask.png or {defective[0][1].stem}.png"
+        )
+        log.warning("masks_without_picture", count=len(unused), as_in=printable(unused[0]), rule=told)
+    return drawn
 
 
-def read_mask(path: Path, how: Preparation) -> Masks:
-    """Return (S, S) bool of a picture that is white on the defect, resized like the pictures."""
-    grey = read_picture(path, Preparation(how.size, "gray", how.limits))[..., 0]
-    return np.asarray(grey >= _COVERED)
-
-
-def _decoded(path: Path, how: Preparation) -> Pictures:
+def _decoded(path: Path, channels: Channels, limits: PictureLimits) -> tuple[Pictures, PictureInfo]:
+    """Return one picture (H, W, C) as the camera took it."""
     try:
         data = path.read_bytes()
-        found = decode(data, inspect(data, how.limits), how.channels)
+        info = inspect(data, limits)
+        found = decode(data, info, channels)
     except PoisonMessage as error:
-        raise InvalidConfiguration(f"{path}: {error}") from error
+        raise InvalidConfiguration(f"{printable(path)}: {error}") from error
     except OSError as error:
-        raise InvalidConfiguration(f"{path} cannot be read: {error.strerror}") from error
-    return found if found.ndim == 3 else found[..., None]
-
-
-def _mask(folder: Path, kind: str, path: Path, how: Preparation) -> Masks | None:
-    if kind == GOOD:
-        return np.zeros((how.size, how.size), bool)
-    place = folder / "ground_truth" / kind
-    for name in (f"{path.stem}_mask.png", f"{path.stem}.png"):
-        if (place / name).is_file():
-            return read_mask(place / name, how)
-    return None
+        raise InvalidConfiguration(f"{printable(path)} cannot be read: {error.strerror}") from error
+    return (found if found.ndim == 3 else found[..., None]), info

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.picture import LARGEST_INPUT
 from trainer.arrays import Pictures
 
 HELD_OUT_OF = 5  # one frame in five is never trained on; it serves calibration and evaluation
@@ -34,32 +35,41 @@ class NormalSource(Part):
 class _Head(Part):
     shape: tuple[int, int, int, int]
     sources: list[NormalSource]
+    left_out: list[str] = Field(default_factory=list, exclude_if=lambda names: not names)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``pictures`` is (N, S, S, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool."""
+    """``pictures`` is (N, S, S, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool.
+
+    ``left_out`` are the ids of frames that were not believed to be normal, the most suspicious first.
+    """
 
     sources: tuple[NormalSource, ...]
     pictures: Pictures
     held_out: NDArray[np.bool_]
+    left_out: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
         """Return the snapshot as one file; the same frames give the same bytes."""
         n, height, width, channels = self.pictures.shape
-        head = _Head(shape=(n, height, width, channels), sources=list(self.sources))
+        head = _Head(
+            shape=(n, height, width, channels), sources=list(self.sources), left_out=list(self.left_out)
+        )
         return head.model_dump_json().encode() + b"\n" + self.pictures.tobytes()
 
     def held_out_ids(self) -> frozenset[str]:
         """Return the ids of the held-out frames."""
-        return frozenset(source.id for source, out in zip(self.sources, self.held_out, strict=True) if out)
+        return frozenset(source.id for source in self.held_out_sources())
 
-    def held_out_cameras(self) -> list[str]:
-        """Return the camera of each held-out frame, in order."""
-        return [source.camera for source, out in zip(self.sources, self.held_out, strict=True) if out]
+    def held_out_sources(self) -> list[NormalSource]:
+        """Return the source of each held-out frame, in order."""
+        return [source for source, out in zip(self.sources, self.held_out, strict=True) if out]
 
 
-def make_snapshot(frames: Sequence[tuple[NormalSource, Pictures]]) -> Snapshot:
+def make_snapshot(
+    frames: Sequence[tuple[NormalSource, Pictures]], left_out: tuple[str, ...] = ()
+) -> Snapshot:
     """Return the snapshot of prepared frames, each (S, S, C); equal pictures count once.
 
     Raises InvalidConfiguration when there are fewer than LEAST_NORMALS.
@@ -70,10 +80,11 @@ def make_snapshot(frames: Sequence[tuple[NormalSource, Pictures]]) -> Snapshot:
     if len(unique) < LEAST_NORMALS:
         raise InvalidConfiguration(
             f"{len(unique)} different normal frames are too few to train on: {LEAST_NORMALS} are needed"
+            + (f" ({len(left_out)} were not believed to be normal)" if left_out else "")
         )
     ordered = sorted(unique.items(), key=lambda item: item[1][0].id)
     pictures = np.stack([picture for _, (_, picture) in ordered])
-    return Snapshot(tuple(source for _, (source, _) in ordered), pictures, split(pictures))
+    return Snapshot(tuple(source for _, (source, _) in ordered), pictures, split(pictures), left_out)
 
 
 def unpack(data: bytes) -> Snapshot:
@@ -84,9 +95,14 @@ def unpack(data: bytes) -> Snapshot:
         pictures = np.frombuffer(pixels, np.uint8).reshape(head.shape)
     except (ValidationError, ValueError) as error:
         raise PackageRejected(f"the snapshot of training frames cannot be read: {error}") from error
+    count, height, width, channels = head.shape
+    if min(head.shape) < 1 or height != width or height > LARGEST_INPUT or channels not in (1, 3):
+        raise PackageRejected(
+            f"the snapshot holds {count} frames of {width} x {height} x {channels}, which no model takes"
+        )
     if len(head.sources) != len(pictures):
         raise PackageRejected(f"the snapshot names {len(head.sources)} sources of {len(pictures)} frames")
-    return Snapshot(tuple(head.sources), pictures, split(pictures))
+    return Snapshot(tuple(head.sources), pictures, split(pictures), tuple(head.left_out))
 
 
 def split(pictures: Pictures) -> NDArray[np.bool_]:

@@ -19,13 +19,27 @@ DETECTORS: dict[str, str] = {
     "daf": "trainer.detectors.daf.detector:Daf",
     "robust": "trainer.detectors.robust.detector:Robust",
 }
+LEARN_FROM_DEFECTS = frozenset({"bgad"})
+
+
+def learns_from_defects(name: str) -> bool:
+    """Tell whether a detector, or one of a pair, makes use of known defects."""
+    return not LEARN_FROM_DEFECTS.isdisjoint(name.split("+"))
 
 
 def detector_named(name: str) -> "Detector":
     """Return the detector ``name``; ``robust+daf`` is a pair that scores by the first and maps by the second.
 
+    ``robust&certified`` has a certified companion beside it in the graph, and so may a pair.
     Raises InvalidConfiguration when there is none of that name.
     """
+    main, joined, companion = name.partition("&")
+    if joined:
+        if companion != "certified":
+            raise InvalidConfiguration(f"{companion!r} is no companion: certified is")
+        from trainer.detectors.companion.detector import Companioned
+
+        return Companioned(name, detector_named(main), _registered(companion))
     first, plus, second = name.partition("+")
     if not plus:
         return _registered(first)

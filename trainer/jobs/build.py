@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from steadyline.bank.entry import BankEntry, BankManifest
 from steadyline.clock import Clock
-from steadyline.contracts.model_event import PRODUCT_WIDE, Probe
-from steadyline.package import CARD, CONFIG, MODEL, WEIGHTS, Card, write_card
+from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Probe
+from steadyline.package import CARD, MODEL, WEIGHTS, Card, write_card
 from steadyline.picture import encode_png
 from trainer.arrays import KnownDefects, Pictures
 from trainer.data.banks import HeldOutSet, held_out_frames
@@ -19,19 +19,18 @@ from trainer.data.known_defects import known_digest
 from trainer.data.snapshot import Snapshot
 from trainer.detector_protocol import Served
 from trainer.fit import FitSettings, Trained, train
-from trainer.jobs.calibrate import Calibrated, calibrate
-from trainer.jobs.export import Exported, OnnxModel, export
+from trainer.jobs.calibrate import MOST_NAMED, Calibrated, HeldOutScore, calibrate
+from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
 from trainer.jobs.spec import JobSpec
 from trainer.progress import ReportProgress
 from trainer.pseudo.entry import from_entries
-from trainer.triton_config import ServedShape as ServedShape
-from trainer.triton_config import Serving, config_pbtxt
 
 COMPARED = 24  # pictures of each kind on which the graph is compared with torch
 PROBES = 2  # a package carries so many normals and as many pseudo-anomalies as probes
 SCORE_BATCH = 64
+MOST_LEFT_OUT = 4_000  # characters of the names of what was left out; they may be paths
 
 # Another machine, or TensorRT, sums in another order. The tolerance is a tenth of the gap between the most
 # and the least anomalous probe: far more than that difference, and far less than another model's answer is
@@ -51,17 +50,14 @@ class PackageInputs:
 
     def held_out(self) -> HeldOutSet:
         """Return the frames that calibrate and judge; decodes a picture for each pseudo-anomaly."""
-        return held_out_frames(self.entries, self.snapshot, self.spec.channels)
+        return held_out_frames(self.entries, self.snapshot)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What a build needs beside its inputs: where checkpoints lie, how Triton will run the model, who is told
-    of the progress, and which attacks are made.
-    """
+    """What a build needs beside its inputs: where checkpoints lie and who is told of the progress."""
 
     checkpoints: Path
-    serving: Serving
     on_progress: ReportProgress
     clock: Clock
 
@@ -91,24 +87,24 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     context.on_progress("calibrate", 0, 1)
     run = OnnxModel(exported.model)
     normal, anomalous = all_scores(run, known.normals), all_scores(run, known.anomalies)
-    calibrated = calibrate(_by_camera(snapshot, normal), spec.false_alarm_rate)
+    calibrated = calibrate(_held_out_scores(snapshot, normal), spec.false_alarm_rate)
+    certified = _certified_calibrations(run, inputs, known.normals)
     threshold = calibrated.calibrations[PRODUCT_WIDE].threshold
     measured = measure(
-        trained.module, known, spec.gate, lambda done, of: context.on_progress("measure", done, of)
+        trained.module, known, threshold, spec.gate, lambda done, of: context.on_progress("measure", done, of)
     )
     figures = {
         **trained.figures,
         **named_figures(measured, spec.gate),
         "training_seconds": round(trained.seconds, 1),
-        "detection_rate": float(np.mean(anomalous > threshold)),
         "export_score_difference": exported.score_difference,
         "export_map_difference": exported.map_difference,
     }
     card = _card(inputs, context, (trained, calibrated, figures))
-    card = card.model_copy(update={"probes": probes(known, normal, anomalous)})
+    update = {"probes": probes(run, known, normal, anomalous), "certified_calibrations": certified}
+    card = card.model_copy(update=update)
     files = {
         MODEL: exported.model,
-        CONFIG: config_pbtxt(_shape(spec, exported), context.serving).encode(),
         CARD: write_card(card),
         WEIGHTS: trained.weights(),
     }
@@ -128,17 +124,26 @@ def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def probes(known: HeldOutSet, normal: NDArray[np.float32], anomalous: NDArray[np.float32]) -> list[Probe]:
+def probes(
+    run: OnnxModel, known: HeldOutSet, normal: NDArray[np.float32], anomalous: NDArray[np.float32]
+) -> list[Probe]:
     """Return known answers: those of the least anomalous normals and of the most anomalous pseudo-anomalies.
 
     Their scores are far apart, so that another model is unlikely to give the same answers.
     """
     low, high = np.argsort(normal)[:PROBES], np.argsort(-anomalous)[:PROBES]
     tolerance = max(PROBE_TOLERANCE * float(anomalous[high].max() - normal[low].min()), 1e-4)
-    chosen = [(known.normals[i], normal[i]) for i in low] + [(known.anomalies[i], anomalous[i]) for i in high]
+    pictures = np.concatenate([known.normals[low], known.anomalies[high]])
+    scores = np.concatenate([normal[low], anomalous[high]])
+    certified = run.certified_scores(pictures).tolist() if run.is_certified else [None] * len(pictures)
     return [
-        Probe(picture_png=base64.b64encode(_png(picture)).decode(), score=float(score), tolerance=tolerance)
-        for picture, score in chosen
+        Probe(
+            picture_png=base64.b64encode(_png(picture)).decode(),
+            score=float(score),
+            tolerance=tolerance,
+            certified_score=proven,
+        )
+        for picture, score, proven in zip(pictures, scores, certified, strict=True)
     ]
 
 
@@ -187,25 +192,43 @@ def _card(
             "profile": spec.profile,
             "order": spec.digest(),
             "why": spec.why,
+            **_left_out(inputs.snapshot, calibrated),
             **_known_lineage(inputs.known_defects),
         },
     )
+
+
+def _left_out(snapshot: Snapshot, calibrated: Calibrated) -> dict[str, str]:
+    """Return the frames that were not believed to be normal, for a person to look at."""
+    named, more = ", ".join(snapshot.left_out[:MOST_NAMED]), len(snapshot.left_out) - MOST_NAMED
+    texts = [
+        f"of the normals {named}" + (f" and {more} more" if more > 0 else "") if named else "",
+        f"of those held out {calibrated.left_out_text()}" if calibrated.left_out else "",
+    ]
+    found = "; ".join(text for text in texts if text)
+    return {"left_out": found[:MOST_LEFT_OUT]} if found else {}
 
 
 def _known_lineage(known: KnownDefects | None) -> dict[str, str]:
     return {} if known is None else {"known_defects": known_digest(known)}
 
 
-def _by_camera(snapshot: Snapshot, scores: NDArray[np.float32]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for camera, score in zip(snapshot.held_out_cameras(), scores, strict=True):
-        found.setdefault(camera, []).append(float(score))
-    return found
+def _held_out_scores(snapshot: Snapshot, scores: NDArray[np.float32]) -> list[HeldOutScore]:
+    rows = zip(snapshot.held_out_sources(), scores, strict=True)
+    return [HeldOutScore(source.id, source.camera, float(score)) for source, score in rows]
 
 
-def _shape(spec: JobSpec, exported: Exported) -> ServedShape:
-    channels = 3 if spec.channels == "rgb" else 1
-    return ServedShape(spec.product, spec.size, channels, exported.map_height, exported.map_width)
+def _certified_calibrations(
+    run: OnnxModel, inputs: PackageInputs, normals: Pictures
+) -> dict[str, Calibration]:
+    """Return the calibrations of the certified score on the same held-out normals, by the same rank; none
+    where the graph has no certified part.
+    """
+    if not run.is_certified:
+        return {}
+    parts = np.split(normals, range(SCORE_BATCH, len(normals), SCORE_BATCH))
+    scores = np.concatenate([run.certified_scores(part) for part in parts])
+    return calibrate(_held_out_scores(inputs.snapshot, scores), inputs.spec.false_alarm_rate).calibrations
 
 
 def _png(picture: Pictures) -> bytes:

@@ -1,6 +1,7 @@
 """Exports a torch module as an ONNX graph, and refuses a graph that does not answer as torch does."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from steadyline.errors import ContractBroken
+from steadyline.inference import CERTIFIED_ROUNDING, CERTIFIED_SCORE
 from trainer.arrays import Pictures
 
 OPSET = 18  # old enough for the Triton releases of the last years
@@ -20,13 +22,15 @@ BATCH_SIZES = (1, 3)  # tried besides all pictures at once: a graph with a fixed
 # above that, and far below the gap between a normal and an anomalous score.
 LARGEST_DIFFERENCE = 1e-3
 
+OUTPUTS = ("score", "map", CERTIFIED_SCORE)  # the third only of a module with a certified part
+
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
     """An exported graph, the shape of its map, and its largest differences from torch as fractions of the
-    spread of torch's outputs.
+    spread of torch's outputs. A certified score differs by at most CERTIFIED_ROUNDING.
     """
 
     model: bytes
@@ -53,8 +57,24 @@ class OnnxModel:
 
     def __call__(self, pictures: Pictures) -> tuple[Floats, Floats]:
         """Return scores (B,) and maps (B, h, w) of pictures (B, H, W, C)."""
-        score, anomaly_map = self._session.run(["score", "map"], {"picture": pictures})
+        score, anomaly_map = self._session.run([*OUTPUTS[:2]], {"picture": pictures})
         return score, anomaly_map
+
+    @property
+    def is_certified(self) -> bool:
+        """True when the graph has a certified part."""
+        return CERTIFIED_SCORE in [output.name for output in self._session.get_outputs()]
+
+    def certified_scores(self, pictures: Pictures) -> Floats:
+        """Return the certified scores (B,) of pictures (B, H, W, C), of a graph that has a certified part."""
+        found: Floats = self._session.run([CERTIFIED_SCORE], {"picture": pictures})[0]
+        return found
+
+    def outputs(self, pictures: Pictures) -> list[Floats]:
+        """Return everything that the graph answers, from one run, as a server is asked."""
+        names = OUTPUTS if self.is_certified else OUTPUTS[:2]
+        found: list[Floats] = self._session.run([*names], {"picture": pictures})
+        return found
 
 
 def export(module: nn.Module, pictures: Pictures) -> Exported:
@@ -67,27 +87,34 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
     module = module.eval().cpu()
     edges = np.stack([np.zeros_like(pictures[0]), np.full_like(pictures[0], 255)])
     pictures = np.concatenate([pictures, edges])
-    model = _to_onnx(module, pictures[:2])
     with torch.inference_mode():
-        score, anomaly_map = module(torch.from_numpy(pictures))
-    expected = score.numpy(), anomaly_map.numpy()
+        expected = [output.numpy() for output in module(torch.from_numpy(pictures))]
     _check_contract(expected, len(pictures))
+    model = _to_onnx(module, pictures[:2], OUTPUTS[: len(expected)])
     run = OnnxModel(model)
-    worst = np.zeros(2)
+    worst, apart = np.zeros(2), [0.0]
     for size in (*BATCH_SIZES, len(pictures)):
         for start in range(0, min(len(pictures), 4 * size), size):
-            answer = run(pictures[start : start + size])
-            wanted = expected[0][start : start + size], expected[1][start : start + size]
-            worst = np.maximum(worst, _differences(answer, wanted, expected))
+            score, anomaly_map, *certified = run.outputs(pictures[start : start + size])
+            wanted = [output[start : start + size] for output in expected]
+            worst = np.maximum(worst, _differences((score, anomaly_map), wanted, expected))
+            for got, due in zip(certified, wanted[2:], strict=True):
+                apart.append(float(np.abs(got - due).max()))
     if not np.all(worst <= LARGEST_DIFFERENCE):
         raise ContractBroken(
             f"the exported graph differs from torch by {worst[0]:.2e} (score) and {worst[1]:.2e} (map) of "
             f"their spread on {len(pictures)} pictures; at most {LARGEST_DIFFERENCE:.0e} is accepted"
         )
-    return Exported(model, anomaly_map.shape[1], anomaly_map.shape[2], float(worst[0]), float(worst[1]))
+    if not all(one <= CERTIFIED_ROUNDING for one in apart):  # written so that NaN fails too
+        raise ContractBroken(
+            f"the exported graph's certified score differs from torch by {max(apart):.2e}; margins take for "
+            f"granted that it differs by at most {CERTIFIED_ROUNDING:.0e}"
+        )
+    map_height, map_width = expected[1].shape[1:]
+    return Exported(model, map_height, map_width, float(worst[0]), float(worst[1]))
 
 
-def _to_onnx(module: nn.Module, example: Pictures) -> bytes:
+def _to_onnx(module: nn.Module, example: Pictures, outputs: Sequence[str]) -> bytes:
     """Export by torch.export (the TorchScript way is deprecated); only the batch dimension is free."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     program = torch.onnx.export(
@@ -96,7 +123,7 @@ def _to_onnx(module: nn.Module, example: Pictures) -> bytes:
         dynamo=True,
         opset_version=OPSET,
         input_names=["picture"],
-        output_names=["score", "map"],
+        output_names=outputs,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
     )
@@ -121,24 +148,26 @@ def _forget_where_it_was_made(proto: onnx.ModelProto) -> None:
         del value.metadata_props[:]
 
 
-def _check_contract(outputs: tuple[Floats, Floats], count: int) -> None:
-    score, anomaly_map = outputs
+def _check_contract(outputs: Sequence[Floats], count: int) -> None:
+    score, anomaly_map, *certified = outputs
     if score.shape != (count,) or anomaly_map.ndim != 3 or anomaly_map.shape[0] != count:
         raise ContractBroken(
             f"score is {score.shape} and map {anomaly_map.shape}; ({count},) and ({count}, h, w) are due"
         )
-    if score.dtype != np.float32 or anomaly_map.dtype != np.float32:
-        raise ContractBroken(f"score is {score.dtype} and map {anomaly_map.dtype}; float32 is due")
-    if not (np.isfinite(score).all() and np.isfinite(anomaly_map).all()):
+    if any(one.shape != (count,) for one in certified):
+        raise ContractBroken(f"the certified score is {certified[0].shape}; ({count},) is due")
+    if any(output.dtype != np.float32 for output in outputs):
+        raise ContractBroken(f"the outputs are {[str(one.dtype) for one in outputs]}; float32 is due")
+    if not all(np.isfinite(output).all() for output in outputs):
         raise ContractBroken("the module answers with NaN or infinity")
 
 
 def _differences(
-    answer: tuple[Floats, Floats], wanted: tuple[Floats, Floats], everything: tuple[Floats, Floats]
+    answer: tuple[Floats, Floats], wanted: Sequence[Floats], everything: Sequence[Floats]
 ) -> NDArray[np.float64]:
     """Return the largest differences of score and map as fractions of their spread; infinity for NaN."""
     found = []
-    for got, due, whole in zip(answer, wanted, everything, strict=True):
+    for got, due, whole in zip(answer, wanted[:2], everything[:2], strict=True):
         if got.shape != due.shape:
             raise ContractBroken(f"the exported graph answers with shape {got.shape} instead of {due.shape}")
         spread = max(float(whole.max() - whole.min()), 1e-2)

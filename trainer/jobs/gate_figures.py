@@ -1,4 +1,4 @@
-"""The gate's figures of one model: AUROC on held-out frames, clean, attacked and corrupted.
+"""The gate's figures of one model on held-out frames: AUROC, clean, attacked and corrupted, and detection.
 
 Pseudo-anomalies stand in for defects, because real defects are few and no training knows them. Each figure is
 measured on the same frames for every model. The attack goes through the model's own served score.
@@ -27,12 +27,19 @@ from trainer.jobs.spec import Figures
 # gate compares, is a good deal smaller.
 MOST_FRAMES = 96
 ATTACK_SEED = 0
+DETECTION = "detection_rate"
 
 ReportDone = Callable[[int, int], None]
 
 
-def measure(module: Served, known: HeldOutSet, gate: GateSection, on_progress: ReportDone) -> Figures:
-    """Return the figures of ``module``; the same module and frames give the same figures."""
+def measure(
+    module: Served, known: HeldOutSet, threshold: float, gate: GateSection, on_progress: ReportDone
+) -> Figures:
+    """Return the figures of ``module``; the same module and frames give the same figures.
+
+    The detection is that of all pseudo-anomalies at ``threshold``, which is the module's own.
+    """
+    everything = AttackTarget.of(module, known.anomalies, np.ones(len(known.anomalies), np.bool_))
     subject = AttackTarget.of(module, *_chosen(known))
 
     def report(done: int) -> None:
@@ -43,6 +50,7 @@ def measure(module: Served, known: HeldOutSet, gate: GateSection, on_progress: R
         clean=subject.auroc(subject.scores(subject.x)),
         attacked=subject.auroc(subject.scores(hit)),
         corrupted=subject.auroc(subject.scores(subject.x.mul(0.6).add(0.2))),
+        detection=float(np.mean(everything.scores(everything.x) > threshold)),
     )
 
 
@@ -76,6 +84,7 @@ def named_figures(figures: Figures, gate: GateSection) -> dict[str, float]:
         "clean_auroc": figures.clean,
         attacked_name(gate): figures.attacked,
         "corrupted_auroc": figures.corrupted,
+        DETECTION: figures.detection,
     }
 
 
@@ -85,6 +94,7 @@ def figures_of(card: Card, gate: GateSection) -> Figures:
         clean=card.figures["clean_auroc"],
         attacked=card.figures[attacked_name(gate)],
         corrupted=card.figures["corrupted_auroc"],
+        detection=card.figures[DETECTION],
     )
 
 

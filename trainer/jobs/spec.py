@@ -1,5 +1,6 @@
-"""A training as it lies in the store: its order and its outcome. Any trainer can take it up."""
+"""A training: its order, which the model event carries, and its outcome in the trainer's own work folder."""
 
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -7,8 +8,9 @@ from pydantic import Field, ValidationError
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Package
 from steadyline.digest import sha256
+from steadyline.errors import StoreUnavailable
 from steadyline.line import GateSection
-from steadyline.store import Store
+from steadyline.replace_file import replace_file
 from steadyline.telemetry.logs import get_logger
 from trainer.data.banks import BankSpec
 
@@ -41,15 +43,21 @@ class JobSpec(Part):
     gate: GateSection
     snapshot_uri: str
     snapshot_digest: str
+    labelled_digest: str | None = Field(None, exclude_if=lambda digest: digest is None)
     live: LivePackage | None
+    known_banks: tuple[str, ...] = ()  # digests of banks that models of the product were made with
     ordered_at: AwareDatetime
 
     def digest(self) -> str:
         """Return the name of this training's checkpoint: a digest of all that the weights depend on, and of
         nothing else.
         """
-        fields = {"why", "live", "gate", "ordered_at"}
+        fields = {"why", "live", "gate", "known_banks", "ordered_at"}
         return sha256(self.model_dump_json(exclude=fields).encode())
+
+    def full_digest(self) -> str:
+        """Return the name of this very order, of all that its outcome depends on."""
+        return sha256(self.model_dump_json().encode())
 
     def bank_spec(self) -> BankSpec:
         """Return what the bank of this training is made of."""
@@ -65,11 +73,27 @@ class JobSpec(Part):
 
 
 class Figures(Part):
-    """The gate's figures of one model."""
+    """The gate's figures of one model; ``detection`` is that at the model's own threshold."""
 
     clean: float
     attacked: float
     corrupted: float
+    detection: float
+
+
+class LabelledFigures(Part):
+    """What two models say of the frames that people judged, each at its own thresholds.
+
+    ``lost`` are the frames of the defects that the live model finds and the candidate does not.
+    """
+
+    defects: int
+    goods: int
+    candidate_found: int
+    candidate_alarms: int
+    live_found: int | None = None
+    live_alarms: int | None = None
+    lost: list[str] = Field(default_factory=list)
 
 
 class JobResult(Part):
@@ -82,6 +106,7 @@ class JobResult(Part):
     live: Figures | None
     floor: float | None = None  # certified AUROC of the certified detector on the same normals and frames
     notes: list[str]
+    labelled: LabelledFigures | None = None
 
 
 class JobFailure(Part):
@@ -92,65 +117,91 @@ class JobFailure(Part):
     message: str
 
 
-class Jobs:
-    """The one job a product can have at a time."""
+class _Outcome(Part):
+    order: str  # the full digest of the order that it answers
+    result: JobResult | None = None
+    failure: JobFailure | None = None
 
-    def __init__(self, store: Store, product: str) -> None:
-        self._store, self._product = store, product
+
+class _Made(Part):
+    order: str  # the digest of the order that the bank was made for
+    bank: str
+
+
+class _Written(Part):
+    order: str  # the digest of the order that the package was trained by
+    package: Package
+
+
+class JobFolder:
+    """What parent and child tell each other of the one job that a product can have, in files.
+
+    The folder is the trainer's own. What lies in the store is nobody's word: every scorer may write there.
+    Methods raise StoreUnavailable when the disk refuses.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def order(self, spec: JobSpec) -> None:
-        """Write the order down; it stands until ``close``."""
-        self._put("spec", spec)
+        """Write the order down for the child."""
+        self._put("order", spec)
 
     def spec(self) -> JobSpec | None:
-        """Return the open order, if any."""
-        return self._get("spec", JobSpec)
+        """Return the order that the child has to carry out, if any."""
+        return self._get("order", JobSpec)
 
-    def finish(self, result: JobResult) -> None:
-        """Write down the result of the open order."""
-        self._put("result", result)
+    def finish(self, spec: JobSpec, result: JobResult) -> None:
+        """Write down the result of an order."""
+        self._put("outcome", _Outcome(order=spec.full_digest(), result=result))
 
-    def result(self, version: int) -> JobResult | None:
-        """Return the result of the order for ``version``, if it has one."""
-        found = self._get("result", JobResult)
-        return found if found is not None and found.version == version else None
+    def fail(self, spec: JobSpec, failure: JobFailure) -> None:
+        """Write down why an order cannot succeed."""
+        self._put("outcome", _Outcome(order=spec.full_digest(), failure=failure))
 
-    def fail(self, failure: JobFailure) -> None:
-        """Write down why the open order cannot succeed."""
-        self._put("failure", failure)
+    def outcome(self, spec: JobSpec) -> JobResult | JobFailure | None:
+        """Return what came of this very order; None while nothing did."""
+        found = self._get("outcome", _Outcome)
+        return found.result or found.failure if found and found.order == spec.full_digest() else None
 
-    def failure(self, version: int) -> JobFailure | None:
-        """Return why the order for ``version`` cannot succeed; None when no failure was written down."""
-        found = self._get("failure", JobFailure)
-        return found if found is not None and found.version == version else None
+    def made(self, spec: JobSpec, bank: str) -> None:
+        """Write down the digest of the bank that an order is trained with."""
+        self._put("bank", _Made(order=spec.digest(), bank=bank))
 
-    def reopen(self) -> None:
-        """Forget the result, so that the order is carried out again; the training then resumes."""
-        self._store.delete(self._key("result"))
+    def banks(self, spec: JobSpec) -> frozenset[str]:
+        """Return the digests of the banks that an order may be trained with, unless a new one is made."""
+        found = self._get("bank", _Made)
+        own = {found.bank} if found is not None and found.order == spec.digest() else set()
+        return frozenset({*spec.known_banks, *own})
 
-    def close(self) -> None:
-        """Delete the answered order and what came of it; the order goes first, because a result without an
-        order means nothing.
-        """
-        for part in ("spec", "result", "failure"):
-            self._store.delete(self._key(part))
+    def wrote(self, spec: JobSpec, package: Package) -> None:
+        """Write down that the package of an order is complete."""
+        self._put("package", _Written(order=spec.digest(), package=package))
 
-    def _key(self, part: str) -> str:
-        return f"jobs/{self._product}/{part}.json"
+    def package(self, spec: JobSpec) -> Package | None:
+        """Return the package that was trained by the same order before, perhaps beside another live model."""
+        found = self._get("package", _Written)
+        return found.package if found is not None and found.order == spec.digest() else None
 
     def _put(self, part: str, content: Part) -> None:
-        self._store.put(self._key(part), content.model_dump_json(indent=1).encode(), "application/json")
+        path = self._folder / f"{part}.json"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content.model_dump_json(indent=1).encode())
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be written: {error}") from error
 
     def _get(self, part: str, kind: type[P]) -> P | None:
         """Return the part; None when it is missing, or when another release wrote it in a form that this one
         cannot read: it is then made anew.
         """
-        key = self._key(part)
-        if not self._store.exists(key):
-            return None
+        path = self._folder / f"{part}.json"
         try:
-            return kind.model_validate_json(self._store.get(key))
+            return kind.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be read: {error}") from error
         except ValidationError as error:
-            log.error("unreadable_job", file=self._store.uri(key), error=str(error))
-            self._store.delete(key)
+            log.error("unreadable_job", file=str(path), error=str(error))
             return None

@@ -5,32 +5,33 @@ This is the only wiring that imports torch.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from steadyline.bank.entry import Bank, BankManifest
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock, SystemClock
+from steadyline.contracts.model_event import PRODUCT_WIDE, Package
 from steadyline.errors import ContractBroken, InvalidConfiguration, PackageRejected
 from steadyline.line import Line
-from steadyline.package import (
-    Card,
-    load_package,
-    package_key,
-    read_card,
-    read_package,
-    write_package,
-)
+from steadyline.package import Card, Packages, read_card
 from steadyline.settings import RedisSettings
+from steadyline.signing import Signer
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
+from trainer.arrays import KnownDefects
 from trainer.config import TrainerSettings
-from trainer.data.banks import Banks, HeldOutSet, load_snapshot
+from trainer.data.banks import Banks, BankStore, HeldOutSet
+from trainer.data.labelled_frames import LabelledFrames
 from trainer.data.snapshot import Snapshot
+from trainer.detectors.registry import learns_from_defects
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package
 from trainer.jobs.gate_figures import certified_companion, figures_of, measure, measure_floor, rebuilt
-from trainer.jobs.spec import Figures, JobFailure, JobResult, Jobs, JobSpec
+from trainer.jobs.labelled_figures import flagged, labelled_figures
+from trainer.jobs.spec import Figures, JobFailure, JobFolder, JobResult, JobSpec, LabelledFigures
 from trainer.progress import ReportProgress
 
 log = get_logger(__name__)
@@ -40,63 +41,90 @@ log = get_logger(__name__)
 class WorkerConnections:
     """What the child is connected to."""
 
-    store: Store
+    bank_store: BankStore
+    packages: Packages
     bank: Bank
     clock: Clock
 
 
-def run_job(product: str, at: WorkerConnections, context: BuildContext) -> bool:
-    """Carry out the product's open order and write down its outcome; return False when it cannot succeed.
+def run_job(jobs: JobFolder, at: WorkerConnections, context: BuildContext) -> bool:
+    """Carry out the order in the folder and write down its outcome; return False when it cannot succeed.
 
     A checkpoint or a finished package that exists already is not made again. Raises Transient when the store
     or Redis is away: the parent then starts the job again.
     """
-    jobs = Jobs(at.store, product)
     spec = jobs.spec()
-    if spec is None or jobs.result(spec.version) is not None:
+    if spec is None or jobs.outcome(spec) is not None:
         return True
     try:
-        jobs.finish(_carry_out(spec, at, context))
+        jobs.finish(spec, _carry_out(spec, jobs, at, context))
     except (InvalidConfiguration, ContractBroken, PackageRejected) as error:
-        log.error("training_failed", product=product, version=spec.version, error=str(error))
-        jobs.fail(JobFailure(version=spec.version, reason=error.reason, message=str(error)))
+        log.error("training_failed", product=spec.product, version=spec.version, error=str(error))
+        jobs.fail(spec, JobFailure(version=spec.version, reason=error.reason, message=str(error)))
         return False
     return True
 
 
-def _carry_out(spec: JobSpec, at: WorkerConnections, context: BuildContext) -> JobResult:
-    snapshot = load_snapshot(at.store, spec.snapshot_uri, spec.snapshot_digest)
-    banks = Banks(at.bank, at.store, pseudo_maker(context.on_progress), at.clock)
-    manifest, entries = banks.ensure(spec.bank_spec(), snapshot)
-    inputs = PackageInputs(spec, snapshot, manifest, entries)
+def _carry_out(spec: JobSpec, jobs: JobFolder, at: WorkerConnections, context: BuildContext) -> JobResult:
+    snapshot = at.bank_store.snapshot(spec.product, spec.snapshot_digest)
+    banks = Banks(at.bank, at.bank_store, pseudo_maker(context.on_progress), at.clock)
+    manifest, entries = banks.ensure(spec.bank_spec(), snapshot, jobs.banks(spec))
+    jobs.made(spec, manifest.digest)
+    labelled = _labelled(spec, at.bank_store)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, _known_defects(spec, labelled))
     known = inputs.held_out()
-    folder = package_key(spec.product, spec.version)
-    card, notes = _finished(spec, at.store, folder), ["the package was there already"]
-    if card is None:
+    package, notes = jobs.package(spec), ["the package was there already"]
+    card = None if package is None else _finished(spec, at.packages, package)
+    if package is None or card is None:
         made = make_package(inputs, known, context)
         card, notes = made.card, list(made.notes)
-        write_package(at.store, folder, made.files)
+        package = at.packages.write(spec.product, spec.version, made.files)
+        jobs.wrote(spec, package)
     for note in notes:
         log.info("training_note", product=spec.product, version=spec.version, note=note)
-    live = _measure_live(spec, at.store, known, context)
+    live = _measure_live(spec, at.packages, known, context)
     return JobResult(
         version=spec.version,
-        package=read_package(at.store, folder),
+        package=package,
         candidate=figures_of(card, spec.gate),
         live_version=None if spec.live is None else spec.live.version,
         live=live,
         floor=_floor(spec, snapshot, known, context),
         notes=notes,
+        labelled=None if labelled is None else _judge(spec, at.packages, package, labelled),
     )
 
 
-def _finished(spec: JobSpec, store: Store, folder: str) -> Card | None:
-    """Return the card of the package that this very order has finished before; None when it has not."""
+def _labelled(spec: JobSpec, kept: BankStore) -> LabelledFrames | None:
+    return None if spec.labelled_digest is None else kept.labelled(spec.product, spec.labelled_digest)
+
+
+def _known_defects(spec: JobSpec, labelled: LabelledFrames | None) -> KnownDefects | None:
+    """Return the defects that people labelled, for a detector that learns from them."""
+    return None if labelled is None or not learns_from_defects(spec.detector) else labelled.known_defects()
+
+
+def _judge(
+    spec: JobSpec, packages: Packages, candidate: Package, labelled: LabelledFrames
+) -> LabelledFigures:
+    """Return what candidate and live model say of the labelled frames."""
+    verdicts = []
+    wanted = [(spec.version, candidate)] + ([(spec.live.version, spec.live.package)] if spec.live else [])
+    for version, package in wanted:
+        files = packages.load(spec.product, version, package)
+        card = read_card(files)
+        if (card.size, card.channels) == (spec.size, spec.channels):
+            verdicts.append(flagged(rebuilt(card, files), card, labelled))
+    return labelled_figures(labelled, *verdicts)
+
+
+def _finished(spec: JobSpec, packages: Packages, package: Package) -> Card | None:
+    """Return the card of a package that this order has finished before; None when it is not what it was."""
     try:
-        card = read_card(load_package(store, read_package(store, folder)))
-    except PackageRejected:
+        return read_card(packages.load(spec.product, spec.version, package))
+    except PackageRejected as error:
+        log.warning("package_lost", product=spec.product, version=spec.version, error=str(error))
         return None
-    return card if card.lineage.get("order") == spec.digest() else None
 
 
 def _floor(spec: JobSpec, snapshot: Snapshot, known: HeldOutSet, context: BuildContext) -> float:
@@ -106,45 +134,56 @@ def _floor(spec: JobSpec, snapshot: Snapshot, known: HeldOutSet, context: BuildC
     return measure_floor(companion, known, spec.gate)
 
 
-def _measure_live(spec: JobSpec, store: Store, known: HeldOutSet, context: BuildContext) -> Figures | None:
+def _measure_live(
+    spec: JobSpec, packages: Packages, known: HeldOutSet, context: BuildContext
+) -> Figures | None:
     """Return the live model's figures on the candidate's frames.
 
     Returns None when there is no live model, or when it takes pictures of another size or other channels.
     """
     if spec.live is None:
         return None
-    files = load_package(store, spec.live.package)
+    files = packages.load(spec.product, spec.live.version, spec.live.package)
     card = read_card(files)
     if (card.size, card.channels) != (spec.size, spec.channels):
         log.warning("live_model_sees_other_frames", product=spec.product, version=card.version)
         return None
-    return measure(
-        rebuilt(card, files), known, spec.gate, lambda done, of: context.on_progress("measure_live", done, of)
-    )
+    threshold = card.calibrations[PRODUCT_WIDE].threshold
+    report = partial(context.on_progress, "measure_live")
+    return measure(rebuilt(card, files), known, threshold, spec.gate, report)
 
 
 def carry_out(
     line: Line,
-    product: str,
     work: Path,
-    settings: tuple[TrainerSettings, RedisSettings],
+    settings: tuple[TrainerSettings, RedisSettings, Signer | None],
     on_progress: ReportProgress,
 ) -> bool:
-    """Carry out the open order of ``product``; return False when it cannot succeed."""
-    ours, redis = settings
+    """Carry out the order in the folder ``work``; return False when it cannot succeed."""
+    ours, redis, signer = settings
     os.nice(ours.nice)
-    clock, bank = SystemClock(), RedisBank(redis)
+    clock, bank = SystemClock(), RedisBank(redis, line.line)
     try:
-        context = BuildContext(work, ours.serving(), on_progress, clock)
-        return run_job(product, WorkerConnections(Store(line.store), bank, clock), context)
+        store = Store(line.store)
+        connections = WorkerConnections(
+            BankStore(store, line.line), Packages(store, line.line, signer), bank, clock
+        )
+        return run_job(JobFolder(work), connections, BuildContext(work, on_progress, clock))
     finally:
         bank.close()
 
 
-def rebuild_bank(line: Line, product: str, redis: RedisSettings, on_progress: ReportProgress) -> BankManifest:
-    """Make the newest bank of ``product`` again and put it in Redis."""
-    bank = RedisBank(redis)
+def rebuild_bank(
+    line: Line,
+    product: str,
+    known: Mapping[str, str] | None,
+    redis: RedisSettings,
+    on_progress: ReportProgress,
+) -> BankManifest:
+    """Make the newest bank of ``product`` that is ``known`` (None: any) again, and put it in Redis."""
+    bank = RedisBank(redis, line.line)
     try:
-        return Banks(bank, Store(line.store), pseudo_maker(on_progress), SystemClock()).rebuild(product)
+        kept = BankStore(Store(line.store), line.line)
+        return Banks(bank, kept, pseudo_maker(on_progress), SystemClock()).rebuild(product, known)
     finally:
         bank.close()

@@ -1,28 +1,81 @@
-"""The gate decides, on the same held-out frames, whether a candidate may replace the live model."""
+"""The gate decides, on the same held-out frames, whether a candidate may replace the live model.
+
+Beside the live model there is a reference that only rises: the best that each figure ever was in a version
+that went live. Without it thirty-five candidates, each a little worse than the last, lead from .95 to .60.
+"""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
+from steadyline.contracts.model_event import ModelEvent
 from steadyline.line import GateSection
 
-CLEAN, ATTACKED, CORRUPTED = "clean_auroc", "attacked_auroc", "corrupted_auroc"
 FLOOR = "certified_floor_auroc"
+DAILY_LIMIT = "daily_limit"
 
 # Floors that hold without a live model to compare with. A model that ranks pseudo-anomalies hardly better
 # than chance has learned nothing. An attack that raises the AUROC is broken (masked gradients), and with it
-# every robust figure. The slack of .02 is the standard error of an AUROC here.
+# every robust figure. The slack of .02 is the standard error of an AUROC here. However well a model ranks, it
+# is of no use when hardly a pseudo-anomaly passes its threshold.
 CLEAN_FLOOR = 0.6
 MASKING_SLACK = 0.02
+LEAST_DETECTION = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class GateFigures:
-    """AUROC of one model on the gate's frames: clean, attacked at the gate's epsilon, and corrupted."""
+    """One model on the gate's frames: AUROC clean, attacked at the gate's epsilon, and corrupted; and the
+    share of pseudo-anomalies over the model's own threshold.
+    """
 
     clean: float
     attacked: float
     corrupted: float
+    detection: float
+
+
+NAMES: Mapping[str, str] = {
+    "clean": "clean_auroc",
+    "attacked": "attacked_auroc",
+    "corrupted": "corrupted_auroc",
+    "detection": "detection_rate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateHistory:
+    """What the gate let through before: the best of each figure by its name, and how many within a day."""
+
+    best: Mapping[str, float]
+    within_a_day: int
+
+    @staticmethod
+    def of(event: ModelEvent, now: datetime) -> "GateHistory":
+        """Return the history that an event tells; the figures of a change say that the gate decided it.
+
+        An event keeps its newest changes only, which refused orders fill at will, so the versions that it
+        lists are counted as well.
+        """
+        passed = [
+            change.at for change in event.changes if change.after == "live" and _candidate(change.figures)
+        ]
+        listed = [model.trained_at for model in event.models if model.state in ("live", "retired")]
+        counts = (sum(abs(now - at) < timedelta(days=1) for at in times) for times in (passed, listed))
+        return GateHistory(event.best, max(counts))
+
+
+NO_HISTORY = GateHistory({}, 0)
+
+
+def best_figures(event: ModelEvent, figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the best of each figure once a version with these figures of the gate has gone live."""
+    candidate = _candidate(figures)
+    names = event.best.keys() | candidate.keys()
+    return {
+        name: max(known[name] for known in (event.best, candidate) if name in known) for name in sorted(names)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +88,11 @@ class Ruling:
 
 
 def rule(
-    candidate: GateFigures, live: GateFigures | None, limits: GateSection, floor: float | None = None
+    candidate: GateFigures,
+    live: GateFigures | None,
+    limits: GateSection,
+    floor: float | None = None,
+    history: GateHistory = NO_HISTORY,
 ) -> Ruling:
     """Return whether ``candidate`` may go live in place of ``live``, which is None when there is none yet.
 
@@ -50,22 +107,30 @@ def rule(
         _unsound(candidate)
         or (_under(candidate, floor, limits) if floor is not None else None)
         or (_worse(candidate, live, limits) if live is not None else None)
+        or _worse_than_ever(candidate, history.best, limits)
+        or _too_many(history.within_a_day, limits)
     )
     if refusal is not None:
         return Ruling(False, refusal, figures)
     if live is None:
-        return Ruling(True, f"first: clean {candidate.clean:.3f}, attacked {candidate.attacked:.3f}", figures)
+        return Ruling(
+            True,
+            f"first: clean {candidate.clean:.3f}, attacked {candidate.attacked:.3f}, "
+            f"detection {candidate.detection:.3f}",
+            figures,
+        )
     return Ruling(
         True,
         f"passed: clean {live.clean:.3f} → {candidate.clean:.3f}, "
         f"attacked {live.attacked:.3f} → {candidate.attacked:.3f}, "
-        f"corrupted {live.corrupted:.3f} → {candidate.corrupted:.3f}",
+        f"corrupted {live.corrupted:.3f} → {candidate.corrupted:.3f}, "
+        f"detection {live.detection:.3f} → {candidate.detection:.3f}",
         figures,
     )
 
 
 def _unsound(candidate: GateFigures) -> str | None:
-    values = (candidate.clean, candidate.attacked, candidate.corrupted)
+    values = tuple(asdict(candidate).values())
     if not all(math.isfinite(value) for value in values):
         return f"not_finite: figures are {values}"
     if candidate.clean < CLEAN_FLOOR:
@@ -73,6 +138,11 @@ def _unsound(candidate: GateFigures) -> str | None:
     if candidate.attacked > candidate.clean + MASKING_SLACK:
         return (
             f"masked_gradients: attacked AUROC {candidate.attacked:.3f} is above clean {candidate.clean:.3f}"
+        )
+    if candidate.detection < LEAST_DETECTION:
+        return (
+            f"blind_at_threshold: {candidate.detection:.3f} of the pseudo-anomalies pass the threshold, "
+            f"{LEAST_DETECTION:g} are the least"
         )
     return None
 
@@ -91,23 +161,45 @@ def _worse(candidate: GateFigures, live: GateFigures, limits: GateSection) -> st
         ("clean_worse", live.clean, candidate.clean, limits.clean_drop),
         ("robust_worse", live.attacked, candidate.attacked, limits.robust_drop),
         ("corrupted_worse", live.corrupted, candidate.corrupted, limits.robust_drop),
+        ("detection_worse", live.detection, candidate.detection, limits.detection_drop),
     )
     for word, before, after, drop in checks:
-        if after < before - drop:
+        if not after >= before - drop:
             return f"{word}: {before:.3f} → {after:.3f}, at most {drop:g} may be lost"
     return None
 
 
+def _worse_than_ever(candidate: GateFigures, best: Mapping[str, float], limits: GateSection) -> str | None:
+    for field, name in NAMES.items():
+        found, known = getattr(candidate, field), best.get(name)
+        drop = limits.total_drop + (limits.detection_drop if field == "detection" else 0)
+        if known is not None and not found >= known - drop:
+            return (
+                f"drifted: {name} {found:.3f} is under the best that ever went live, {known:.3f}, "
+                f"at most {drop:g} may be lost in all (gate.total_drop)"
+            )
+    return None
+
+
+def _too_many(within_a_day: int, limits: GateSection) -> str | None:
+    if within_a_day < limits.per_day:
+        return None
+    return (
+        f"{DAILY_LIMIT}: {within_a_day} versions went live within a day, {limits.per_day} may; "
+        "look at them, then promote this one by command"
+    )
+
+
 def _figures(candidate: GateFigures, live: GateFigures | None) -> dict[str, float]:
-    named: Mapping[str, GateFigures | None] = {"candidate": candidate, "live": live}
     return {
-        f"{who}_{word}": round(value, 4)
-        for who, measured in named.items()
+        f"{who}_{NAMES[field]}": round(value, 4)
+        for who, measured in (("candidate", candidate), ("live", live))
         if measured is not None
-        for word, value in (
-            (CLEAN, measured.clean),
-            (ATTACKED, measured.attacked),
-            (CORRUPTED, measured.corrupted),
-        )
+        for field, value in asdict(measured).items()
         if math.isfinite(value)
     }
+
+
+def _candidate(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the candidate's figures among those of a ruling, by their names."""
+    return {name: figures[f"candidate_{name}"] for name in NAMES.values() if f"candidate_{name}" in figures}

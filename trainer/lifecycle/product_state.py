@@ -5,17 +5,23 @@ from contextlib import contextmanager
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import ModelEvent
-from steadyline.errors import BrokerUnavailable, Transient
+from steadyline.contracts.topics import Topics
+from steadyline.errors import BrokerUnavailable
+from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.lifecycle import transitions
-from trainer.lifecycle.event_log import EventLog
-from trainer.lifecycle.leases import Leases, LeaseState
+from trainer.lifecycle.event_log import EventLog, EventTooLarge
+from trainer.lifecycle.leases import Leases
+from trainer.lifecycle.transitions import CommandsRead
 
+log = get_logger(__name__)
 
-class LeaseLost(Transient):
-    """Another trainer may be serving the product, so nothing may be announced."""
+RECONCILE_SECONDS = 5.0  # between two answers to whoever writes under our key again and again
 
-    reason = "claim_lost"
+# An event that the topic would refuse is written with less in it. The smaller sizes are for a topic whose
+# limit somebody has lowered; a sixteenth is left for headers and for what surrounds the record.
+MOST_EVENT_BYTES = Topics().model_events.max_message_bytes * 15 // 16
+SIZES = (MOST_EVENT_BYTES, MOST_EVENT_BYTES // 4, MOST_EVENT_BYTES // 16)
 
 
 class ProductState:
@@ -25,7 +31,8 @@ class ProductState:
         self.product = product
         self._event_log, self._leases, self._clock = event_log, leases, clock
         self._event: ModelEvent | None = None
-        self._answering = 0
+        self._answering: CommandsRead | None = None
+        self._reconcile_at = float("-inf")
 
     @property
     def event(self) -> ModelEvent:
@@ -43,30 +50,58 @@ class ProductState:
         Raises LeaseLost when nothing was changed. Raises BrokerUnavailable when only the topic knows whether
         the event was written; it is then read again before the next step, so that nothing is announced twice.
         """
-        if self._leases.state_of(self.product) is not LeaseState.HELD:
-            raise LeaseLost(f"the lease on {self.product} is not ours any more")
-        event = transitions.answered(event, self._answering, event.at)
+        token = self._leases.require(self.product, event.fencing_token)
+        if self._answering is not None:
+            event = transitions.answered(event, self._answering, event.at)
+        sequence = transitions.next_sequence(event, self._clock.now())
+        event = event.model_copy(update={"fencing_token": token, "sequence": sequence})
         try:
-            self._event_log.announce(event)
+            self._event = self._announce_fitted(event)
         except BrokerUnavailable:
             self._event = None
             raise
-        self._event = event
         self._measure()
 
+    def reconcile(self) -> None:
+        """Announce the event again when another record lies under its key, from whomever.
+
+        Readers may not believe that record, but it is what a compacted topic keeps. Raises as ``announce``.
+        """
+        event, now = self.event, self._clock.monotonic()
+        if now < self._reconcile_at or not self._event_log.is_contradicted(self.product):
+            return
+        self._reconcile_at = now + RECONCILE_SECONDS
+        token = max(event.fencing_token, self._event_log.greatest_token(self.product))
+        log.error("event_announced_again", product=self.product, live=event.live_version)
+        self.announce(event.model_copy(update={"at": self._clock.now(), "fencing_token": token}))
+
+    def _announce_fitted(self, event: ModelEvent) -> ModelEvent:
+        for size in SIZES:
+            shorter = transitions.fitted(event, size)
+            if shorter != event:
+                log.warning("event_shortened", product=self.product, bytes=size)
+            try:
+                self._event_log.announce(shorter)
+            except EventTooLarge:
+                if size == SIZES[-1]:
+                    raise
+            else:
+                return shorter
+        raise AssertionError("the last size either fits or raises")
+
     @contextmanager
-    def answering(self, commands_until: int) -> Iterator[None]:
-        """Let every event announced inside the context carry ``commands_until``.
+    def answering(self, read: CommandsRead) -> Iterator[None]:
+        """Let every event announced inside the context say that the commands before ``read`` are answered.
 
         The outcome of a command and the note that it was answered are thus one event.
         """
-        self._answering = commands_until
+        self._answering = read
         try:
             yield
-            if self.event.commands_until < commands_until:
+            if transitions.answered_until(self.event, read.topic) < read.until:
                 self.announce(self.event.model_copy(update={"at": self._clock.now()}))
         finally:
-            self._answering = 0
+            self._answering = None
 
     def forget(self) -> None:
         """Forget the event, because another trainer serves the product; the next use reads it again."""

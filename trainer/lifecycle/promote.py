@@ -1,16 +1,18 @@
 """Put a version in service: write it beside the old one, load it, probe it. A failure takes it out again."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol
 
 from steadyline.contracts.model_event import Model
+from steadyline.digest import sha256
 from steadyline.errors import ContractBroken, InferenceUnavailable
 from steadyline.inference import Inference
+from steadyline.package import MODEL
 from steadyline.probe import probe
 from steadyline.telemetry.logs import get_logger
 from steadyline.triton import RepositoryEntry
 from trainer.lifecycle.repository import ModelRepository
+from trainer.triton_config import Serving, config_of
 
 log = get_logger(__name__)
 
@@ -44,17 +46,21 @@ class ModelServer(Inference, Protocol):
 class Promoter:
     """Puts versions of a product into Triton and takes them out."""
 
-    def __init__(self, repository: ModelRepository, triton: ModelServer, load_within: timedelta) -> None:
+    def __init__(
+        self, repository: ModelRepository, triton: ModelServer, load_within: timedelta, serving: Serving
+    ) -> None:
         self._repository, self._triton, self._within = repository, triton, load_within
+        self._serving = serving
 
-    def put_beside(self, product: str, model: Model, files: Mapping[str, bytes], live: int | None) -> None:
-        """Serve ``model`` beside version ``live`` and check its known answers.
+    def put_beside(self, product: str, model: Model, file: bytes, live: int | None) -> None:
+        """Serve ``model``, whose file this is, beside version ``live`` and check its known answers.
 
         Raises PromotionFailed when the version cannot be loaded or answers wrongly; it is taken out and
         ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away; nothing is
-        decided then, and the same call may be repeated.
+        decided then, and the same call may be repeated. Raises PackageRejected, having written nothing, when
+        the file may not be served.
         """
-        self._repository.publish(product, model.version, files, keep=live)
+        self.publish(product, model, file, keep=live)
         try:
             self._load(product, model.version)
             self._probe(model, product)
@@ -64,13 +70,17 @@ class Promoter:
             raise
         log.info("version_served", product=product, version=model.version, beside=live)
 
-    def has(self, product: str, model: Model) -> bool:
-        """Tell whether the repository has the intact version, so that it can be served without the store."""
-        return self._repository.holds(product, model.version, model.package.digests)
+    def intact_file(self, product: str, model: Model) -> bytes | None:
+        """Return the version's model file from the repository, so that it can be served without the store;
+        None when it is not there or was changed.
+        """
+        file = self._repository.model_file(product, model.version)
+        return file if file is not None and sha256(file) == model.package.digests.get(MODEL) else None
 
-    def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
-        """Write the version's files where Triton reads them, beside those of ``keep``."""
-        self._repository.publish(product, version, files, keep)
+    def publish(self, product: str, model: Model, file: bytes, keep: int | None) -> None:
+        """Write the version where Triton reads it, beside ``keep``; raises PackageRejected as above."""
+        config = config_of(product, model, file, self._serving)
+        self._repository.publish(product, model.version, file, config, keep)
 
     def load_again(self, product: str, version: int) -> None:
         """Load a version that Triton lost; raises InferenceUnavailable when it is not ready afterwards."""

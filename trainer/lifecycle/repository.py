@@ -2,29 +2,40 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
-from steadyline.package import CONFIG, MODEL
+from steadyline.folder_lock import FolderInUse, FolderLock
+from steadyline.package import MODEL
 from steadyline.replace_file import replace_file
+from trainer.lifecycle.leases import LeaseLost
 from trainer.triton_config import KEPT_VERSIONS
+
+CONFIG = "config.pbtxt"
+
+FENCE = ".fence"
+
+
+def _without_lease(product: str, seen: int) -> int:
+    """Return the least token: a repository that no trainer writes to needs no lease."""
+    return 0
 
 
 class ModelRepository:
     """``<root>/<product>/config.pbtxt`` and ``<root>/<product>/<version>/model.onnx``.
 
     Methods raise StoreUnavailable when the disk refuses (full, read-only).
+
+    ``<root>/<product>/.fence`` keeps the greatest fencing token that has written there. Each write looks at
+    it under a lock: a smaller token is of a trainer that lost its lease, for example while it was frozen, and
+    raises LeaseLost. ``token_above`` gives the token of a product's lease, taken anew when it is smaller than
+    the one seen here although the lease is held: Redis has then lost its count.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def verify(self) -> None:
-        """Raise InvalidConfiguration when the folder is missing or cannot be written."""
-        if not self._root.is_dir() or not os.access(self._root, os.W_OK | os.X_OK):
-            raise InvalidConfiguration(f"TRITON_REPOSITORY={self._root} is no folder that can be written")
+    def __init__(self, root: Path, token_above: Callable[[str, int], int] = _without_lease) -> None:
+        self._root, self._token_above = root, token_above
 
     def versions(self, product: str) -> list[int]:
         """Return the versions on disk in ascending order."""
@@ -33,56 +44,68 @@ class ModelRepository:
             return []
         return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
 
-    def publish(self, product: str, version: int, files: Mapping[str, bytes], keep: int | None) -> None:
-        """Put ``version`` beside ``keep`` (the live one); any other version is removed first.
+    def publish(self, product: str, version: int, file: bytes, config: bytes, keep: int | None) -> None:
+        """Put ``version``, whose model file this is, beside ``keep`` (the live one); any other version is
+        removed first.
 
         Existing files stay when they are the same and are replaced when they differ. Triton serves only the
         two greatest versions. If the new one is smaller (a rollback), a third version would displace the live
         one, so there never is a third.
         """
         folder = self._root / product
-        try:
-            folder.mkdir(exist_ok=True)
+        with self._written(product, f"version {version} of {product} cannot be written to {folder}"):
             self._prune(product, {version, keep})
-            if _read(folder / str(version) / MODEL) != files[MODEL]:
-                self.remove(product, version)
-                self._write(folder, version, files[MODEL])
-            replace_file(folder / CONFIG, files[CONFIG], sync=True)
+            if _read(folder / str(version) / MODEL) != file:
+                self._remove(product, version)
+                self._write(folder, version, file)
+            replace_file(folder / CONFIG, config, sync=True)
             _sync_folder(folder)
-        except OSError as error:
-            raise StoreUnavailable(
-                f"version {version} of {product} cannot be written to {folder}: {error}"
-            ) from error
 
-    def holds(self, product: str, version: int, digests: Mapping[str, str]) -> bool:
-        """Tell whether the version is there with files of these digests."""
-        folder = self._root / product
-        found = {CONFIG: _read(folder / CONFIG), MODEL: _read(folder / str(version) / MODEL)}
-        return all(data is not None and sha256(data) == digests.get(name) for name, data in found.items())
+    def model_file(self, product: str, version: int) -> bytes | None:
+        """Return the model file of a version as it lies there, or None when there is none."""
+        return _read(self._root / product / str(version) / MODEL)
 
     def touch(self, product: str, version: int) -> None:
         """Make Triton see the version as changed, so that the next load really reloads it."""
-        try:
+        with self._written(product, f"version {version} of {product} cannot be touched"):
             (self._root / product / str(version) / MODEL).touch()
-        except OSError as error:
-            raise StoreUnavailable(f"version {version} of {product} cannot be touched: {error}") from error
 
     def remove(self, product: str, version: int) -> None:
         """Remove a version; it is no error when there is none."""
+        with self._written(product, f"version {version} of {product} cannot be removed"):
+            self._remove(product, version)
+
+    @contextmanager
+    def _written(self, product: str, problem: str) -> Iterator[None]:
+        """Keep the product's folder for one write, and refuse a writer whose lease is another's by now."""
+        lock = FolderLock(self._root / product, FENCE)
+        try:
+            with lock:
+                text = lock.read()
+                greatest = int(text) if text.isdecimal() else 0
+                ours = self._token_above(product, greatest)
+                if ours < greatest:
+                    raise LeaseLost(f"{problem}: a trainer that took {product} over has written there")
+                if ours > greatest:
+                    lock.keep(str(ours))
+                yield
+        except FolderInUse as error:
+            raise StoreUnavailable(f"{problem}: another trainer is writing there") from error
+        except OSError as error:
+            raise StoreUnavailable(f"{problem}: {error}") from error
+
+    def _remove(self, product: str, version: int) -> None:
         folder = self._root / product
         gone = folder / f".gone{version}"
-        try:
-            if (folder / str(version)).exists():
-                shutil.rmtree(gone, ignore_errors=True)
-                (folder / str(version)).rename(gone)
+        if (folder / str(version)).exists():
             shutil.rmtree(gone, ignore_errors=True)
-        except OSError as error:
-            raise StoreUnavailable(f"version {version} of {product} cannot be removed: {error}") from error
+            (folder / str(version)).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _prune(self, product: str, wanted: set[int | None]) -> None:
         for version in self.versions(product):
             if version not in wanted:
-                self.remove(product, version)
+                self._remove(product, version)
         assert len(set(self.versions(product)) | (wanted - {None})) <= KEPT_VERSIONS
 
     def _write(self, folder: Path, version: int, model: bytes) -> None:
@@ -92,6 +115,12 @@ class ModelRepository:
         replace_file(building / MODEL, model, sync=True)
         _sync_folder(building)
         building.rename(folder / str(version))
+
+
+def verify_repository(root: Path) -> None:
+    """Raise InvalidConfiguration when the folder is missing or cannot be written."""
+    if not root.is_dir() or not os.access(root, os.W_OK | os.X_OK):
+        raise InvalidConfiguration(f"TRITON_REPOSITORY={root} is no folder that can be written")
 
 
 def _read(path: Path) -> bytes | None:

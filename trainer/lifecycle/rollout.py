@@ -4,21 +4,22 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, Package
 from steadyline.errors import PackageRejected, Transient
 from steadyline.line import GateSection
-from steadyline.package import load_package, read_card
-from steadyline.store import Store
+from steadyline.package import MODEL, Packages, read_card
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.jobs.spec import Figures, JobFailure, JobResult
 from trainer.lifecycle import transitions
-from trainer.lifecycle.gate import GateFigures, rule
+from trainer.lifecycle.gate import DAILY_LIMIT, GateFigures, GateHistory, best_figures, rule
+from trainer.lifecycle.labelled_gate import with_labels
 from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter, PromotionFailed
 from trainer.lifecycle.transitions import Step
 
 log = get_logger(__name__)
 
-# A version that only could not be served may be tried again by command; one that the gate refused may not.
-TECHNICAL = ("load_failed", "load_timeout", "wrong_answer", "no_answer")
+# A version that only could not be served, or came too soon, may be promoted by command; one that the gate
+# found worse may not.
+TECHNICAL = (DAILY_LIMIT, "load_failed", "load_timeout", "wrong_answer", "no_answer")
 
 
 class LiveModelLost(Transient):
@@ -31,9 +32,14 @@ class Rollout:
     """Decides on the candidates of one product and puts versions in service."""
 
     def __init__(
-        self, state: ProductState, limits: GateSection, store: Store, promoter: Promoter, clock: Clock
+        self,
+        state: ProductState,
+        limits: GateSection,
+        packages: Packages,
+        promoter: Promoter,
+        clock: Clock,
     ) -> None:
-        self._state, self._limits, self._store = state, limits, store
+        self._state, self._limits, self._packages = state, limits, packages
         self._promoter, self._clock = promoter, clock
 
     def decide(self, result: JobResult) -> None:
@@ -46,21 +52,24 @@ class Rollout:
         if known is not None and known.state != "candidate":
             return
         try:
-            model, _ = self._load(result.package, "trained")
+            model, _ = self._load(result.package, result.version, "trained")
         except PackageRejected as error:
             self.give_up(JobFailure(version=result.version, reason=error.reason, message=str(error)))
             return
         if known is None:
             self._state.announce(transitions.add(self._state.event, model, self._clock.now()))
         live = None if result.live is None else _measured(result.live)
-        ruling = rule(_measured(result.candidate), live, self._limits, result.floor)
+        history = GateHistory.of(self._state.event, self._clock.now())
+        ruling = rule(_measured(result.candidate), live, self._limits, result.floor, history)
+        ruling = with_labels(ruling, result.labelled, self._limits)
         word = "passed" if ruling.accepted else ruling.reason.split(":")[0]
         metrics.DECISIONS.add(product=product, word=word)
         log.info("gate_ruled", product=product, version=model.version, reason=ruling.reason, **ruling.figures)
+        reason = _with_left_out(ruling.reason, model)
         if ruling.accepted:
-            self.put_in_service(model.version, ruling.reason, ruling.figures)
+            self.put_in_service(model.version, reason, ruling.figures)
         else:
-            self._reject(model.version, ruling.reason, ruling.figures)
+            self._reject(model.version, reason, ruling.figures)
 
     def give_up(self, failure: JobFailure) -> None:
         """Announce that a training ended without a package, under the version it would have had."""
@@ -75,8 +84,8 @@ class Rollout:
         known = transitions.find(event, version)
         assert known is not None
         try:
-            model, files = self._load(known.package, reason)
-            self._promoter.put_beside(product, model, files, event.live_version)
+            model, files = self._load(known.package, version, reason)
+            self._promoter.put_beside(product, model, files[MODEL], event.live_version)
         except (PromotionFailed, PackageRejected) as failure:
             word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
             metrics.PROMOTIONS.add(product=product, outcome=word)
@@ -84,7 +93,8 @@ class Rollout:
                 self._reject(version, str(failure)[:500], figures)
             return str(failure)[:500]
         step = Step(version, "live", reason, self._clock.now())
-        self._state.announce(transitions.go_live(transitions.refresh(event, model), step, figures))
+        after = transitions.go_live(transitions.refresh(event, model), step, figures)
+        self._state.announce(after.model_copy(update={"best": best_figures(event, figures)}))
         metrics.PROMOTIONS.add(product=product, outcome="live")
         return None
 
@@ -98,10 +108,7 @@ class Rollout:
         if live is None or self._promoter.is_served(product, live.version):
             return
         log.warning("live_version_not_served", product=product, version=live.version)
-        if not self._promoter.has(product, live):
-            self._promoter.publish(
-                product, live.version, self._live_files(live), transitions.before_live(event)
-            )
+        self._publish_again(live)
         self._promoter.load_again(product, live.version)
 
     def mend(self) -> None:
@@ -111,15 +118,22 @@ class Rollout:
             log.warning("live_version_does_not_answer", product=self._state.product, version=live.version)
             self._promoter.mend(self._state.product, live.version)
 
-    def _live_files(self, live: Model) -> dict[str, bytes]:
+    def _publish_again(self, live: Model) -> None:
+        product = self._state.product
         try:
-            return load_package(self._store, live.package)
+            file = self._promoter.intact_file(product, live)
+            if file is None:
+                file = self._packages.load(product, live.version, live.package)[MODEL]
+            self._promoter.publish(product, live, file, transitions.before_live(self._state.event))
         except PackageRejected as error:
-            raise LiveModelLost(f"version {live.version} of {self._state.product}: {error}") from error
+            raise LiveModelLost(f"version {live.version} of {product}: {error}") from error
 
-    def _load(self, package: Package, reason: str) -> tuple[Model, dict[str, bytes]]:
-        files = load_package(self._store, package)
-        return read_card(files).model(package, "candidate", reason), files
+    def _load(self, package: Package, version: int, reason: str) -> tuple[Model, dict[str, bytes]]:
+        files = self._packages.load(self._state.product, version, package)
+        card, wanted = read_card(files), (self._state.product, version)
+        if (card.product, card.version) != wanted:
+            raise PackageRejected(f"{package.uri} is version {card.version} of {card.product}, not {wanted}")
+        return card.model(package, "candidate", reason), files
 
     def _reject(self, version: int, reason: str, figures: dict[str, float]) -> None:
         step = Step(version, "rejected", reason, self._clock.now())
@@ -127,4 +141,10 @@ class Rollout:
 
 
 def _measured(figures: Figures) -> GateFigures:
-    return GateFigures(figures.clean, figures.attacked, figures.corrupted)
+    return GateFigures(figures.clean, figures.attacked, figures.corrupted, figures.detection)
+
+
+def _with_left_out(reason: str, model: Model) -> str:
+    """Return the reason with the frames that were not believed to be normal."""
+    left_out = model.lineage.get("left_out")
+    return reason if left_out is None else f"{reason}; not believed to be normal: {left_out}"[:500]

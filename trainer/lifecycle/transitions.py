@@ -1,8 +1,10 @@
 """The life of a product's models as pure steps: each takes the newest event and returns the next one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from steadyline.contracts.message import MOST_EXACT, MOST_VERSION
 from steadyline.contracts.model_event import (
     PRODUCT_WIDE,
     Change,
@@ -10,11 +12,21 @@ from steadyline.contracts.model_event import (
     Model,
     ModelEvent,
     ModelState,
+    TrainingOrder,
 )
+from steadyline.errors import Transient
 
 REFUSED = "refused: "  # start of the reason of a change that records a refused command
 MOST_CHANGES = 200
+MOST_REFUSED = 50  # of them: whoever may only give orders cannot push the history of the versions out
+MOST_REASON = 1_000  # characters, what servers have answered included
 MOST_MODELS = 8  # versions listed with their figures; the changes still name older ones
+
+
+class NoVersionLeft(Transient):
+    """Somebody has announced the greatest version that there is, so that none can follow."""
+
+    reason = "no_version_left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +51,24 @@ def add(event: ModelEvent, model: Model, at: datetime) -> ModelEvent:
         version=model.version,
         before=None,
         after=model.state,
-        reason=model.reason,
+        reason=model.reason[:MOST_REASON],
         figures=model.figures,
     )
     others = [known for known in event.models if known.version != model.version]
     return _next(event, at, models=[*others, model], changes=[*event.changes, change])
 
 
+def ordered(event: ModelEvent, order: TrainingOrder, at: datetime) -> ModelEvent:
+    """Return the event with a training open; it stands until its version is live or rejected."""
+    return _next(event, at, order=order)
+
+
 def reject(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
     """Return the event with a candidate rejected; ``figures`` are the gate's."""
     change = _change(event, step, figures)
     models = [_in_state(known, step) if known.version == step.version else known for known in event.models]
-    return _next(event, step.at, models=models, changes=[*event.changes, change])
+    changes = [*event.changes, change]
+    return _next(event, step.at, models=models, changes=changes, order=_still_open(event, step.version))
 
 
 def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEvent:
@@ -66,7 +84,8 @@ def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEv
         _in_state(known, steps[known.version]) if known.version in steps else known for known in event.models
     ]
     changes = [*event.changes, *changes]
-    return _next(event, step.at, models=models, changes=changes, live_version=step.version, health=None)
+    live, order = step.version, _still_open(event, step.version)
+    return _next(event, step.at, models=models, changes=changes, live_version=live, health=None, order=order)
 
 
 def refresh(event: ModelEvent, model: Model) -> ModelEvent:
@@ -88,7 +107,11 @@ def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEve
     model = find(event, version)
     state: ModelState = model.state if model is not None else "rejected"
     change = Change(
-        at=at, version=version, before=state if model is not None else None, after=state, reason=reason
+        at=at,
+        version=version,
+        before=state if model is not None else None,
+        after=state,
+        reason=reason[:MOST_REASON],
     )
     return _next(event, at, changes=[*event.changes, change])
 
@@ -98,9 +121,41 @@ def with_health(event: ModelEvent, health: Health) -> ModelEvent:
     return _next(event, health.at, health=health)
 
 
-def answered(event: ModelEvent, commands_until: int, at: datetime) -> ModelEvent:
-    """Return the event in which all commands before the offset ``commands_until`` are answered."""
-    return _next(event, at, commands_until=max(event.commands_until, commands_until))
+@dataclass(frozen=True, slots=True)
+class CommandsRead:
+    """Up to where commands are answered: ``until`` is an offset of the topic with this id."""
+
+    topic: str
+    until: int
+
+
+def answered(event: ModelEvent, read: CommandsRead, at: datetime) -> ModelEvent:
+    """Return the event in which all commands before ``read`` are answered."""
+    until = max(answered_until(event, read.topic), read.until)
+    return _next(event, at, commands_topic=read.topic, commands_until=until)
+
+
+def answered_until(event: ModelEvent, topic: str) -> int:
+    """Return the offset before which the commands on the topic with the id ``topic`` are answered.
+
+    On a topic that was made anew none is, whatever the offset that is known of the former one.
+    """
+    return event.commands_until if event.commands_topic in ("", topic) else 0
+
+
+def banks_of(event: ModelEvent) -> dict[str, str]:
+    """Return the banks that the listed models were made with: digest of the bank → digest of its normals."""
+    rows = [model.lineage for model in event.models]
+    return {row["bank"]: row["data"] for row in rows if "bank" in row and "data" in row}
+
+
+def next_sequence(event: ModelEvent, now: datetime) -> int:
+    """Return the number of the next event: the time in milliseconds, or one more where that is not greater.
+
+    A topic that was made anew thus begins with greater numbers than the one before ended with. Behind the
+    greatest number, which only a stranger writes, all are the same, and readers take the last one.
+    """
+    return min(max(event.sequence + 1, int(now.timestamp() * 1000)), MOST_EXACT)
 
 
 def find(event: ModelEvent, version: int) -> Model | None:
@@ -109,18 +164,43 @@ def find(event: ModelEvent, version: int) -> Model | None:
 
 
 def before_live(event: ModelEvent) -> int | None:
-    """Return the version that was live before the present one, or None when it cannot be rolled back to."""
+    """Return the version that was live before the present one, or None when it cannot be rolled back to.
+
+    When the changes that are kept do not say, it is the newest of those that were live once.
+    """
     for change in reversed(event.changes):
         model = find(event, change.version)
         if change.after == "retired" and model is not None and model.state == "retired":
             return change.version
-    return None
+    return max((model.version for model in event.models if model.state == "retired"), default=None)
+
+
+def fitted(event: ModelEvent, most_bytes: int) -> ModelEvent:
+    """Return the event without what can best be done without, as far as ``most_bytes`` make that necessary.
+
+    First go older changes, then what the versions out of service can read from their packages again, then
+    versions that were not accepted, and at last the live version's calibrations of single cameras: their
+    frames are then judged by the product's.
+    """
+    for lighten in (_with_few_changes, _with_live_whole, _with_versions_in_use, _with_product_wide):
+        if len(event.encode()) <= most_bytes:
+            break
+        event = lighten(event)
+    return event
 
 
 def next_version(event: ModelEvent) -> int:
-    """Return a version number that the product has never used."""
+    """Return a version number that the product has never used; raises NoVersionLeft."""
     given = [change.version for change in event.changes if not change.reason.startswith(REFUSED)]
-    return max([*given, *(model.version for model in event.models)], default=0) + 1
+    version = max([*given, *(model.version for model in event.models)], default=0) + 1
+    if version > MOST_VERSION:
+        raise NoVersionLeft(f"{event.product} has a version {version - 1}, which no trainer gave it")
+    return version
+
+
+def _still_open(event: ModelEvent, decided: int) -> TrainingOrder | None:
+    """Return the open order, unless it is the one of the version that was decided on."""
+    return None if event.order is not None and event.order.version == decided else event.order
 
 
 def _change(event: ModelEvent, step: Step, figures: dict[str, float]) -> Change:
@@ -130,18 +210,28 @@ def _change(event: ModelEvent, step: Step, figures: dict[str, float]) -> Change:
         version=step.version,
         before=model.state if model is not None else None,
         after=step.after,
-        reason=step.reason,
+        reason=step.reason[:MOST_REASON],
         figures=figures,
     )
 
 
 def _in_state(model: Model, step: Step) -> Model:
-    return model.model_copy(update={"state": step.after, "reason": step.reason})
+    return model.model_copy(update={"state": step.after, "reason": step.reason[:MOST_REASON]})
 
 
 def _next(event: ModelEvent, at: datetime, **update: object) -> ModelEvent:
     after = event.model_copy(update={"at": at, **update})
-    return after.model_copy(update={"models": _kept(after), "changes": list(after.changes)[-MOST_CHANGES:]})
+    return after.model_copy(update={"models": _kept(after), "changes": _kept_changes(after.changes)})
+
+
+def _kept_changes(changes: Sequence[Change]) -> list[Change]:
+    """Keep the newest changes, and of refused commands only the newest few."""
+    refused = [index for index, change in enumerate(changes) if change.reason.startswith(REFUSED)]
+    left_out = set(refused[:-MOST_REFUSED])
+    kept = [change for index, change in enumerate(changes) if index not in left_out]
+    return [
+        change.model_copy(update={"reason": change.reason[:MOST_REASON]}) for change in kept[-MOST_CHANGES:]
+    ]
 
 
 def _kept(event: ModelEvent) -> list[Model]:
@@ -150,7 +240,7 @@ def _kept(event: ModelEvent) -> list[Model]:
     The event must fit into a Kafka message, and 2000 scores per camera are 24 KB, times cameras and versions.
     """
     ordered = sorted(event.models, key=lambda model: model.version)
-    in_use = {event.live_version, before_live(event)}
+    in_use = _in_use(event)
     newest = {model.version for model in ordered[-MOST_MODELS:]}
     return [
         model if model.version in in_use or model.state == "candidate" else _slim(model)
@@ -159,6 +249,35 @@ def _kept(event: ModelEvent) -> list[Model]:
     ]
 
 
+def _in_use(event: ModelEvent) -> set[int | None]:
+    return {event.live_version, before_live(event)}
+
+
+def _with_few_changes(event: ModelEvent) -> ModelEvent:
+    return event.model_copy(update={"changes": event.changes[-MOST_CHANGES // 10 :]})
+
+
+def _with_live_whole(event: ModelEvent) -> ModelEvent:
+    models = [model if model.version == event.live_version else _slim(model) for model in event.models]
+    return event.model_copy(update={"models": models})
+
+
+def _with_versions_in_use(event: ModelEvent) -> ModelEvent:
+    in_use = _in_use(event)
+    models = [model for model in event.models if model.version in in_use or model.state == "candidate"]
+    return event.model_copy(update={"models": models})
+
+
+def _with_product_wide(event: ModelEvent) -> ModelEvent:
+    return event.model_copy(update={"models": [_slim(model) for model in event.models]})
+
+
 def _slim(model: Model) -> Model:
-    product_wide = {PRODUCT_WIDE: model.calibrations[PRODUCT_WIDE]}
-    return model.model_copy(update={"calibrations": product_wide})
+    update = {
+        field: {camera: one for camera, one in found.items() if camera == PRODUCT_WIDE}
+        for field, found in (
+            ("calibrations", model.calibrations),
+            ("certified_calibrations", model.certified_calibrations),
+        )
+    }
+    return model.model_copy(update=update)

@@ -5,11 +5,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from trainer.lifecycle.gate import LEAST_DETECTION
+
 # One-sided 99.9 % bound. Sixteen frames that a model with 40 % detection misses by chance must not alarm
 # every day, and a model that should detect 90 % and misses all sixteen must be called blind in the first
 # round.
 CONFIDENCE_Z = 3.09
-ROUNDS = 8  # rounds that are pooled; the oldest is dropped
+POOLED = 128  # frames of the newest rounds that are pooled: enough to tell nothing from a tenth
 FALSE_ALARM_CEILING = 0.5  # a model that alarms on half of the normals detects nothing either
 
 
@@ -55,19 +57,22 @@ class DetectionMonitor:
     """Judges rounds of one version, which counts as blind below the share ``floor`` of ``expected``.
 
     ``expected`` is the detection rate of the version on all held-out pseudo-anomalies when it was trained. A
-    model that honestly detects 40 % at its threshold is not blind for detecting 40 %.
+    model that honestly detects 40 % at its threshold is not blind for detecting 40 %. One that detects less
+    than LEAST_DETECTION is blind, also when it was so from birth.
     """
 
     expected: float
     floor: float
     blind: bool = False
-    _rounds: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=ROUNDS))
+    _rounds: deque[tuple[int, int]] = field(default_factory=deque)
 
     def judge(self, seen: MonitorRound) -> str | None:
         """Return why the model counts as blind after this round, or None when it does not."""
         found, of = seen.detected()
-        least = self.floor * self.expected
+        least = max(LEAST_DETECTION, self.floor * self.expected)  # in this order also for no number
         self._rounds.append((found, of))
+        while sum(count for _, count in self._rounds) - self._rounds[0][1] >= POOLED:
+            self._rounds.popleft()
         reason = self._reason(seen, least)
         if reason is None and self.blind and found < least * of:
             reason = f"low_detection: still {found} of {of}, {least:.2f} of them are due"

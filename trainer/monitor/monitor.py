@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
@@ -41,10 +42,11 @@ class MonitorSample:
 
 @dataclass(frozen=True, slots=True)
 class MonitorInputs:
-    """Where the monitor gets its frames and the model's answers from."""
+    """Where the monitor gets its frames from, and the model's answers, all within ``answer_within``."""
 
     banks: HeldOutCache
     triton: Inference
+    answer_within: timedelta
 
 
 class ModelMonitor:
@@ -60,22 +62,22 @@ class ModelMonitor:
     ) -> None:
         self._state, self._settings, self._clock = state, settings, clock
         self._banks, self._triton, self._bank_rebuild = inputs.banks, inputs.triton, bank_rebuild
-        self._look: datetime | None = None
-        self._next: datetime | None = None
+        self._answer_within = inputs.answer_within.total_seconds()
+        self._look_at = self._round_at = float("-inf")  # by the monotonic clock, which nobody sets back
         self._rounds = 0
         self._silent = 0
         self._detection: tuple[int, DetectionMonitor] | None = None
 
     def turn(self, rollout: Rollout) -> None:
         """Do a round when it is due. Raises Transient when Triton, Redis or the store is away."""
-        live, now = self._state.event.live(), self._clock.now()
-        if live is None or not _is_due(self._look, now):
+        live, now = self._state.event.live(), self._clock.monotonic()
+        if live is None or now < self._look_at:
             return
-        self._look = now + LOOK_EVERY
+        self._look_at = now + LOOK_EVERY.total_seconds()
         known = self._known_frames(now)
-        if known is None or not _is_due(self._next, now):
+        if known is None or now < self._round_at:
             return
-        self._next = now + self._settings.every
+        self._round_at = now + self._settings.every.total_seconds()
         sample = draw(known, self._settings.samples, random.Random(self._rounds))
         self._rounds += 1
         threshold = live.calibrations[PRODUCT_WIDE].threshold
@@ -95,14 +97,14 @@ class ModelMonitor:
         """Stop the process that makes the bank, if it runs."""
         self._bank_rebuild.stop()
 
-    def _known_frames(self, now: datetime) -> HeldOutSet | None:
+    def _known_frames(self, now: float) -> HeldOutSet | None:
         """Return the frames to use, or None while a lost bank is made again or cannot be made."""
         try:
-            known = self._banks.held_out()
+            known = self._banks.held_out(self._known_banks())
         except PackageRejected as error:
             log.error("watch_has_no_frames", product=self._state.product, error=str(error))
             metrics.WATCH_FAILURES.add(product=self._state.product, reason=error.reason)
-            self._look = now + REBUILD_AGAIN
+            self._look_at = now + REBUILD_AGAIN.total_seconds()
             return None
         if known is None:
             self._remake_bank(now)
@@ -111,19 +113,32 @@ class ModelMonitor:
             self._bank_rebuild.stop()
         return known
 
-    def _remake_bank(self, now: datetime) -> None:
+    def _known_banks(self) -> dict[str, str]:
+        """Return the banks that were made here: those of the event's models, and those made again since."""
+        return {**transitions.banks_of(self._state.event), **self._bank_rebuild.made}
+
+    def _remake_bank(self, now: float) -> None:
         if not self._bank_rebuild.is_started:
             log.warning("bank_lost", product=self._state.product)
-            self._bank_rebuild.start()
+            self._bank_rebuild.start(self._known_banks())
         elif (status := self._bank_rebuild.poll()) is not None:
             log.error("bank_not_rebuilt", product=self._state.product, status=status)
             self._bank_rebuild.stop()
-            self._look = now + REBUILD_AGAIN
+            self._look_at = now + REBUILD_AGAIN.total_seconds()
 
     def _scores(self, live: Model, pictures: Pictures) -> np.ndarray:
+        """Return the scores; InferenceUnavailable too when the client has not kept its own deadline."""
         ref = ModelRef(self._state.product, live.version)
         parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
         waiting = [self._triton.infer(ref, part) for part in parts]
+        finished, unanswered = wait(waiting, self._answer_within, FIRST_EXCEPTION)
+        for future in finished:
+            future.result()
+        if unanswered:
+            raise InferenceUnavailable(
+                f"watching {ref.name} version {ref.version}: {len(unanswered)} of {len(waiting)} requests "
+                f"got no answer within {self._answer_within:g} s"
+            )
         return np.concatenate([future.result().scores for future in waiting])
 
     def _detection_of(self, live: Model) -> DetectionMonitor:
@@ -143,7 +158,7 @@ class ModelMonitor:
             at=self._clock.now(),
             version=live.version,
             state="seeing" if reason is None else "blind",
-            reason=reason or "known anomalies are found",
+            reason=(reason or "known anomalies are found")[: transitions.MOST_REASON],
             detection=seen.detection(),
             false_alarm_rate=seen.false_alarm_rate(),
         )
@@ -165,10 +180,6 @@ class ModelMonitor:
         if self._silent >= MEND_AFTER:
             self._silent = 0
             rollout.mend()
-
-
-def _is_due(moment: datetime | None, now: datetime) -> bool:
-    return moment is None or now >= moment
 
 
 def draw(known: HeldOutSet, count: int, chance: random.Random) -> MonitorSample:

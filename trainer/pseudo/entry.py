@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from steadyline.bank.entry import BankEntry
-from steadyline.picture import PictureLimits, decode, encode_png, inspect
+from steadyline.picture import INPUT_LIMITS, decode, encode_png, inspect
 from trainer.arrays import Masks, Pictures, PseudoBank
 from trainer.pseudo.bank import MadeBank
-
-_LIMITS = PictureLimits(max_bytes=1 << 26, max_pixels=1 << 26)
 
 
 def to_entries(made: MadeBank, sources: Sequence[str]) -> list[BankEntry]:
@@ -60,9 +58,9 @@ def _with_named_donor(
 
 
 def _picture(png: bytes, channels: str) -> Pictures:
-    pixels = decode(png, inspect(png, _LIMITS), "rgb" if channels == "rgb" else "gray")
+    pixels = decode(png, inspect(png, INPUT_LIMITS), "rgb" if channels == "rgb" else "gray")
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
 def _mask(png: bytes) -> Masks:
-    return decode(png, inspect(png, _LIMITS), "gray") > 127
+    return decode(png, inspect(png, INPUT_LIMITS), "gray") > 127

@@ -3,22 +3,27 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 
 from steadyline.bank.codec import encode_entry
 from steadyline.errors import InferenceUnavailable
+from steadyline.exit_guard import EXIT_HUNG
 from steadyline.inference import ModelRef
 from steadyline.probe import probe
 from steadyline.servers import LocalStack
-from steadyline.service import EXIT_OK
+from steadyline.service import EXIT_OK, STOP_GRACE, STOP_WITHIN
 from tests.support.eventually import eventually
 from tests.support.service_process import is_gone
+from tests.support.stuck_store import STUCK, WAITING, made_known
 from tests.support.trainer_line import STRICT, Orders, TrainerLine
 
 pytestmark = pytest.mark.servers
+
+STOPPED_AT_LAST = (STOP_WITHIN + STOP_GRACE).total_seconds() + 5  # some of them for a busy machine
 
 
 @pytest.fixture
@@ -66,7 +71,7 @@ def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
 
     def is_resumed_and_done() -> bool:
         assert step_of(checkpoint) != 40 or checkpoint.stat().st_mtime_ns == written, "began anew"
-        return untrained.store.exists(f"jobs/{untrained.product}/result.json")
+        return checkpoint.with_name("outcome.json").exists()
 
     eventually(is_resumed_and_done, 240, "trained without a broker")
     second.until_said("held_back", reason="broker_unavailable")
@@ -76,28 +81,65 @@ def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
         (None, "candidate"),
         ("candidate", "live"),
     ]
-    told = [(each.live_version, len(each.changes), each.health is None) for each in untrained.events()]
+    told = [
+        (each.live_version, len(each.changes), each.health is None, each.order is None)
+        for each in untrained.events()
+    ]
     assert len(set(told)) == len(told), "announced twice"
-    assert not checkpoint.exists()
-    assert not untrained.store.list(f"jobs/{untrained.product}")
+    eventually(lambda: not checkpoint.parent.exists(), 30, "the job's folder is gone")
+    assert untrained.store.list("jobs") == []
 
 
-def test_a_redis_that_comes_back_empty_gets_its_claim_and_its_bank_back_byte_for_byte(
-    trained: TrainerLine, breakable: LocalStack
-) -> None:
-    trainer = trained.work()
-    shown = trained.verb("bank", "show", "--json")
-    entries = bank_of(trained)
+def lose_everything(breakable: LocalStack) -> None:
+    """Kill Redis; it comes back empty."""
     breakable.redis.kill9()
     breakable.redis.restart()
+
+
+def write_over_everything(breakable: LocalStack) -> None:
+    """Put a value of a foreign type in the place of every key, those of the leases too."""
+    with redis_client.Redis.from_url(breakable.addresses.redis_url) as client:
+        for key in client.keys("*"):
+            client.delete(key)
+            client.rpush(key, b"\xff{", b"-1")
+
+
+@pytest.mark.parametrize("lose", [lose_everything, write_over_everything])
+def test_a_redis_that_lost_or_was_given_other_values_gets_claim_and_bank_back_byte_for_byte(
+    trained: TrainerLine, breakable: LocalStack, lose: Callable[[LocalStack], None]
+) -> None:
+    trainer = trained.work()
+    eventually(lambda: trainer.series("trainer_claim_held_info") == [1], 60, "its claim")
+    shown = trained.verb("bank", "show", "--json")
+    entries = bank_of(trained)
+    lose(breakable)
     assert trained.bank.current(trained.product) is None
-    eventually(lambda: trainer.metric("trainer_bank_rebuilds_total") == 1, 120, "rebuilt")
+    eventually(lambda: trainer.metric("trainer_bank_rebuilds_total") == 1, 180, "rebuilt")
     again = trained.verb("bank", "show", "--json")
     assert again.returncode == EXIT_OK, again.stderr
     assert json.loads(again.stdout) == json.loads(shown.stdout)
     assert json.loads(again.stdout)["banks"][trained.product]["trainer"].startswith("trainer-")
     assert bank_of(trained) == entries
     assert trainer.series("trainer_claim_held_info") == [1]
+    assert trainer.stop() == EXIT_OK
+
+
+def test_a_trainer_whose_store_hangs_ends_within_the_time_of_its_stop(
+    breakable: LocalStack, tmp_path: Path
+) -> None:
+    """It waits for the store with the snapshot of its first training in hand."""
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / STUCK).touch()
+    line = TrainerLine(tmp_path, breakable.addresses)
+    line.write_line(line.line_file.read_text().replace("store: file://", "store: stuck://"))
+    known = made_known(tmp_path / "known")
+    trainer = line.start_service("trainer", environment={**known, "TRAINER_WORK": str(tmp_path / "work")})
+    eventually((store / WAITING).exists, 60, "a call that hangs")
+    assert trainer.stop(within=STOPPED_AT_LAST) in (EXIT_OK, EXIT_HUNG), trainer.tail()
+    assert line.bank.holder(line.product) is None, "the lease is given back"
+    assert not trainer.said("training_ordered")
+    line.close()
 
 
 def test_a_bank_is_rebuilt_by_hand_to_the_same_digest(trained: TrainerLine) -> None:

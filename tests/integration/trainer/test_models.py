@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from steadyline.contracts.evidence import EvidenceKey
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Peak, Score
 from steadyline.inference import ModelRef
@@ -18,11 +21,11 @@ from tests.support.eventually import eventually
 from tests.support.service_process import is_gone
 from tests.support.trainer_line import Orders, TrainerLine, stripes
 from trainer.data.snapshot import unpack
-from trainer.jobs.spec import Jobs
+from trainer.jobs.spec import JobSpec
 
 pytestmark = pytest.mark.servers
 
-QUARANTINE = timedelta(hours=1)
+QUARANTINE = timedelta(seconds=1)
 
 
 def sha256_of(path: Path) -> str:
@@ -31,6 +34,12 @@ def sha256_of(path: Path) -> str:
 
 def is_healthy(event: ModelEvent) -> bool:
     return event.health is not None and event.health.state == "seeing"
+
+
+def open_order(line: TrainerLine) -> JobSpec | None:
+    event = line.event()
+    assert event is not None
+    return None if event.order is None else JobSpec.model_validate_json(event.order.spec)
 
 
 def path_of(uri: str) -> Path:
@@ -70,14 +79,16 @@ def test_a_trained_version_is_told_by_the_command_line_and_is_what_lies_in_the_s
     probe(trained.product, live, trained.triton)
 
 
-def a_score(sequence: int, captured_at: datetime, picture: str, digest: str, is_normal: bool = True) -> Score:
-    """Return the score of frame ``sequence`` of the camera east."""
+def a_score(line: TrainerLine, sequence: int, part: np.ndarray, is_normal: bool = True) -> Score:
+    """Keep frame ``sequence`` of the camera east as a scorer does, and return its score."""
+    topic, data, long_ago = line.topics.frames.name, encode_png(part), datetime(1970, 1, 1, tzinfo=UTC)
+    key = EvidenceKey("test", topic, line.broker.topic_ids([topic])[topic], 0, sequence, "picture.png")
     return Score(
         frame=f"east/7/{sequence}",
         camera="east",
-        product="-",
-        captured_at=captured_at,
-        scored_at=captured_at,
+        product=line.product,
+        captured_at=long_ago,
+        scored_at=long_ago,
         model_version=1,
         score=0.5,
         p_value=0.9 if is_normal else 0.001,
@@ -87,43 +98,40 @@ def a_score(sequence: int, captured_at: datetime, picture: str, digest: str, is_
         peak=Peak(x=0, y=0, value=0.5),
         source_partition=0,
         source_offset=sequence,
-        picture_uri=picture,
-        picture_sha256=digest,
+        picture_uri=line.store.put(str(key), data),
+        picture_sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
-def a_stream(line: TrainerLine, first: datetime) -> list[Score]:
-    """Keep 17 frames of the stream, from the second ``first`` on, and return their scores.
+def a_stream(line: TrainerLine) -> list[Score]:
+    """Keep 16 frames of the stream and return their scores.
 
     4 was taken from the store since and 5 changed; 14 and 15 are a defect, and 9 to 13 and 16 are too close
-    to it; 27 is new and has to wait.
+    to it.
     """
-    scores = []
-    for sequence, part in zip([*range(1, 17), 27], stripes(17, seed=5), strict=True):
-        data = encode_png(part)
-        uri = line.store.put(f"evidence/{line.product}/{sequence}/picture.png", data)
-        captured_at = datetime.now(UTC) if sequence == 27 else first + timedelta(milliseconds=100 * sequence)
-        is_normal = sequence not in (14, 15)
-        scores.append(a_score(sequence, captured_at, uri, hashlib.sha256(data).hexdigest(), is_normal))
-    line.store.delete(f"evidence/{line.product}/4")
-    line.store.put(f"evidence/{line.product}/5/picture.png", encode_png(stripes(1, seed=6)[0]))
-    return [score.model_copy(update={"product": line.product}) for score in scores]
+    parts = zip(range(1, 17), stripes(16, seed=5), strict=True)
+    scores = [a_score(line, sequence, part, sequence not in (14, 15)) for sequence, part in parts]
+    line.store.delete(line.store.key(str(scores[3].picture_uri)))
+    line.store.put(line.store.key(str(scores[4].picture_uri)), encode_png(stripes(1, seed=6)[0]))
+    forged = {"frame": "east/7/40", "picture_uri": line.store.uri("evidence/../evidence")}
+    return [*scores, a_score(line, 40, stripes(1, seed=8)[0]).model_copy(update=forged)]
 
 
 def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_not_among_them(
     trained: TrainerLine,
 ) -> None:
-    event = trained.event()
-    assert event is not None
     live = trained.live()
-    attempted = max(change.at for change in event.changes if change.before is None)
-    trained.publish_scores(a_stream(trained, attempted - QUARANTINE + timedelta(seconds=1)))
-    trainer = trained.work(Orders(retrain="{after_normals: 8, quarantine: 1h}"))
+    trained.publish_scores(a_stream(trained))
+    trainer = trained.work(Orders(retrain="{after_normals: 8, quarantine: 1s}"))
+    published = time.monotonic()
+    eventually(
+        lambda: time.monotonic() > published + QUARANTINE.total_seconds(), 10, "the quarantine is over"
+    )
+    trained.publish_scores([a_score(trained, 50, stripes(1, seed=9)[0])])  # it has to wait itself
     training = trainer.until_training()
     assert trainer.said("training_ordered")[-1]["why"] == "8 new normals"
 
-    jobs = Jobs(trained.store, trained.product)
-    spec = jobs.spec()
+    spec = open_order(trained)
     assert spec is not None
     sources = unpack(trained.store.get(spec.snapshot_uri)).sources
     stream = {source.id: source for source in sources if source.camera}
@@ -133,7 +141,7 @@ def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_
 
     assert trainer.stop() == EXIT_OK
     assert is_gone(training)
-    assert jobs.spec() == spec
+    assert open_order(trained) == spec
     again = trained.work(trained.orders)
     again.until_training()
     change = trained.wait_change(spec.version, "live")
@@ -141,7 +149,7 @@ def test_new_normals_retrain_the_line_and_what_vanished_was_touched_or_waits_is_
     assert {name.split("_")[0] for name in change.figures} == {"candidate", "certified", "live"}
     assert trained.live().lineage["why"] == "8 new normals"
     assert trained.live().lineage["data"] == spec.snapshot_digest
-    eventually(lambda: jobs.spec() is None, 30, "the order is closed")
+    assert open_order(trained) is None
     assert trained.triton.is_ready(ModelRef(trained.product, live.version)), "not loaded any more"
     assert not again.said("training_ordered"), "twice, for the same normals"
 

@@ -22,7 +22,6 @@ from trainer.backbone.weights import pretrained
 from trainer.data.mvtec import Preparation, TestSet, read_test
 from trainer.evaluation.auroc import auroc
 from trainer.jobs.export import OnnxModel
-from trainer.triton_config import Serving
 
 SIZE = 96  # 144 patches a picture: Anomalib's chunks of 1,024 hold no whole number of pictures
 STEPS, NORMALS, TESTED = 8, 24, 6
@@ -47,9 +46,7 @@ def on_progress(phase: str, done: int, total: int) -> None:
 
 
 def models_in(folder: Path) -> ModelStore:
-    return ModelStore(
-        folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), Serving(), on_progress
-    )
+    return ModelStore(folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), on_progress)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from tests.support.parts import defective_parts, good_parts
 from trainer.detector_protocol import Served
 from trainer.evaluation.auroc import auroc
 from trainer.jobs.export import OnnxModel
-from trainer.triton_config import Serving
 
 SIZE, STEPS = 32, 4
 
@@ -43,7 +42,7 @@ def scores(module: Served, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.ui
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: Path, tmp_path: Path) -> None:
     fitting = FitSettingsByModel(steps=STEPS, sizes={name: SIZE})
-    models = ModelStore(tmp_path, fitting, Serving(), on_progress)
+    models = ModelStore(tmp_path, fitting, on_progress)
     run = Run("parts", name, 0)
     model = models.model(run, data)
     card = tmp_path / run.path / "baseline.json"

@@ -9,7 +9,6 @@ from bench.robustness.plan import FitSettingsByModel, Run, overrides_by_detector
 from steadyline.errors import InvalidConfiguration
 from steadyline.package import CARD
 from tests.support.parts import a_set_of_parts
-from trainer.triton_config import Serving
 
 
 def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothers(tmp_path: Path) -> None:
@@ -21,7 +20,7 @@ def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothe
             "robust": {"schedule.batch": 7},
         },
     )
-    models = ModelStore(tmp_path / "models", fitting, Serving(), lambda phase, done, total: None)
+    models = ModelStore(tmp_path / "models", fitting, lambda phase, done, total: None)
     run = Run("parts", "cobra", 0)
     models.model(run, a_set_of_parts(tmp_path / "parts", 32))
     card = (tmp_path / "models" / run.path / CARD).read_text()

@@ -19,7 +19,6 @@ from trainer.evaluation.evaluator import EvaluationSettings
 from trainer.fit import rebuild
 from trainer.folder import EvaluationOrder, FolderOrder, evaluate_folder, fit_folder, open_package
 from trainer.jobs.build import BuildContext
-from trainer.triton_config import Serving
 
 CODE = Path(__file__).parent / "gaussian" / "detector.py"
 PAGE = ROOT / "docs/add-a-detector.md"
@@ -31,7 +30,7 @@ def an_order(folder: Path, detector: str = "gaussian") -> FolderOrder:
 
 
 def a_bench(folder: Path) -> BuildContext:
-    return BuildContext(folder, Serving(), lambda phase, done, of: None, SystemClock())
+    return BuildContext(folder, lambda phase, done, of: None, SystemClock())
 
 
 @pytest.fixture(scope="module", autouse=True)

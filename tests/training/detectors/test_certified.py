@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from scorer.scoring import certify
+from steadyline.contracts.model_event import Calibration
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
@@ -223,3 +225,41 @@ def test_what_cannot_be_fitted_is_explained() -> None:
         fitted(count=4)
     with pytest.raises(InvalidConfiguration, match="no profile 'huge'"):
         Certified().bank_recipe("huge")
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@given(seed=st.integers(0, 2**31), away=st.floats(0.5, 12))
+@settings(max_examples=15, deadline=None)
+def test_no_attack_at_the_margin_turns_the_verdict(small: Fitted, side: str, seed: int, away: float) -> None:
+    """The attacked frames are whole steps of 8 bits, as a camera's are, and are scored as they are served."""
+    picture = torch.from_numpy(defective_parts(1, SMALL, seed=seed)[0])
+    *_, before = small.module(picture)
+    threshold = float(before) + (away if side == "below" else -away) / 255
+    found = certify(float(before), Calibration(scores=[threshold], threshold=threshold, achieved_rate=0.5))
+    direction = torch.tensor([-1.0 if found.verdict == "anomalous" else 1.0])
+    x = picture.permute(0, 3, 1, 2).float() / 255
+    hit = Pgd(found.margin / 255, 20)(small.module.score_alone, x, direction)
+    everywhere = x + direction * found.margin / 255
+    for changed in (hit, everywhere, within(x, found.margin / 255, seed)):
+        seen = (changed.clamp(0, 1) * 255).round().to(torch.uint8)
+        assert (seen.int() - (x * 255).round().int()).abs().max() <= found.margin
+        *_, after = small.module(seen.permute(0, 2, 3, 1))
+        assert ("anomalous" if float(after) > threshold else "normal") == found.verdict
+
+
+def test_one_step_beyond_the_margin_may_turn_the_verdict() -> None:
+    """One kept patch, darker everywhere: each pixel counts in full, and the margin is all there is."""
+    recipe = fitted(count=12, side=SMALL).recipe
+    assert isinstance(recipe["numbers"], dict)
+    plain = {**recipe, "numbers": {**recipe["numbers"], "tolerance": 0.0}}
+    weights = {"memory": torch.zeros(16, 49, 1), "usual": torch.zeros(49)}
+    module = Certified().rebuild(plain, weights)
+    picture = np.full((1, SMALL, SMALL, 1), 100, np.uint8)
+    threshold = 96.5 / 255
+    found = certify(
+        float(module(torch.from_numpy(picture))[2]),
+        Calibration(scores=[threshold], threshold=threshold, achieved_rate=0.5),
+    )
+    assert (found.verdict, found.margin) == ("anomalous", 3)
+    assert float(module(torch.from_numpy(picture - 3))[2]) > threshold
+    assert float(module(torch.from_numpy(picture - 4))[2]) < threshold

@@ -59,8 +59,9 @@ def test_score_and_map_are_those_of_each_trained_alone(pair: Trained) -> None:
     verdict = fit(PARTS, FitSettings("certified", seed=3), quiet)[0].module
     mapped = fit(PARTS, settings("robust"), quiet)[0].module
     x = torch.from_numpy(PICTURES)
-    score, anomaly_map = pair.module(x)
+    score, anomaly_map, certified = pair.module(x)
     assert_close(score, verdict(x)[0])
+    assert_close(certified, score)
     assert_close(anomaly_map, mapped(x)[1])
     assert_close(pair.module.score_alone(floats(PICTURES)), score)
 
@@ -91,8 +92,8 @@ def test_the_gate_measures_the_verdict_without_waiting_for_the_map(pair: Trained
     verdict = pair.module.verdict
     assert isinstance(verdict, Served)
     known = HeldOutSet(PICTURES[4:], ("dark",) * 4, PICTURES[:4])
-    figures = measure(PairServed(verdict, Unasked()), known, GateSection(steps=1), lambda done, of: None)
-    assert figures == measure(verdict, known, GateSection(steps=1), lambda done, of: None)
+    figures = measure(PairServed(verdict, Unasked()), known, 0.5, GateSection(steps=1), lambda done, of: None)
+    assert figures == measure(verdict, known, 0.5, GateSection(steps=1), lambda done, of: None)
 
 
 def test_recipe_and_weights_hold_both_and_nothing_else(pair: Trained) -> None:

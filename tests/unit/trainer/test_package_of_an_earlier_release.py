@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from steadyline.package import MODEL
+from steadyline.contracts.model_event import Package
+from steadyline.package import MODEL, write_card
 from trainer.arrays import PseudoBank
 from trainer.detector_protocol import FitInput
 from trainer.detectors.recipe import training_recipe
@@ -40,6 +41,13 @@ def test_the_graph_gives_the_same_scores() -> None:
     scores, _ = OnnxModel((PACKAGE / MODEL).read_bytes())(pictures())
     known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
     np.testing.assert_allclose(scores, known["graph"], rtol=NEARLY)
+
+
+def test_it_has_no_certified_part_and_its_card_says_the_same_as_ever() -> None:
+    card = open_package(PACKAGE)[0]
+    assert not OnnxModel((PACKAGE / MODEL).read_bytes()).is_certified
+    assert not card.model(Package(uri="", digests={}), "live", "").is_certified
+    assert b"certified" not in write_card(card)
 
 
 def test_the_same_training_has_the_same_recipe_today() -> None:

@@ -1,5 +1,7 @@
 """Both configurations are what Triton's own schema says they are."""
 
+from dataclasses import replace
+
 import pytest
 
 from steadyline.triton import parse_config
@@ -34,3 +36,13 @@ def test_a_gpu_gets_tensorrt_and_fuller_batches() -> None:
     assert accelerator.name == "tensorrt"
     assert accelerator.parameters["precision_mode"] == "FP16"
     assert list(config.dynamic_batching.preferred_batch_size) == [8, 16, 32, 64]
+
+
+@pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
+def test_a_certified_part_is_a_third_output_and_never_computed_in_16_bits(accelerator: Accelerator) -> None:
+    served = replace(SERVED, is_certified=True)
+    config = parse_config(config_pbtxt(served, Serving(accelerator, precision="FP16")))
+    assert [item.name for item in config.output] == ["score", "map", "certified_score"]
+    assert (list(config.output[2].dims), list(config.output[2].reshape.shape)) == ([1], [])
+    for used in config.optimization.execution_accelerators.gpu_execution_accelerator:
+        assert used.parameters["precision_mode"] == "FP32"

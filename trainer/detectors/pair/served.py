@@ -14,6 +14,16 @@ class PairServed(Served):
         self.verdict, self.map = verdict, mapped
         self.lipschitz = verdict.lipschitz
 
+    @property
+    @override
+    def certified_part(self) -> Served | None:
+        return self.verdict.certified_part or self.map.certified_part
+
+    @override
+    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
+        (score, _, *certified), (_, anomaly_map, *other) = self.verdict.outputs(x), self.map.outputs(x)
+        return (score, anomaly_map, *(certified or other))
+
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.verdict.score_float(x)[0], self.map.score_float(x)[1]

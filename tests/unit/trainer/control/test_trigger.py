@@ -34,6 +34,13 @@ def test_enough_new_normals_start_a_training() -> None:
     assert why_train(known(1, new_normals=49), RULES, NOW) is None
 
 
+def test_enough_new_labels_start_a_training_and_fewer_or_none_asked_for_do_not() -> None:
+    rules = RetrainSection(after_labels=20)
+    assert why_train(RetrainFacts(True, NOW, 0, new_labels=20), rules, NOW) == "20 new labels"
+    assert why_train(RetrainFacts(True, NOW, 0, new_labels=19), rules, NOW) is None
+    assert why_train(RetrainFacts(True, NOW, 0, new_labels=20), RetrainSection(), NOW) is None
+
+
 def test_an_order_is_followed_whatever_the_rules_say() -> None:
     assert (
         why_train(known(0, asked="demo: more normals"), RetrainSection(), NOW) == "asked: demo: more normals"

@@ -61,3 +61,15 @@ def test_too_few_normals_are_said_with_the_number_needed() -> None:
 def test_a_damaged_snapshot_is_refused(cut: int) -> None:
     with pytest.raises(PackageRejected, match="snapshot"):
         unpack(make_snapshot(frames(30)).pack()[:cut])
+
+
+SHAPES = [(-1, 8, 8, 1), (30, 4, 16, 1), (30, 8, 4, 2), (30, 64, 1, 1), (0, 8, 8, 1), (30, -1, 8, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_snapshot_of_no_possible_shape_is_refused(shape: tuple[int, int, int, int]) -> None:
+    whole = make_snapshot(frames(30)).pack()
+    forged = whole.replace(b'"shape":[30,8,8,1]', f'"shape":{list(shape)}'.encode())
+    assert forged != whole
+    with pytest.raises(PackageRejected, match="snapshot"):
+        unpack(forged)

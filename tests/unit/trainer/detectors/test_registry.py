@@ -24,6 +24,12 @@ def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
         detector_named("viper")
 
 
+@pytest.mark.parametrize("name", ["robust&daf", "robust&", "robust&certified&certified"])
+def test_nothing_but_certified_is_a_companion(name: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="is no companion"):
+        detector_named(name)
+
+
 def test_the_names_are_known_without_torch() -> None:
     program = "import sys, trainer.detectors.registry; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from steadyline.errors import ContractBroken
 from tests.support.torch_models import BrightSpot
+from trainer.detector_protocol import Served
 from trainer.jobs.export import OnnxModel, export
 
 
@@ -65,3 +66,39 @@ class OddBatch(nn.Module):
 def test_a_module_with_another_output_shape_is_refused() -> None:
     with pytest.raises(ContractBroken, match="are due"):
         export(OddBatch(), pictures())
+
+
+class ProvenSpot(Served):
+    """Scores the brightest 4x4 block as ``BrightSpot`` does, and says that its score is certified."""
+
+    lipschitz = 1.0
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        anomaly_map = nn.functional.avg_pool2d(x, 4).mean(1)
+        return anomaly_map.amax((1, 2)), anomaly_map
+
+
+class OddlyProven(nn.Module):
+    """Has a certified score that is a matrix."""
+
+    @override
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        anomaly_map = picture[..., 0].float()
+        return anomaly_map.mean((1, 2)), anomaly_map, anomaly_map.flatten(1)
+
+
+def test_a_certified_part_leaves_as_a_third_output_from_the_same_run() -> None:
+    module = ProvenSpot()
+    run = OnnxModel(export(module, pictures()).model)
+    assert run.is_certified
+    score, anomaly_map, certified = run.outputs(pictures(7))
+    assert (score.shape, anomaly_map.shape) == ((7,), (7, 4, 4))
+    np.testing.assert_array_equal(certified, run.certified_scores(pictures(7)))
+    np.testing.assert_allclose(certified, score, atol=1e-6)
+    assert not OnnxModel(export(BrightSpot(), pictures()).model).is_certified
+
+
+def test_a_certified_score_of_another_shape_is_refused() -> None:
+    with pytest.raises(ContractBroken, match="certified score is"):
+        export(OddlyProven(), pictures())

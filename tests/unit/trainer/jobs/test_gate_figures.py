@@ -30,13 +30,20 @@ def test_the_floor_falls_from_the_clean_figure_to_nothing_as_the_attack_grows(co
 @pytest.mark.parametrize("steps", [8, 16, 32])
 def test_no_attack_brings_the_companion_under_its_own_floor(companion: Served, steps: int) -> None:
     gate = GateSection(epsilon=steps / 255, steps=10, floor_drop=0)
-    found = measure(companion, KNOWN, gate, lambda done, of: None)
+    found = measure(companion, KNOWN, 0.0, gate, lambda done, of: None)
     floor = measure_floor(companion, KNOWN, gate)
     assert found.attacked >= floor
-    assert rule(GateFigures(found.clean, found.attacked, found.corrupted), None, gate, floor).accepted
+    assert rule(GateFigures(**found.model_dump()), None, gate, floor).accepted
 
 
 def test_the_companion_is_the_same_for_the_same_normals(companion: Served) -> None:
     again = certified_companion(good_parts(24, SIDE), lambda done, of, message: None)
     for name, kept in companion.state_dict().items():
         np.testing.assert_array_equal(kept, again.state_dict()[name])
+
+
+def test_the_detection_is_the_share_of_pseudo_anomalies_over_the_threshold(companion: Served) -> None:
+    gate = GateSection(steps=1)
+    thresholds = (-1.0, 1e-6, 1e9)
+    found = [measure(companion, KNOWN, at, gate, lambda done, of: None).detection for at in thresholds]
+    assert found == [1.0, 1.0, 0.0]

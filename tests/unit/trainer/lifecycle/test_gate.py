@@ -1,16 +1,23 @@
 """A worse or a weaker candidate is refused with one fixed word and the figures."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
+from steadyline.contracts.model_event import Change, ModelState
 from steadyline.line import GateSection
-from trainer.lifecycle.gate import GateFigures, rule
+from tests.support.model_history import a_history
+from trainer.lifecycle.gate import NAMES, GateFigures, GateHistory, best_figures, rule
+from trainer.lifecycle.transitions import MOST_CHANGES, note
 
-LIVE = GateFigures(clean=0.90, attacked=0.70, corrupted=0.85)
+LIVE = GateFigures(clean=0.90, attacked=0.70, corrupted=0.85, detection=0.6)
+NOT_FINITE = (float("nan"), float("inf"), float("-inf"))
 LIMITS = GateSection(clean_drop=0.01, robust_drop=0.02, floor_drop=0.05)
 
 
 def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() -> None:
-    ruling = rule(GateFigures(0.895, 0.69, 0.84), LIVE, LIMITS)
+    ruling = rule(GateFigures(0.895, 0.69, 0.84, 0.6), LIVE, LIMITS)
     assert ruling.accepted
     assert ruling.reason.startswith("passed: clean 0.900 → 0.895, attacked 0.700 → 0.690")
     assert ruling.figures["candidate_attacked_auroc"] == 0.69
@@ -20,12 +27,14 @@ def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() 
 @pytest.mark.parametrize(
     ("candidate", "word"),
     [
-        (GateFigures(0.88, 0.70, 0.85), "clean_worse"),
-        (GateFigures(0.92, 0.60, 0.85), "robust_worse"),
-        (GateFigures(0.92, 0.70, 0.80), "corrupted_worse"),
-        (GateFigures(0.55, 0.50, 0.55), "clean_floor"),
-        (GateFigures(0.90, 0.95, 0.85), "masked_gradients"),
-        (GateFigures(float("nan"), 0.7, 0.85), "not_finite"),
+        (GateFigures(0.88, 0.70, 0.85, 0.6), "clean_worse"),
+        (GateFigures(0.92, 0.60, 0.85, 0.6), "robust_worse"),
+        (GateFigures(0.92, 0.70, 0.80, 0.6), "corrupted_worse"),
+        (GateFigures(0.55, 0.50, 0.55, 0.6), "clean_floor"),
+        (GateFigures(0.90, 0.95, 0.85, 0.6), "masked_gradients"),
+        (GateFigures(0.90, 0.70, 0.85, 0.49), "detection_worse"),
+        (GateFigures(0.90, 0.70, 0.85, 0.0), "blind_at_threshold"),
+        *[(replace(LIVE, **{name: value}), "not_finite") for name in NAMES for value in NOT_FINITE],
     ],
 )
 def test_each_fault_has_its_word(candidate: GateFigures, word: str) -> None:
@@ -35,28 +44,90 @@ def test_each_fault_has_its_word(candidate: GateFigures, word: str) -> None:
 
 
 def test_the_first_model_passes_on_the_floors_alone() -> None:
-    assert rule(GateFigures(0.7, 0.2, 0.6), None, LIMITS).accepted
-    assert not rule(GateFigures(0.59, 0.2, 0.6), None, LIMITS).accepted
-    assert not rule(GateFigures(0.7, 0.9, 0.6), None, LIMITS).accepted
+    assert rule(GateFigures(0.7, 0.2, 0.6, 0.6), None, LIMITS).accepted
+    assert not rule(GateFigures(0.59, 0.2, 0.6, 0.6), None, LIMITS).accepted
+    assert not rule(GateFigures(0.7, 0.9, 0.6, 0.6), None, LIMITS).accepted
 
 
 def test_a_candidate_that_an_attack_brings_under_what_is_proven_without_learning_is_refused() -> None:
-    ruling = rule(GateFigures(0.9, 0.60, 0.85), None, LIMITS, floor=0.66)
+    ruling = rule(GateFigures(0.9, 0.60, 0.85, 0.6), None, LIMITS, floor=0.66)
     assert not ruling.accepted
     assert ruling.reason.startswith(
         "under_certified_floor: attacked AUROC 0.600 is under the certified 0.660"
     )
     assert ruling.figures["certified_floor_auroc"] == 0.66
-    within = rule(GateFigures(0.9, 0.62, 0.85), None, LIMITS, floor=0.66)
+    within = rule(GateFigures(0.9, 0.62, 0.85, 0.6), None, LIMITS, floor=0.66)
     assert within.accepted
     assert within.figures["certified_floor_auroc"] == 0.66
 
 
 def test_a_live_model_under_the_floor_does_not_excuse_a_candidate_under_it() -> None:
-    weak = GateFigures(0.9, 0.5, 0.85)
+    weak = GateFigures(0.9, 0.5, 0.85, 0.6)
     assert rule(weak, weak, LIMITS, floor=0.6).reason.startswith("under_certified_floor")
     assert rule(weak, weak, LIMITS).accepted
 
 
 def test_a_figure_that_is_not_finite_stays_out_of_the_event() -> None:
-    assert "candidate_clean_auroc" not in rule(GateFigures(float("nan"), 0.5, 0.5), None, LIMITS).figures
+    assert "candidate_clean_auroc" not in rule(GateFigures(float("nan"), 0.5, 0.5, 0.6), None, LIMITS).figures
+
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def a_change(figures: dict[str, float], hours_ago: float, after: ModelState = "live") -> Change:
+    at = NOW - timedelta(hours=hours_ago)
+    return Change(at=at, version=1, before="candidate", after=after, reason="passed", figures=figures)
+
+
+def test_a_candidate_whose_threshold_is_above_everything_is_refused_even_beside_a_live_one_like_it() -> None:
+    blind = replace(LIVE, detection=0.0)
+    for live in (None, LIVE, blind):
+        assert rule(blind, live, GateSection(detection_drop=1)).reason.startswith("blind_at_threshold")
+
+
+@pytest.mark.parametrize("field", list(NAMES))
+def test_a_figure_far_under_its_best_is_refused_however_bad_the_live_model_has_become(field: str) -> None:
+    limits = GateSection(total_drop=0.05, detection_drop=0.02)
+    allowed = 0.07 if field == "detection" else 0.05
+    best = {NAMES[field]: getattr(LIVE, field)}
+    for lost, accepted in ((allowed - 0.001, True), (allowed + 0.001, False)):
+        candidate = replace(LIVE, **{field: getattr(LIVE, field) - lost})
+        ruling = rule(candidate, candidate, limits, None, GateHistory(best, 0))
+        assert ruling.accepted is accepted, ruling.reason
+        assert accepted or ruling.reason.startswith(f"drifted: {NAMES[field]}")
+
+
+def test_the_best_of_each_figure_is_kept_and_only_rises() -> None:
+    event = a_history(1)
+    first = best_figures(event, rule(LIVE, None, LIMITS).figures)
+    assert first == {name: getattr(LIVE, field) for field, name in NAMES.items()}
+    after = event.model_copy(update={"best": first})
+    other = rule(replace(LIVE, clean=0.95, detection=0.55), LIVE, LIMITS).figures
+    assert best_figures(after, other) == {**first, "clean_auroc": 0.95}
+    assert best_figures(after, {}) == first
+
+
+def test_only_what_the_gate_let_through_within_a_day_counts_against_the_limit() -> None:
+    decided = {"candidate_clean_auroc": 0.9}
+    changes = [
+        a_change(decided, 25),
+        a_change(decided, 23),
+        a_change(decided, 1, "rejected"),
+        a_change({}, 1),
+        a_change(decided, 0.5),
+    ]
+    old = a_history(1).models[0].model_copy(update={"trained_at": NOW - timedelta(days=2)})
+    history = GateHistory.of(a_history(1).model_copy(update={"changes": changes, "models": [old]}), NOW)
+    assert history.within_a_day == 2
+    assert rule(LIVE, LIVE, GateSection(per_day=3), None, history).accepted
+    assert rule(LIVE, LIVE, GateSection(per_day=2), None, history).reason.startswith(
+        "daily_limit: 2 versions"
+    )
+
+
+def test_orders_that_push_the_changes_out_of_the_event_give_no_more_versions_a_day() -> None:
+    event = a_history(1, 2, 3)
+    for number in range(MOST_CHANGES):
+        event = note(event, 3, f"refused: order {number}", NOW)
+    assert GateHistory.of(event, NOW + timedelta(hours=1)).within_a_day == 3
+    assert GateHistory.of(event, NOW + timedelta(days=2)).within_a_day == 0

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
+from steadyline.contracts.message import MOST_VERSION
 from steadyline.contracts.model_event import Health
 from tests.support.model_history import NOW, a_history, a_model, live
 from trainer.lifecycle import transitions
-from trainer.lifecycle.transitions import Step
+from trainer.lifecycle.transitions import CommandsRead, Step
 
 
 def test_a_version_goes_from_candidate_to_live_and_the_one_before_is_retired() -> None:
@@ -80,5 +83,57 @@ def test_a_new_live_version_starts_without_the_old_ones_health() -> None:
 
 def test_answered_commands_never_go_back() -> None:
     later = NOW + timedelta(seconds=1)
-    event = transitions.answered(a_history(1), 7, later)
-    assert transitions.answered(event, 3, later).commands_until == 7
+    event = transitions.answered(a_history(1), CommandsRead("id", 7), later)
+    assert transitions.answered(event, CommandsRead("id", 3), later).commands_until == 7
+
+
+def test_on_a_topic_made_anew_no_command_is_answered_yet() -> None:
+    event = transitions.answered(a_history(1), CommandsRead("former", 500), NOW)
+    assert transitions.answered_until(event, "former") == 500
+    assert transitions.answered_until(event, "present") == 0
+    event = transitions.answered(event, CommandsRead("present", 1), NOW)
+    assert (event.commands_topic, event.commands_until) == ("present", 1)
+
+
+def test_an_event_of_an_earlier_release_is_of_the_topic_that_is_there() -> None:
+    event = a_history(1).model_copy(update={"commands_until": 5})
+    assert transitions.answered_until(event, "present") == 5
+
+
+def test_an_event_that_is_too_large_loses_what_can_be_read_again_and_never_what_the_live_version_needs() -> (
+    None
+):
+    event = a_history(1, 2, 3)
+    whole = len(event.encode())
+    tried = [transitions.fitted(event, whole - less) for less in range(0, whole, 50)]
+    assert tried[0] == event
+    for shorter in tried:
+        live_model = shorter.live()
+        assert live_model is not None
+        assert live_model.calibrations["*"] == a_model(3).calibrations["*"]
+        assert transitions.before_live(shorter) == 2
+    assert {frozenset(model.calibrations) for model in tried[-1].models} == {frozenset("*")}
+    assert len(tried[-1].encode()) < whole
+
+
+def test_the_calibrations_of_a_certified_part_are_cut_back_as_the_others_are() -> None:
+    one = a_model(1, cameras=2)
+    certified = one.model_copy(update={"certified_calibrations": one.calibrations})
+    event = transitions.add(transitions.nothing_yet("cell", NOW), certified, NOW)
+    (slim,) = transitions.fitted(event, 0).models
+    assert slim.certified_calibrations == {"*": one.calibrations["*"]} == slim.calibrations
+    assert slim.is_certified
+
+
+def test_a_reason_is_kept_no_longer_than_the_history_has_room_for() -> None:
+    event = transitions.reject(a_history(1), Step(1, "rejected", "x" * 90_000, NOW), {})
+    event = transitions.note(event, 1, "y" * 90_000, NOW)
+    assert [len(change.reason) for change in event.changes[-2:]] == [transitions.MOST_REASON] * 2
+    assert len(event.models[0].reason) == transitions.MOST_REASON
+
+
+def test_a_greatest_version_leaves_none_to_give_and_ends_no_trainer() -> None:
+    event = a_history(MOST_VERSION - 1)
+    assert transitions.next_version(event) == MOST_VERSION
+    with pytest.raises(transitions.NoVersionLeft):
+        transitions.next_version(a_history(MOST_VERSION))

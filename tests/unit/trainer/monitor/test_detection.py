@@ -3,6 +3,8 @@
 import math
 import random
 
+import pytest
+
 from trainer.monitor.detection import DetectionMonitor, MonitorRound
 
 
@@ -45,6 +47,29 @@ def test_a_modest_model_that_lost_its_sight_is_found_within_a_few_rounds() -> No
     sight = DetectionMonitor(expected=0.4, floor=0.5)
     calls = [sight.judge(a_round(0)) for _ in range(4)]
     assert calls[-1] is not None
+
+
+@pytest.mark.parametrize("expected", [0.0, 0.001, 0.05])
+@pytest.mark.parametrize("samples", [2, 16, 64, 200])
+def test_a_model_that_was_blind_from_birth_is_called_blind_whatever_was_expected_of_it(
+    expected: float, samples: int
+) -> None:
+    sight = DetectionMonitor(expected=expected, floor=0.5)
+    calls = [sight.judge(a_round(0, of=samples)) for _ in range(-(-128 // samples))]
+    assert str(calls[-1]).startswith("low_detection: 0 of ")
+
+
+def test_a_model_whose_figure_was_made_up_is_judged_by_what_it_finds() -> None:
+    for expected in (0.0, math.nan, -1e9):
+        assert DetectionMonitor(expected, floor=0.5).judge(a_round(0, of=128)) is not None
+        assert DetectionMonitor(expected, floor=0.5).judge(a_round(40, of=128)) is None
+
+
+def test_a_model_that_finds_little_more_than_the_least_is_not_called_blind_by_chance() -> None:
+    chance = random.Random(1)
+    sight = DetectionMonitor(expected=0.15, floor=0.5)
+    calls = [sight.judge(a_round(sum(chance.random() < 0.15 for _ in range(16)))) for _ in range(2000)]
+    assert calls.count(None) >= 1995
 
 
 def test_a_model_that_sees_again_is_no_longer_blind() -> None:

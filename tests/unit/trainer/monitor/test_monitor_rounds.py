@@ -13,14 +13,17 @@ from steadyline.contracts.topics import line_topics
 from steadyline.errors import ContractBroken, InferenceUnavailable
 from steadyline.inference import Inferred, Pixels
 from steadyline.kafka.memory.broker import MemoryBroker
+from steadyline.kafka.model_events import EventSeal
 from steadyline.line import GateSection, WatchSection
+from steadyline.package import Packages
 from steadyline.store import Store
 from tests.support.eventually import eventually
 from tests.support.folder_triton import FolderTriton
+from tests.support.graphs import a_graph
 from tests.support.inference import MemoryInference, constant
 from tests.support.model_history import a_history
 from tests.support.snapshots import Speckle, a_snapshot, bank_spec
-from trainer.data.banks import Banks, HeldOutCache
+from trainer.data.banks import Banks, BankStore, HeldOutCache
 from trainer.lifecycle.event_log import EventLog
 from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
@@ -29,8 +32,10 @@ from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, ModelMonitor, MonitorInputs
+from trainer.triton_config import Serving
 
 EVERY = timedelta(minutes=1)
+WITHIN = timedelta(milliseconds=50)  # for all answers of a round; the twin answers at once
 
 
 def seeing(pictures: Pixels) -> Inferred:
@@ -46,28 +51,36 @@ class Lookout:
     def __init__(self, folder: Path) -> None:
         self.clock, self.bank = ManualClock(), MemoryBank()
         self.store = Store(f"memory://{uuid.uuid4().hex}")
+        self.bank_store = BankStore(self.store, "l")
         topics, broker = line_topics("t", 2), MemoryBroker(self.clock)
         broker.create_topics(list(topics))
-        event_log = EventLog(broker.publisher("t"), broker.reader("t"), topics.model_events.name, "l")
+        event_log = EventLog(
+            broker.publisher("t"),
+            lambda: broker.follower("t", [topics.model_events.name]),
+            topics.model_events.name,
+            EventSeal("l"),
+            self.clock,
+        )
         self.leases = Leases(self.bank, ["cell"], "a", self.clock)
         self.leases.renew()
         self.state = ProductState("cell", event_log, self.leases, self.clock)
         self.state.announce(a_history(1))
         self.inference = MemoryInference()
         self.inference.serve("cell", 1, seeing)
-        inputs = MonitorInputs(HeldOutCache(self.bank, self.store, "cell"), self.inference)
+        inputs = MonitorInputs(HeldOutCache(self.bank, self.bank_store, "cell"), self.inference, WITHIN)
         self.bank_rebuild = BankRebuildProcess(folder / "no-line.yaml", "cell")
         self.monitor = ModelMonitor(
             self.state, WatchSection(every=EVERY), inputs, self.bank_rebuild, self.clock
         )
         self.triton = FolderTriton(folder)
-        promoter = Promoter(ModelRepository(folder), self.triton, timedelta(seconds=5))
-        self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
+        promoter = Promoter(ModelRepository(folder), self.triton, timedelta(seconds=5), Serving())
+        self.rollout = Rollout(self.state, GateSection(), Packages(self.store, "l"), promoter, self.clock)
 
     def make_bank(self) -> None:
-        Banks(self.bank, self.store, Speckle(), self.clock).ensure(
-            bank_spec(self.store, a_snapshot()), a_snapshot()
+        manifest, _ = Banks(self.bank, self.bank_store, Speckle(), self.clock).ensure(
+            bank_spec(self.bank_store, a_snapshot()), a_snapshot(), ()
         )
+        self.bank_rebuild.made = {manifest.digest: manifest.normals_digest}
 
     def turn(self, after: timedelta = timedelta(0)) -> str | None:
         """Advance and turn; returns the reason of the newest verdict."""
@@ -94,6 +107,32 @@ def test_a_round_is_done_when_it_is_due_and_not_before(lookout: Lookout) -> None
     assert len(lookout.inference.asked) > asked
 
 
+@pytest.mark.parametrize("by", [timedelta(days=-400), timedelta(hours=-1), timedelta(days=400)])
+def test_a_wall_clock_that_is_set_stops_no_round_and_makes_no_other(lookout: Lookout, by: timedelta) -> None:
+    lookout.make_bank()
+    lookout.turn()
+    asked = len(lookout.inference.asked)
+    lookout.clock.set(lookout.clock.now() + by)
+    lookout.turn(EVERY / 2)
+    assert len(lookout.inference.asked) == asked
+    lookout.turn(EVERY / 2)
+    assert len(lookout.inference.asked) > asked
+
+
+def test_a_model_that_was_blind_from_birth_is_called_blind(lookout: Lookout) -> None:
+    """Nothing passes its threshold, and its own figures say that this is how it was made."""
+    lookout.make_bank()
+    live = lookout.state.event.models[0].model_copy(update={"figures": {"detection_rate": 0.0}})
+    lookout.state.announce(lookout.state.event.model_copy(update={"models": [live]}))
+
+    def low(pictures: Pixels) -> Inferred:
+        return Inferred(seeing(pictures).scores * 1e-3, seeing(pictures).maps)
+
+    lookout.inference.serve("cell", 1, low)
+    reasons = [lookout.turn(EVERY) for _ in range(30)]
+    assert str(reasons[-1]).startswith("low_detection: 0 of")
+
+
 def test_a_model_whose_answers_break_the_contract_is_blind_and_the_trainer_goes_on(lookout: Lookout) -> None:
     lookout.make_bank()
 
@@ -116,11 +155,15 @@ def test_a_model_that_went_blind_and_one_that_was_mended_are_told_once_each(look
     assert lookout.state.event is first
 
 
-def test_a_version_that_does_not_answer_twice_is_loaded_again(lookout: Lookout, tmp_path: Path) -> None:
+@pytest.mark.parametrize("trouble", ["is_away", "is_slow"])
+def test_a_version_that_does_not_answer_twice_is_loaded_again(
+    lookout: Lookout, tmp_path: Path, trouble: str
+) -> None:
+    """It says so, or a client that does not keep its own deadline says nothing at all."""
     lookout.make_bank()
     (tmp_path / "cell" / "1").mkdir(parents=True)
-    (tmp_path / "cell" / "1" / "model.onnx").write_bytes(b"0.5")
-    lookout.inference.is_away = True
+    (tmp_path / "cell" / "1" / "model.onnx").write_bytes(a_graph("0.5"))
+    setattr(lookout.inference, trouble, True)
     for _ in range(2):
         with pytest.raises(InferenceUnavailable):
             lookout.turn(EVERY)
@@ -129,7 +172,7 @@ def test_a_version_that_does_not_answer_twice_is_loaded_again(lookout: Lookout, 
 
 def test_a_bank_whose_normals_are_gone_blinds_the_watch_and_stops_nothing(lookout: Lookout) -> None:
     lookout.make_bank()
-    lookout.store.delete("snapshots/cell")
+    lookout.store.delete("snapshots/l/cell")
     assert lookout.turn() is None
     assert lookout.inference.asked == []
 
