@@ -1,0 +1,1 @@
+"""What a subscription is told together instead of at once."""

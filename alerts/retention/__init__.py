@@ -1,0 +1,1 @@
+"""What is old enough is removed: incidents, deliveries, evidence, the audit."""
