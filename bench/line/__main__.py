@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.line import capture, latency, stages, swap, throughput
+from bench.line import alerting, capture, latency, stages, swap, throughput
 from bench.line.environment import PRODUCT, ROOT, BenchEnvironment, BenchLine
 from bench.line.model import model_for
 from bench.line.pictures import DISTINCT, SIDE, jpegs
@@ -35,6 +35,7 @@ class SectionName(StrEnum):
     LATENCY = "latency"
     SWAP = "swap"
     PRODUCERS = "producers"
+    ALERTS = "alerts"
 
 
 def main(
@@ -48,7 +49,7 @@ def main(
         Path | None, typer.Option(help="File to write the figures to as JSON; by default none.")
     ] = None,
 ) -> None:
-    """Measure the scorer, the swap and the producers on this machine; about four minutes."""
+    """Measure the scorer, the swap, the producers and the alerts on this machine; about six minutes."""
     progress, console = PlainConsole(stderr=True), PlainConsole(stderr=as_json)
     found: dict[str, Any] = {"machine": machine(), "frame_side": side}
     progress.print(f"machine: {found['machine']}")
@@ -97,7 +98,7 @@ def sections(
     if SectionName.STAGES in names:
         say("2. CPU by stage")
         yield stages.measure(made, pictures, say)
-    if SectionName.LATENCY in names or SectionName.SWAP in names:
+    if {SectionName.LATENCY, SectionName.SWAP, SectionName.ALERTS} & set(names):
         rate = rate or _rate(made, pictures)
     if SectionName.LATENCY in names and rate is not None:
         say("3. latency")
@@ -108,6 +109,9 @@ def sections(
     if SectionName.PRODUCERS in names:
         say("5. producers")
         yield capture.measure(made, say)
+    if SectionName.ALERTS in names and rate is not None:
+        say("6. alerts")
+        yield alerting.measure(made, pictures, rate, say)
 
 
 def _rate(made: BenchEnvironment, pictures: Sequence[bytes]) -> float:

@@ -15,12 +15,13 @@ from steadyline.contracts.score import Score
 from steadyline.demo.services import Service
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Message
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.servers import LocalStack
 from steadyline.settings import KafkaSettings
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
+from trainer.triton_config import Serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "part"
@@ -41,8 +42,8 @@ class BenchEnvironment:
         """Load a version beside the live one and probe it, as the trainer does."""
         triton = triton_client(self.stack.addresses)
         repository = ModelRepository(Path(self.stack.addresses.triton_repository))
-        promoter = Promoter(repository, triton, LOAD_WITHIN)
-        promoter.put_beside(PRODUCT, self.model.version(version), self.model.files, beside)
+        promoter = Promoter(repository, triton, LOAD_WITHIN, Serving())
+        promoter.put_beside(PRODUCT, self.model.version(version), self.model.file, beside)
         triton.close()
 
     def servers_cpu(self) -> dict[str, float]:
@@ -165,6 +166,10 @@ def _line_yaml(name: str, home: Path, source: str) -> str:
     )
     return (
         f"line: bench\ntopics: {{prefix: {name}, partitions: {len(CAMERAS)}}}\n"
-        f"store: file://{home / 'store'}\nproducts:\n  {PRODUCT}: {{picture: {{size: 64, channels: gray}}}}\n"
+        f"store: file://{home / 'store'}\n"
+        f"products:\n  {PRODUCT}:\n    picture: {{size: 64, channels: gray}}\n"
+        # Each anomalous frame between good ones is an alert: as many as there can be.
+        "    alerts: {open_frames: {anomalous: 1, of: 1}, close_frames: 1, cooldown: 0s}\n"
+        "alerts: {notifications: {most: 10000, within: 1s}}\n"
         f"cameras:\n{cameras}"
     )

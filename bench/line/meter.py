@@ -12,7 +12,7 @@ import scorer.preprocess
 from bench.line.threads import thread_clocks
 from scorer.batching import Batcher
 from scorer.handler import ScoringHandler
-from steadyline.kafka.worker import KafkaWorker
+from steadyline.kafka.client.worker import KafkaWorker
 
 # Where each stage is entered: (module or class, name, stage).
 PLACES: tuple[tuple[Any, str, str], ...] = (

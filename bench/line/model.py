@@ -1,7 +1,6 @@
 """A real COBRA network that is trained a few steps only, because its speed does not depend on its weights."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,15 +10,14 @@ import torch
 from bench.line.pictures import MODEL_SIDE, good_parts
 from steadyline.contracts.model_event import PRODUCT_WIDE, Change, Model, ModelEvent, Package
 from steadyline.inference import Pixels
-from steadyline.package import CONFIG, MODEL
+from steadyline.package import MODEL
 from trainer.data.banks import HeldOutSet
 from trainer.fit import FitSettings, make_pseudo_anomalies, train
 from trainer.jobs.build import all_scores, probes
-from trainer.jobs.calibrate import calibrate
+from trainer.jobs.calibrate import HeldOutScore, calibrate
 from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.lineage import code_digest
 from trainer.pseudo.entry import in_memory
-from trainer.triton_config import ServedShape, Serving, config_pbtxt
 
 NORMALS, HELD_OUT, STEPS = 12, 40, 2
 FALSE_ALARM_RATE = 0.05
@@ -28,9 +26,9 @@ EVENT = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class BenchModel:
-    """The files for Triton and the model as events carry it; every version is the same network."""
+    """The model file and the model as events carry it; every version is the same network."""
 
-    files: Mapping[str, bytes]
+    file: bytes
     first: Model
 
     def version(self, number: int) -> Model:
@@ -45,19 +43,17 @@ def model_for(product: str, folder: Path) -> BenchModel:
     key = f"{code_digest()}-{product}"
     kept = folder / key
     if not kept.is_dir():
-        model = train_model(product)
+        model = train_model()
         shutil.rmtree(folder, ignore_errors=True)
         half = folder / "half"
         half.mkdir(parents=True)
-        for name, data in model.files.items():
-            (half / name).write_bytes(data)
+        (half / MODEL).write_bytes(model.file)
         (half / EVENT).write_text(model.first.model_dump_json(), encoding="utf-8")
         half.rename(kept)
-    files = {name: (kept / name).read_bytes() for name in (MODEL, CONFIG)}
-    return BenchModel(files, Model.model_validate_json((kept / EVENT).read_bytes()))
+    return BenchModel((kept / MODEL).read_bytes(), Model.model_validate_json((kept / EVENT).read_bytes()))
 
 
-def train_model(product: str) -> BenchModel:
+def train_model() -> BenchModel:
     """Train, export and calibrate a model as for a package, but without its gate."""
     torch.set_num_threads(1)  # on a busy machine two torch threads wait for each other more than they work
     parts = good_parts(NORMALS + HELD_OUT)
@@ -66,9 +62,7 @@ def train_model(product: str) -> BenchModel:
     bank = in_memory(make_pseudo_anomalies(normals, settings))
     trained = train(normals, bank, settings, lambda step, total, message: None)
     exported = export(trained.module, held_out)
-    shape = ServedShape(product, MODEL_SIDE, 1, exported.map_height, exported.map_width)
-    files = {MODEL: exported.model, CONFIG: config_pbtxt(shape, Serving()).encode()}
-    return BenchModel(files, _model(exported.model, held_out))
+    return BenchModel(exported.model, _model(exported.model, held_out))
 
 
 def live_event(product: str, models: list[Model]) -> ModelEvent:
@@ -84,7 +78,7 @@ def _model(onnx: bytes, held_out: Pixels) -> Model:
     defective[:, 20:40, 20:40] = 255 - defective[:, 20:40, 20:40]
     normal, anomalous = all_scores(run, held_out), all_scores(run, defective)
     known = HeldOutSet(defective, ("inverted",) * len(defective), held_out)
-    calibrated = calibrate({"": [float(value) for value in normal]}, FALSE_ALARM_RATE)
+    calibrated = calibrate([HeldOutScore("", "", float(value)) for value in normal], FALSE_ALARM_RATE)
     return Model(
         version=1,
         detector="cobra",
@@ -96,7 +90,7 @@ def _model(onnx: bytes, held_out: Pixels) -> Model:
         package=Package(uri="memory://bench", digests={}),
         threshold_version=1,
         calibrations={PRODUCT_WIDE: calibrated.calibrations[PRODUCT_WIDE]},
-        probes=probes(known, normal, anomalous),
+        probes=probes(run, known, normal, anomalous),
         lineage={},
         figures={},
     )

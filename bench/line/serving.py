@@ -24,7 +24,7 @@ from bench.line.environment import ROOT
 from bench.line.report import Section, machine
 from steadyline.errors import InvalidConfiguration
 from steadyline.inference import ModelRef, Pixels
-from steadyline.package import CONFIG, MODEL
+from steadyline.package import MODEL
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.service import run
 from steadyline.terminal import PlainConsole
@@ -100,8 +100,8 @@ def measured(graph: Graph, serving: Serving, seconds: float) -> dict[str, Any]:
     with LocalStack(StackPaths.of_checkout(home, ROOT), ("triton",), fresh=True) as stack:
         triton, server = triton_client(stack.addresses), stack.triton.pid
         before = memory_bytes(server)
-        files = {MODEL: graph.data, CONFIG: graph.config(serving).encode()}
-        ModelRepository(Path(stack.addresses.triton_repository)).publish(NAME, 1, files, keep=None)
+        repository, config = ModelRepository(Path(stack.addresses.triton_repository)), graph.config(serving)
+        repository.publish(NAME, 1, graph.data, config.encode(), keep=None)
         triton.load(NAME, LOAD_WITHIN)
         figures = _asked(triton, server, graph, seconds)
         memory = memory_bytes(server) - before

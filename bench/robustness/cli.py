@@ -106,7 +106,7 @@ def bench(
     )
     overrides = overrides_by_detector(numbers or [])
     fitting = FitSettingsByModel(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
-    models = ModelStore(out / "models", fitting, trainer.serving(), _lines())
+    models = ModelStore(out / "models", fitting, _lines())
     rows = measure_all(matrix, BenchFolder(out, splits or out / "splits", models, settings, _say))
     _publish(rows, matrix.data, out)
 

@@ -26,7 +26,6 @@ from trainer.folder import FolderOrder, fit_folder
 from trainer.jobs.build import BuildContext, all_scores
 from trainer.jobs.calibrate import calibration
 from trainer.jobs.export import OnnxModel, export
-from trainer.triton_config import Serving
 
 ReportPhase = Callable[[str, int, int], None]
 _CARD = "baseline.json"
@@ -38,7 +37,6 @@ class ModelStore:
 
     folder: Path
     fitting: FitSettingsByModel
-    serving: Serving
     on_progress: ReportPhase
 
     def model(self, run: Run, data: Path) -> EvaluatedModel:
@@ -49,7 +47,7 @@ class ModelStore:
                 self._fit_baseline(baseline, self._order(run, data, out))
             return _stored_baseline(baseline, out)
         if not (out / SUMS).exists():
-            context = BuildContext(out, self.serving, self.on_progress, SystemClock())
+            context = BuildContext(out, self.on_progress, SystemClock())
             fit_folder(self._order(run, data, out), context)
         return from_package(out)
 
@@ -67,6 +65,7 @@ class ModelStore:
             channels=fitting.channels,
             false_alarm_rate=fitting.false_alarm_rate,
             overrides=fitting.overrides.get(run.model, {}),
+            guard=False,  # every method gets the same pictures
         )
 
     def _fit_baseline(self, baseline: Baseline, order: FolderOrder) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from steadyline.errors import InvalidConfiguration
-from steadyline.picture import decode, inspect
-from trainer.data.mvtec import ENDINGS, LIMITS
+from steadyline.picture import LARGEST, decode, inspect
+from steadyline.picture_folder import ANY_DEPTH, find_pictures
 
 _FOLDERS = ("train/good", "test")
 
@@ -32,8 +32,8 @@ def fixed_split(name: str, folder: Path, file: Path) -> str:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    paths = [path for part in _FOLDERS for path in sorted((folder / part).rglob("*"))]
-    pictures = [path for path in paths if path.suffix.lower() in ENDINGS and path.is_file()]
+    places = [folder / part for part in _FOLDERS if (folder / part).is_dir()]
+    pictures = [path for place in places for path in find_pictures(place, ANY_DEPTH).files]
     if not pictures:
         raise InvalidConfiguration(
             f"{folder} has no pictures in train/good and test: it must be in MVTec layout"
@@ -43,5 +43,5 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     data = path.read_bytes()
-    pixels = decode(data, inspect(data, LIMITS), "rgb")
+    pixels = decode(data, inspect(data, LARGEST), "rgb")
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()[:16]

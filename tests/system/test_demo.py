@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-FIELDS = {"accounting", "swap", "latency_ms", "models", "cameras", "seconds"}
+FIELDS = {"accounting", "swap", "latency_ms", "alerts", "models", "cameras", "seconds"}
+WITHIN_SECONDS = 900
 
 
 def a_frame(rng: np.random.Generator, defective: bool) -> Image.Image:
@@ -38,18 +39,21 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
+def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run it; where it takes too long, fail with the last that it has said."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        said = error.stdout.decode() if isinstance(error.stdout, bytes) else str(error.stdout)
+        pytest.fail(f"not done within {WITHIN_SECONDS} s; the last that it has said:\n{said[-3000:]}")
+
+
 @pytest.mark.servers
 @pytest.mark.timeout(960)
 def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Path, tmp_path: Path) -> None:
     home = tmp_path / "demo"
     command = [sys.executable, "-P", "-m", "steadyline", "demo", "--data", str(dataset), "--home", str(home)]
-    done = subprocess.run(
-        [*command, "--steps", "60", "--normals", "40"],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    done = run([*command, "--steps", "60", "--normals", "40"])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     summary = json.loads((home / "summary.json").read_text())
     assert set(summary) >= FIELDS
@@ -59,5 +63,13 @@ def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Pa
     assert (account["missing"], account["doubled"], account["out_of_order"]) == (0, 0, 0)
     assert summary["swap"]["to_version"] == 2
     assert summary["swap"]["failed_requests"] == 0
+    assert summary["alerts"]["incidents"] == sum(summary["alerts"]["incidents_by_kind"].values())
+    assert {"anomaly", "camera_down", "model_promoted"} <= set(summary["alerts"]["incidents_by_kind"])
+    assert summary["alerts"]["deliveries"] == summary["alerts"]["webhook_verified"] > 0
+    assert summary["alerts"]["webhook_refused"] == 0
+    delay = summary["alerts"]["capture_to_alert_ms"]
+    assert 0 < delay["fastest"] <= delay["p50"] <= delay["p99"]
+    assert summary["alerts"]["camera_down_seconds"] > 0
+    assert summary["alerts"]["camera_back_seconds"] > 0
     assert {model["version"] for model in summary["models"]} == {1, 2}
     assert Path(summary["contact_sheet"]).stat().st_size > 10_000
