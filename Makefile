@@ -1,14 +1,18 @@
 # Every target is one line that calls a tool; `make help` lists them.
 PYTHON ?= python3
 BIN := .venv/bin
+COUNT ?=
 DATA ?=
 DETECTOR ?=
 KEEP ?=
+MINUTES ?=
+ONLY ?=
 OUT ?=
+SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-robustness bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries verify-fuzz bench-robustness bench-contamination bench-anomalib clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -76,8 +80,23 @@ docs: init  ## make docs/configuration.md, metrics.md, contracts.md, asyncapi.ya
 bench: init  ## measure the line on this machine
 	@$(BIN)/python -m bench.line
 
+bench-faults: init  ## break a line in every way, as root; ONLY=words of one fault's name
+	@$(BIN)/python -m bench.faults $(if $(ONLY),--only "$(ONLY)")
+
+bench-soak: init  ## an hour of swaps and kills, as root; MINUTES=4 for a trial
+	@$(BIN)/python -m bench.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-deliveries: init  ## 10,000 alerts to five endpoints over three kills, on both databases; COUNT=120 for a trial
+	@$(BIN)/python -m bench.alerts $(if $(COUNT),--alerts $(COUNT))
+
+verify-fuzz: init  ## hostile records to every reader on real servers: SEED=, COUNT= a topic, OUT=file
+	@FUZZ_SEED=$(or $(SEED),1) FUZZ_COUNT=$(or $(COUNT),1000) FUZZ_OUT=$(OUT) $(BIN)/pytest -s tests/integration/fuzz
+
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)
+
+bench-contamination: init  ## train on normals with defects among them, with and without the guards; DATA=folder for your own
+	@$(BIN)/python -m bench.ablations.contamination $(if $(DATA),--data $(DATA))
 
 bench-anomalib: init  ## make .venv-anomalib, in which bench.robustness also knows Anomalib's models
 	@$(BIN)/python -m tools.anomalib

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from steadyline.contracts.topics import line_topics
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.servers.kafka import ARCHIVE, KafkaFiles
 from steadyline.servers.process import ServerProcess
 from steadyline.settings import KafkaSettings

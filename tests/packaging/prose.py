@@ -136,7 +136,7 @@ def _verb_problems(words: list[str]) -> Iterator[str]:
     for verb in words[0].split("|"):
         if verb not in VERBS:
             yield f"steadyline has no verb {verb}"
-        elif not (ROOT / "steadyline" / "cli" / f"{verb}.py").exists():
+        elif not any((ROOT / "steadyline" / "cli" / place).exists() for place in (f"{verb}.py", verb)):
             yield f"the verb {verb} is not there"
         else:
             yield from _option_problems(_verb_command(verb), words[1:])

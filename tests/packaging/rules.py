@@ -18,12 +18,14 @@ MOST_PARAMETERS = 5
 
 # library -> the files that may import it; its errors do not get out of them
 VENDORS = {
+    "apprise": ("alerts/deliveries/channels/apprise.py",),
     "av": ("producers/sources/stream.py",),
     "botocore": ("steadyline/store.py",),
     "fsspec": ("steadyline/store.py",),
     "kafka": ("steadyline/kafka/*.py",),
     "onnx": ("trainer/jobs/export.py",),
     "opentelemetry": ("steadyline/telemetry/export.py", "steadyline/telemetry/tracing.py"),
+    "paho": ("alerts/deliveries/channels/mqtt_session.py",),
     "prometheus_client": ("steadyline/telemetry/export.py",),
     "psutil": ("steadyline/servers/procfs.py",),
     "redis": ("steadyline/bank/redis.py",),
@@ -36,7 +38,7 @@ VENDORS = {
 }
 
 # The one file that uses private parts of the Kafka client.
-CLIENT_PRIVATE = "steadyline/kafka/private_api.py"
+CLIENT_PRIVATE = "steadyline/kafka/client/private_api.py"
 
 # Who reads the environment: command lines and settings; the demo hands its own on to its children.
 ENVIRONMENT_READERS = (
@@ -51,8 +53,11 @@ ENVIRONMENT_READERS = (
 # hand an error over to another thread.
 CATCH_ALL = (
     "producers/capturer.py",
+    "scorer/batching.py",
     "scorer/frame_task.py",
-    "steadyline/kafka/transaction.py",
+    "steadyline/daemon_pool.py",
+    "steadyline/kafka/guards/deadline.py",
+    "steadyline/kafka/client/private_api.py",
     "steadyline/servers/triton_backend/model.py",
     "steadyline/service.py",
     "steadyline/triton.py",

@@ -64,11 +64,15 @@ def problems(parameter: Parameter) -> Iterator[str]:
     is_optional = not parameter.required and parameter.default is None
     if is_optional and not re.search(r"\bby default\b|\bdefault(s)? (is|are|to)\b", text):
         yield f"{text!r} does not name the default, which the help would not show"
+    named = re.search(r"\bby default (\d[\d.]*\d|\d)\b", text)
+    if named and isinstance(parameter.default, float | int) and float(named[1]) != parameter.default:
+        yield f"{text!r} names another default than {parameter.default}"
 
 
 def test_the_commands_of_every_service_and_bench_are_found() -> None:
     found = {name.split(" ")[0] for name in commands()}
     assert {
+        "alerts.cli",
         "producers.cli",
         "scorer.cli",
         "trainer.cli",
@@ -89,9 +93,13 @@ def test_every_help_text_is_a_phrase_that_stands_alone() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("text", ["", "Of 255; 2 and 4.", "whose pixels are attacked.", "Of training."])
-def test_a_riddle_is_refused(text: str) -> None:
-    def riddle(x: Annotated[int | None, typer.Option(help=text)] = None) -> None: ...
+@pytest.mark.parametrize(
+    ("text", "default"),
+    [("", None), ("Of 255; 2 and 4.", None), ("whose pixels are attacked.", None), ("Of training.", None),
+     ("Longest time in seconds; by default 30.", 120)],
+)  # fmt: skip
+def test_a_riddle_is_refused(text: str, default: int | None) -> None:
+    def riddle(x: Annotated[int | None, typer.Option(help=text)] = default) -> None: ...
 
     alone = typer.Typer(add_completion=False)
     alone.command()(riddle)

@@ -10,10 +10,12 @@ from tools.packages import PACKAGES
 # A room is a folder, or a file of the package itself; ``jobs.spec`` is a room of its own.
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
-        "errors clock digest terminal child_process folder_lock replace_file",
-        "contracts yaml_lines settings store picture map_png inference",
+        "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
+        "contracts yaml_lines line_fields setting_text settings store formats picture picture_folder map_png "
+        "inference",
+        "signing alert_rules part_pattern",
         "line backoff prepare package probe datasets triton telemetry",
-        "service",
+        "exit_guard rule_set service",
         "bank kafka",
         "ops servers",
         "demo",
@@ -43,8 +45,23 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "cli",
         "__main__",
     ),
+    "alerts": (
+        "config evidence feedback_publisher metrics verify",
+        "incidents",
+        "database",
+        "subscriptions windows",
+        "deliveries intake",
+        "escalation digests line_watch simulation retention control",
+        "api",
+        "service",
+        "outward",
+        "app",
+        "cli",
+        "__main__",
+    ),
     "trainer": (
-        "arrays metrics overrides progress triton_config",
+        "arrays metrics overrides progress served_graph",
+        "triton_config",
         "config data",
         "jobs.spec",
         "lifecycle",

@@ -9,8 +9,8 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from steadyline.contracts.camera_status import CameraStatus
+from steadyline.kafka.dead_letters.letter import TopicPosition
 from steadyline.ops.audit.sighting import Epoch, RefusedFrame, Sightings, WaitingFrame
-from steadyline.ops.dead_letters.letter import TopicPosition
 
 Fate = Literal["scored", "dropped", "refused", "waiting", "pending"]
 EPOCH = Epoch("east-1", 1_800_000_000_000_000_000)

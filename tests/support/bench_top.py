@@ -1,5 +1,6 @@
 """A handler on an in-memory line, with everything that a test wants to touch."""
 
+import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,14 @@ from typing_extensions import override
 
 from scorer.app import ScorerDependencies, make_handler
 from scorer.config import ScorerSettings
+from scorer.evidence import EvidenceWriter
 from scorer.handler import ScoringHandler, ThreadPools
 from scorer.model_slot import ModelSlot, empty_slots
 from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.errors import StoreUnavailable
 from steadyline.kafka.broker import Partition, Record
+from steadyline.kafka.model_events import EventSeal
 from steadyline.line import CameraSection, Line, PictureSection, Product
 from steadyline.picture import encode_png
 from steadyline.settings import TritonSettings
@@ -22,15 +25,25 @@ from tests.support.inference import MemoryInference
 from tests.support.models import Contrast, a_plain_picture
 
 EPOCH = 1_700_000_000_000_000_000
+TOPIC_ID = "hT3bX-Q_RkOa1yq0vN5wZg"  # of the topic of frames
 
 
 class RefusingStore(Store):
-    """A store that refuses the first ``refusals`` objects, as a full disk does."""
+    """A store that refuses the first ``refusals`` objects, as a full disk does.
+
+    While ``is_answering`` is not set, it hangs.
+    """
 
     refusals = 0
 
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.is_answering = threading.Event()
+        self.is_answering.set()
+
     @override
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> str:
+        self.is_answering.wait()
         if self.refusals > 0:
             self.refusals -= 1
             raise StoreUnavailable(f"{key}: no space left on device")
@@ -40,7 +53,7 @@ class RefusingStore(Store):
 def a_line() -> Line:
     """Return a line with one product, two cameras and a store of its own."""
     store = f"memory://{uuid.uuid4().hex}"
-    picture = PictureSection(size=32, max_bytes=100_000, max_pixels=1_000_000)
+    picture = PictureSection(size=32, max_bytes=200_000, max_pixels=1_000_000)
     product = Product(picture=picture, evidence_sample=0.0)
     cameras = [CameraSection(id=f"c{number}", product="part", source="folder:.") for number in (1, 2)]
     return Line(line="test", store=store, products={"part": product}, cameras=cameras)
@@ -68,9 +81,12 @@ class BenchTop:
         self.slots = empty_slots(self.line.products)
         self.store = RefusingStore(self.line.store)
         self.pools = ThreadPools.of(1)
-        dependencies = ScorerDependencies(self.line, self.settings, TritonSettings(), self.clock)
+        dependencies = ScorerDependencies(
+            self.line, self.settings, TritonSettings(), EventSeal(self.line.line), self.clock
+        )
+        evidence = EvidenceWriter(self.store, self.line.line, TOPIC_ID)
         self.handler: ScoringHandler = make_handler(
-            dependencies, self.slots, self.inference, self.store, self.pools
+            dependencies, self.slots, self.inference, evidence, self.pools
         )
 
     @property
@@ -85,8 +101,10 @@ class BenchTop:
 
     def settle(self) -> None:
         """Let what is queued on the pools be done."""
-        for pool in (self.pools.decoding, self.pools.finishing, self.pools.decoding, self.pools.finishing):
-            pool.submit(lambda: None).result(10)
+        for pool in 2 * (self.pools.decoding, self.pools.finishing, self.pools.keeping):
+            all_here = threading.Barrier(pool.limit)  # each thread comes here behind what was queued before
+            for answer in [pool.submit(all_here.wait, 10) for _ in range(pool.limit)]:
+                answer.result(10)
 
     def pass_time(self, seconds: float) -> None:
         """Move the clock and turn the handler."""

@@ -1,6 +1,7 @@
 """A model server for unit tests: reads the same repository folder as Triton, answers constants, can fail.
 
-The bytes of ``model.onnx`` are a number, the score that the version gives to every picture.
+What the graph in ``model.onnx`` says of itself is a number, the score that the version gives to every
+picture.
 """
 
 from concurrent.futures import Future
@@ -12,6 +13,7 @@ import numpy as np
 from steadyline.errors import InferenceUnavailable
 from steadyline.inference import Inferred, ModelRef, Pixels
 from steadyline.triton import RepositoryEntry
+from tests.support.graphs import word_of
 
 
 class FolderTriton:
@@ -37,10 +39,10 @@ class FolderTriton:
         for gone in [key for key in self.served if key[0] == name and key[1] not in versions]:
             del self.served[gone]
         for version in versions:
-            content = (folder / str(version) / "model.onnx").read_bytes()
-            if content == b"hangs":
+            content = word_of((folder / str(version) / "model.onnx").read_bytes())
+            if content == "hangs":
                 raise InferenceUnavailable(f"loading {name}: DEADLINE_EXCEEDED after {within}")
-            if content == b"broken":
+            if content == "broken":
                 raise InferenceUnavailable(f"loading {name}: version {version} is at UNAVAILABLE state")
             self.served[name, version] = float(content)
 

@@ -1,6 +1,7 @@
 """Handlers for the loop: one that answers at once, one that answers when it is told to."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 from steadyline.errors import Backpressure, MalformedHeaders
 from steadyline.kafka.broker import Message, Partition, Record
@@ -23,6 +24,27 @@ class Prompt:
             raise MalformedHeaders("bad is bad")
         result: Future[Outputs] = Future()
         result.set_result([answer(record, self._topic)])
+        return result
+
+    def drop(self, partition: Partition) -> None:
+        """Nothing is kept."""
+
+
+class Inflating:
+    """Answers at once; the answer to what begins with ``large`` has ``size`` bytes, ``bad`` is poison."""
+
+    def __init__(self, topic: str, size: int) -> None:
+        self._topic, self._size = topic, size
+
+    def submit(self, record: Record) -> Future[Outputs]:
+        value = record.value or b""
+        if value.startswith(b"bad"):
+            raise MalformedHeaders("bad is bad")
+        output = answer(record, self._topic)
+        if value.startswith(b"large"):
+            output = replace(output, value=bytes(self._size))
+        result: Future[Outputs] = Future()
+        result.set_result([output])
         return result
 
     def drop(self, partition: Partition) -> None:

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 
-from steadyline.errors import InferenceUnavailable
-from steadyline.inference import Inferred, ModelRef, Pixels
+from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.inference import CERTIFIED_SCORE, Inferred, ModelRef, Pixels
 
 Answer = Callable[[Pixels], Inferred]
 
 
 class MemoryInference:
-    """Serves ``versions``. While ``is_slow`` requests wait for ``release``; while ``is_away`` they fail."""
+    """Serves ``versions``, whose answers may raise ContractBroken.
+
+    While ``is_slow`` requests wait for ``release``; while ``is_away`` they fail.
+    """
 
     def __init__(self) -> None:
-        self.versions: dict[ModelRef, Answer] = {}
+        self.versions: dict[tuple[str, int], Answer] = {}
         self.asked: list[tuple[ModelRef, int]] = []
         self.is_away = False
         self.is_slow = False
@@ -28,11 +32,11 @@ class MemoryInference:
 
     def serve(self, name: str, version: int, answer: Answer) -> None:
         """Serve a version."""
-        self.versions[ModelRef(name, version)] = answer
+        self.versions[name, version] = answer
 
     def retire(self, name: str, version: int) -> None:
         """Serve a version no more."""
-        del self.versions[ModelRef(name, version)]
+        del self.versions[name, version]
 
     def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
         """See ``Inference.infer``."""
@@ -40,10 +44,13 @@ class MemoryInference:
         future: Future[Inferred] = Future()
 
         def answer() -> None:
-            if self.is_away or ref not in self.versions:
+            if self.is_away or (ref.name, ref.version) not in self.versions:
                 future.set_exception(InferenceUnavailable(f"{ref} is not served"))
-            else:
-                future.set_result(self.versions[ref](pictures))
+                return
+            try:
+                future.set_result(_asked(ref, self.versions[ref.name, ref.version](pictures)))
+            except ContractBroken as error:
+                future.set_exception(error)
 
         if self.is_slow:
             self._waiting.append(answer)
@@ -56,6 +63,13 @@ class MemoryInference:
         due, self._waiting = self._waiting[:count], self._waiting[count:] if count is not None else []
         for answer in due:
             answer()
+
+
+def _asked(ref: ModelRef, answer: Inferred) -> Inferred:
+    """Return no output that was not asked for; raises ContractBroken where one is missing."""
+    if ref.is_certified and answer.certified_scores is None:
+        raise ContractBroken(f"{ref} has no output {CERTIFIED_SCORE!r}")
+    return answer if ref.is_certified else replace(answer, certified_scores=None)
 
 
 def constant(score: float) -> Answer:

@@ -18,7 +18,7 @@ from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.topics import Topics
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Message, Publisher, Reader, Record
-from steadyline.kafka.client import KafkaBroker
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import Line, load_line
 from steadyline.servers import Addresses
 from steadyline.settings import KafkaSettings, TritonSettings
@@ -164,7 +164,8 @@ class LineUnderTest:
 
     def events(self) -> list[ModelEvent]:
         """Return every model event, oldest first."""
-        return [ModelEvent.decode(item.value) for item in self.read_topic(self.topics.model_events.name)]
+        records = self.read_topic(self.topics.model_events.name)
+        return [ModelEvent.decode(item.value) for item in records if item.value is not None]
 
     def close(self) -> None:
         """End what still runs and close what was opened; once is enough."""

@@ -1,10 +1,14 @@
 """Strategies that draw any message a service may write."""
 
+import math
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import strategies as st
 
+from steadyline.contracts.alert import Alert, AnomalyFacts, Region
 from steadyline.contracts.camera_status import CameraStatus
+from steadyline.contracts.feedback import Feedback, MarkedRegion
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.message import JsonMessage
 from steadyline.contracts.model_command import ModelCommand
@@ -16,8 +20,9 @@ from steadyline.contracts.model_event import (
     ModelEvent,
     Package,
     Probe,
+    conformal_rank,
 )
-from steadyline.contracts.score import Peak, Score
+from steadyline.contracts.score import Peak, Score, Verdict
 
 INT64 = 2**63 - 1
 
@@ -38,8 +43,17 @@ frames = st.builds(
     traceparents,
 )  # fmt: skip
 
+certificates = st.none() | st.tuples(st.sampled_from(["normal", "anomalous"]), st.integers(0, 255))
+
+
+def _score(certificate: tuple[Verdict, int] | None, **fields: Any) -> Score:
+    verdict, margin = certificate or (None, None)
+    return Score(certified_verdict=verdict, certified_margin=margin, **fields)
+
+
 scores = st.builds(
-    Score,
+    _score,
+    certificates,
     frame=frame_ids.map(str),
     camera=names,
     product=names,
@@ -59,6 +73,15 @@ scores = st.builds(
     picture_sha256=st.none() | hexes,
 )
 
+
+@st.composite
+def _runs(draw: st.DrawFn) -> list[tuple[int, int, str]]:
+    """Draw ascending runs without overlap, as an account lists them."""
+    bounds = sorted(draw(st.sets(st.integers(1, INT64 - 1), max_size=6)))
+    pairs = zip(bounds[::2], bounds[1::2], strict=False)
+    return [(first, last, draw(words)) for first, last in pairs]
+
+
 camera_statuses = st.builds(
     CameraStatus,
     camera=names,
@@ -67,12 +90,12 @@ camera_statuses = st.builds(
     at=moments,
     state=st.sampled_from(["up", "down", "frozen", "dark", "bright", "blurred", "slow", "ended"]),
     reason=words,
-    sequence=counts,
+    sequence=st.just(INT64),
     captured=counts,
     published=counts,
     pending=counts,
     dropped=st.dictionaries(words, counts, max_size=3),
-    dropped_sequences=st.lists(st.tuples(counts, counts, words), max_size=3),
+    dropped_sequences=_runs(),
     state_counts=st.dictionaries(words, counts, max_size=3),
 )
 
@@ -86,8 +109,23 @@ model_commands = st.builds(
     why=words,
 )
 
+
+def _calibration(scores: list[float], rate: float) -> Calibration:
+    ordered = sorted(scores)
+    threshold = ordered[conformal_rank(len(ordered), rate) - 1]
+    return Calibration(scores=ordered, threshold=threshold, achieved_rate=rate, rate=rate)
+
+
 _calibrations = st.builds(
-    Calibration, scores=st.lists(figures, min_size=1, max_size=4), threshold=figures, achieved_rate=fractions
+    _calibration,
+    scores=st.lists(figures.filter(math.isfinite), min_size=1, max_size=4),
+    rate=st.floats(0.001, 0.999),
+)
+
+_tables = st.builds(
+    lambda own, others: {**others, "*": own},
+    _calibrations,
+    st.dictionaries(names, _calibrations, max_size=1),
 )
 
 _models = st.builds(
@@ -101,9 +139,16 @@ _models = st.builds(
     channels=st.sampled_from(["gray", "rgb"]),
     package=st.builds(Package, uri=words, digests=st.dictionaries(names, hexes, max_size=2)),
     threshold_version=versions,
-    calibrations=st.dictionaries(names | st.just("*"), _calibrations, max_size=2),
+    calibrations=_tables,
+    certified_calibrations=st.just({}) | _tables,
     probes=st.lists(
-        st.builds(Probe, picture_png=words, score=figures, tolerance=st.floats(0, 1, exclude_min=True)),
+        st.builds(
+            Probe,
+            picture_png=words,
+            score=figures.filter(math.isfinite),
+            tolerance=st.floats(0, 1, exclude_min=True),
+            certified_score=st.none() | figures.filter(math.isfinite),
+        ),
         max_size=2,
     ),
     lineage=st.dictionaries(words, words, max_size=2),
@@ -139,6 +184,60 @@ model_events = st.builds(
         false_alarm_rate=fractions,
     ),
     commands_until=counts,
+    commands_topic=words,
+    fencing_token=st.integers(0, 2**53 - 1),
+    best=st.dictionaries(words, figures, max_size=2),
+)
+
+alerts = st.builds(
+    Alert,
+    incident=st.from_regex(r"\A[0-9a-f]{32}\Z"),
+    sequence=st.integers(1, INT64),
+    at=moments,
+    who=st.none() | words,
+    why=words,
+    suppressed=counts,
+    summary=words,
+    camera=st.none() | names,
+    product=st.none() | names,
+    opened_at=moments,
+    assigned_to=st.none() | words,
+    snoozed_until=st.none() | moments,
+    comment=st.none() | words,
+    anomaly=st.none()
+    | st.builds(
+        AnomalyFacts,
+        first_frame=frame_ids.map(str),
+        last_frame=frame_ids.map(str),
+        frames=counts,
+        worst_frame=frame_ids.map(str),
+        score=figures.filter(math.isfinite),
+        threshold=figures.filter(math.isfinite),
+        p_value=st.floats(0, 1, exclude_min=True),
+        model_version=versions,
+        region=st.builds(Region, x=fractions, y=fractions),
+        picture_uri=st.none() | words,
+        map_uri=st.none() | words,
+        certified_margin=st.none() | st.integers(0, 255),
+    ),
+)
+
+feedback = st.builds(
+    Feedback,
+    frame=frame_ids.map(str),
+    camera=names,
+    product=names,
+    region=st.none()
+    | st.builds(
+        MarkedRegion,
+        x=st.floats(0, 0.5),
+        y=st.floats(0, 0.5),
+        width=st.floats(0.01, 0.5),
+        height=st.floats(0.01, 0.5),
+    ),
+    who=words.filter(bool),
+    at=moments,
+    note=st.none() | words,
 )
 
 by_model: dict[type[JsonMessage], st.SearchStrategy[JsonMessage]] = {
@@ -146,5 +245,7 @@ by_model: dict[type[JsonMessage], st.SearchStrategy[JsonMessage]] = {
     CameraStatus: camera_statuses,
     ModelEvent: model_events,
     ModelCommand: model_commands,
+    Alert: alerts,
+    Feedback: feedback,
 }
 json_messages = st.one_of(*by_model.values())

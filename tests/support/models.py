@@ -1,7 +1,8 @@
 """Tiny ONNX models that obey the inference contract and whose answers are known by hand.
 
 ``Contrast``: map = gain * mean absolute deviation of each 8x8 patch from its own mean, in [0, 0.5] * gain;
-score = the map's maximum. Versions differ by their gain, so a score tells which version gave it.
+score = the map's maximum. Versions differ by their gain, so a score tells which version gave it. Where it
+is certified, its certified score is the mean of all pixels in [0, 1].
 """
 
 import base64
@@ -26,11 +27,12 @@ from steadyline.contracts.model_event import (
     Package,
     Probe,
 )
-from steadyline.inference import Inferred, Pixels
+from steadyline.inference import CERTIFIED_SCORE, Inferred, Pixels
 from steadyline.picture import encode_png
 from steadyline.triton import TritonClient
 
 PATCH = 8
+CERTIFIED = Calibration(scores=[0.25, 0.5], threshold=0.5, achieved_rate=1 / 3)  # of a certified ``Contrast``
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Contrast:
     size: int = 32
     gain: float = 1.0
     layers: int = 0
+    is_certified: bool = False
 
     def answer(self, pictures: Pixels) -> Inferred:
         """Return what the ONNX model answers, computed with numpy; ``pictures`` (B, S, S, 1) uint8."""
@@ -48,7 +51,8 @@ class Contrast:
         patches = values.reshape(batch, cells, PATCH, cells, PATCH)
         means = patches.mean(axis=(2, 4), keepdims=True, dtype=np.float32)
         maps = (self.gain * np.abs(patches - means).mean(axis=(2, 4))).astype(np.float32)
-        return Inferred(maps.max(axis=(1, 2)), maps)
+        certified = values.mean(axis=(1, 2), dtype=np.float32) if self.is_certified else None
+        return Inferred(maps.max(axis=(1, 2)), maps, certified)
 
     def onnx(self) -> bytes:
         """Return the model file."""
@@ -73,14 +77,21 @@ class Contrast:
             helper.make_node("Add", ["plain_map", "nothing"], ["map"]),
             helper.make_node("ReduceMax", ["map", "map_axes"], ["score"], keepdims=0),
         ]
+        outputs = [
+            helper.make_tensor_value_info("score", TensorProto.FLOAT, ["B"]),
+            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", cells, cells]),
+        ]
+        if self.is_certified:
+            constants["all_axes"] = np.array([1, 2, 3], np.int64)
+            nodes.append(
+                helper.make_node("ReduceMean", ["values", "all_axes"], [CERTIFIED_SCORE], keepdims=0)
+            )
+            outputs.append(helper.make_tensor_value_info(CERTIFIED_SCORE, TensorProto.FLOAT, ["B"]))
         graph = helper.make_graph(
             nodes,
             "contrast",
             [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["B", self.size, self.size, 1])],
-            [
-                helper.make_tensor_value_info("score", TensorProto.FLOAT, ["B"]),
-                helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", cells, cells]),
-            ],
+            outputs,
             [_tensor(name, array) for name, array in constants.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -89,14 +100,17 @@ class Contrast:
 
     def config(self, name: str) -> bytes:
         """Return config.pbtxt: the last two versions served, batches joined without delay."""
-        cells = self.size // PATCH
+        cells, more = self.size // PATCH, ""
+        if self.is_certified:
+            what = "data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] }"
+            more = f',\n  {{ name: "{CERTIFIED_SCORE}" {what} }}'
         return f'''name: "{name}"
 backend: "onnxruntime"
 max_batch_size: 32
 input [ {{ name: "picture" data_type: TYPE_UINT8 dims: [ {self.size}, {self.size}, 1 ] }} ]
 output [
   {{ name: "score" data_type: TYPE_FP32 dims: [ 1 ] reshape {{ shape: [ ] }} }},
-  {{ name: "map" data_type: TYPE_FP32 dims: [ {cells}, {cells} ] }}
+  {{ name: "map" data_type: TYPE_FP32 dims: [ {cells}, {cells} ] }}{more}
 ]
 version_policy {{ latest {{ num_versions: 2 }} }}
 dynamic_batching {{ }}
@@ -107,7 +121,8 @@ parameters {{ key: "intra_op_thread_count" value {{ string_value: "2" }} }}
     def event_model(self, version: int, threshold: float = 0.2, threshold_version: int = 1) -> Model:
         """Return the model as events carry it: two probes, 99 calibration scores up to the threshold."""
         pictures = np.stack([a_plain_picture(self.size), a_defective_picture(self.size)])[..., None]
-        known = self.answer(pictures).scores
+        answer = self.answer(pictures)
+        proven = [None, None] if answer.certified_scores is None else answer.certified_scores.tolist()
         ladder = [self.gain * threshold * (step + 1) / 99 for step in range(99)]
         calibration = Calibration(scores=ladder, threshold=self.gain * threshold, achieved_rate=0.01)
         return Model(
@@ -126,11 +141,13 @@ parameters {{ key: "intra_op_thread_count" value {{ string_value: "2" }} }}
                     picture_png=base64.b64encode(encode_png(picture[..., 0])).decode(),
                     score=float(score),
                     tolerance=1e-4,
+                    certified_score=certified,
                 )
-                for picture, score in zip(pictures, known, strict=True)
+                for picture, score, certified in zip(pictures, answer.scores, proven, strict=True)
             ],
             lineage={},
             figures={},
+            certified_calibrations={PRODUCT_WIDE: CERTIFIED} if self.is_certified else {},
         )
 
 

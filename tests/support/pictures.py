@@ -68,7 +68,46 @@ def legal(gray: Gray) -> Iterator[tuple[str, bytes]]:
     )
     yield "jpeg cmyk", encoded(colour.convert("CMYK"), "JPEG", **sharp)
     yield "jpeg of several pictures", encoded(colour, "MPO", save_all=True, append_images=[other], **sharp)
-    yield "jpeg with bytes after its end", encoded(plain, "JPEG", **sharp) + b"<script>" * 20
+    filled = encoded(plain, "JPEG", **sharp)
+    yield "jpeg with fill bytes", filled[:2] + b"\xff" * 50_000 + filled[2:]
+    yield "jpeg with bytes after its end", filled + b"<script>" * 20
+
+
+def assuming(gray: Gray) -> Iterator[tuple[str, bytes, str | None]]:
+    """Yield (name, bytes, words of what is assumed) of one picture, (S, S) uint8; None: nothing is."""
+    plain, size = Image.fromarray(gray), (gray.shape[1], gray.shape[0])
+    colour = plain.convert("RGB")
+    deep = (gray.astype(np.uint16) * 257).byteswap()
+    other = Image.fromarray(np.full_like(gray, 128))
+    coarse = (gray >> 4).reshape(-1, 2)
+    sharp = {"quality": 100, "subsampling": 0}
+    yield "png gray", encoded(plain, "PNG"), None
+    yield "png rgb", encoded(colour, "PNG"), None
+    yield "png palette", encoded(plain.convert("P"), "PNG"), None
+    yield "png interlaced", a_png(_interlaced(gray), a_header(size, interlace=1)), None
+    yield "png usual gamma", a_png(_rows(gray), a_header(size), a_chunk(b"gAMA", b"\0\0\xb1\x8f")), None
+    nibbles = (coarse[:, 0] << 4 | coarse[:, 1]).astype(np.uint8).reshape(size[1], -1)
+    yield "png 4 bits", a_png(_rows(nibbles), a_header(size, 4)), None
+    yield "png 16 bits", a_png(_rows(deep.view(np.uint8)), a_header(size, 16)), "upper 8 of its 16 bits"
+    wide = np.repeat(deep, 3, 1).view(np.uint8)
+    yield "png 16 bits rgb", a_png(_rows(wide), a_header(size, 16, 2)), "upper 8 of its 16 bits"
+    yield "png rgba", encoded(plain.convert("RGBA"), "PNG"), "transparency is left out"
+    yield "png gray and alpha", encoded(plain.convert("LA"), "PNG"), "transparency is left out"
+    yield "png one colour transparent", encoded(plain, "PNG", transparency=0), "transparency is left out"
+    yield "png other gamma", a_png(_rows(gray), a_header(size), a_chunk(b"gAMA", b"\0\1\x86\xa0")), "gamma"
+    yield "png colour profile", encoded(plain, "PNG", icc_profile=b"p" * 200), "colour profile is left out"
+    yield "png animated", encoded(plain, "PNG", save_all=True, append_images=[other]), "first picture"
+    yield "jpeg gray", encoded(plain, "JPEG", **sharp), None
+    yield "jpeg rgb", encoded(colour, "JPEG", **sharp), None
+    yield "jpeg progressive", encoded(colour, "JPEG", progressive=True, **sharp), None
+    yield "jpeg inks", encoded(colour.convert("CMYK"), "JPEG", **sharp), "inks (CMYK)"
+    yield "jpeg colour profile", encoded(plain, "JPEG", icc_profile=b"p" * 200, **sharp), "colour profile"
+    for orientation, stored in ((3, gray[::-1, ::-1]), (6, np.rot90(gray)), (8, np.rot90(gray, -1))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        lying, told = Image.fromarray(np.ascontiguousarray(stored)), f"EXIF orientation {orientation}"
+        yield f"jpeg lying as {orientation}", encoded(lying, "JPEG", exif=exif, **sharp), told
+        yield f"png lying as {orientation}", encoded(lying, "PNG", exif=exif), told
 
 
 def hostile() -> Iterator[tuple[str, bytes, str]]:
@@ -106,6 +145,13 @@ def _hostile_png() -> Iterator[tuple[str, bytes, str]]:
     assert len(bomb) < 200_000
     yield "png bomb", bomb, "picture_too_many_pixels"
     yield "png wide bomb", a_png(rows, a_header((2**31 - 1, 1))), "picture_too_many_pixels"
+    yield "png of one row", a_png(bytes(1_000_001), a_header((1_000_000, 1))), "picture_too_long"
+    yield "png of one column", a_png(bytes(2_000_000), a_header((1, 1_000_000))), "picture_too_long"
+    yield "png out of proportion", a_png(bytes(2 * 514), a_header((513, 2))), "picture_too_long"
+    empty = a_chunk(b"IDAT", b"")
+    yield "png of many chunks", a_png(rows, header, *[empty] * 10_000), "picture_too_costly"
+    heavy = a_png(bytes(8_001 * 1_000), a_header((1_000, 1_000), 16, 6, 1))
+    yield "png of 16 bits, with alpha, interlaced, a megapixel", heavy, "picture_too_costly"
     broken = {
         "png without its end": whole[:-12],
         "png cut within its pixels": whole[: len(whole) - 30],
@@ -152,9 +198,24 @@ def _hostile_jpeg() -> Iterator[tuple[str, bytes, str]]:
         "jpeg without its frame": whole.replace(frame, b""),
         "jpeg without its tables": whole.replace(b"\xff\xdb", b"\xff\xfe"),
         "jpeg with impossible codes": whole[: codes + 5] + b"\xff" * 16 + whole[codes + 21 :],
-        "jpeg of thousands of scans": whole[:-2] + b"\xff\xda\x00\x02" * 5_000 + b"\xff\xd9",
     }
+    scan = whole[whole.index(b"\xff\xda") : -2]
+    yield "jpeg of thousands of scans", whole[:-2] + scan[:12] * 5_000 + b"\xff\xd9", "picture_too_costly"
+    for name, segment in (
+        ("comments", b"\xff\xfe\0\2"),
+        ("app segments", b"\xff\xee\0\2"),
+        ("marks", b"\xff\1"),
+    ):
+        yield f"jpeg of thousands of {name}", whole[:2] + segment * 20_000 + whole[2:], "picture_too_costly"
+    yield "jpeg of forty scans of a megapixel", _of_many_scans(40), "picture_too_costly"
     yield from ((name, data, "undecodable_picture") for name, data in broken.items())
+
+
+def _of_many_scans(count: int) -> bytes:
+    """Return a legal progressive JPEG of a megapixel whose last scan is there again and again."""
+    whole = encoded(Image.new("L", (1000, 1000), 128), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + last * (count - whole.count(b"\xff\xda")) + b"\xff\xd9"
 
 
 def _rows(pixels: NDArray[np.uint8]) -> bytes:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from steadyline.contracts.score import Score
 from steadyline.contracts.topics import Topic
 from steadyline.errors import InferenceUnavailable
 from steadyline.kafka.broker import Message, Record
+from steadyline.kafka.dead_letters.letter import read_letter
 from steadyline.map_png import decode_map
 from steadyline.ops.audit.gather import Scope, gather
 from steadyline.ops.audit.report import Audit
-from steadyline.ops.dead_letters.letter import read_letter
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from tests.support.eventually import eventually
@@ -143,6 +143,11 @@ class ScorerLine(LineUnderTest):
         """
         message = self._frame(camera, data, headers or {})
         self.publish(message)
+        return self._sent.ids[-1]
+
+    def send_under(self, key: bytes, camera: str, data: bytes) -> str:
+        """Send a frame whose key is not its camera; returns its id."""
+        self.publish(replace(self._frame(camera, data, {}), key=key))
         return self._sent.ids[-1]
 
     def send_compressed(self, camera: str, data: bytes) -> str:

@@ -43,6 +43,11 @@ class ServiceProcess:
         )
         self._process = ChildProcess(command)
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._running.pid
+
     def poll(self) -> int | None:
         """Return the exit status, None while the process runs."""
         return self._running.poll()

@@ -3,10 +3,8 @@
 import numpy as np
 
 from steadyline.bank.entry import BankEntry
-from steadyline.digest import sha256
 from steadyline.picture import encode_png
-from steadyline.store import Store
-from trainer.data.banks import BankSpec, GeneratedBank
+from trainer.data.banks import BankSpec, BankStore, GeneratedBank
 from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
 
 
@@ -39,8 +37,6 @@ def a_snapshot(count: int = 30) -> Snapshot:
     )
 
 
-def bank_spec(store: Store, snapshot: Snapshot) -> BankSpec:
+def bank_spec(kept: BankStore, snapshot: Snapshot) -> BankSpec:
     """Put the snapshot into the store and return what a bank of it is made from."""
-    data = snapshot.pack()
-    uri = store.put(f"snapshots/cell/{sha256(data)}", data)
-    return BankSpec("cell", "gray", "cobra", "cpu", 0, uri, sha256(data))
+    return BankSpec("cell", "gray", "cobra", "cpu", 0, *kept.put_snapshot("cell", snapshot.pack()))

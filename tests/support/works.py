@@ -2,8 +2,11 @@
 
 import base64
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,11 +16,13 @@ from steadyline.contracts.model_command import Action, ModelCommand
 from steadyline.contracts.model_event import Calibration, ModelEvent, Probe
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.memory.broker import MemoryBroker
+from steadyline.kafka.model_events import EventSeal
 from steadyline.line import GateSection
-from steadyline.package import Card, package_key, write_card, write_package
+from steadyline.package import Card, Packages, write_card
 from steadyline.picture import encode_png
 from steadyline.store import Store
 from tests.support.folder_triton import FolderTriton
+from tests.support.graphs import a_graph
 from trainer.control.commands import Commands
 from trainer.jobs.spec import Figures, JobResult
 from trainer.lifecycle.event_log import EventLog
@@ -26,37 +31,59 @@ from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
+from trainer.triton_config import Serving
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+TOPIC_ID = "commands-topic"
 
 
-GOOD = Figures(clean=0.9, attacked=0.7, corrupted=0.85)
+GOOD = Figures(clean=0.9, attacked=0.7, corrupted=0.85, detection=0.8)
 
 
 class Works:
     """A rollout with everything real but Kafka, Redis and Triton."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_event_bytes: int = 4 << 20) -> None:
         self.clock = ManualClock()
         self.store = Store(f"memory://{uuid.uuid4().hex}")
         self.folder = folder
         self.triton = FolderTriton(folder)
         self.repository = ModelRepository(folder)
         topics = line_topics("t", 2)
+        events = replace(topics.model_events, max_message_bytes=most_event_bytes)
+        topics = replace(topics, model_events=events)
         self.broker = MemoryBroker(self.clock)
         self.broker.create_topics(list(topics))
         event_log = EventLog(
-            self.broker.publisher("t"), self.broker.reader("t"), topics.model_events.name, "l"
+            self.broker.publisher("t"),
+            lambda: self.broker.follower("t", [events.name]),
+            events.name,
+            EventSeal("l"),
+            self.clock,
         )
-        leases = Leases(MemoryBank(), ["cell"], "a", self.clock)
-        leases.renew()
-        self.state = ProductState("cell", event_log, leases, self.clock)
-        promoter = Promoter(self.repository, self.triton, timedelta(seconds=5))
-        self.rollout = Rollout(self.state, GateSection(), self.store, promoter, self.clock)
+        self.leases = Leases(MemoryBank(), ["cell"], "a", self.clock)
+        self.leases.renew()
+        self.state = ProductState("cell", event_log, self.leases, self.clock)
+        promoter = Promoter(self.repository, self.triton, timedelta(seconds=5), Serving())
+        self.packages = Packages(self.store, "l")
+        self.rollout = Rollout(self.state, GateSection(), self.packages, promoter, self.clock)
         self.ordered: list[str] = []
         self.commands = Commands(self.state, self.rollout, self.ordered.append, self.clock)
 
-    def trained(self, version: int, answers: bytes, candidate: Figures = GOOD) -> JobResult:
+    def advance(self, duration: timedelta) -> None:
+        """Let time pass; the lease stays ours."""
+        self.clock.advance(duration)
+        self.leases.renew()
+
+    def trained(
+        self,
+        version: int,
+        answers: bytes,
+        candidate: Figures = GOOD,
+        graph: bytes = b"",
+        probes: int = 1,
+        lineage: Mapping[str, str] = MappingProxyType({}),
+    ) -> JobResult:
         """Write a package whose probes expect score 0.5 and return a training's result."""
         picture = base64.b64encode(encode_png(np.zeros((8, 8), np.uint8))).decode()
         one = Calibration(scores=[0.1], threshold=0.1, achieved_rate=0.5)
@@ -72,18 +99,17 @@ class Works:
             recipe={},
             false_alarm_rate=0.01,
             calibrations={"*": one},
-            probes=[Probe(picture_png=picture, score=0.5, tolerance=0.01)],
+            probes=[Probe(picture_png=picture, score=0.5, tolerance=0.01)] * probes,
             figures={"clean_auroc": candidate.clean},
             acceptance={},
-            lineage={},
+            lineage=dict(lineage),
         )
         files = {
-            "model.onnx": answers,
-            "config.pbtxt": b"",
+            "model.onnx": graph or a_graph(answers.decode()),
             "card.json": write_card(card),
             "weights.safetensors": b"",
         }
-        package = write_package(self.store, package_key("cell", version), files)
+        package = self.packages.write("cell", version, files)
         live = self.state.event.live_version
         return JobResult(
             version=version,
@@ -97,5 +123,5 @@ class Works:
     def command(self, action: Action, version: int | None = None, offset: int = 0) -> ModelEvent:
         """Give an order as a person does, and return the state after its answer."""
         order = ModelCommand(product="cell", action=action, version=version, who="ann", at=NOW, why="because")
-        self.commands.answer(offset, order)
+        self.commands.answer(TOPIC_ID, offset, order)
         return self.state.event

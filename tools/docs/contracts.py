@@ -10,8 +10,8 @@ from steadyline.contracts.dead_letter import DeadLetter
 from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
+from steadyline.kafka.dead_letters.letter import REPLAYED_FROM
 from steadyline.map_png import MAP_MAX, MAP_MIN
-from steadyline.ops.dead_letters.letter import REPLAYED_FROM
 from tools.docs.configuration import sections
 from tools.docs.fields import fields_of
 from tools.docs.markdown import NOTICE, code, prose, table, words
@@ -43,9 +43,9 @@ _JSON_HEADERS = """## Headers of a JSON message
 """
 _EVIDENCE = f"""
 `picture_uri` and `map_uri` of a [score](#score) lead into the store, to
-`evidence/<topic>/<partition>/<offset>/`. The picture is the frame as it came. The map is a grey PNG of 8 bits
-with a pixel for each cell. Black is the lowest value of this map and white the highest; the PNG's own text
-says both, as decimal numbers under {code(MAP_MIN)} and {code(MAP_MAX)}:
+`evidence/<line>/<topic>/<topic id>/<partition>/<offset>/`. The picture is the frame as it came. The map is a
+grey PNG of 8 bits with a pixel for each cell. Black is the lowest value of this map and white the highest;
+the PNG's own text says both, as decimal numbers under {code(MAP_MIN)} and {code(MAP_MAX)}:
 
     value = min + pixel / 255 × (max - min)
 

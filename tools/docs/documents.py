@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tools.docs import asyncapi, configuration, contracts, metrics
+from tools.docs import api, asyncapi, configuration, contracts, metrics, openapi
 from tools.docs.messages import JSON_KINDS, schema_name
 from tools.docs.schema import message_schema
 
@@ -18,6 +18,8 @@ def documents() -> dict[Path, str]:
         DOCS / "metrics.md": metrics.page(),
         DOCS / "contracts.md": contracts.page(),
         DOCS / "asyncapi.yaml": asyncapi.page(),
+        DOCS / "openapi.json": openapi.page(),
+        DOCS / "api.md": api.page(),
     }
     for kind in JSON_KINDS:
         schema = message_schema(kind.model)

@@ -13,7 +13,11 @@ from tools.docs.schema import Undescribed
 LABELS = {
     "camera": "a camera of the line file",
     "product": "a product of the line file",
-    "partition": "a partition of `frames.v1`",
+    "partition": "a partition of the topic",
+    "method": "the method of the request",
+    "route": "the path as it is declared, never as it was sent",
+    "status": "the HTTP status of the answer",
+    "topic": "a topic of the line",
     "reason": "a [reason word](contracts.md#reasons)",
     "transform": "a way to make pseudo-anomalies",
 }
@@ -99,6 +103,16 @@ def _label(instrument: Instrument, name: str) -> str:
 def _heading(module: ModuleType) -> str:
     package = module.__name__.split(".", 1)[0]
     is_core = package == "steadyline"
-    services = sorted(set(importers_of("steadyline.kafka.loop.stream_loop"))) if is_core else [package]
     said = (module.__doc__ or "").splitlines()[0]
-    return f"## {'core' if is_core else package}\n{said} Exported by: {words(services)}.\n"
+    exporters = _exporters_of_the_core() if is_core else words([package])
+    rooms = module.__name__.split(".")[1:-1]
+    name = "core" if is_core else " ".join([package, *rooms])
+    return f"## {name}\n{said} Exported by: {exporters}.\n"
+
+
+def _exporters_of_the_core() -> str:
+    loop, kafka = (
+        words(sorted(set(importers_of(module))))
+        for module in ("steadyline.kafka.loop.stream_loop", "steadyline.kafka.client.broker")
+    )
+    return f"{loop} (`loop_*`); {kafka} (`kafka_*`)"

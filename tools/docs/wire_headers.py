@@ -6,7 +6,7 @@ from typing import Any
 
 from steadyline.contracts.catalogue import MessageKind
 from steadyline.contracts.dead_letter import DeadLetter
-from steadyline.contracts.frame import NAME, TYPE, Frame, FrameId
+from steadyline.contracts.frame import MOST_PART, NAME, TYPE, Frame, FrameId
 from steadyline.contracts.headers import SPEC_VERSION, Headers
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.errors import PoisonMessage
@@ -18,6 +18,7 @@ _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _NAME = f"^{NAME.pattern}$"
 _NUMBER = "^[1-9][0-9]{0,18}$"
 _PLACE = "^[0-9]{1,19}$"
+_PART = f"^.{{1,{MOST_PART}}}$"
 _FRAME_ID = f"^{NAME.pattern}/[1-9][0-9]{{0,18}}/[1-9][0-9]{{0,18}}$"
 _LINE_SOURCE = f"^/steadyline/{NAME.pattern}$"
 _CAMERA_SOURCE = f"^/steadyline/{NAME.pattern}/{NAME.pattern}$"
@@ -28,6 +29,7 @@ FORMS = {
     _NAME: "a name",
     _NUMBER: "a whole number from 1",
     _PLACE: "a whole number",
+    _PART: f"1 to {MOST_PART} characters that can be printed, no space at either end",
     _FRAME_ID: "`<camera>/<epoch>/<sequence>`",
     _LINE_SOURCE: "`/steadyline/<line>`",
     _CAMERA_SOURCE: "`/steadyline/<line>/<camera>`",
@@ -53,7 +55,9 @@ _FRAME = {
     "product": "Product that the camera looks at.",
     "sequence": "Number of the capture within its epoch, from 1, dropped ones included.",
     "epoch": "The producer's run: its start, in ns since 1970.",
+    "part": "Part that it shows, its serial number for example, where the producer knows it.",
 }
+_OPTIONAL = frozenset({"part", "traceparent"})
 _LETTER = {
     "reason": "One word: why it was refused.",
     "error": "The same as a sentence, 500 characters at most.",
@@ -83,7 +87,7 @@ def headers_of(kind: MessageKind) -> list[Header]:
             f"headers of {kind.name}: {', '.join(sorted(unknown))} are written or described only"
         )
     return [
-        Header(name, described[name], {"type": "string", **schemas.get(name, {})}, name != "traceparent")
+        Header(name, described[name], {"type": "string", **schemas.get(name, {})}, name not in _OPTIONAL)
         for name in names
     ]
 
@@ -93,7 +97,7 @@ def _written(kind: MessageKind) -> tuple[Headers, dict[str, str], dict[str, dict
         letter = DeadLetter(b"", (), "reason", "", "topic", 0, 0)
         return letter.encode_headers(), _LETTER, _letter_schemas()
     if kind.model is None:
-        frame = Frame(FrameId("c", 1, 1), "line", "p", _MOMENT, "image/jpeg", b"", _TRACE)
+        frame = Frame(FrameId("c", 1, 1), "line", "p", _MOMENT, "image/jpeg", b"", _TRACE, "A-7")
         return frame.headers(), _FRAME, _frame_schemas()
     command = ModelCommand(product="p", action="retrain", who="", at=_MOMENT)
     schemas = {
@@ -123,6 +127,7 @@ def _frame_schemas() -> dict[str, dict[str, Any]]:
         "product": {"pattern": _NAME},
         "sequence": {"pattern": _NUMBER},
         "epoch": {"pattern": _NUMBER},
+        "part": {"pattern": _PART},
     }
 
 

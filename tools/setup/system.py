@@ -1,4 +1,4 @@
-"""What comes from the system: Java, Maven, redis-server, Python's own parts, an RTSP server for one test."""
+"""What comes from the system: Java, Maven, redis-server, Python's own parts, servers of single tests."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ JAVA = 17
 GLIBC = (2, 35)  # what the tritonserver of the wheel is linked to
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 RTSP = "an RTSP server"  # for one test: it skips on a laptop without it and fails in CI
+POSTGRES = "PostgreSQL"  # for tests of alerts, in the same way
+MOSQUITTO = "mosquitto"  # an MQTT broker, for tests of alerts, in the same way
 RTSP_PROOF = "GstRtspServer-1.0.typelib"
 
 
@@ -46,6 +48,8 @@ def needs() -> list[Need]:
         Need("Python's venv module", lambda: find_spec("ensurepip") is not None, [f"python{PYTHON}-venv"]),
         Need("Python's shared library", has_libpython, [f"libpython{PYTHON}"]),
         Need(RTSP, has_rtsp, [rtsp], is_optional=True),
+        Need(POSTGRES, has_postgres, ["postgresql"], is_optional=True),
+        Need(MOSQUITTO, has_mosquitto, ["mosquitto mosquitto-clients"], is_optional=True),
     ]
 
 
@@ -74,7 +78,7 @@ def provide() -> None:
         raise SetUpFailed(f"apt-get failed, its own words are above; {_please(required)}")
     for need in missing:
         if need.is_optional and not apt.install(need.packages):
-            say(f"without {need.name}: the test that uses it is skipped, and fails in CI")
+            say(f"without {need.name}: the tests that use it are skipped, and fail in CI")
     still = [need for need in required if not need.is_there()]
     if still:
         raise SetUpFailed(f"apt-get did not bring it: {_please(still)}")
@@ -99,6 +103,18 @@ def has_libpython() -> bool:
     name = f"libpython{PYTHON}.so.1.0"
     folders = [str(sysconfig.get_config_var("LIBDIR")), "/usr/lib/x86_64-linux-gnu", "/usr/lib64"]
     return any((Path(folder) / name).exists() for folder in folders)
+
+
+def has_postgres() -> bool:
+    """True when a PostgreSQL server is installed, in the PATH or where Debian keeps it."""
+    return shutil.which("postgres") is not None or any(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+
+
+def has_mosquitto() -> bool:
+    """True when the broker and its command-line clients are installed; Debian keeps the broker in sbin."""
+    sbin = "/usr/sbin:/usr/local/sbin"
+    names = ("mosquitto", "mosquitto_passwd", "mosquitto_sub", "mosquitto_pub")
+    return all(shutil.which(name) or shutil.which(name, path=sbin) for name in names)
 
 
 def has_rtsp() -> bool:
