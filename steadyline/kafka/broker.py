@@ -298,6 +298,14 @@ class Broker(Protocol):
         """
         ...
 
+    def version(self) -> tuple[int, ...]:
+        """Return the newest broker's release as far as its protocol tells it: ``(4, 2)`` for 4.2.1."""
+        ...
+
+    def replicas(self, names: Sequence[str]) -> dict[str, int]:
+        """Return name → the least number of replicas that a partition has, of the topics that exist."""
+        ...
+
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         """Return the next offset of each partition."""
         ...

@@ -83,6 +83,16 @@ class KafkaBroker:
         )
         return {name: (count, _settings_of(configs, name)) for name, count in counts.items()}
 
+    def version(self) -> tuple[int, ...]:
+        told = self._ask("asking for the version", _version)
+        return tuple(told)
+
+    def replicas(self, names: Sequence[str]) -> dict[str, int]:
+        return {
+            item["name"]: min(len(partition["replica_nodes"]) for partition in item["partitions"])
+            for item in self._existing(names)
+        }
+
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         return self._offsets(topics, OffsetSpec.LATEST)
 
@@ -147,6 +157,11 @@ class KafkaBroker:
                     self._admin.close()
                 self._admin = None
                 raise translated(error, doing) from error
+
+
+def _version(admin: Any) -> Any:
+    brokers = [item["broker_id"] for item in admin.describe_cluster()["brokers"]]
+    return max(admin.get_broker_version_data(number).broker_version for number in brokers)
 
 
 def _group_offsets(admin: Any, group: str) -> Any:

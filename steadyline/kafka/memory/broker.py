@@ -96,6 +96,12 @@ class MemoryBroker:
             known = (self._state.topics[name] for name in names if name in self._state.topics)
             return {topic.name: (topic.partitions, topic.config) for topic in known}
 
+    def version(self) -> tuple[int, ...]:
+        return (4, 2)
+
+    def replicas(self, names: Sequence[str]) -> dict[str, int]:
+        return dict.fromkeys(self.topic_ids(names), 1)
+
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         return self._offsets(topics, lambda log: log.end)
 

@@ -15,7 +15,7 @@ from steadyline.ops.doctor.events import look_at_events
 from steadyline.ops.doctor.finding import Report
 from steadyline.ops.doctor.serving import look_at_live_model, look_at_server
 from steadyline.ops.doctor.storage import judge_memory, look_at_bank, look_at_store
-from steadyline.ops.doctor.topics import look_at_prefix, look_at_topics
+from steadyline.ops.doctor.topics import judge_version, look_at_prefix, look_at_topics
 from steadyline.settings import SigningSettings
 from steadyline.triton import TritonClient
 
@@ -80,6 +80,7 @@ def _kafka(around: DoctorDependencies, report: Report) -> dict[str, ModelEvent] 
     topics = line.kafka_topics()
     with report.looking_at("topics", KAFKA):
         there = look_at_topics(topics, broker, report)
+        judge_version(broker.version(), broker.replicas(list(there)), report)
         if topics.camera_status.name in there:
             look_at_prefix(line, broker, around.clock, report)
         if topics.model_events.name in there:

@@ -20,6 +20,12 @@ SET_PARTITIONS = (
     "partitions cannot be taken away: set topics.partitions of the line file to the most that a topic of the "
     "line has. Where another one has fewer, "
 )
+# KAFKA-20734: what a partition without a leader is taken for, from this release on.
+LOSES_MARKERS = (4, 3)
+MARKERS = (
+    "use Kafka 4.2, or a release whose notes name KAFKA-20734 as mended, or give each topic of the line "
+    "three replicas on as many brokers (kafka-reassign-partitions)"
+)
 Described = Mapping[str, tuple[int, dict[str, str]]]
 
 
@@ -87,6 +93,21 @@ def compare_sizes(topics: Topics, described: Described, report: Report) -> None:
         "set max.message.bytes of the topics to the registry's values (docs/contracts.md): what a topic "
         "takes must fit a producer's request, a consumer's fetch, and the dead-letter topic",
     )
+
+
+def judge_version(version: tuple[int, ...], replicas: Mapping[str, int], report: Report) -> None:
+    """Check that a broker which is killed within a transaction ends it when it comes back.
+
+    Kafka 4.3.0 and 4.3.1 take a partition that has no leader for one that was deleted: a transaction that was
+    decided, but not yet marked there, stays open for good, and readers of committed records stand still
+    behind it. A partition with replicas elsewhere gets another leader and is not touched.
+    """
+    alone = sorted(name for name, count in replicas.items() if count == 1)
+    told = ".".join(map(str, version))
+    found = f"{told}, {len(alone)} of {len(replicas)} topics of the line have one replica"
+    if version >= LOSES_MARKERS and alone:
+        found += "; a broker that is killed can leave a transaction open for good (KAFKA-20734)"
+    report.judge("version of Kafka", version < LOSES_MARKERS or not alone, found, MARKERS)
 
 
 def look_at_prefix(line: Line, broker: Broker, clock: Clock, report: Report) -> None:

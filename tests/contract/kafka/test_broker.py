@@ -48,6 +48,13 @@ class BrokerContract:
         assert broker.topic_ids(names) == ids
         assert broker.topic_ids(["nowhere"]) == {}
 
+    def test_a_broker_tells_its_release_and_how_often_it_keeps_a_topic(
+        self, broker: Broker, topics: Topics
+    ) -> None:
+        broker.create_topics(list(topics))
+        assert broker.version()[:2] == (4, 2)
+        assert broker.replicas([topics.frames.name, "nowhere"]) == {topics.frames.name: 1}
+
     def test_what_is_published_is_read_in_order(self, broker: Broker, topics: Topics) -> None:
         broker.create_topics(list(topics))
         publish(broker, *(Message(topics.frames.name, b"c", b"%d" % n) for n in range(20)))

@@ -13,7 +13,7 @@ from steadyline.line import Line
 from steadyline.ops.doctor.clocks import ClockReading, judge_clock
 from steadyline.ops.doctor.finding import Finding, Report
 from steadyline.ops.doctor.storage import judge_memory
-from steadyline.ops.doctor.topics import compare, compare_sizes, look_at_prefix
+from steadyline.ops.doctor.topics import compare, compare_sizes, judge_version, look_at_prefix
 from tests.support.line_day import START, LineDay
 
 TOPICS = line_topics("p", 4)
@@ -132,3 +132,16 @@ def test_a_prefix_that_another_line_uses_too_is_named(name: str, state: str) -> 
     look_at_prefix(line, broker, clock, report)
     assert only(report).state == state
     assert state == "ok" or only(report).found == "p is also used by cells-1"
+
+
+@pytest.mark.parametrize(
+    ("version", "replicas", "state"),
+    [((4, 2), 1, "ok"), ((4, 3), 1, "failed"), ((4, 3), 3, "ok"), ((3, 9), 1, "ok"), ((5, 0), 1, "failed")],
+)
+def test_a_release_that_leaves_transactions_open_is_told_where_a_topic_lies_once(
+    version: tuple[int, ...], replicas: int, state: str
+) -> None:
+    report = Report()
+    judge_version(version, {"p.frames.v1": 3, "p.scores.v1": replicas}, report)
+    assert only(report).state == state
+    assert ("KAFKA-20734" in only(report).found) == (state == "failed")
