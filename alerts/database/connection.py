@@ -1,5 +1,6 @@
 """Opens the database, and runs one transaction after another on it."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ class Database:
             raise InvalidConfiguration(
                 "ALERTS_DATABASE must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
             ) from error
+        self._writing = threading.Lock() if self.is_sqlite else None
         # PostgreSQL itself must be told to show one state to all statements of a transaction.
         levels = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         self._reading = self._engine.execution_options(**{_READS: True}, **levels)
@@ -68,8 +70,30 @@ class Database:
         Raises StoreUnavailable while the database is away, locked or full: nothing has changed then, unless
         the connection was lost within the commit itself; whoever writes must bear to write it again.
         """
-        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn_to_write(),
+            _translated(),
+            Session(self._engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Let the threads of this process write to SQLite one after another.
+
+        SQLite lets who finds it locked look again after a sleep of up to 100 ms: a thread that writes seldom
+        then waits many times as long as the one that writes all the time. A lock wakes it at once.
+        """
+        if self._writing is None:
+            yield
+            return
+        if not self._writing.acquire(timeout=_SQLITE_WAIT_SECONDS):
+            raise StoreUnavailable("the database of alerts: another thread of this process is writing")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Close all connections."""

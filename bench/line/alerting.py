@@ -19,6 +19,7 @@ SECONDS = 20.0
 PARTS = (0.5, 0.1)
 # One frame in fifty is anomalous, as where a threshold keeps what it promises.
 PATTERN = (0.04, *(0.9 for _ in range(49)))
+CAUGHT_UP_SECONDS = 2.5
 ROUNDS = 100  # of the pattern, for each camera
 WARM = 2000  # scores that a process takes before they count
 WITHIN = 300.0
@@ -51,7 +52,9 @@ def _flow(environment: BenchEnvironment, pictures: Sequence[bytes], rate: float)
     with endpoint("healthy") as one, flowing(environment, f"alerts-{rate:.0f}", pictures, rate) as flow:
         alerts = _subscribed(flow, one.url)
         flow.line.wait(lambda: len(one.arrivals) > 0)
-        time.sleep(2)  # what had waited for the process has come by then
+        # What had waited for the process has come by then; it commits to its group once a second.
+        flow.line.wait(lambda: flow.line.untold() <= CAUGHT_UP_SECONDS * rate)
+        time.sleep(2)
         account, scored, begun = _account(environment, flow, alerts), flow.line.committed(), len(one.arrivals)
         time.sleep(SECONDS)
         used = account.close(flow.line.committed() - scored)

@@ -122,6 +122,13 @@ class BenchLine:
         """Return how many frames the scorers have committed."""
         return sum(self.broker.committed_offsets(f"{self.line.topics.prefix}.scorer").values())
 
+    def untold(self) -> int:
+        """Return how many scores, with their transactions' markers, the alerts have not committed."""
+        scores = self.topics.scores.name
+        taken = self.broker.committed_offsets(f"{self.line.topics.prefix}.alerts")
+        told = sum(offset for partition, offset in taken.items() if partition.topic == scores)
+        return sum(self.broker.end_offsets([scores]).values()) - told
+
     def published(self) -> int:
         """Return how many frames are on the topic."""
         return sum(self.broker.end_offsets([self.topics.frames.name]).values())
