@@ -1,6 +1,7 @@
 """Writes what the rules or people have changed: incidents, changes and the outbox, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -24,11 +25,14 @@ _THE_LIMIT = 1  # id of the one row
 Admit = Callable[[L, IncidentChange, HeldBy | None], tuple[L, HeldBy | None, int]]
 
 
-class Outbox(Protocol):
-    """Where a change that notifies becomes deliveries."""
+ToldChange = tuple[ChangeRow, Alert]  # a row that has its number, and what its content says
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
-        """Add the deliveries of one change, in the transaction that writes the change."""
+
+class Outbox(Protocol):
+    """Where changes that notify become deliveries."""
+
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
+        """Add the deliveries of changes, in their order and in the transaction that writes them."""
         ...
 
 
@@ -99,15 +103,14 @@ class ChangeWriter(Generic[L]):
         words = self._holds.prepare(session, told, now)
         limit = lock_limit(session)
         state = type(self._first).read(limit.content.encode()) if limit.content else self._first
-        rows: list[ChangeRow] = []
+        rows: list[ToldChange] = []
         for change, held in zip(told, words(), strict=True):
             state, held_by, suppressed = self._admit(state, change, held)
             alert = change.alert(held_by is None, suppressed)
-            rows.append(_change_row(alert, held_by, change.incident.traceparent, now))
-            self._tell(session, rows[-1], alert)
+            rows.append((_change_row(alert, held_by, change.incident.traceparent, now), alert))
         limit.content = state.model_dump_json()
-        session.flush()
-        return rows
+        self._tell(session, rows)
+        return [row for row, _ in rows]
 
     def _known_from_now(
         self, session: Session, scope: str, changes: Sequence[IncidentChange]
@@ -135,20 +138,20 @@ class ChangeWriter(Generic[L]):
             if change.incident.sequence + change.is_silent > known.get(change.incident.id, 0)
         ]
 
-    def _tell(self, session: Session, row: ChangeRow, alert: Alert) -> None:
-        """Write a change and its deliveries, in a span that continues the trace of the incident's frame."""
-        attributes = {"incident": alert.incident, "kind": alert.kind, "change": alert.change}
-        with span("incident", parent=row.traceparent, attributes=attributes) as active:
-            row.traceparent = active.traceparent
-            self._write(session, row, alert)
-
-    def _write(self, session: Session, row: ChangeRow, alert: Alert) -> None:
-        session.add(row)
-        session.flush()
-        if alert.notify:
-            self._outbox.enqueue(session, row, alert)
-        for follower in self._followers:
-            follower.follow(session, row, alert)
+    def _tell(self, session: Session, told: Sequence[ToldChange]) -> None:
+        """Write changes and their deliveries, in spans that continue the traces of the incidents' frames."""
+        with ExitStack() as spans:
+            for row, alert in told:
+                attributes = {"incident": alert.incident, "kind": alert.kind, "change": alert.change}
+                about = span("incident", parent=row.traceparent, attributes=attributes)
+                row.traceparent = spans.enter_context(about).traceparent
+            session.add_all([row for row, _ in told])
+            session.flush()  # gives the changes their numbers, in their order
+            self._outbox.enqueue(session, [(row, alert) for row, alert in told if alert.notify])
+            for row, alert in told:
+                for follower in self._followers:
+                    follower.follow(session, row, alert)
+            session.flush()
 
 
 def lock_limit(session: Session) -> LimitRow:

@@ -1,4 +1,4 @@
-"""Puts a change into the outbox of every subscription that it is for, in the writer's own transaction.
+"""Puts changes into the outbox of every subscription that they are for, in the writer's own transaction.
 
 A subscription that is told by digest has it collected instead.
 """
@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from alerts.database.changes import ToldChange
 from alerts.database.connection import insert_missing
 from alerts.database.tables import ChangeRow, CollectedRow, DeliveryRow, SubscriptionRow
 from alerts.subscriptions.filter import SubscriptionFilter
 from alerts.subscriptions.store import read_digest_rule
-from steadyline.contracts.alert import Alert
 
 GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -25,12 +25,14 @@ class DeliveryOutbox:
     def __init__(self, give_up_after: timedelta = GIVE_UP_AFTER) -> None:
         self._give_up_after = give_up_after
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
-        """Add one delivery for each enabled subscription whose filter takes ``alert``; it is due at once.
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
+        """Add one delivery for each enabled subscription whose filter takes an alert; it is due at once.
 
         Where the subscription has a rule of digests it is collected, unless the rule lets it pass at once.
         """
-        session.flush()  # gives the change its number
+        if not told:
+            return
+        session.flush()  # gives the changes their numbers
         # Locked against removal: a delivery of a subscription that is gone would be refused.
         rows = session.execute(
             select(SubscriptionRow.id, SubscriptionRow.filter, SubscriptionRow.digest)
@@ -38,13 +40,14 @@ class DeliveryOutbox:
             .with_for_update(read=True, key_share=True)
         )
         for id, condition, digest in rows:
-            if not SubscriptionFilter.read(condition.encode()).matches(alert):
-                continue
-            rule = read_digest_rule(digest)
-            if rule is None or rule.is_told_at_once(alert):
-                session.add(new_delivery(id, change, change.written_at, self._give_up_after))
-            else:
-                collect(session, id, [change], change.written_at)
+            wanted, rule = SubscriptionFilter.read(condition.encode()), read_digest_rule(digest)
+            for change, alert in told:
+                if not wanted.matches(alert):
+                    continue
+                if rule is None or rule.is_told_at_once(alert):
+                    session.add(new_delivery(id, change, change.written_at, self._give_up_after))
+                else:
+                    collect(session, id, [change], change.written_at)
         session.flush()
 
 

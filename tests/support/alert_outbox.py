@@ -147,7 +147,7 @@ class OutboxBench:
                 )
                 session.add(row)
                 if alert.notify:
-                    outbox.enqueue(session, row, alert)
+                    outbox.enqueue(session, [(row, alert)])
                 session.flush()
                 numbers.append(row.id)
         return numbers

@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from alerts.control.commands import AnswerWatch
 from alerts.control.desk import ControlDesk
 from alerts.control.letters import DeadLetterDesk
 from alerts.control.thumbnail import Thumbnails
-from alerts.database.changes import ChangeWriter
+from alerts.database.changes import ChangeWriter, ToldChange
 from alerts.database.connection import Database
 from alerts.database.incident_store import IncidentStore
 from alerts.database.tables import Base, ChangeRow, DeliveryRow
@@ -41,7 +41,7 @@ from alerts.subscriptions.store import SubscriptionStore
 from steadyline.bank.entry import BankManifest
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
-from steadyline.contracts.alert import Alert, AnomalyFacts, Region
+from steadyline.contracts.alert import AnomalyFacts, Region
 from steadyline.contracts.feedback import Feedback
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.errors import BankUnavailable, BrokerUnavailable, StoreUnavailable
@@ -74,8 +74,8 @@ class FailingOutbox:
         self.fails = False
         self._outbox = DeliveryOutbox()
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
-        self._outbox.enqueue(session, change, alert)
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
+        self._outbox.enqueue(session, told)
         if self.fails:
             raise StoreUnavailable("told to fail")
 

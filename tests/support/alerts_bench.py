@@ -16,7 +16,7 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 from typing_extensions import override
 
-from alerts.database.changes import ChangeWriter, Holds, Outbox
+from alerts.database.changes import ChangeWriter, Holds, Outbox, ToldChange
 from alerts.database.connection import Database
 from alerts.database.ingest import Ingest, Taken
 from alerts.database.migration import migrate
@@ -33,7 +33,7 @@ from alerts.intake.progress import IntakeProgress
 from alerts.intake.rewind import Rewind
 from alerts.intake.timekeeper import TimeKeeper
 from steadyline.clock import ManualClock
-from steadyline.contracts.alert import Alert, AlertChange
+from steadyline.contracts.alert import AlertChange
 from steadyline.contracts.camera_status import CameraState, CameraStatus
 from steadyline.contracts.message import Part
 from steadyline.contracts.model_event import ModelEvent
@@ -83,7 +83,7 @@ class SeenState(Part):
 class NoOutbox:
     """Delivers nothing."""
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
         """Add nothing."""
 
 

@@ -1,16 +1,16 @@
 """What is written of incidents is read back, page by page, and what somebody does is not lost."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session
 
-from alerts.database.changes import ChangeWriter
+from alerts.database.changes import ChangeWriter, ToldChange
 from alerts.database.connection import Database
 from alerts.database.incident_store import IncidentCursor, IncidentFilter, IncidentStore
-from alerts.database.tables import ChangeRow
 from alerts.incidents.incident import Incident, IncidentChange
 from alerts.incidents.limit import HeldBy
 from steadyline.contracts.alert import Alert
@@ -33,8 +33,8 @@ class KeptOutbox:
 
     given: list[tuple[int, Alert]] = field(default_factory=list)
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
-        self.given.append((change.id, alert))
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
+        self.given.extend((change.id, alert) for change, alert in told)
 
 
 def admit_resolved(

@@ -1,6 +1,6 @@
 """What a window or its age holds back is recorded, and notified of by nobody."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from alerts.database.changes import ToldChange
 from alerts.database.connection import Database
 from alerts.database.tables import ChangeRow
 from alerts.incidents import acts
 from alerts.windows.holds import WindowHolds
 from alerts.windows.window import WindowSchedule, WindowScope
-from steadyline.contracts.alert import Alert
 from tests.support.alerts_bench import START, AlertsBench, a_score, score_message, turns
 from tests.support.incidents import DAY, an_incident
 from tests.support.rule_steps import rule_steps
@@ -26,8 +26,8 @@ class NotifiedCameras:
 
     cameras: list[str | None] = field(default_factory=list)
 
-    def enqueue(self, session: Session, change: ChangeRow, alert: Alert) -> None:
-        self.cameras.append(alert.camera)
+    def enqueue(self, session: Session, told: Sequence[ToldChange]) -> None:
+        self.cameras.extend(alert.camera for _, alert in told)
 
 
 @pytest.fixture
