@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries verify-fuzz bench-robustness bench-contamination bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -88,6 +88,9 @@ bench-soak: init  ## an hour of swaps and kills, as root; MINUTES=4 for a trial
 
 bench-deliveries: init  ## 10,000 alerts to five endpoints over three kills, on both databases; COUNT=120 for a trial
 	@$(BIN)/python -m bench.alerts $(if $(COUNT),--alerts $(COUNT))
+
+bench-scaling: init  ## measure a line, predict it, and size lines of 10 to 10,000 cameras
+	@$(BIN)/python -m bench.scaling
 
 verify-fuzz: init  ## hostile records to every reader on real servers: SEED=, COUNT= a topic, OUT=file
 	@FUZZ_SEED=$(or $(SEED),1) FUZZ_COUNT=$(or $(COUNT),1000) FUZZ_OUT=$(OUT) $(BIN)/pytest -s tests/integration/fuzz
