@@ -1,6 +1,6 @@
 """Check what the service needs before it begins."""
 
-from steadyline.contracts.topics import Topics
+from steadyline.contracts.topics import MAKE_TOPICS, Topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 
@@ -16,7 +16,7 @@ def verify_topics(broker: Broker, topics: Topics) -> None:
     found = broker.describe_topics(names)
     missing = [name for name in names if name not in found]
     if missing:
-        raise InvalidConfiguration(f"topic {', '.join(missing)} is missing: run `steadyline topics create`")
+        raise InvalidConfiguration(f"topic {', '.join(missing)} is missing: {MAKE_TOPICS}")
     for name in read:
         if found[name][0] > found[letters][0]:
             raise InvalidConfiguration(

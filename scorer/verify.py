@@ -1,6 +1,6 @@
 """Check what a scorer needs before it begins: topics, and a store that can be written."""
 
-from steadyline.contracts.topics import Topics
+from steadyline.contracts.topics import MAKE_TOPICS, Topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.broker import Broker
 from steadyline.store import Store
@@ -16,7 +16,7 @@ def verify_topics(broker: Broker, topics: Topics) -> None:
     found = broker.describe_topics(names)
     missing = [name for name in names if name not in found]
     if missing:
-        raise InvalidConfiguration(f"topic {', '.join(missing)} is missing: run `steadyline topics create`")
+        raise InvalidConfiguration(f"topic {', '.join(missing)} is missing: {MAKE_TOPICS}")
     counts = {name: found[name][0] for name in names[:3]}
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())

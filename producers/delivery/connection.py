@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from steadyline.clock import Clock
-from steadyline.contracts.topics import Topic
+from steadyline.contracts.topics import MAKE_TOPICS, Topic
 from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, SteadylineError
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
 from steadyline.kafka.shared_prefix import say_shared_prefix
@@ -140,7 +140,7 @@ class LazyPublisher:
         found = self._broker.describe_topics([topic.name for topic in wanted])
         for topic in wanted:
             if topic.name not in found:
-                raise ContractBroken(f"topic {topic.name} is missing: run `steadyline topics create`")
+                raise ContractBroken(f"topic {topic.name} is missing: {MAKE_TOPICS}")
             _check_topic(topic, *found[topic.name])
 
 

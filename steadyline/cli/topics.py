@@ -1,15 +1,19 @@
-"""``steadyline topics``: make a line's topics, and compare those that are there with the registry."""
+"""``steadyline topics``: make a line's topics, compare them with the registry, say who may use them."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from steadyline.cli.findings import conclude
 from steadyline.cli.servers import STATE, server_settings
 from steadyline.contracts.topics import Topics
+from steadyline.errors import InvalidConfiguration
+from steadyline.kafka import acl_forms
+from steadyline.kafka.acls import LineNames, line_rights
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
@@ -18,7 +22,9 @@ from steadyline.ops.doctor.topics import look_at_topics
 from steadyline.service import LineFile
 from steadyline.terminal import PlainConsole
 
-app = typer.Typer(help="The topics of a line: create them, check them.", no_args_is_help=True)
+app = typer.Typer(
+    help="The topics of a line: create them, check them, say who may use them.", no_args_is_help=True
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Mend = Annotated[
@@ -32,6 +38,32 @@ Mend = Annotated[
 Stack = Annotated[
     Path,
     typer.Option(help="File in which `steadyline up` wrote addresses; used where no variable names one."),
+]
+Users = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user",
+        metavar="SERVICE=PRINCIPAL",
+        help="Kafka's name of the user of a service, scorer=User:CN=scorer for example; repeatable. By "
+        "default User:PREFIX-SERVICE.",
+    ),
+]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group",
+        metavar="SERVICE=GROUP",
+        help="Consumer group of the scorer or the alerts, where SCORER_GROUP or ALERTS_GROUP names one; "
+        "repeatable.",
+    ),
+]
+AclForm = Annotated[
+    Literal["text", "strimzi", "commands"],
+    typer.Option(
+        "--format",
+        help="text for people; strimzi: the authorization of each KafkaUser, as YAML; commands: calls of "
+        "kafka-acls.",
+    ),
 ]
 
 
@@ -66,6 +98,47 @@ def check(line: LineFile = Path("line.yaml"), as_json: AsJson = False, stack: St
     with _topics_of(line, stack) as (topics, broker):
         look_at_topics(topics, broker, report)
     conclude(report, as_json)
+
+
+@app.command()
+def acls(
+    line: LineFile = Path("line.yaml"),
+    user: Users = None,
+    group: Groups = None,
+    form: AclForm = "text",
+    as_json: AsJson = False,
+) -> None:
+    """Print what the user of each service may do on Kafka, and nothing more; asks no server.
+
+    The last service, steadyline, is these commands themselves.
+    """
+    found = load_line(line)
+    names = LineNames(found.topics.prefix, _pairs("--group", group), _pairs("--user", user))
+    rights = line_rights(found.kafka_topics(), names)
+    if as_json:
+        print(json.dumps(acl_forms.as_json(rights), indent=2))
+        return
+    console = PlainConsole(soft_wrap=True)
+    for text in _FORMS[form](rights):
+        console.print(text)
+
+
+_FORMS = {
+    "text": acl_forms.as_text,
+    "strimzi": acl_forms.as_strimzi,
+    "commands": acl_forms.as_commands,
+}
+
+
+def _pairs(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """Return NAME=VALUE as pairs; a value may have "=" in it, as User:CN=scorer has."""
+    pairs = {}
+    for text in given or ():
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise InvalidConfiguration(f"{option} {text}: write {option} SERVICE=NAME")
+        pairs[name] = value
+    return pairs
 
 
 @contextmanager

@@ -12,6 +12,35 @@ MAX_REQUEST_BYTES = MAX_DEAD_LETTER_BYTES + (1 << 16)  # of any client: the larg
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 FOR_EVER_MS = -1
+# Kafka does not tell a user who may not see a topic from one who asks for a topic that is not there.
+MAKE_TOPICS = (
+    "run `steadyline topics create`; where it is there, this user may not see it: `steadyline topics acls`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """On how many brokers each partition lies, and how many of them must have a message that counts.
+
+    None leaves both to the broker's defaults.
+    """
+
+    factor: int | None = None
+    min_insync: int | None = None
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The settings of a topic on the broker that belong to it."""
+        settings = {}
+        if self.min_insync is not None:
+            settings["min.insync.replicas"] = str(self.min_insync)
+        if (self.factor or 1) > 1:
+            # A replica that lacks acknowledged messages never leads: better no answer than lost frames.
+            settings["unclean.leader.election.enable"] = "false"
+        return settings
+
+
+BROKERS_DEFAULTS = Replication()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +60,7 @@ class Topic:
     retention_ms: int
     partitions: int
     max_message_bytes: int = 1 << 20
+    replication: Replication = BROKERS_DEFAULTS
 
     @property
     def config(self) -> dict[str, str]:
@@ -43,6 +73,7 @@ class Topic:
             "compression.type": "uncompressed",
             # A producer's clock decides neither whether a record is taken nor how long it is kept.
             "message.timestamp.type": "LogAppendTime",
+            **self.replication.config,
         }
 
 
@@ -145,7 +176,12 @@ class Topics:
         return iter(self.by_field().values())
 
 
-def line_topics(prefix: str, partitions: int) -> Topics:
+def doctor_topic(prefix: str) -> str:
+    """Return the name of the topic on which `steadyline doctor` reads the broker's clock."""
+    return f"{prefix}.doctor.v1"
+
+
+def line_topics(prefix: str, partitions: int, replication: Replication = BROKERS_DEFAULTS) -> Topics:
     """Return the topics of a line: names with ``prefix``, camera-keyed topics with ``partitions`` partitions.
 
     Frames, scores and dead-letters have the same partition count, so that partition n of one follows
@@ -154,6 +190,7 @@ def line_topics(prefix: str, partitions: int) -> Topics:
 
     def named(topic: Topic) -> Topic:
         count = partitions if topic.partitions > 1 else 1
-        return replace(topic, name=f"{prefix}.{topic.name}", partitions=count)
+        name = f"{prefix}.{topic.name}"
+        return replace(topic, name=name, partitions=count, replication=replication)
 
     return Topics(**{field: named(topic) for field, topic in Topics().by_field().items()})

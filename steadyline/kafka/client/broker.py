@@ -9,10 +9,15 @@ from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic, OffsetSpec
-from kafka.errors import CoordinatorNotAvailableError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    CoordinatorNotAvailableError,
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
 
-from steadyline.contracts.topics import Topic
-from steadyline.errors import ContractBroken
+from steadyline.contracts.topics import MAKE_TOPICS, Topic
+from steadyline.errors import ContractBroken, InvalidConfiguration
 from steadyline.kafka.broker import Follower, Partition, Publisher, Reader, Worker
 from steadyline.kafka.client.connection import REQUEST_MS, client_options, printed_topic_id, translated
 from steadyline.kafka.client.follower import KafkaFollower
@@ -52,7 +57,8 @@ class KafkaBroker:
         existing = self.describe_topics([topic.name for topic in topics])
         missing = [topic for topic in topics if topic.name not in existing]
         for topic in missing:
-            new = NewTopic(topic.name, topic.partitions, -1, topic_configs=topic.config)
+            factor = topic.replication.factor or -1
+            new = NewTopic(topic.name, topic.partitions, factor, topic_configs=topic.config)
             self._ask(f"creating {topic.name}", partial(_create, topic=new))
         return [topic.name for topic in missing]
 
@@ -141,7 +147,7 @@ class KafkaBroker:
         counts = {item["name"]: len(item["partitions"]) for item in self._existing(topics)}
         for topic in topics:
             if topic not in counts:
-                raise ContractBroken(f"topic {topic} is missing: run `steadyline topics create`")
+                raise ContractBroken(f"topic {topic} is missing: {MAKE_TOPICS}")
         return counts
 
     def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
@@ -176,6 +182,11 @@ def _create(admin: Any, topic: NewTopic) -> None:
         admin.create_topics([topic], timeout_ms=REQUEST_MS, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return  # another process was faster
+    except InvalidReplicationFactorError as error:
+        raise InvalidConfiguration(
+            f"creating {topic.name}: topics.replication_factor of the line file is "
+            f"{topic.replication_factor}, and Kafka has fewer brokers that run: {error}"
+        ) from error
 
 
 def _set(admin: Any, resource: ConfigResource) -> None:

@@ -91,7 +91,9 @@ def translated(error: KafkaError, doing: str) -> SteadylineError:
             "(chrony or systemd-timesyncd); `steadyline doctor` compares them"
         )
     if is_refused(error):
-        return Fatal(f"{doing}: {error}; check the user, the password and the ACLs")
+        return Fatal(
+            f"{doing}: {error}; check user, password and rights: `steadyline topics acls` prints those needed"
+        )
     mend = "; is Kafka up, and is KAFKA_BOOTSTRAP_SERVERS its host:port?" if "bootstrap" in str(error) else ""
     return BrokerUnavailable(f"{doing}: {error}{mend}")
 
