@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from steadyline.alert_rules import LineAlerts, ProductAlerts
 from steadyline.contracts.frame import NAME
-from steadyline.contracts.topics import Topics, line_topics
+from steadyline.contracts.topics import Replication, Topics, line_topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.line_fields import Duration, Epsilon, Interval, LineSection, Name
 from steadyline.part_pattern import check_part_pattern
@@ -36,6 +36,37 @@ class TopicSection(LineSection):
 
     prefix: Name = Field("steadyline", description="Prefix of every topic name.")
     partitions: int = Field(8, ge=1, le=512, description="Partitions of frames, scores and dead-letters.")
+    replication_factor: int | None = Field(
+        None,
+        ge=1,
+        le=15,
+        description="On how many brokers each partition lies: 3 where a line must outlive a broker. By "
+        "default the broker decides.",
+    )
+    min_insync_replicas: int | None = Field(
+        None,
+        ge=1,
+        le=15,
+        description="How many of these must have a message before it counts: 2 of 3. With fewer nothing is "
+        "written until they are back. By default the broker decides.",
+    )
+
+    @model_validator(mode="after")
+    def _check_replicas(self) -> "TopicSection":
+        factor, least = self.replication_factor, self.min_insync_replicas
+        if least is not None and factor is None:
+            raise ValueError("min_insync_replicas is set and replication_factor is not: set both, 2 and 3")
+        if least is not None and factor is not None and least > factor:
+            raise ValueError(
+                f"min_insync_replicas is {least}, but a partition has {factor} replicas: nothing could ever "
+                "be written; set it to 2 where there are 3"
+            )
+        return self
+
+    @property
+    def replication(self) -> Replication:
+        """Both as the topics carry them."""
+        return Replication(self.replication_factor, self.min_insync_replicas)
 
 
 class PictureSection(LineSection):
@@ -241,7 +272,7 @@ class Line(LineSection):
 
     def kafka_topics(self) -> Topics:
         """Return the topics of this line."""
-        return line_topics(self.topics.prefix, self.topics.partitions)
+        return line_topics(self.topics.prefix, self.topics.partitions, self.topics.replication)
 
 
 def whole_name(detector: str, map_detector: str | None, companion: str | None = None) -> str:

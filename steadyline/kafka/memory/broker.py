@@ -70,8 +70,10 @@ class MemoryBroker:
             self._state.check()
             wrong = [topic for topic in topics if self._state.topics.get(topic.name, topic) != topic]
             for topic in wrong:
-                count = max(topic.partitions, self._state.topics[topic.name].partitions)
-                self._state.topics[topic.name] = replace(topic, partitions=count)
+                old = self._state.topics[topic.name]
+                count = max(topic.partitions, old.partitions)
+                kept = replace(topic.replication, factor=old.replication.factor)  # no setting moves replicas
+                self._state.topics[topic.name] = replace(topic, partitions=count, replication=kept)
                 for number in range(count):
                     self._state.logs.setdefault(Partition(topic.name, number), Log())
             return [topic.name for topic in wrong]
@@ -100,7 +102,10 @@ class MemoryBroker:
         return (4, 2)
 
     def replicas(self, names: Sequence[str]) -> dict[str, int]:
-        return dict.fromkeys(self.topic_ids(names), 1)
+        with self._state.lock:
+            self._state.check()
+            known = [self._state.topics[name] for name in names if name in self._state.topics]
+            return {topic.name: topic.replication.factor or 1 for topic in known}
 
     def end_offsets(self, topics: Sequence[str]) -> dict[Partition, int]:
         return self._offsets(topics, lambda log: log.end)

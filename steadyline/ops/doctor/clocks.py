@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing_extensions import override
 
 from steadyline.clock import Clock
-from steadyline.contracts.topics import HOUR_MS, Topic
+from steadyline.contracts.topics import BROKERS_DEFAULTS, HOUR_MS, Replication, Topic, doctor_topic
 from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.broker import Broker, Message
 from steadyline.ops.doctor.finding import Report
@@ -30,13 +30,14 @@ class ClockTopic(Topic):
             "cleanup.policy": self.clean_up,
             "retention.ms": str(self.retention_ms),
             "message.timestamp.type": "LogAppendTime",
+            **self.replication.config,
         }
 
 
-def clock_topic(prefix: str) -> ClockTopic:
+def clock_topic(prefix: str, replication: Replication = BROKERS_DEFAULTS) -> ClockTopic:
     """Return the doctor's own topic; it is made when first needed and carries nothing else."""
     return ClockTopic(
-        name=f"{prefix}.doctor.v1",
+        name=doctor_topic(prefix),
         message="none",
         key="none",
         writers=("steadyline",),
@@ -44,6 +45,7 @@ def clock_topic(prefix: str) -> ClockTopic:
         clean_up="delete",
         retention_ms=HOUR_MS,
         partitions=1,
+        replication=replication,
     )
 
 
@@ -76,12 +78,12 @@ def read_clock(theirs: Callable[[], float], clock: Clock) -> ClockReading:
     return ClockReading(before, reading, clock.now().timestamp())
 
 
-def read_broker_clock(broker: Broker, prefix: str, clock: Clock) -> ClockReading:
+def read_broker_clock(broker: Broker, topic: ClockTopic, clock: Clock) -> ClockReading:
     """Write one message and read when the broker stamped it, which also proves a write and a read.
 
     Raises BrokerUnavailable.
     """
-    topic, mark = clock_topic(prefix), uuid.uuid4().bytes
+    mark = uuid.uuid4().bytes
     broker.create_topics([topic])
     end = broker.end_offsets([topic.name])  # anybody may have written there before
     publisher = broker.publisher("steadyline-doctor")

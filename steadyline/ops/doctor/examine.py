@@ -9,8 +9,8 @@ from steadyline.errors import SteadylineError
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.model_events import read_seal
 from steadyline.kafka.model_orders import EventSource
-from steadyline.line import Line
-from steadyline.ops.doctor.clocks import judge_clock, read_broker_clock, read_clock
+from steadyline.line import Line, TopicSection
+from steadyline.ops.doctor.clocks import clock_topic, judge_clock, read_broker_clock, read_clock
 from steadyline.ops.doctor.events import look_at_events
 from steadyline.ops.doctor.finding import Report
 from steadyline.ops.doctor.serving import look_at_live_model, look_at_server
@@ -68,10 +68,11 @@ def _kafka(around: DoctorDependencies, report: Report) -> dict[str, ModelEvent] 
         report.failed("Kafka", f"{error.reason}: {error}", KAFKA)
         return None
     report.ok("Kafka", "answers")
-    prefix = line.topics.prefix if line is not None else "steadyline"
+    place = line.topics if line is not None else TopicSection()
     if around.may_write:
         with report.looking_at("clock of Kafka", KAFKA):
-            judge_clock("Kafka", read_broker_clock(broker, prefix, around.clock), report)
+            own = clock_topic(place.prefix, place.replication)
+            judge_clock("Kafka", read_broker_clock(broker, own, around.clock), report)
     else:
         report.skipped("clock of Kafka", "--read-only: a message would have to be written")
     if line is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAX_REQUEST_BYTES, Topic, Topics
+from steadyline.kafka.acls import INTERNAL
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client.connection import FETCH_BYTES
 from steadyline.kafka.shared_prefix import REMEDY, lines_beside
@@ -26,6 +27,12 @@ MARKERS = (
     "use Kafka 4.2, or a release whose notes name KAFKA-20734 as mended, or give each topic of the line "
     "three replicas on as many brokers (kafka-reassign-partitions)"
 )
+MOVE = (
+    "no setting of a topic changes its replicas: `kafka-reassign-partitions --execute` puts each partition "
+    "on {wanted} brokers, also those of Kafka's own topics, which a new cluster makes by "
+    "offsets.topic.replication.factor and transaction.state.log.replication.factor. A topic that nobody "
+    "needs may be deleted instead: `steadyline topics create` makes it anew with {wanted}"
+)
 Described = Mapping[str, tuple[int, dict[str, str]]]
 
 
@@ -35,6 +42,8 @@ def look_at_topics(topics: Topics, broker: Broker, report: Report) -> Described:
     for topic in topics:
         compare(topic, described, report)
     compare_sizes(topics, described, report)
+    if topics.frames.replication.factor is not None:
+        compare_replicas(topics, broker.replicas([*described, *INTERNAL]), report)
     return described
 
 
@@ -93,6 +102,24 @@ def compare_sizes(topics: Topics, described: Described, report: Report) -> None:
         "set max.message.bytes of the topics to the registry's values (docs/contracts.md): what a topic "
         "takes must fit a producer's request, a consumer's fetch, and the dead-letter topic",
     )
+
+
+def compare_replicas(topics: Topics, replicas: Mapping[str, int], report: Report) -> None:
+    """Check that every partition lies on as many brokers as the line file says.
+
+    So must those of Kafka's own topics for offsets and transactions: without them the line stands still
+    however many replicas its frames have. A user who may not see them is told nothing of them.
+    """
+    wanted = topics.frames.replication.factor or 1
+    few = {name: count for name, count in sorted(replicas.items()) if count < wanted}
+    check = "replicas"
+    if few:
+        told = ", ".join(f"{name} has {count}" for name, count in few.items())
+        report.failed(check, f"{told}; the line file says {wanted}", MOVE.format(wanted=wanted))
+        return
+    more = sorted(name for name, count in replicas.items() if count > wanted and name not in INTERNAL)
+    beyond = f"; more than that have {', '.join(more)}" if more else ""
+    report.ok(check, f"{wanted} of each partition, {len(replicas)} topics{beyond}")
 
 
 def judge_version(version: tuple[int, ...], replicas: Mapping[str, int], report: Report) -> None:

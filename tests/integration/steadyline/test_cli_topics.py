@@ -13,7 +13,7 @@ import pytest
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.servers import Addresses
-from steadyline.service import EXIT_FAILED, EXIT_OK
+from steadyline.service import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from steadyline.settings import KafkaSettings
 
 pytestmark = pytest.mark.servers
@@ -64,3 +64,26 @@ def test_a_topic_with_another_size_limit_is_left_alone_and_reported(
     done = topics(addresses, "create", "--line", line)
     assert done.returncode == EXIT_FAILED
     assert f"topic {frames.name}: max.message.bytes is 1000000" in done.stdout
+
+
+def test_more_replicas_than_brokers_are_refused_and_as_many_are_made_and_counted(
+    tmp_path: Path, addresses: Addresses
+) -> None:
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    line = tmp_path / "line.yaml"
+    text = f"line: t\ntopics: {{prefix: {prefix}, replication_factor: 3}}\nproducts: {{cell: {{}}}}\n"
+    line.write_text(text)
+    refused = topics(addresses, "create", "--line", line)
+    assert refused.returncode == EXIT_USAGE
+    assert "topics.replication_factor of the line file is 3, and Kafka has fewer" in refused.stderr
+
+    line.write_text(text.replace("replication_factor: 3", "replication_factor: 1, min_insync_replicas: 1"))
+    made = topics(addresses, "create", "--line", line)
+    assert made.returncode == EXIT_OK, made.stdout + made.stderr
+    assert "replicas: 1 of each partition" in made.stdout
+
+    line.write_text(text)
+    few = topics(addresses, "check", "--line", line)
+    assert few.returncode == EXIT_FAILED
+    assert f"{prefix}.frames.v1 has 1" in few.stdout
+    assert "kafka-reassign-partitions" in few.stdout

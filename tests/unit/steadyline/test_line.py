@@ -79,3 +79,37 @@ def test_what_a_name_or_an_address_looks_like_is_said_in_words(tmp_path: Path, t
     with pytest.raises(InvalidConfiguration) as refused:
         load_line(file)
     assert str(refused.value).startswith(f"{file}{said}")
+
+
+@pytest.mark.parametrize(
+    ("topics", "said"),
+    [
+        ("min_insync_replicas: 2", ":2: topics: min_insync_replicas is set and replication_factor is not"),
+        (
+            "replication_factor: 2, min_insync_replicas: 3",
+            ":2: topics: min_insync_replicas is 3, but a partition has 2 replicas",
+        ),
+        ("replication_factor: 0", ":2: topics.replication_factor: "),
+    ],
+)
+def test_replicas_that_could_never_be_are_refused(tmp_path: Path, topics: str, said: str) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text(f"line: t\ntopics: {{{topics}}}\nproducts: {{cell: {{}}}}\n")
+    with pytest.raises(InvalidConfiguration) as refused:
+        load_line(file)
+    assert said in str(refused.value)
+
+
+def test_replicas_go_to_every_topic_of_the_line_and_by_default_the_broker_decides(tmp_path: Path) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text(
+        "line: t\ntopics: {replication_factor: 3, min_insync_replicas: 2}\nproducts: {cell: {}}\n"
+    )
+    for topic in load_line(file).kafka_topics():
+        assert topic.replication.factor == 3
+        assert topic.config["min.insync.replicas"] == "2"
+        assert topic.config["unclean.leader.election.enable"] == "false"
+    file.write_text("line: t\nproducts: {cell: {}}\n")
+    for topic in load_line(file).kafka_topics():
+        assert topic.replication.factor is None
+        assert not {"min.insync.replicas", "unclean.leader.election.enable"} & topic.config.keys()

@@ -6,14 +6,20 @@ import pytest
 
 from steadyline.bank.redis import RedisMemory
 from steadyline.clock import ManualClock
-from steadyline.contracts.topics import Topic, Topics, line_topics
+from steadyline.contracts.topics import Replication, Topic, Topics, line_topics
 from steadyline.errors import BankUnavailable
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.line import Line
 from steadyline.ops.doctor.clocks import ClockReading, judge_clock
 from steadyline.ops.doctor.finding import Finding, Report
 from steadyline.ops.doctor.storage import judge_memory
-from steadyline.ops.doctor.topics import compare, compare_sizes, judge_version, look_at_prefix
+from steadyline.ops.doctor.topics import (
+    compare,
+    compare_replicas,
+    compare_sizes,
+    judge_version,
+    look_at_prefix,
+)
 from tests.support.line_day import START, LineDay
 
 TOPICS = line_topics("p", 4)
@@ -145,3 +151,32 @@ def test_a_release_that_leaves_transactions_open_is_told_where_a_topic_lies_once
     judge_version(version, {"p.frames.v1": 3, "p.scores.v1": replicas}, report)
     assert only(report).state == state
     assert ("KAFKA-20734" in only(report).found) == (state == "failed")
+
+
+@pytest.mark.parametrize(
+    ("replicas", "state", "said"),
+    [
+        ({"p.frames.v1": 3, "__transaction_state": 3}, "ok", "3 of each partition, 2 topics"),
+        ({"p.frames.v1": 1, "p.scores.v1": 3}, "failed", "p.frames.v1 has 1; the line file says 3"),
+        (
+            {"p.frames.v1": 3, "__consumer_offsets": 1, "__transaction_state": 2},
+            "failed",
+            "__consumer_offsets has 1, __transaction_state has 2; the line file says 3",
+        ),
+        ({"p.frames.v1": 4}, "ok", "3 of each partition, 1 topics; more than that have p.frames.v1"),
+    ],
+)
+def test_replicas_are_counted_kafkas_own_topics_too(replicas: dict[str, int], state: str, said: str) -> None:
+    report = Report()
+    compare_replicas(line_topics("p", 4, Replication(3, 2)), replicas, report)
+    assert only(report).state == state
+    assert only(report).found == said
+    assert ("kafka-reassign-partitions" in only(report).remedy) == (state == "failed")
+
+
+def test_a_topic_that_needs_too_few_replicas_for_an_acknowledgement_is_named() -> None:
+    report = Report()
+    wanted = line_topics("p", 4, Replication(3, 2)).frames
+    compare(wanted, described(replace(wanted, replication=Replication(3, 1))), report)
+    assert only(report).found == "min.insync.replicas is 1, must be 2"
+    assert "min.insync.replicas=2" in only(report).remedy
