@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -23,14 +23,28 @@ ARCHIVE = "classes.jsa"  # loaded classes, dumped at set-up, which saves another
 _API_VERSIONS = bytes.fromhex("0000000f 0012 0000 00000001 0005") + b"ready"
 
 
+def new_cluster_id() -> str:
+    """Return an id for a new cluster."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
+
+
 class KafkaFiles:
     """Where one node keeps its files; ports are chosen once per home, so that clients find it again.
 
-    ``jvm`` gives further options for the node's Java.
+    ``jvm`` gives further options for the node's Java, ``settings`` what its ``server.properties`` says in
+    place of ours, and ``cluster`` the id that the nodes of one cluster have in common.
     """
 
-    def __init__(self, home: Path, jars: Path, jvm: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        jars: Path,
+        jvm: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        cluster: str | None = None,
+    ) -> None:
         self._home, self._jars, self._jvm = home / "kafka", jars, tuple(jvm)
+        self._settings, self._cluster = dict(settings or {}), cluster or new_cluster_id()
         self.ports = KeptPorts(self._home / "ports", 2)
         self._properties = self._home / "server.properties"
         self._logging = self._home / "log4j2.properties"
@@ -65,6 +79,7 @@ class KafkaFiles:
         source = files("steadyline.servers") / "kafka_files"
         text = (source / "server.properties").read_text(encoding="utf-8")
         text = re.sub(r"@([A-Z_]+)@", lambda match: values.get(match[1], match[0]), text)
+        text += "".join(f"\n{name}={value}" for name, value in self._settings.items())  # the last one counts
         self._properties.write_text(text, encoding="utf-8")
         self._logging.write_text((source / "log4j2.properties").read_text(encoding="utf-8"), encoding="utf-8")
 
@@ -75,8 +90,7 @@ class KafkaFiles:
         return ["java", *JVM, *sharing, logging, "-cp", str(self._jars / "*"), *arguments]
 
     def _format(self) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config")
+        tool = ("kafka.tools.StorageTool", "format", "--cluster-id", self._cluster, "--config")
         command = self._java(*tool, str(self._properties))
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self._home)
         if done.returncode != 0:
