@@ -12,7 +12,8 @@ SteadylineError
 ├── Transient          hold, back off, count; never skip
 │   ├── BrokerUnavailable (ClockRefused) · InferenceUnavailable · BankUnavailable · StoreUnavailable
 └── Fatal              exit non-zero
-    ├── InvalidConfiguration · ContractBroken · Fenced · PackageRejected
+    ├── InvalidConfiguration · ContractBroken · Fenced
+    └── PackageRejected (UnsignedPackage · WrongPackageSignature)
 
 Anything else that is raised is a bug: ``steadyline.service`` logs it with its stack and exits with 70.
 """
@@ -220,3 +221,15 @@ class PackageRejected(Fatal):
     """A model package is incomplete or a file does not match its digest."""
 
     reason = "package_rejected"
+
+
+class UnsignedPackage(PackageRejected):
+    """Nobody has signed a model package, and a trusted key is set."""
+
+    reason = "unsigned_package"
+
+
+class WrongPackageSignature(PackageRejected):
+    """No trusted key has signed a model package, or what stands under its name is not its signature."""
+
+    reason = "wrong_package_signature"

@@ -133,6 +133,11 @@ class GateSection(LineSection):
         le=1,
         description="Largest share of the labelled defects that the live model finds which may be lost.",
     )
+    require_licence: bool = Field(
+        False,
+        description="Put no version in service whose weights have no known licence.",
+        exclude_if=lambda required: not required,
+    )
     epsilon: Epsilon = Field(2 / 255, description="Size of the attack, l_inf.")
     steps: int = Field(20, ge=1, description="PGD steps of the gate's attack.")
 

@@ -122,7 +122,10 @@ class TrustedKeys:
         if key is None:
             raise WrongSignature(f"the key {name[:16]!r} is not trusted")
         try:
-            key.verify(base64.b64decode(encoded, validate=True), what)
+            signature_bytes = base64.b64decode(encoded, validate=True)
+            if base64.b64encode(signature_bytes).decode() != encoded:
+                raise ValueError("the last character has bits that say nothing")
+            key.verify(signature_bytes, what)
         except (InvalidSignature, binascii.Error, ValueError) as error:
             raise WrongSignature(f"the signature is not the one that the key {name} gives") from error
 

@@ -110,6 +110,27 @@ class Store:
         keys = (str(path)[len(self._root) + 1 :] for path in found)
         return sorted(key for key in keys if not key.rsplit("/", 1)[-1].startswith(".half-"))
 
+    def kinds(self, folder: str) -> dict[str, str]:
+        """Return the name of all that lies directly in a folder, with ``file``, ``directory`` or, of a link
+        or a pipe, ``other``.
+
+        "" is the store itself. A folder that is a link is not looked into: it is told under the name ``.``.
+        """
+        path = self._path(folder) if folder else self._root
+
+        def look() -> dict[str, str]:
+            self._files.invalidate_cache()
+            if folder and self._is_local and os.path.islink(path):
+                return {".": "other"}
+            with suppress(FileNotFoundError, NotADirectoryError):
+                rows = self._files.ls(path, detail=True)
+                found = {str(row["name"]).rstrip("/"): str(row["type"]) for row in rows}
+                return {name[len(path) + 1 :]: kind for name, kind in found.items() if len(name) > len(path)}
+            return {}
+
+        found = self._within(f"{self.uri(folder)} cannot be listed", look)
+        return {name: kind for name, kind in found.items() if not name.startswith(".half-")}
+
     def delete(self, prefix: str) -> None:
         """Remove an object, or everything below a folder; it is no error when there is nothing."""
         path = self._path(prefix)

@@ -166,7 +166,8 @@ def _controller(
     directories = WorkDirectories(
         dependencies.line_file, settings.work, settings.seed, settings.longest_training()
     )
-    rollout = Rollout(state, product.gate, Packages(opened.store, line.line), opened.promoter, clock)
+    packages = Packages(opened.store, line.line, trusted=dependencies.seal.trusted)
+    rollout = Rollout(state, product.gate, packages, opened.promoter, clock)
     inputs = MonitorInputs(
         HeldOutCache(opened.bank, BankStore(opened.store, line.line), name),
         opened.triton,

@@ -111,11 +111,11 @@ def job(
     exit_with_parent()
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
-    signer = read_signer(read_settings(SigningSettings))
+    keys = read_settings(SigningSettings)
     _limit_threads(settings.fit_threads)
     from trainer.jobs.worker import carry_out
 
-    if not carry_out(load_line(line), work, (settings, redis, signer), _tell_parent):
+    if not carry_out(load_line(line), work, (settings, redis, keys), _tell_parent):
         raise typer.Exit(EXIT_FATAL)
 
 

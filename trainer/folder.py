@@ -147,7 +147,7 @@ def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Ev
 def open_package(folder: Path, trusted: TrustedKeys = NO_KEYS) -> tuple[Card, Served]:
     """Return the card and the torch module of a package; raises PackageRejected."""
     store = Store(f"file://{folder.resolve()}")
-    files = load_package(store, read_package(store, "", trusted))
+    files = load_package(store, read_package(store, "", trusted), trusted)
     card = read_card(files)
     return card, rebuild(dict(card.recipe), files[WEIGHTS])
 

@@ -2,6 +2,8 @@
 
 from steadyline.telemetry.instrument import counter, gauge, histogram
 
+PACKAGE_REFUSALS = ("package_rejected", "unsigned_package", "wrong_package_signature")
+
 TRAININGS = counter(
     "trainer_trainings_total",
     "Trainings that ended, by how.",
@@ -52,9 +54,15 @@ PROMOTIONS = counter(
             "load_timeout",
             "wrong_answer",
             "no_answer",
-            "package_rejected",
+            *PACKAGE_REFUSALS,
+            "unknown_licence",
         ),
     },
+)
+PACKAGES_REFUSED = counter(
+    "trainer_packages_refused_total",
+    "Packages that did not pass as what was announced and signed, by reason word.",
+    labels={"product": None, "reason": PACKAGE_REFUSALS},
 )
 LIVE_VERSION = gauge("trainer_live_version", "Version in service.", labels=("product",))
 CLEAN_AUROC = gauge(

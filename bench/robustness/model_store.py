@@ -17,7 +17,8 @@ from bench.robustness.model import EvaluatedModel, digest_of, from_package, prep
 from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.clock import SystemClock
 from steadyline.line import PictureSection
-from steadyline.package import MODEL, SUMS, WEIGHTS
+from steadyline.manifest import SUMS
+from steadyline.package import MODEL, WEIGHTS
 from steadyline.replace_file import replace_file
 from trainer.data.normals import from_folder
 from trainer.data.snapshot import Snapshot, make_snapshot

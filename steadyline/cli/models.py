@@ -2,8 +2,7 @@
 
 import getpass
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,25 +12,23 @@ import typer
 from rich.console import RenderableType
 from rich.table import Table
 
+from steadyline.cli.line_models import event_of, event_source, line_broker
+from steadyline.cli.model_packages import AsJson, show, sign
 from steadyline.clock import SystemClock
 from steadyline.contracts.message import MOST_VERSION
 from steadyline.contracts.model_command import MOST_WHO, MOST_WHY, Action, ModelCommand
-from steadyline.contracts.model_event import Change, Model, ModelEvent
+from steadyline.contracts.model_event import Change, Model
 from steadyline.errors import InvalidConfiguration
-from steadyline.kafka.broker import Broker
-from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.commands import CommandPublisher
-from steadyline.kafka.model_events import read_seal
-from steadyline.kafka.model_orders import CLIENT, EventSource, SentCommand, await_answer, newest_events
-from steadyline.line import Line, load_line
+from steadyline.kafka.model_orders import CLIENT, SentCommand, await_answer, newest_events
 from steadyline.service import EXIT_FAILED, LineFile
-from steadyline.settings import KafkaSettings, SigningSettings, read_settings
 from steadyline.terminal import PlainConsole, styled
 
 app = typer.Typer(help="The models of a line: list them, promote one, roll back.", no_args_is_help=True)
+app.command()(show)
+app.command()(sign)
 
 MOST_SECONDS = 30 * 86_400
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until the trainer has answered.")]
 Within = Annotated[
     float,
@@ -46,8 +43,8 @@ ProductName = Annotated[str, typer.Argument(help="Product of the line.")]
 @app.command("list")
 def list_models(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
     """List every product's versions with state, figures and reason."""
-    with _line_broker(line) as (config, broker):
-        events = newest_events(_events(config, broker))
+    with line_broker(line) as (config, broker):
+        events = newest_events(event_source(config, broker))
     if as_json:
         rows = {product: [_row(model) for model in event.models] for product, event in events.items()}
         print(json.dumps({"products": rows}, indent=2))
@@ -64,8 +61,8 @@ def list_models(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> 
 @app.command()
 def history(product: ProductName, line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
     """Show every change of a product's versions, oldest first, and what the monitor last found."""
-    with _line_broker(line) as (config, broker):
-        event = _event_of(config, broker, product)
+    with line_broker(line) as (config, broker):
+        event = event_of(config, broker, product)
     if as_json:
         changes = [change.model_dump(mode="json") for change in event.changes]
         health = event.health.model_dump(mode="json") if event.health else None
@@ -127,11 +124,11 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
     """Send the order and, when asked to, follow it; exit status 1 when it was refused or not answered."""
     if len(order.why) > MOST_WHY:
         raise InvalidConfiguration(f"--why has {len(order.why)} characters: {MOST_WHY} is the most")
-    with _line_broker(line) as (config, broker):
+    with line_broker(line) as (config, broker):
         topics = config.kafka_topics()
         if order.product not in config.products:
             raise InvalidConfiguration(f"{line} has no product {order.product!r}")
-        known = newest_events(_events(config, broker)).get(order.product)
+        known = newest_events(event_source(config, broker)).get(order.product)
         command = ModelCommand(
             product=order.product,
             action=order.action,
@@ -147,7 +144,7 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
             return
         versions = frozenset(model.version for model in known.models) if known else frozenset()
         sent = SentCommand(command, offset, versions)
-        change, _ = await_answer(_events(config, broker), sent, SystemClock(), wait)
+        change, _ = await_answer(event_source(config, broker), sent, SystemClock(), wait)
     if change is None:
         unanswered = (f"no answer within {wait}", "red")
         _console().print(styled(unanswered, ": is a trainer running? The order stands."))
@@ -155,30 +152,6 @@ def _order(line: Path, order: _Order, wait: timedelta | None) -> None:
     _console().print(_sentence(change))
     if change.after != "live" or change.reason.startswith("refused"):
         raise typer.Exit(EXIT_FAILED)
-
-
-@contextmanager
-def _line_broker(path: Path) -> Iterator[tuple[Line, Broker]]:
-    line = load_line(path)
-    broker = KafkaBroker(read_settings(KafkaSettings), "steadyline-models")
-    try:
-        yield line, broker
-    finally:
-        broker.close()
-
-
-def _events(config: Line, broker: Broker) -> EventSource:
-    seal = read_seal(config.line, read_settings(SigningSettings))
-    return EventSource(broker, config.kafka_topics().model_events, seal)
-
-
-def _event_of(config: Line, broker: Broker, product: str) -> ModelEvent:
-    if product not in config.products:
-        raise InvalidConfiguration(f"the line has no product {product!r}")
-    event = newest_events(_events(config, broker)).get(product)
-    if event is None:
-        raise InvalidConfiguration(f"{product} has no model yet")
-    return event
 
 
 def _row(model: Model) -> dict[str, object]:

@@ -14,7 +14,8 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "contracts yaml_lines line_fields setting_text settings store formats picture picture_folder map_png "
         "inference",
         "signing alert_rules part_pattern",
-        "line backoff prepare package probe datasets triton telemetry",
+        "manifest",
+        "line backoff prepare package provenance probe datasets triton telemetry",
         "exit_guard rule_set service",
         "bank kafka",
         "ops servers",

@@ -3,7 +3,7 @@
 import base64
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -18,8 +18,9 @@ from steadyline.contracts.topics import line_topics
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.model_events import EventSeal
 from steadyline.line import GateSection
-from steadyline.package import Card, Packages, write_card
+from steadyline.package import NO_LICENCE, Card, Packages, write_card
 from steadyline.picture import encode_png
+from steadyline.signing import NO_KEYS, Signer, TrustedKeys
 from steadyline.store import Store
 from tests.support.folder_triton import FolderTriton
 from tests.support.graphs import a_graph
@@ -40,12 +41,28 @@ TOPIC_ID = "commands-topic"
 GOOD = Figures(clean=0.9, attacked=0.7, corrupted=0.85, detection=0.8)
 
 
+@dataclass(frozen=True, slots=True)
+class WorksSetUp:
+    """What a rollout may be given: a store of its own, keys, and what the gate asks for."""
+
+    store: Store | None = None
+    signer: Signer | None = None
+    trusted: TrustedKeys = NO_KEYS
+    gate: GateSection = field(default_factory=GateSection)
+
+
+USUAL_SET_UP = WorksSetUp()
+
+
 class Works:
     """A rollout with everything real but Kafka, Redis and Triton."""
 
-    def __init__(self, folder: Path, most_event_bytes: int = 4 << 20) -> None:
+    def __init__(
+        self, folder: Path, most_event_bytes: int = 4 << 20, set_up: WorksSetUp = USUAL_SET_UP
+    ) -> None:
         self.clock = ManualClock()
-        self.store = Store(f"memory://{uuid.uuid4().hex}")
+        self.licence = NO_LICENCE  # of what is trained from now on
+        self.store = set_up.store or Store(f"memory://{uuid.uuid4().hex}")
         self.folder = folder
         self.triton = FolderTriton(folder)
         self.repository = ModelRepository(folder)
@@ -65,8 +82,8 @@ class Works:
         self.leases.renew()
         self.state = ProductState("cell", event_log, self.leases, self.clock)
         promoter = Promoter(self.repository, self.triton, timedelta(seconds=5), Serving())
-        self.packages = Packages(self.store, "l")
-        self.rollout = Rollout(self.state, GateSection(), self.packages, promoter, self.clock)
+        self.packages = Packages(self.store, "l", set_up.signer, set_up.trusted)
+        self.rollout = Rollout(self.state, set_up.gate, self.packages, promoter, self.clock)
         self.ordered: list[str] = []
         self.commands = Commands(self.state, self.rollout, self.ordered.append, self.clock)
 
@@ -103,6 +120,7 @@ class Works:
             figures={"clean_auroc": candidate.clean},
             acceptance={},
             lineage=dict(lineage),
+            licence=self.licence,
         )
         files = {
             "model.onnx": graph or a_graph(answers.decode()),

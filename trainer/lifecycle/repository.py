@@ -48,14 +48,14 @@ class ModelRepository:
         """Put ``version``, whose model file this is, beside ``keep`` (the live one); any other version is
         removed first.
 
-        Existing files stay when they are the same and are replaced when they differ. Triton serves only the
-        two greatest versions. If the new one is smaller (a rollback), a third version would displace the live
-        one, so there never is a third.
+        Existing files stay when they are the same and are replaced when they differ, or when anything lies
+        beside them. Triton serves only the two greatest versions. If the new one is smaller (a rollback), a
+        third version would displace the live one, so there never is a third.
         """
         folder = self._root / product
         with self._written(product, f"version {version} of {product} cannot be written to {folder}"):
             self._prune(product, {version, keep})
-            if _read(folder / str(version) / MODEL) != file:
+            if not _holds_one_file(folder / str(version)) or _read(folder / str(version) / MODEL) != file:
                 self._remove(product, version)
                 self._write(folder, version, file)
             replace_file(folder / CONFIG, config, sync=True)
@@ -97,6 +97,9 @@ class ModelRepository:
     def _remove(self, product: str, version: int) -> None:
         folder = self._root / product
         gone = folder / f".gone{version}"
+        for there in (gone, folder / str(version)):
+            if there.is_symlink() or there.is_file():
+                there.unlink()
         if (folder / str(version)).exists():
             shutil.rmtree(gone, ignore_errors=True)
             (folder / str(version)).rename(gone)
@@ -129,6 +132,14 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def _holds_one_file(folder: Path) -> bool:
+    """Return True when a plain folder holds a plain model file and nothing else: no link, no code."""
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries] == [(MODEL, True)]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, Package
-from steadyline.errors import PackageRejected, Transient
+from steadyline.errors import PackageRejected, Transient, UnsignedPackage, WrongPackageSignature
 from steadyline.line import GateSection
-from steadyline.package import MODEL, Packages, read_card
+from steadyline.package import MODEL, NO_LICENCE, Packages, read_card
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.jobs.spec import Figures, JobFailure, JobResult
@@ -17,9 +17,13 @@ from trainer.lifecycle.transitions import Step
 
 log = get_logger(__name__)
 
-# A version that only could not be served, or came too soon, may be promoted by command; one that the gate
-# found worse may not.
-TECHNICAL = (DAILY_LIMIT, "load_failed", "load_timeout", "wrong_answer", "no_answer")
+# A version that only could not be served, came too soon, or lacks what a person can add, may be promoted by
+# command; one that the gate found worse may not.
+UNKNOWN_LICENCE = "unknown_licence"
+TECHNICAL = (
+    *(DAILY_LIMIT, "load_failed", "load_timeout", "wrong_answer", "no_answer"),
+    *(UNKNOWN_LICENCE, UnsignedPackage.reason, WrongPackageSignature.reason),
+)
 
 
 class LiveModelLost(Transient):
@@ -73,6 +77,8 @@ class Rollout:
 
     def give_up(self, failure: JobFailure) -> None:
         """Announce that a training ended without a package, under the version it would have had."""
+        if failure.reason in metrics.PACKAGE_REFUSALS:
+            metrics.PACKAGES_REFUSED.add(product=self._state.product, reason=failure.reason)
         self._reject(failure.version, f"training_failed: {failure.reason}: {failure.message}"[:500], {})
 
     def put_in_service(self, version: int, reason: str, figures: dict[str, float]) -> str | None:
@@ -85,13 +91,16 @@ class Rollout:
         assert known is not None
         try:
             model, files = self._load(known.package, version, reason)
+            self._check_licence(model)
             self._promoter.put_beside(product, model, files[MODEL], event.live_version)
         except (PromotionFailed, PackageRejected) as failure:
+            self._count(failure)
             word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
+            told = str(failure) if isinstance(failure, PromotionFailed) else f"{word}: {failure}"
             metrics.PROMOTIONS.add(product=product, outcome=word)
             if known.state != "retired":
-                self._reject(version, str(failure)[:500], figures)
-            return str(failure)[:500]
+                self._reject(version, told[:500], figures)
+            return told[:500]
         step = Step(version, "live", reason, self._clock.now())
         after = transitions.go_live(transitions.refresh(event, model), step, figures)
         self._state.announce(after.model_copy(update={"best": best_figures(event, figures)}))
@@ -126,7 +135,21 @@ class Rollout:
                 file = self._packages.load(product, live.version, live.package)[MODEL]
             self._promoter.publish(product, live, file, transitions.before_live(self._state.event))
         except PackageRejected as error:
+            self._count(error)
             raise LiveModelLost(f"version {live.version} of {product}: {error}") from error
+
+    def _check_licence(self, model: Model) -> None:
+        licence = model.lineage.get("licence", NO_LICENCE)
+        if self._limits.require_licence and NO_LICENCE in licence.split():
+            raise PromotionFailed(
+                UNKNOWN_LICENCE,
+                f"nobody has said what licence the weights of version {model.version} have, and "
+                "gate.require_licence is set: train it again, or take that out of the line file",
+            )
+
+    def _count(self, failure: Exception) -> None:
+        if isinstance(failure, PackageRejected):
+            metrics.PACKAGES_REFUSED.add(product=self._state.product, reason=failure.reason)
 
     def _load(self, package: Package, version: int, reason: str) -> tuple[Model, dict[str, bytes]]:
         files = self._packages.load(self._state.product, version, package)

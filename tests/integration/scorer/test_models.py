@@ -1,19 +1,14 @@
 """Models that are not there yet, not what they are said to be, or not what was packed."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from steadyline.contracts.model_command import ModelCommand
-from steadyline.contracts.model_event import Model, ModelEvent, ModelState
-from steadyline.kafka.broker import Message
-from steadyline.kafka.model_events import EventSeal
-from steadyline.kafka.model_orders import EventSource, newest_events
-from steadyline.package import CARD, MODEL, WEIGHTS, Card, Packages, write_card
+from steadyline.package import MODEL, Packages
 from steadyline.service import EXIT_OK
 from tests.support.eventually import eventually
 from tests.support.models import Contrast, model_event
+from tests.support.packed_models import newest, order, packed
 from tests.support.scorer_line import ScorerLine
 
 pytestmark = pytest.mark.servers
@@ -73,42 +68,6 @@ def test_a_version_that_is_not_served_or_answers_otherwise_is_refused_and_the_ol
     floor.assert_scores_true({1: 1.0, 4: 4.0})
     assert scorer.stop() == EXIT_OK
     floor.assert_audit_intact()
-
-
-def packed(floor: ScorerLine, version: int, state: ModelState) -> Model:
-    """Write a package by hand and return the model as events carry it."""
-    contrast = Contrast(gain=version)
-    said = contrast.event_model(version).model_copy(update={"state": state})
-    card = Card(
-        product=floor.product, version=version, detector=said.detector, profile="cpu", seed=0,
-        trained_at=said.trained_at, size=said.size, channels=said.channels, recipe={}, false_alarm_rate=0.01,
-        calibrations=said.calibrations, probes=said.probes, figures={}, acceptance={}, lineage={},
-    )  # fmt: skip
-    files = {
-        MODEL: contrast.onnx(),
-        CARD: write_card(card),
-        WEIGHTS: b"none: the model has no weights",
-    }
-    package = Packages(floor.store, floor.line.line).write(floor.product, version, files)
-    return said.model_copy(update={"package": package})
-
-
-def order(floor: ScorerLine, version: int) -> None:
-    """Ask the trainer to put a version in service."""
-    now = datetime.now(UTC)
-    command = ModelCommand(
-        product=floor.product, action="promote", version=version, who="test", at=now, why=""
-    )
-    headers = command.headers("test", floor.product, now)
-    topic = floor.topics.model_commands.name
-    floor.write(Message(topic, floor.product.encode(), command.encode(), headers))
-
-
-def newest(floor: ScorerLine) -> ModelEvent:
-    """Return what is known of the product's models."""
-    return newest_events(EventSource(floor.broker, floor.topics.model_events, EventSeal(floor.line.line)))[
-        floor.product
-    ]
 
 
 def test_a_package_that_does_not_match_its_digest_is_refused_and_the_old_version_goes_on(

@@ -1,7 +1,7 @@
 """A package that an earlier release wrote loads, and gives the very scores that it gave then.
 
 ``tests/data/package-of-0.1`` was fitted by release 0.1, before its modules were renamed: ``robust``, 4 steps,
-width 4, 32 pixels. ``scores.json`` is what it said then of the pictures below.
+width 4, 32 pixels. ``scores-of-0.1.json`` is what it said then of the pictures below.
 """
 
 import json
@@ -21,6 +21,7 @@ from trainer.folder import open_package
 from trainer.jobs.export import OnnxModel
 
 PACKAGE = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1"
+SCORES = PACKAGE.with_name("scores-of-0.1.json")
 NEARLY = 1e-5  # another kind of processor sums in another order; the one that fitted it gives the same bits
 
 
@@ -33,13 +34,13 @@ def test_the_module_is_rebuilt_from_its_recipe_and_gives_the_same_scores() -> No
     assert (card.detector, card.size, card.version) == ("robust", 32, 1)
     with torch.inference_mode():
         scores, _ = module(torch.from_numpy(pictures()))
-    known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
+    known = json.loads(SCORES.read_text(encoding="utf-8"))
     np.testing.assert_allclose(scores.numpy(), known["torch"], rtol=NEARLY)
 
 
 def test_the_graph_gives_the_same_scores() -> None:
     scores, _ = OnnxModel((PACKAGE / MODEL).read_bytes())(pictures())
-    known = json.loads((PACKAGE / "scores.json").read_text(encoding="utf-8"))
+    known = json.loads(SCORES.read_text(encoding="utf-8"))
     np.testing.assert_allclose(scores, known["graph"], rtol=NEARLY)
 
 

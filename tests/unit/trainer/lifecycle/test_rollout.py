@@ -9,6 +9,7 @@ import pytest
 from steadyline.contracts.model_command import Action
 from steadyline.digest import sha256
 from steadyline.errors import BrokerUnavailable, InferenceUnavailable
+from steadyline.manifest import SUMS, manifest_text
 from steadyline.triton import parse_config
 from tests.support.graphs import a_graph
 from tests.support.works import GOOD, Works
@@ -156,6 +157,7 @@ def test_how_triton_serves_a_model_is_never_read_from_a_package(works: Works) ->
     package = result.package.model_copy(
         update={"digests": {**result.package.digests, "config.pbtxt": sha256(code)}}
     )
+    works.store.put(f"models/l/cell/1/{SUMS}", manifest_text(package.digests))
     works.rollout.decide(result.model_copy(update={"package": package}))
     assert works.state.event.live_version == 1
     config = parse_config((works.folder / "cell" / "config.pbtxt").read_text())
