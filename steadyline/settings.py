@@ -26,6 +26,7 @@ from typing_extensions import override
 from steadyline.address import check_address, check_host
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
+from steadyline.kafka_protection import check_protection
 from steadyline.setting_text import check_written, read_value_file
 
 # A duration: neither infinite nor so long that doubling it leaves the range of a timedelta.
@@ -98,16 +99,39 @@ class KafkaSettings(Settings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="How the connection is protected."
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="SASL mechanism; by default SCRAM-SHA-512."
+    ssl_ca_location: FilePath | None = Field(
+        None,
+        description="PEM file of the authority that signed the broker; by default the system's are trusted.",
     )
-    sasl_username: str | None = Field(None, description="SASL user.")
+    ssl_certificate_location: FilePath | None = Field(
+        None, description="PEM file of the client's certificate, for mutual TLS."
+    )
+    ssl_key_location: FilePath | None = Field(
+        None, description="PEM file of the key of the client's certificate."
+    )
+    ssl_key_password: SecretStr | None = Field(
+        None, description="Password of that key; also as KAFKA_SSL_KEY_PASSWORD_FILE."
+    )
+    sasl_mechanism: (
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"] | None
+    ) = Field(None, description="SASL mechanism; by default SCRAM-SHA-512.")
+    sasl_username: str | None = Field(None, description="SASL user, for SCRAM and PLAIN.")
     sasl_password: SecretStr | None = Field(
         None, description="SASL password; also as KAFKA_SASL_PASSWORD_FILE."
     )
-    ssl_ca_location: FilePath | None = Field(
-        None, description="PEM file of the authority that signed the broker."
+    oauth_token_url: str | None = Field(
+        None, description="Token endpoint of the issuer, for OAUTHBEARER; https://, or http:// on loopback."
     )
+    oauth_client_id: str | None = Field(None, description="Client that asks the issuer for tokens.")
+    oauth_client_secret: SecretStr | None = Field(
+        None, description="Secret of that client; also as KAFKA_OAUTH_CLIENT_SECRET_FILE."
+    )
+    oauth_scope: str | None = Field(None, description="Scope that is asked for; by default the issuer's own.")
+    oauth_ca_location: FilePath | None = Field(
+        None,
+        description="PEM file of the authority that signed the issuer; by default the system's are trusted.",
+    )
+    aws_region: str | None = Field(None, description="Region of the cluster, for AWS_MSK_IAM.")
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -118,15 +142,7 @@ class KafkaSettings(Settings):
 
     @model_validator(mode="after")
     def _check_protection(self) -> "KafkaSettings":
-        given = [name for name in ("sasl_mechanism", "sasl_username", "sasl_password") if getattr(self, name)]
-        protocol = f"KAFKA_SECURITY_PROTOCOL is {self.security_protocol}"
-        if given and not self.security_protocol.startswith("SASL"):
-            named = f"KAFKA_{given[0]}".upper()
-            raise ValueError(f"{named} is set, but {protocol}, which knows no user: set it to SASL_SSL")
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
-            raise ValueError(f"{protocol}: KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed too")
-        if self.ssl_ca_location is not None and not self.security_protocol.endswith("SSL"):
-            raise ValueError(f"KAFKA_SSL_CA_LOCATION is set, but {protocol}, which is not encrypted")
+        check_protection(self)
         return self
 
 

@@ -11,8 +11,8 @@ from tools.packages import PACKAGES
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
         "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
-        "contracts yaml_lines line_fields setting_text settings store formats picture picture_folder map_png "
-        "inference",
+        "contracts yaml_lines line_fields setting_text edge_files kafka_protection settings store formats "
+        "picture picture_folder map_png inference",
         "signing alert_rules part_pattern",
         "manifest",
         "line backoff prepare package provenance probe datasets triton telemetry",
