@@ -20,7 +20,7 @@ MOST_PARAMETERS = 5
 VENDORS = {
     "apprise": ("alerts/deliveries/channels/apprise.py",),
     "av": ("producers/sources/stream.py",),
-    "botocore": ("steadyline/store.py",),
+    "botocore": ("steadyline/store.py", "steadyline/kafka/client/msk_iam.py"),
     "fsspec": ("steadyline/store.py",),
     "kafka": ("steadyline/kafka/*.py",),
     "onnx": ("trainer/jobs/export.py",),
