@@ -4,6 +4,7 @@ A secret is often what keeps an address from being parsed: a password with ``/``
 the path. So nothing here parses an address to find its secret. What is not known to be harmless is not shown.
 """
 
+import ipaddress
 import re
 from collections.abc import Collection
 from urllib.parse import unquote
@@ -46,6 +47,14 @@ def without_address(text: str, address: str) -> str:
     for piece in sorted({*forms, *words}, key=len, reverse=True):
         text = re.sub(re.escape(piece), "…", text, flags=re.IGNORECASE)
     return text
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, so that what is sent to it leaves no machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() in ("localhost", "localhost.localdomain")
 
 
 def check_address(address: str, schemes: Collection[str]) -> None:

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from steadyline.address import check_address, check_host
+from steadyline.address import check_address, check_host, is_loopback
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka_protection import check_protection
@@ -146,6 +146,17 @@ class KafkaSettings(Settings):
         return self
 
 
+def _check_identity(settings: Any, edge: str, in_clear: str, encrypted: bool) -> None:
+    """Raise ValueError for files of a connection that is in clear, and for half of an identity."""
+    files = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+    given = [f"{edge}_{name}".upper() for name in files if getattr(settings, name) is not None]
+    if given and not encrypted:
+        raise ValueError(f"{given[0]} is set, but {in_clear}, so that nothing is encrypted")
+    own = [f"{edge}_{name}".upper() for name in files[1:]]
+    if len(set(own) & set(given)) == 1:
+        raise ValueError(f"{own[0]} and {own[1]} are set together or not at all")
+
+
 class RedisSettings(Settings):
     """How to reach Redis."""
 
@@ -155,13 +166,32 @@ class RedisSettings(Settings):
         SecretStr("redis://127.0.0.1:6379/0"), description="Redis address; also as REDIS_URL_FILE."
     )
     timeout_seconds: Seconds = Field(10.0, description="Deadline of one Redis command.")
+    ssl_ca_location: FilePath | None = Field(
+        None,
+        description="PEM file of the authority that signed Redis' certificate, for rediss://; by default the "
+        "system's authorities.",
+    )
+    ssl_certificate_location: FilePath | None = Field(
+        None, description="PEM file of the certificate by which Redis knows this process."
+    )
+    ssl_key_location: FilePath | None = Field(None, description="PEM file of that certificate's key.")
 
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: SecretStr) -> SecretStr:
         if not url.get_secret_value().startswith("unix://"):
             check_address(url.get_secret_value(), ("redis", "rediss"))
+        if "ssl_" in url.get_secret_value().partition("?")[2]:
+            raise ValueError(
+                "no ssl_… option belongs into the address: use REDIS_SSL_CA_LOCATION and its like"
+            )
         return url
+
+    @model_validator(mode="after")
+    def _check_protection(self) -> "RedisSettings":
+        encrypted = self.url.get_secret_value().startswith("rediss://")
+        _check_identity(self, "REDIS", "REDIS_URL does not begin with rediss://", encrypted)
+        return self
 
 
 class TritonSettings(Settings):
@@ -178,6 +208,36 @@ class TritonSettings(Settings):
     )
     timeout_seconds: Seconds = Field(5.0, description="Deadline of one inference request.")
     connections: PositiveInt = Field(1, description="gRPC channels per process.")
+    security_protocol: Literal["PLAINTEXT", "SSL"] = Field(
+        "PLAINTEXT", description="How the connection is protected."
+    )
+    ssl_ca_location: FilePath | None = Field(
+        None,
+        description="PEM file of the authority that signed Triton's certificate; by default those that gRPC "
+        "brings.",
+    )
+    ssl_certificate_location: FilePath | None = Field(
+        None, description="PEM file of the certificate by which Triton knows this process."
+    )
+    ssl_key_location: FilePath | None = Field(None, description="PEM file of that certificate's key.")
+    allow_clear_key: bool = Field(
+        False,
+        description="Whether the admin key may leave this machine on a connection that is not encrypted by "
+        "us, because the network itself encrypts it (a service mesh).",
+    )
+
+    @model_validator(mode="after")
+    def _check_protection(self) -> "TritonSettings":
+        encrypted = self.security_protocol == "SSL"
+        _check_identity(self, "TRITON", "TRITON_SECURITY_PROTOCOL is PLAINTEXT", encrypted)
+        key = self.admin_key.get_secret_value() if self.admin_key is not None else ""
+        host = self.url.rpartition(":")[0]
+        if key and host and not (encrypted or self.allow_clear_key or is_loopback(host)):
+            raise ValueError(
+                "TRITON_ADMIN_KEY would go over the network in clear: set TRITON_SECURITY_PROTOCOL to SSL, "
+                "or TRITON_ALLOW_CLEAR_KEY to true where the network itself encrypts"
+            )
+        return self
 
 
 class TelemetrySettings(Settings):
@@ -201,6 +261,22 @@ class TelemetrySettings(Settings):
     otel_metric_export_interval: PositiveInt = Field(
         15_000, description="Milliseconds between two pushes of metrics."
     )
+    otel_exporter_otlp_headers: SecretStr | None = Field(
+        None,
+        description="Headers of each push, NAME=VALUE comma separated, for a collector that wants a token; "
+        "also as OTEL_EXPORTER_OTLP_HEADERS_FILE.",
+    )
+    otel_exporter_otlp_certificate: FilePath | None = Field(
+        None,
+        description="PEM file of the authority that signed the collector's certificate; by default the "
+        "well-known ones.",
+    )
+    otel_exporter_otlp_client_certificate: FilePath | None = Field(
+        None, description="PEM file of the certificate by which the collector knows this process."
+    )
+    otel_exporter_otlp_client_key: FilePath | None = Field(
+        None, description="PEM file of that certificate's key."
+    )
 
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
@@ -208,6 +284,28 @@ class TelemetrySettings(Settings):
         if endpoint is not None:
             check_address(endpoint.get_secret_value(), ("http", "https"))
         return endpoint
+
+    @field_validator("otel_exporter_otlp_headers")
+    @classmethod
+    def _check_headers(cls, headers: SecretStr | None) -> SecretStr | None:
+        if headers is not None and not all("=" in word for word in headers.get_secret_value().split(",")):
+            raise ValueError("each header is NAME=VALUE, and a comma stands between two of them")
+        return headers
+
+    @model_validator(mode="after")
+    def _check_collector(self) -> "TelemetrySettings":
+        given = self.otel_exporter_otlp_client_certificate, self.otel_exporter_otlp_client_key
+        both = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
+        if (given[0] is None) != (given[1] is None):
+            raise ValueError(f"{both} are set together or not at all")
+        endpoint = self.otel_exporter_otlp_endpoint
+        in_clear = endpoint is not None and endpoint.get_secret_value().startswith("http://")
+        if in_clear and (self.otel_exporter_otlp_certificate is not None or given[0] is not None):
+            raise ValueError(
+                "a certificate is set for OTLP, but OTEL_EXPORTER_OTLP_ENDPOINT begins with http://, so that "
+                "nothing is encrypted"
+            )
+        return self
 
 
 class SigningSettings(Settings):

@@ -1,8 +1,8 @@
 """Triton Inference Server over gRPC; the only file that imports tritonclient."""
 
 import itertools
-import re
-import socket
+import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,8 @@ from tritonclient.utils import InferenceServerException
 from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
 from steadyline.inference import CERTIFIED_SCORE, Floats, Inference, Inferred, ModelRef, Pixels
 from steadyline.settings import TritonSettings
+from steadyline.telemetry.logs import get_logger
+from steadyline.triton_edge import TritonIdentity, hint, host_and_port, identity_of, speaks_http
 
 __all__ = ["Inference", "Inferred", "ModelRef", "RepositoryEntry", "TritonClient", "parse_config"]
 
@@ -24,6 +26,7 @@ KEY_HEADER = "triton-grpc-protocol-admin-key"  # gRPC's form of the server's res
 MAX_MESSAGE_BYTES = 256 << 20
 LOAD_WITHIN = timedelta(seconds=60)
 _ASK_SECONDS = 5.0
+_LOOK_SECONDS = 1.0  # between two looks at the certificates on the disk
 
 # By default gRPC waits up to two minutes between attempts to reconnect, but a killed server is back in 0.3 s.
 _CHANNEL = (
@@ -35,9 +38,11 @@ _CHANNEL = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
-_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _OUTPUTS = [grpcclient.InferRequestedOutput(name) for name in ("score", "map")]
 _CERTIFIED_OUTPUTS = [*_OUTPUTS, grpcclient.InferRequestedOutput(CERTIFIED_SCORE)]
+
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +55,80 @@ class RepositoryEntry:
     reason: str
 
 
+class _TritonChannels:
+    """The connections to one server, taken in turn; made anew when a certificate on the disk has changed.
+
+    Requests under way end on the connections that they began on, which are closed at the change after.
+    """
+
+    def __init__(self, settings: TritonSettings, identity: TritonIdentity | None) -> None:
+        """Raises InvalidConfiguration when the certificates cannot be used."""
+        self._settings, self._identity = settings, identity
+        self._lock = threading.Lock()
+        self._before: list[Any] = []
+        self._stamp = self._identity.stamp() if self._identity is not None else ()
+        self._take(self._made())
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+
+    def next(self) -> Any:
+        """Return a connection; the files are looked at once a second."""
+        if self._identity is not None and time.monotonic() > self._look_at:
+            self._look()
+        return next(self._turns)
+
+    def close(self) -> None:
+        """Give up every connection."""
+        for client in (*self._before, *self._clients):
+            client.close()
+
+    def _look(self) -> None:
+        with self._lock:
+            if time.monotonic() <= self._look_at or self._identity is None:
+                return
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            try:
+                stamp = self._identity.stamp()
+                if stamp == self._stamp:
+                    return
+                made = self._made()
+            except (InvalidConfiguration, OSError) as error:  # half of it is written: look again later
+                log.warning("triton_certificate_not_taken", error=str(error))
+                return
+            for client in self._before:
+                client.close()
+            self._before, self._stamp = self._clients, stamp
+            self._take(made)
+            log.info("triton_certificate_taken")
+
+    def _take(self, clients: list[Any]) -> None:
+        self._clients, self._turns = clients, itertools.cycle(clients)
+
+    def _made(self) -> list[Any]:
+        credentials = self._identity.credentials() if self._identity is not None else None
+        # The channel argument that gRPC does not know keeps it from giving all channels one connection.
+        return [
+            grpcclient.InferenceServerClient(
+                self._settings.url,
+                creds=credentials,
+                channel_args=[*_CHANNEL, ("steadyline.channel", n)],
+            )
+            for n in range(self._settings.connections)
+        ]
+
+
 class TritonClient:
     """Implements ``Inference``, and loads and lists models where the admin key is set. It is thread-safe.
 
-    Raises InvalidConfiguration when the address is not HOST:PORT.
+    Raises InvalidConfiguration when the address is not HOST:PORT, or a certificate cannot be used.
     """
 
     def __init__(self, settings: TritonSettings) -> None:
-        self._address = _host_and_port(settings.url)
+        self._address = host_and_port(settings.url)
         self._url, self._timeout = settings.url, settings.timeout_seconds
         key = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
         self._admin = {KEY_HEADER: key} if key is not None else {}
-        # The channel argument that gRPC does not know keeps it from giving all channels one connection.
-        self._clients = [
-            grpcclient.InferenceServerClient(self._url, channel_args=[*_CHANNEL, ("steadyline.channel", n)])
-            for n in range(settings.connections)
-        ]
-        self._turns = itertools.cycle(self._clients)
+        self._identity = identity_of(settings)
+        self._channels = _TritonChannels(settings, self._identity)
 
     def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
         """See ``Inference.infer``."""
@@ -77,13 +139,13 @@ class TritonClient:
         def done(result: Any, error: InferenceServerException | None) -> None:
             try:
                 if error is not None:
-                    raise _refusal(error, f"asking {ref.name} version {ref.version} at {self._url}")
+                    raise self._refusal(error, f"asking {ref.name} version {ref.version} at {self._url}")
                 answer.set_result(_outputs(ref, len(pictures), result))
             except BaseException as failure:
                 answer.set_exception(failure)
 
         try:
-            next(self._turns).async_infer(
+            self._channels.next().async_infer(
                 ref.name,
                 [tensor],
                 done,
@@ -102,7 +164,7 @@ class TritonClient:
         The server goes on saying so when the process behind a model has died: only ``probe`` finds that.
         """
         try:
-            return bool(self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS))
+            return bool(self._channels.next().is_server_ready(client_timeout=_ASK_SECONDS))
         except InferenceServerException:
             return False
 
@@ -112,21 +174,23 @@ class TritonClient:
         InvalidConfiguration when the port speaks HTTP, which no waiting mends; else InferenceUnavailable.
         """
         try:
-            if self._clients[0].is_server_ready(client_timeout=_ASK_SECONDS):
+            if self._channels.next().is_server_ready(client_timeout=_ASK_SECONDS):
                 return
         except InferenceServerException as error:
-            if _speaks_http(self._address):
+            if speaks_http(self._address, _ASK_SECONDS):
                 raise InvalidConfiguration(
                     f"TRITON_URL={self._url} is an HTTP port: write the port of Triton's gRPC service, 8001 "
                     "by default"
                 ) from error
-            raise _translated(error, f"Triton at {self._url} (TRITON_URL) does not answer") from error
+            raise self._translated(error, f"Triton at {self._url} (TRITON_URL) does not answer") from error
         raise InferenceUnavailable(f"Triton at {self._url} (TRITON_URL) says that it is not ready")
 
     def is_ready(self, ref: ModelRef) -> bool:
         """Return True when the server says that this version can be asked; never raises."""
         try:
-            answer = self._clients[0].is_model_ready(ref.name, str(ref.version), client_timeout=_ASK_SECONDS)
+            answer = self._channels.next().is_model_ready(
+                ref.name, str(ref.version), client_timeout=_ASK_SECONDS
+            )
             return bool(answer)
         except InferenceServerException:
             return False
@@ -137,25 +201,25 @@ class TritonClient:
         Raises InferenceUnavailable with the server's reason; versions served before stay as they were.
         """
         try:
-            self._clients[0].load_model(name, headers=self._admin, client_timeout=within.total_seconds())
+            self._channels.next().load_model(name, headers=self._admin, client_timeout=within.total_seconds())
         except InferenceServerException as error:
-            raise _translated(error, f"loading {name} at {self._url}") from error
+            raise self._translated(error, f"loading {name} at {self._url}") from error
 
     def unload(self, name: str) -> None:
         """Take every version of ``name`` out of service; raises InferenceUnavailable."""
         try:
-            self._clients[0].unload_model(name, headers=self._admin, client_timeout=_ASK_SECONDS)
+            self._channels.next().unload_model(name, headers=self._admin, client_timeout=_ASK_SECONDS)
         except InferenceServerException as error:
-            raise _translated(error, f"unloading {name} at {self._url}") from error
+            raise self._translated(error, f"unloading {name} at {self._url}") from error
 
     def index(self) -> list[RepositoryEntry]:
         """Return every version in the repository with its state; raises InferenceUnavailable."""
         try:
-            answer: Any = self._clients[0].get_model_repository_index(
+            answer: Any = self._channels.next().get_model_repository_index(
                 headers=self._admin, client_timeout=_ASK_SECONDS
             )
         except InferenceServerException as error:
-            raise _translated(error, f"listing the models at {self._url}") from error
+            raise self._translated(error, f"listing the models at {self._url}") from error
         return [
             RepositoryEntry(item.name, int(item.version), item.state, item.reason)
             for item in answer.models
@@ -164,8 +228,19 @@ class TritonClient:
 
     def close(self) -> None:
         """Give up the connections; later requests fail."""
-        for client in self._clients:
-            client.close()
+        self._channels.close()
+
+    def _refusal(self, error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
+        """Return ContractBroken for a request that the model's configuration rules out; other refusals pass
+        with time and are InferenceUnavailable.
+        """
+        if _status(error) == "INVALID_ARGUMENT":
+            return ContractBroken(f"{doing}: {error.message()}")
+        return self._translated(error, doing)
+
+    def _translated(self, error: InferenceServerException, doing: str) -> InferenceUnavailable:
+        told = str(error.message())
+        return InferenceUnavailable(f"{doing}: {_status(error)}: {told}{hint(told, self._identity)}")
 
 
 def parse_config(text: str) -> Any:
@@ -176,43 +251,8 @@ def parse_config(text: str) -> Any:
         raise InvalidConfiguration(f"config.pbtxt: {error}") from error
 
 
-def _host_and_port(url: str) -> tuple[str, int]:
-    """Return what an address names; a refusal does not repeat it, for it may hold a password."""
-    wanted = "write HOST:PORT of Triton's gRPC service, 127.0.0.1:8001 for example"
-    if "://" in url:
-        raise InvalidConfiguration(f"TRITON_URL begins with a scheme: {wanted}")
-    match = _ADDRESS.fullmatch(url)
-    if match is None or not 0 < int(match["port"]) < 1 << 16:
-        raise InvalidConfiguration(f"TRITON_URL is no host with a port: {wanted}")
-    return match["host"].strip("[]"), int(match["port"])
-
-
-def _speaks_http(address: tuple[str, int]) -> bool:
-    """Tell whether the port answers in HTTP/1, as Triton's other ports do and the one for gRPC does not."""
-    try:
-        with socket.create_connection(address, _ASK_SECONDS) as connection:
-            connection.settimeout(_ASK_SECONDS)
-            connection.sendall(b"GET /v2/health/live HTTP/1.0\r\n\r\n")
-            return connection.recv(16).startswith(b"HTTP/1.")
-    except OSError:
-        return False
-
-
 def _status(error: InferenceServerException) -> str:
     return str(error.status() or "").removeprefix("StatusCode.")
-
-
-def _translated(error: InferenceServerException, doing: str) -> InferenceUnavailable:
-    return InferenceUnavailable(f"{doing}: {_status(error)}: {error.message()}")
-
-
-def _refusal(error: InferenceServerException, doing: str) -> InferenceUnavailable | ContractBroken:
-    """Return ContractBroken for a request that the model's configuration rules out; other refusals pass with
-    time and are InferenceUnavailable.
-    """
-    if _status(error) == "INVALID_ARGUMENT":
-        return ContractBroken(f"{doing}: {error.message()}")
-    return _translated(error, doing)
 
 
 def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
 from steadyline.address import without_address
@@ -62,6 +63,7 @@ class RedisBank:
                 socket_timeout=settings.timeout_seconds,
                 socket_connect_timeout=settings.timeout_seconds,
                 retry=Retry(NoBackoff(), 1),
+                **_identity(settings),
             )
         except ValueError as error:
             told = without_address(str(error), settings.url.get_secret_value())
@@ -213,7 +215,44 @@ class RedisBank:
             return act()
         except redis.RedisError as error:
             told = without_address(str(error), self._url.get_secret_value())
-            raise BankUnavailable(f"{what}: {told}") from error
+            raise BankUnavailable(f"{what}: Redis: {told}{_hint(error)}") from error
+
+
+def _identity(settings: RedisSettings) -> dict[str, Any]:
+    """Return the files of an encrypted connection, which are read anew for each connection."""
+    if not settings.url.get_secret_value().startswith("rediss://"):
+        return {}
+    files = {
+        "ssl_ca_certs": settings.ssl_ca_location,
+        "ssl_certfile": settings.ssl_certificate_location,
+        "ssl_keyfile": settings.ssl_key_location,
+    }
+    return {name: str(path) for name, path in files.items() if path is not None}
+
+
+# What Redis or TLS says → what to do.
+_HINTS = (
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "REDIS_SSL_CA_LOCATION must name the authority that signed Redis' certificate, and REDIS_URL the "
+        "host that the certificate is for",
+    ),
+    ("WRONG_VERSION_NUMBER", "this port is not encrypted: write redis://, or the port for TLS"),
+    ("RECORD_LAYER_FAILURE", "this port is not encrypted: write redis://, or the port for TLS"),
+    (
+        "CERTIFICATE_REQUIRED",
+        "Redis asks for a certificate: set REDIS_SSL_CERTIFICATE_LOCATION and REDIS_SSL_KEY_LOCATION",
+    ),
+)
+
+
+def _hint(error: redis.RedisError) -> str:
+    """Return what to do about a refusal, with a separator before it; empty for any other error."""
+    if isinstance(error, NoPermissionError):
+        return "; give the user of REDIS_URL the rights that `steadyline bank acl` prints"
+    if isinstance(error, redis.AuthenticationError) or str(error).startswith(("NOAUTH", "WRONGPASS")):
+        return "; write the user and the password that Redis knows into REDIS_URL"
+    return next((f"; {what}" for sign, what in _HINTS if sign in str(error)), "")
 
 
 def _manifest(text: bytes) -> BankManifest | None:

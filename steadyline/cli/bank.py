@@ -11,6 +11,7 @@ from rich.table import Table
 
 from steadyline.bank.entry import BankManifest
 from steadyline.bank.redis import RedisBank
+from steadyline.bank.rights import DUTIES, rights
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import load_line
 from steadyline.service import EXIT_FAILED, LineFile
@@ -41,6 +42,23 @@ def show(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
         _print_table(found)
     if any(manifest is None for manifest, _ in found.values()):
         raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def acl(line: LineFile = Path("line.yaml"), as_json: AsJson = False) -> None:
+    """Print what Redis' users need for the banks of a line: one that writes, one that reads, and no more.
+
+    They are rules of Redis' ACL; names and passwords are yours. Redis 7 or newer knows them all.
+    """
+    duties = {duty: rights(load_line(line).line, duty) for duty in DUTIES}
+    if as_json:
+        print(json.dumps({"rights": duties}, indent=2))
+        return
+    console = PlainConsole(soft_wrap=True)
+    console.print("# the trainer and `steadyline bank rebuild`")
+    console.print(f"user NAME on >PASSWORD {duties['writer']}")
+    console.print("# the alerts, `steadyline bank show` and `steadyline doctor`")
+    console.print(f"user NAME on >PASSWORD {duties['reader']}")
 
 
 @app.command()
