@@ -14,6 +14,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    ProgrammingError,
     TimeoutError,
 )
 from sqlalchemy.orm import Session
@@ -110,7 +111,7 @@ def _translated() -> Iterator[None]:
     except TimeoutError as error:
         raise StoreUnavailable("the database of alerts: every connection is in use") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or _lacks_rights(error):
             raise StoreUnavailable(f"the database of alerts: {_brief(error)}") from error
         raise
 
@@ -171,5 +172,45 @@ def _begin(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 
 
+# What PostgreSQL or TLS says → what to do.
+_HINTS = (
+    (
+        "certificate verify failed",
+        "sslrootcert in ALERTS_DATABASE must name the authority that signed PostgreSQL's certificate",
+    ),
+    (
+        "does not match host name",
+        "the host in ALERTS_DATABASE must be the one that PostgreSQL's certificate is for",
+    ),
+    (
+        "password authentication failed",
+        "write the user and the password that PostgreSQL knows into ALERTS_DATABASE",
+    ),
+    ("no password supplied", "write the password that PostgreSQL knows into ALERTS_DATABASE"),
+    (
+        "valid client certificate",
+        "give sslcert and sslkey in ALERTS_DATABASE: PostgreSQL asks for a certificate",
+    ),
+    (
+        "no pg_hba.conf entry",
+        "PostgreSQL takes this user from here only encrypted, or not at all: see pg_hba.conf",
+    ),
+    ("does not support SSL", "PostgreSQL is not encrypted: set ssl=on there"),
+    ("permission denied", "the user in ALERTS_DATABASE must own the database, or its schema"),
+)
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+def _lacks_rights(error: DBAPIError) -> bool:
+    """Tell whether the database refuses the statement to this user, which its administrator can mend."""
+    return (
+        isinstance(error, ProgrammingError)
+        and getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE
+    )
+
+
 def _brief(error: DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0][:300] if error.orig is not None else type(error).__name__
+    if error.orig is None:
+        return type(error).__name__
+    told = "; ".join(str(error.orig).strip().splitlines())[:300]
+    return told + next((f"; {what}" for sign, what in _HINTS if sign in told), "")

@@ -8,12 +8,16 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import LiteralString
+from urllib.parse import urlencode
 
 import psycopg
 import pytest
+from typing_extensions import override
 
 from steadyline.servers.ports import KeptPorts
 from steadyline.servers.process import Launch, ServerProcess
+from tests.support.certificates import CertificateAuthority
 
 MakeDatabase = Callable[[], str]
 USER = "alerts"
@@ -44,7 +48,7 @@ class TestedPostgres:
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         options += [word for setting in QUICK for word in ("-c", setting)]
         command = [*_as_somebody(), str(program("postgres")), "-D", str(self._data), "-p", str(self.port)]
-        launch = Launch("postgres", [*command, *options], home, [self.port], self._answers)
+        launch = Launch("postgres", [*command, *options, *self._more()], home, [self.port], self._answers)
         self._process = ServerProcess(launch, home)
 
     def start(self) -> None:
@@ -57,7 +61,15 @@ class TestedPostgres:
         options = ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         made = [*_as_somebody(), str(program("initdb")), "-D", str(self._data), "-U", USER, *options]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=self._data)
+        self._prepare(self._data)
         self._process.start()
+
+    def _more(self) -> list[str]:
+        """Return further options of the server."""
+        return []
+
+    def _prepare(self, data: Path) -> None:
+        """Do what must be done between the cluster's making and the server's start."""
 
     def stop(self) -> None:
         """End the server."""
@@ -73,12 +85,78 @@ class TestedPostgres:
     def _address(self, database: str) -> str:
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
+    def execute(self, statement: LiteralString) -> None:
+        """Run one statement as the owner of everything."""
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+
     def _answers(self) -> bool:
         try:
             psycopg.connect(self._address("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
+
+
+class LockedPostgres(TestedPostgres):
+    """A PostgreSQL whose users come encrypted: ``plant`` by a password, ``known`` by a certificate.
+
+    The owner of everything, whom the tests are, comes as he likes, and so does ``guest``, once there is one.
+    """
+
+    PASSWORD = "of-the-plant"
+
+    def __init__(self, home: Path, authority: CertificateAuthority) -> None:
+        self._authority = authority
+        super().__init__(home)
+
+    @override
+    def _more(self) -> list[str]:
+        return ["-c", "ssl=on", "-c", "ssl_ca_file=ca.pem"]
+
+    @override
+    def _prepare(self, data: Path) -> None:
+        self.show_new_certificate()
+        rules = [
+            f"host all {USER},guest 127.0.0.1/32 trust",
+            "hostssl all plant 127.0.0.1/32 scram-sha-256",
+            "hostssl all known 127.0.0.1/32 cert",
+        ]
+        (data / "pg_hba.conf").write_text("\n".join(rules) + "\n", encoding="utf-8")
+
+    def show_new_certificate(self) -> None:
+        """Issue a certificate and put it in its place; a running server reads it at the next ``reload``."""
+        own = self._authority.server("postgres")
+        files = {"server.crt": own.certificate, "server.key": own.key, "ca.pem": self._authority.ca}
+        for name, source in files.items():
+            path = self._data / name
+            shutil.copyfile(source, path)
+            path.chmod(0o600)
+            if os.geteuid() == 0:
+                os.chown(path, _somebody().pw_uid, _somebody().pw_gid)
+
+    def make_users(self) -> None:
+        """Make the two users, each of whom owns a database of the same name."""
+        self.execute(f"CREATE ROLE plant LOGIN PASSWORD '{self.PASSWORD}'")
+        self.execute("CREATE ROLE known LOGIN")
+        self.execute("CREATE DATABASE plant OWNER plant")
+        self.execute("CREATE DATABASE known OWNER known")
+
+    def reload(self, authority: CertificateAuthority) -> None:
+        """Show a certificate of this authority from now on, and end every connection."""
+        self._authority = authority
+        self.show_new_certificate()
+        self.execute("SELECT pg_reload_conf()")
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE usename IN ('plant', 'known') AND pid <> pg_backend_pid()"
+        )
+
+    def url(self, user: str, password: str = "", **options: object) -> str:
+        """Return the address of a user's database, as ALERTS_DATABASE has it."""
+        secret = f":{password}" if password else ""
+        query = urlencode({name: str(value) for name, value in options.items()})
+        return f"postgresql+psycopg://{user}{secret}@127.0.0.1:{self.port}/{user}?{query}"
 
 
 @pytest.fixture(scope="session")
