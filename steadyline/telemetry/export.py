@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -12,8 +11,7 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 
 from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.instrument import Backend, Instrument, all_instruments
-
-EXPORT_SECONDS = 5  # for one attempt with its retries, and for the last push
+from steadyline.telemetry.otlp import EXPORT_SECONDS, metric_exporter
 
 
 class Metrics:
@@ -41,9 +39,8 @@ def start_metrics(service: str, settings: TelemetrySettings) -> Metrics:
     readers: list[MetricReader] = [
         PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=registry)
     ]
-    if settings.otel_exporter_otlp_endpoint is not None:
-        endpoint = settings.otel_exporter_otlp_endpoint.get_secret_value().rstrip("/") + "/v1/metrics"
-        exporter = OTLPMetricExporter(endpoint=endpoint, timeout=EXPORT_SECONDS)
+    exporter = metric_exporter(settings)
+    if exporter is not None:
         readers.append(PeriodicExportingMetricReader(exporter, settings.otel_metric_export_interval))
     provider = MeterProvider(
         readers,

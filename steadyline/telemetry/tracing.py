@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -25,7 +24,7 @@ from steadyline.settings import TelemetrySettings
 
 Kind = Literal["internal", "producer", "consumer"]
 
-EXPORT_SECONDS = 5  # for one attempt with its retries, and for the whole flush at the end
+EXPORT_SECONDS = 5  # for the whole flush at the end
 _KINDS = {"internal": SpanKind.INTERNAL, "producer": SpanKind.PRODUCER, "consumer": SpanKind.CONSUMER}
 _current: contextvars.ContextVar["ActiveSpan | None"] = contextvars.ContextVar("span", default=None)
 # W3C Trace Context: lower-case hex only. A later version may append fields, which are ignored.
@@ -66,13 +65,13 @@ class ActiveSpan:
 
 def configure_tracing(service: str, settings: TelemetrySettings) -> None:
     """Record and export spans when an OTLP endpoint is configured; otherwise only pass ids on."""
-    if settings.otel_exporter_otlp_endpoint is None:
+    from steadyline.telemetry.otlp import span_exporter  # it logs, and logs carry the ids of this module
+
+    exporter = span_exporter(settings)
+    if exporter is None:
         return
-    endpoint = settings.otel_exporter_otlp_endpoint.get_secret_value().rstrip("/") + "/v1/traces"
     provider = TracerProvider(resource=Resource.create({"service.name": service}), shutdown_on_exit=False)
-    provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS))
-    )
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     _Tracing.provider = provider
     _Tracing.tracer = provider.get_tracer("steadyline")
 

@@ -1,5 +1,6 @@
 """A small OTLP/HTTP collector: takes protobuf on /v1/traces and /v1/metrics, and keeps what it was sent."""
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class Collector:
     spans: list[SeenSpan] = field(default_factory=list)
     points: dict[tuple[str, str, frozenset[tuple[str, str]]], float] = field(default_factory=dict)
     instances: set[tuple[str, str]] = field(default_factory=set)
+    requests: int = 0
+    token: str = ""  # what the header Authorization must be, where it must be anything
 
     def named(self, service: str, name: str) -> list[SeenSpan]:
         """Return the spans of a service by name."""
@@ -84,12 +87,13 @@ class Collector:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """Yield a collector that listens on a free port of loopback."""
+def collecting(tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Collector]:
+    """Yield a collector that listens on a port of loopback, by default a free one; https:// with ``tls``."""
     made = Collector("")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made))
-    server.daemon_threads = True
-    made.url = f"http://127.0.0.1:{server.server_port}"
+    server = _CollectorServer(("127.0.0.1", port), _handler(made))
+    made.url = f"http{'s' if tls is not None else ''}://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, name="collector", daemon=True)
     thread.start()
     try:
@@ -100,12 +104,24 @@ def collecting() -> Iterator[Collector]:
         thread.join(timeout=5)
 
 
+class _CollectorServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that ends the handshake is no news."""
+
+
 def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
     routes = {"/v1/traces": collector.take_traces, "/v1/metrics": collector.take_metrics}
 
     class CollectorRequestHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            collector.requests += 1
+            if collector.token and self.headers["Authorization"] != collector.token:
+                self.send_error(401)
+                return
             take = routes.get(self.path)
             is_protobuf = self.headers["Content-Type"] == "application/x-protobuf"
             answer = take(body) if take is not None and is_protobuf else b""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import text
@@ -56,7 +56,7 @@ def test_a_user_with_a_password_migrates_and_writes_over_tls(plant: Plant) -> No
 
 def test_a_user_with_a_certificate_needs_no_password(plant: Plant) -> None:
     own = plant.authority.client("known")
-    files = {"sslrootcert": plant.authority.ca, "sslcert": own.certificate, "sslkey": own.key}
+    files: dict[str, Any] = {"sslrootcert": plant.authority.ca, "sslcert": own.certificate, "sslkey": own.key}
     database = Database(plant.server.url("known", sslmode="verify-full", **files))
     migrate(database)
     assert is_encrypted(database)
@@ -77,7 +77,7 @@ class TestRefusals:
     @pytest.fixture
     def urls(self, plant: Plant, tmp_path: Path) -> dict[str, str]:
         server, password = plant.server, LockedPostgres.PASSWORD
-        believed = {"sslmode": "verify-full", "sslrootcert": plant.authority.ca}
+        believed: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": plant.authority.ca}
         other = CertificateAuthority(tmp_path, "other").ca
         named = server.url("plant", password, **believed).replace("127.0.0.1", "elsewhere")
         return {
@@ -119,7 +119,11 @@ def test_certificates_that_were_replaced_are_taken_up_by_the_next_connection(tmp
         try:
             plant.server.make_users()
             own = plant.authority.client("known")
-            files = {"sslrootcert": plant.authority.ca, "sslcert": own.certificate, "sslkey": own.key}
+            files: dict[str, Any] = {
+                "sslrootcert": plant.authority.ca,
+                "sslcert": own.certificate,
+                "sslkey": own.key,
+            }
             database = Database(plant.server.url("known", sslmode="verify-full", **files))
             assert is_encrypted(database)
             another = CertificateAuthority(folder / "certificates")  # in the place of the first
