@@ -81,7 +81,7 @@ def build(dependencies: AlertsDependencies, broker: Broker, health: ServiceHealt
         def intake(on_turn: Callable[[], None]) -> IntakeLoop:
             return IntakeLoop(parts, _policy(settings, topics.dead_letters.name), clock, on_turn)
 
-        store = Store(line.store, _EVIDENCE_WITHIN)
+        store = Store(line.store, _EVIDENCE_WITHIN, line.store_in_clear)
         evidence = EvidenceReader(store, line)
         ingest.also(EvidenceNotes(evidence).note)
         retention = Retention(database, store, line.alerts.retention, clock)

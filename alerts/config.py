@@ -1,9 +1,10 @@
 """The settings of the alerts service, which are read from ``ALERTS_*``."""
 
+import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveInt, SecretStr
+from pydantic import Field, PositiveInt, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from steadyline.settings import ProcessName, Seconds, Settings, host_and_pid
@@ -60,6 +61,12 @@ class AlertsSettings(Settings):
     )
     api_host: str = Field("127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(8470, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    trusted_proxies: str = Field(
+        "",
+        description="Networks, comma separated, of the proxies in front of the API, that end TLS: "
+        "their X-Forwarded-For and X-Forwarded-Proto are believed, and a token that has come in clear is "
+        "refused; by default no header is believed.",
+    )
     mail_host: str | None = Field(
         None, description="Mail server that deliveries by e-mail go through; by default none is sent."
     )
@@ -114,3 +121,10 @@ class AlertsSettings(Settings):
         "also as ALERTS_HEARTBEAT_URL_FILE.",
     )
     heartbeat_seconds: Seconds = Field(60.0, description="Time between two heartbeats.")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, networks: str) -> str:
+        for word in filter(None, map(str.strip, networks.split(","))):
+            ipaddress.ip_network(word)
+        return networks

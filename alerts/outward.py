@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from alerts.api.app import make_app
-from alerts.api.dependencies import ApiDependencies, ApiStores
+from alerts.api.dependencies import ApiDependencies, ApiSettings, ApiStores
 from alerts.api.metrics import count_request
 from alerts.api.oidc import OidcIssuer, OidcVerifier
+from alerts.api.proxies import TrustedProxies
 from alerts.api.server import ApiServer
 from alerts.config import AlertsSettings
 from alerts.control.commands import AnswerWatch, TopicOfOrders
@@ -53,6 +54,7 @@ from alerts.simulation.reading import ReadingBounds
 from alerts.simulation.simulator import Simulator
 from alerts.subscriptions.store import SubscriptionStore
 from alerts.windows.ends import WindowEnds
+from steadyline.address import is_loopback
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock
 from steadyline.kafka.broker import Broker
@@ -60,11 +62,18 @@ from steadyline.kafka.model_events import EventSeal
 from steadyline.line import Line
 from steadyline.settings import RedisSettings
 from steadyline.telemetry.health import ServiceHealth
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 DELIVERIES, MQTT, PUBLISHER, API = "deliveries", "mqtt", "publisher", "api"
 DIGESTS, ESCALATIONS, WINDOWS = "digests", "escalations", "windows"
 LINE_WATCH, HEARTBEAT = "line-watch", "heartbeat"
 
+_IN_CLEAR = (
+    "tokens reach the API over the network unencrypted: put a proxy with TLS in front of it, and its network "
+    "into ALERTS_TRUSTED_PROXIES"
+)
 _PUBLISHED_BYTES = 8 << 20
 # Of the publisher: more than one request lasts, less than it holds its place.
 _PATIENCE = timedelta(seconds=15)
@@ -192,7 +201,10 @@ class Outward:
             stop=ending,
             oidc=_oidc(settings, clock),
             meter=count_request,
+            settings=ApiSettings(proxies=TrustedProxies.read(settings.trusted_proxies)),
         )
+        if not (is_loopback(settings.api_host) or settings.trusted_proxies):
+            log.warning("api_in_clear", host=settings.api_host, mend=_IN_CLEAR)
         server = ApiServer(make_app(api), settings.api_host, settings.api_port)
         stack.callback(server.close)
         return server

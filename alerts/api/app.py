@@ -150,7 +150,8 @@ def _tell_problems(app: FastAPI) -> None:
     async def bug(request: Request, error: Exception) -> Response:
         log.error("bug", path=request.url.path, exc_info=error)
         answer = answer_problem(request, Refusal("bug"))
-        dress(answer.headers, request.scope["state"].get("request_id", ""))  # it is outside of the guard
+        # It is outside of the guard.
+        dress(answer.headers, request.scope["state"].get("request_id", ""), request.url.scheme)
         return answer
 
 

@@ -19,6 +19,7 @@ from alerts.api.ports import (
     SampleSender,
     SubscriptionWrites,
 )
+from alerts.api.proxies import NOBODY, TrustedProxies
 from alerts.api.rate import RateLimiter, RequestRate
 from alerts.control.desk import ControlDesk
 from alerts.database.audit_store import AuditStore
@@ -51,6 +52,7 @@ class ApiSettings:
     most_streams: int = 64
     stream_poll: timedelta = timedelta(milliseconds=500)
     stream_heartbeat: timedelta = timedelta(seconds=15)  # proxies end what is silent for a minute
+    proxies: TrustedProxies = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,11 @@ class RequestGuard:
         state = scope.setdefault("state", {})
         state["request_id"] = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         began = self._api.clock.monotonic()
+        self._api.settings.proxies.introduce(scope, headers)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                dress(MutableHeaders(scope=message), state["request_id"])
+                dress(MutableHeaders(scope=message), state["request_id"], scope["scheme"])
                 self._count(scope, message["status"], began)
             await send(message)
 
@@ -67,6 +68,8 @@ class RequestGuard:
         seconds = self._limits.per_address.take(client_key(scope))
         if seconds > 0:
             return Refusal("too_many_requests", Retry_After=str(math.ceil(seconds)))
+        if self._api.settings.proxies.refuses(scope, headers):
+            return Refusal("token_in_clear", "revoke the token, and ask at the https:// address")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             return Refusal("malformed_request", "the Content-Length is no number")
@@ -95,13 +98,15 @@ class RequestGuard:
 
 
 def client_key(scope: Scope) -> str:
-    """Return what counts as the address of a request; what a header says of it is not believed."""
+    """Return what counts as the address of a request; only a trusted proxy has a say in it."""
     client = scope.get("client")
     return address_key(client[0] if client else "")
 
 
-def dress(headers: MutableHeaders, request_id: str) -> None:
+def dress(headers: MutableHeaders, request_id: str, scheme: str) -> None:
     """Add what every answer has; a route's own Cache-Control stays."""
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
+    if scheme == "https":  # over http:// a browser must pay no regard to it
+        headers.setdefault("strict-transport-security", "max-age=31536000")
     headers["x-request-id"] = request_id

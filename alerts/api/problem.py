@@ -29,6 +29,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "malformed_token": (401, "The token lacks a claim, or cannot be read"),
     "wrong_scope": (403, "The token has no scope of this API"),
     "role_too_low": (403, "The role of the token may not do this"),
+    "token_in_clear": (403, "The token came over a connection that is not encrypted"),
     "not_found": (404, "There is nothing here"),
     "no_such_incident": (404, "There is no such incident"),
     "no_such_subscription": (404, "There is no such subscription"),

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from typing_extensions import override
 
+from steadyline.address import is_loopback
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration, SteadylineError, Transient
 
@@ -168,10 +169,15 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
 
 
 def open_client(url: str, token: str | None, timeout: timedelta = timedelta(seconds=30)) -> AlertsClient:
-    """Return a client; raises InvalidConfiguration when there is no token."""
+    """Return a client; raises InvalidConfiguration when there is no token, or it would be sent in clear."""
     if token is None:
         raise InvalidConfiguration(
             "STEADYLINE_ALERTS_TOKEN, or STEADYLINE_ALERTS_TOKEN_FILE, must hold a token of the alerts' API"
+        )
+    if url.startswith("http://") and not is_loopback(urlsplit(url).hostname or ""):
+        raise InvalidConfiguration(
+            "STEADYLINE_ALERTS_TOKEN would go over the network in clear: write https:// into "
+            "STEADYLINE_ALERTS_URL"
         )
     return AlertsClient(url, token, timeout)
 
