@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from scorer import metrics
 from scorer.batching import Batcher, BatchPolicy
 from scorer.config import ScorerSettings
 from scorer.evidence import EvidenceWriter
@@ -64,6 +65,8 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
         triton.verify()  # the model updater checks the models
         verify_store(store, line.line, settings.instance)
 
+        for name, product in line.products.items():
+            metrics.PROMISED.set(product.false_alarm_rate, product=name)
         slots = empty_slots(line.products)
         pools = ThreadPools.of(settings.decoders)
         stack.callback(pools.close)

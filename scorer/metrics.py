@@ -59,6 +59,11 @@ SWAPS = counter(
         "outcome": ("swapped", "wrong_answer", "inference_unavailable", "withdrawn"),
     },
 )
+PROMISED = gauge(
+    "scorer_promised_false_alarm_ratio",
+    "Share of good frames that may be called anomalous, as the line file promises it.",
+    labels=("product",),
+)
 CANARY = gauge(
     "scorer_canary_ok_info",
     "1 while the model in use gives its known answers, otherwise 0.",

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
+from steadyline.telemetry import metrics
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,6 +55,7 @@ class ServiceHealth:
         """Note whether ``part`` is ready; ``reason`` is shown while it is not."""
         with self._lock:
             self._parts[part] = (ok, reason)
+        metrics.READY.set(int(ok), part=part)
 
     def live(self) -> tuple[bool, dict[str, Any]]:
         """Return whether every task has beaten in time, how long ago each did, and which are silent."""
@@ -62,6 +64,7 @@ class ServiceHealth:
             beats = dict(self._beats)
         silence = {task: round(now - beat.at, 3) for task, beat in beats.items()}
         silent = [task for task, beat in beats.items() if now - beat.at > beat.within.total_seconds()]
+        metrics.LIVE.set(int(not silent))
         return not silent, {"live": not silent, "silent": silent, "silence_seconds": silence}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
@@ -115,6 +118,7 @@ def _handler(health: ServiceHealth, metrics: Callable[[], bytes]) -> type[BaseHT
     class HealthRequestHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
+                health.live()  # it notes for the metrics which tasks have fallen silent since
                 self._answer(200, PROMETHEUS_TEXT, metrics())
             elif self.path in ("/livez", "/readyz"):
                 ok, body = health.live() if self.path == "/livez" else health.ready()

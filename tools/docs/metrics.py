@@ -8,11 +8,13 @@ from steadyline.telemetry.instrument import Instrument, all_instruments
 from tools.docs.code_search import importers_of, metric_modules
 from tools.docs.markdown import NOTICE, code, table, words
 from tools.docs.schema import Undescribed
+from tools.packages import SERVICES
 
 # What a label may hold where its values are not fixed in its declaration.
 LABELS = {
     "camera": "a camera of the line file",
     "product": "a product of the line file",
+    "part": "what `/readyz` names: a server, a model, a task that is held",
     "partition": "a partition of the topic",
     "method": "the method of the request",
     "route": "the path as it is declared, never as it was sent",
@@ -32,6 +34,7 @@ UNITS = {
     "up": "0 or 1",
     "version": "version",
 }
+_LOOPS = "steadyline.kafka.metrics"
 _INTRO = """
 Every process serves `/metrics` in Prometheus' text format beside `/livez` and `/readyz`
 (`STEADYLINE_HEALTH_HOST`, `STEADYLINE_HEALTH_PORT`), and pushes the same over OTLP when
@@ -104,13 +107,15 @@ def _heading(module: ModuleType) -> str:
     package = module.__name__.split(".", 1)[0]
     is_core = package == "steadyline"
     said = (module.__doc__ or "").splitlines()[0]
-    exporters = _exporters_of_the_core() if is_core else words([package])
+    exporters = _exporters_of_the_core(module) if is_core else words([package])
     rooms = module.__name__.split(".")[1:-1]
-    name = "core" if is_core else " ".join([package, *rooms])
+    name = "core" if module.__name__ == _LOOPS else " ".join(["core" if is_core else package, *rooms])
     return f"## {name}\n{said} Exported by: {exporters}.\n"
 
 
-def _exporters_of_the_core() -> str:
+def _exporters_of_the_core(module: ModuleType) -> str:
+    if module.__name__ != _LOOPS:
+        return words(sorted(SERVICES))
     loop, kafka = (
         words(sorted(set(importers_of(module))))
         for module in ("steadyline.kafka.loop.stream_loop", "steadyline.kafka.client.broker")
