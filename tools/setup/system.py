@@ -21,6 +21,7 @@ PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 RTSP = "an RTSP server"  # for one test: it skips on a laptop without it and fails in CI
 POSTGRES = "PostgreSQL"  # for tests of alerts, in the same way
 MOSQUITTO = "mosquitto"  # an MQTT broker, for tests of alerts, in the same way
+PROMETHEUS = "Prometheus"  # with promtool, for the tests of the rules and dashboards, in the same way
 RTSP_PROOF = "GstRtspServer-1.0.typelib"
 
 
@@ -50,6 +51,7 @@ def needs() -> list[Need]:
         Need(RTSP, has_rtsp, [rtsp], is_optional=True),
         Need(POSTGRES, has_postgres, ["postgresql"], is_optional=True),
         Need(MOSQUITTO, has_mosquitto, ["mosquitto mosquitto-clients"], is_optional=True),
+        Need(PROMETHEUS, has_prometheus, ["prometheus"], is_optional=True),
     ]
 
 
@@ -115,6 +117,11 @@ def has_mosquitto() -> bool:
     sbin = "/usr/sbin:/usr/local/sbin"
     names = ("mosquitto", "mosquitto_passwd", "mosquitto_sub", "mosquitto_pub")
     return all(shutil.which(name) or shutil.which(name, path=sbin) for name in names)
+
+
+def has_prometheus() -> bool:
+    """True when the server and its tool, which checks rules, are installed."""
+    return all(shutil.which(name) is not None for name in ("prometheus", "promtool"))
 
 
 def has_rtsp() -> bool:
