@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -94,6 +94,12 @@ bench-scaling: init  ## measure a line, predict it, and size lines of 10 to 10,0
 
 verify-fuzz: init  ## hostile records to every reader on real servers: SEED=, COUNT= a topic, OUT=file
 	@FUZZ_SEED=$(or $(SEED),1) FUZZ_COUNT=$(or $(COUNT),1000) FUZZ_OUT=$(OUT) $(BIN)/pytest -s tests/integration/fuzz
+
+collector: init  ## build the OpenTelemetry Collector that some tests push through: needs Go, takes minutes
+	@$(BIN)/python -m tools.collector
+
+verify-dashboards: init  ## every query of the dashboards on a real line, and alerts by their causes; OUT=file
+	@$(BIN)/python -m bench.watching $(if $(OUT),--out $(OUT))
 
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)

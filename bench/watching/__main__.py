@@ -1,0 +1,104 @@
+"""Watches a real line: ``python -m bench.watching``, or ``make verify-dashboards``."""
+
+import shutil
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from bench.line.report import machine
+from bench.watching.causes import CAUSES, Cause
+from bench.watching.line import ROOT, ObservedLine
+from bench.watching.prometheus import Prometheus
+from bench.watching.queries import PanelRows, run_queries
+from bench.watching.report import FiredAlerts, markdown
+from steadyline.servers import LocalStack, StackPaths
+from steadyline.settings import TelemetrySettings
+from steadyline.telemetry.logs import configure_logs
+from steadyline.terminal import PlainConsole
+
+HOME = ROOT / "var" / "verify-dashboards"
+RULES = sorted((ROOT / "deploy" / "rules").glob("*.yaml"))
+FACTOR = 15.0  # a minute of a rule is four seconds here, so that a cause needs no hour
+FLOW_SECONDS = 60.0  # of a healthy line, before the dashboards are asked
+FIRED_WITHIN, CALM_WITHIN = 60.0, 60.0
+
+
+def main(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Word in the causes to try; repeatable; by default all causes."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the tables; by default they are printed.")
+    ] = None,
+) -> None:
+    """Run every query of the dashboards on a line's data, then make alerts fire; about ten minutes."""
+    console = PlainConsole(soft_wrap=True)
+    configure_logs("bench", TelemetrySettings(log_level="warning"))
+    shutil.rmtree(HOME, ignore_errors=True)
+    causes = [one for one in CAUSES if not only or any(word in one.what for word in only)]
+    facts = machine()
+    with ExitStack() as stack:
+        servers = stack.enter_context(LocalStack(StackPaths.of_checkout(HOME / "servers", ROOT)))
+        prometheus = stack.enter_context(Prometheus(HOME / "prometheus", RULES, FACTOR))
+        line = stack.enter_context(closing(ObservedLine(HOME / "line", servers, prometheus)))
+        console.print("training a model and starting the line")
+        line.start_all()
+        console.print(f"the line runs for {FLOW_SECONDS:.0f} s")
+        time.sleep(FLOW_SECONDS)
+        panels = list(run_queries(prometheus))
+        for one in panels:
+            console.print(f"{one.dashboard}: {one.panel.title}: {', '.join(map(str, one.rows))}")
+        fired = [_make(line, cause, console) for cause in causes]
+    text = markdown(facts, panels, fired, _unfired(fired))
+    if out is None:
+        console.print(text)
+    else:
+        out.write_text(text, encoding="utf-8")
+        console.print(f"written to {out}")
+    raise typer.Exit(_status(panels, fired, console))
+
+
+def _make(line: ObservedLine, cause: Cause, console: PlainConsole) -> FiredAlerts:
+    """Make a cause; wait for its alerts, end the cause, wait until the line scores again."""
+    before = line.prometheus.firing()
+    began, end = time.monotonic(), time.monotonic() + FIRED_WITHIN
+    seconds: dict[str, float] = {}
+    seen: set[str] = set()
+    with cause.act(line):
+        while time.monotonic() < end and not cause.alerts <= seconds.keys():
+            firing = line.prometheus.firing()
+            seen |= firing
+            for name in firing & cause.alerts - seconds.keys():
+                seconds[name] = time.monotonic() - began
+            time.sleep(0.5)
+    made = FiredAlerts(cause, seconds, frozenset(seen - before - cause.alerts))
+    console.print(f"{cause.what}: {dict(seconds)}; missing: {made.missing}; others: {sorted(made.others)}")
+    try:
+        line.until("sum(rate(scorer_frames_scored_total[10s])) > 1", CALM_WITHIN)
+    except TimeoutError as error:
+        console.print(str(error))
+    return made
+
+
+def _unfired(fired: list[FiredAlerts]) -> list[str]:
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]]
+    names = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
+    return sorted(names - {name for one in fired for name in (*one.seconds, *one.others)})
+
+
+def _status(panels: list[PanelRows], fired: list[FiredAlerts], console: PlainConsole) -> int:
+    """Return 1 where a panel is empty without a reason or an alert did not fire."""
+    empty = [f"{one.dashboard}: {one.panel.title}" for one in panels if not one.is_right]
+    missing = [f"{one.cause.what}: {', '.join(one.missing)}" for one in fired if one.missing]
+    for problem in (*empty, *missing):
+        console.print(f"missing: {problem}")
+    return int(bool(empty or missing))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,170 @@
+"""The causes of alerts, made for real: what is broken, and which alerts it must raise."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from kafka import KafkaProducer
+
+from bench.watching.line import CAMERAS, PRODUCT, ObservedLine
+from steadyline.kafka.broker import Message
+from steadyline.servers.procfs import session_members
+from steadyline.servers.stack import ServerName
+
+FLOOD = 2000
+
+Act = Callable[[ObservedLine], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What is done to the line, for as long as ``act`` is entered, and the alerts that must come of it."""
+
+    what: str
+    act: Act
+    alerts: frozenset[str]
+
+
+def _frozen(server: ServerName) -> Act:
+    @contextmanager
+    def act(line: ObservedLine) -> Iterator[None]:
+        pids = session_members(line.stack.servers[server].pid)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    return act
+
+
+@contextmanager
+def _unplugged(line: ObservedLine) -> Iterator[None]:
+    folder = line.pictures(CAMERAS[1])
+    away = folder.with_suffix(".away")
+    folder.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(folder)
+
+
+@contextmanager
+def _flood(line: ObservedLine) -> Iterator[None]:
+    """Write frames that are none: first among the good ones, then more than all of these."""
+    with closing(line.broker.publisher("stranger")) as publisher:
+        for number in range(FLOOD):
+            message = Message(line.topics.frames.name, CAMERAS[number % 2].encode(), b"no picture", ())
+            publisher.publish(message, lambda error: None)
+        publisher.flush(timedelta(seconds=30))
+    yield
+
+
+@contextmanager
+def _open_transaction(line: ObservedLine) -> Iterator[None]:
+    """Write to the frames in a transaction, and leave it open."""
+    bootstrap = line.stack.addresses.kafka_bootstrap
+    producer: Any = KafkaProducer(
+        bootstrap_servers=bootstrap, transactional_id="stranger", transaction_timeout_ms=600_000
+    )
+    try:
+        producer.init_transactions()
+        producer.begin_transaction()
+        for partition in range(2):
+            producer.send(line.topics.frames.name, b"no picture", b"x", partition=partition)
+        producer.flush(20)
+        yield
+    finally:
+        producer.abort_transaction()
+        producer.close()
+
+
+@contextmanager
+def _no_store(line: ObservedLine) -> Iterator[None]:
+    """Put a file in the place of the folder of evidence."""
+    folder = line.store / "evidence"
+    away = folder.with_suffix(".away")
+    folder.rename(away)
+    folder.write_text("no folder", encoding="utf-8")
+    try:
+        yield
+    finally:
+        folder.unlink()
+        away.rename(folder)
+
+
+def _endpoint_answers(status: int) -> Act:
+    @contextmanager
+    def act(line: ObservedLine) -> Iterator[None]:
+        line.endpoint.status = status
+        try:
+            yield
+        finally:
+            line.endpoint.status = 204
+
+    return act
+
+
+@contextmanager
+def _foreign_event(line: ObservedLine) -> Iterator[None]:
+    with closing(line.broker.publisher("stranger")) as publisher:
+        topic = line.topics.model_events.name
+        publisher.publish(Message(topic, PRODUCT.encode(), b"no event", ()), lambda error: None)
+        publisher.flush(timedelta(seconds=30))
+    yield
+
+
+@contextmanager
+def _both_scorers_killed(line: ObservedLine) -> Iterator[None]:
+    with ExitStack() as again:
+        for name in ("scorer-a", "scorer-b"):
+            line.kill(name)
+            again.callback(line.start, name)
+        yield
+
+
+@contextmanager
+def _trainer_killed(line: ObservedLine) -> Iterator[None]:
+    line.kill("trainer")
+    try:
+        yield
+    finally:
+        line.start("trainer")
+
+
+CAUSES = (
+    Cause("the folder of a camera is renamed", _unplugged, frozenset({"SteadylineCameraDown"})),
+    Cause(
+        f"{FLOOD} records that are no frames on the topic of frames",
+        _flood,
+        frozenset({"SteadylineDeadLetters", "SteadylineDeadLetterStorm", "SteadylineFramesNotInspected"}),
+    ),
+    Cause(
+        "SIGSTOP of Triton",
+        _frozen("triton"),
+        frozenset(
+            {"SteadylineTritonAway", "SteadylineNoScores", "SteadylineNoScorerReady", "SteadylineScoresLate"}
+        ),
+    ),
+    Cause("a stranger's transaction on the frames stays open", _open_transaction,
+          frozenset({"SteadylineOpenTransaction"})),
+    Cause("SIGSTOP of Redis", _frozen("redis"), frozenset({"SteadylineRedisAway"})),
+    Cause("a file in the place of the store's folder", _no_store, frozenset({"SteadylineStoreAway"})),
+    Cause("another process holds the lock of the database", lambda line: line.locked_database(),
+          frozenset({"SteadylineDatabaseAway", "SteadylineDecisionsLate"})),
+    Cause("the endpoint answers 503", _endpoint_answers(503),
+          frozenset({"SteadylineDeliveriesFailing", "SteadylineHeartbeatStopped"})),
+    Cause("SIGSTOP of the broker", _frozen("kafka"), frozenset({"SteadylineKafkaAway"})),
+    Cause("a record of a stranger under the product's key", _foreign_event,
+          frozenset({"SteadylineForeignModelEvents"})),
+    Cause("kill -9 of the trainer", _trainer_killed, frozenset({"SteadylineProcessDown"})),
+    Cause("kill -9 of both scorers", _both_scorers_killed,
+          frozenset({"SteadylineProcessDown", "SteadylineServiceMissing", "SteadylineNoScores"})),
+    Cause("the endpoint answers 410", _endpoint_answers(410), frozenset({"SteadylineDeliveriesDead"})),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""A real Prometheus with the rules of the line, beside real services."""

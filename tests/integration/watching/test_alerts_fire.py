@@ -1,0 +1,82 @@
+"""Alerts of a real Prometheus fire when their cause is made for real, and are quiet before.
+
+The windows and the patience of the rules are a thirtieth of what they are in a plant; the expressions are the
+same. ``make verify-dashboards`` makes more causes; what cannot be made fires in promtool's unit tests.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.watching.prometheus import Prometheus, ScrapeTarget
+from steadyline.picture import encode_png
+from steadyline.servers import Addresses
+from steadyline.service import EXIT_OK
+from tests.packaging.rules import ROOT
+from tests.support.eventually import eventually
+from tests.support.models import a_plain_picture
+from tests.support.prometheus import require_prometheus
+from tests.support.scorer_line import ScorerLine
+from tests.support.service_process import ServiceProcess
+
+pytestmark = pytest.mark.servers
+
+RULES = sorted((ROOT / "deploy" / "rules").glob("*.yaml"))
+FACTOR = 30.0
+FIRED_WITHIN = 60.0
+
+
+class PrometheusLine(ScorerLine):
+    """A line whose producers and scorer a Prometheus scrapes; all cameras show the folder ``pictures``."""
+
+    def __init__(self, home: Path, addresses: Addresses, prometheus: Prometheus) -> None:
+        self.pictures = home / "pictures"
+        self.pictures.mkdir()
+        for number in range(4):
+            (self.pictures / f"{number}.png").write_bytes(encode_png(a_plain_picture(32)))
+        super().__init__(home, addresses, f"folder:{self.pictures}?fps=5&loop=true")
+        self.prometheus = prometheus
+
+    def scrape(self, **processes: ServiceProcess) -> None:
+        """Scrape these processes, by the service that each is."""
+        self.prometheus.scrape(
+            [ScrapeTarget(job, self.name, process.port()) for job, process in processes.items()]
+        )
+
+    def assert_fire(self, *alerts: str) -> None:
+        """Wait until each of these alerts fires for this line."""
+        eventually(lambda: set(alerts) <= self.prometheus.firing(), FIRED_WITHIN, f"{', '.join(alerts)} fire")
+
+
+@pytest.fixture
+def watched(tmp_path: Path, addresses: Addresses) -> Iterator[PrometheusLine]:
+    require_prometheus()
+    with Prometheus(tmp_path / "prometheus", RULES, FACTOR) as prometheus:
+        made = PrometheusLine(tmp_path, addresses, prometheus)
+        yield made
+        made.close()
+
+
+def test_alerts_fire_when_their_causes_are_made(watched: PrometheusLine) -> None:
+    watched.put_in_service()
+    scorer = watched.start("a")
+    producers = watched.start_producers()
+    watched.scrape(scorer=scorer, producers=producers)
+    watched.until_scored(20)
+    eventually(lambda: watched.prometheus.value("sum(up)") == 2, 30, "both are scraped")
+    assert watched.prometheus.firing() <= {"SteadylineServiceMissing"}  # this line has no alerts
+
+    watched.send_picture("east-0", b"no picture")
+    watched.flush()
+    watched.assert_fire("SteadylineDeadLetters")
+
+    watched.triton.unload(watched.product)
+    watched.assert_fire("SteadylineTritonAway", "SteadylineNoScores", "SteadylineNoScorerReady")
+
+    watched.pictures.rename(watched.pictures.with_suffix(".away"))
+    watched.assert_fire("SteadylineCameraDown")
+
+    scorer.kill()
+    watched.assert_fire("SteadylineProcessDown", "SteadylineServiceMissing")
+    assert producers.stop() == EXIT_OK
