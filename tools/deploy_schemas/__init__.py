@@ -1,0 +1,1 @@
+"""The definitions and JSON schemas that deployments are checked with, from published artefacts."""
