@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -100,6 +100,9 @@ collector: init  ## build the OpenTelemetry Collector that some tests push throu
 
 verify-dashboards: init  ## every query of the dashboards on a real line, and alerts by their causes; OUT=file
 	@$(BIN)/python -m bench.watching $(if $(OUT),--out $(OUT))
+
+verify-deploy: init  ## the chart on a real Kubernetes control plane; KEEP=1 lets it run on; the first time builds it
+	@$(BIN)/python -m tools.verify_deploy $(if $(KEEP),--keep)
 
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)

@@ -1,0 +1,176 @@
+"""Three nodes whose kubelets run nothing: a pod bound to one is said to run, and a volume to be there."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
+
+NODES = ("node-1", "node-2", "node-3")
+STORAGE_CLASS = "verify"
+POLL_SECONDS = 0.1
+# Room for everything, a GPU included: what is tried is the chart, not the size of a cluster.
+RESOURCES = {
+    "cpu": "16",
+    "memory": "64Gi",
+    "pods": "110",
+    "ephemeral-storage": "100Gi",
+    "nvidia.com/gpu": "1",
+}
+_PODS, _CLAIMS, _VOLUMES = "/api/v1/pods", "/api/v1/persistentvolumeclaims", "/api/v1/persistentvolumes"
+_CONFLICTS = (404, 409)  # gone, or changed meanwhile: the next look sees it
+
+
+class FakeKubelets:
+    """Plays kubelets and a provisioner of volumes on a thread of its own, between ``start`` and ``stop``.
+
+    A pod that is to run for ever becomes Ready, another one Succeeded. An error of the API ends the thread,
+    and ``check`` raises it.
+    """
+
+    def __init__(self, api: ClusterApi) -> None:
+        self._api, self._stop = api, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kubelets", daemon=True)
+        self._addresses = count(1)
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        """Register the nodes and a class of storage, and begin."""
+        for number, name in enumerate(NODES, 1):
+            self._api.create(_node(name, f"zone-{number}"))
+            status = {"capacity": RESOURCES, "allocatable": RESOURCES, "conditions": _true("Ready")}
+            self._api.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status})
+        self._api.create(_storage_class())
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; harmless when it was not started."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what has ended the thread, if anything has."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(POLL_SECONDS):
+                for pod in self._api.items(_PODS):
+                    if pod["spec"].get("nodeName") in NODES:
+                        self._look_at(pod)
+                self._provide_volumes()
+        except (ApiRefused, OSError) as error:
+            self._error = error
+        finally:
+            self._api.close()
+
+    def _look_at(self, pod: Manifest) -> None:
+        metadata = pod["metadata"]
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+        if "deletionTimestamp" in metadata:
+            now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+            self._quietly("DELETE", path, now)
+        elif pod["status"].get("phase", "Pending") == "Pending":
+            self._quietly("PATCH", f"{path}/status", {"status": self._status(pod)})
+
+    def _status(self, pod: Manifest) -> dict[str, Any]:
+        spec, number = pod["spec"], next(self._addresses)
+        address = f"10.244.{number // 250}.{number % 250 + 1}"
+        runs_on = spec["restartPolicy"] == "Always"
+        conditions = ["PodScheduled", "Initialized", *(["ContainersReady", "Ready"] if runs_on else [])]
+        return {
+            "phase": "Running" if runs_on else "Succeeded",
+            "startTime": _now(),
+            "hostIP": "127.0.0.1",
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "conditions": _true(*conditions),
+            "containerStatuses": [_container(one, runs_on) for one in spec["containers"]],
+            "initContainerStatuses": [
+                _container(one, one.get("restartPolicy") == "Always") | {"ready": True}
+                for one in spec.get("initContainers", [])
+            ],
+        }
+
+    def _provide_volumes(self) -> None:
+        """Make a volume for each claim that waits for one, and take back those that are released."""
+        for claim in self._api.items(_CLAIMS):
+            is_new = claim["status"].get("phase") == "Pending" and "volumeName" not in claim["spec"]
+            if is_new and claim["spec"].get("storageClassName") == STORAGE_CLASS:
+                self._quietly("POST", _VOLUMES, _volume(claim))
+        for volume in self._api.items(_VOLUMES):
+            if volume["status"].get("phase") in ("Released", "Failed"):
+                self._quietly("DELETE", f"{_VOLUMES}/{volume['metadata']['name']}")
+
+    def _quietly(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Call the API; what is gone, or there already, is no error."""
+        try:
+            self._api.call(method, path, body)
+        except ApiRefused as error:
+            if error.code not in _CONFLICTS:
+                raise
+
+
+def _node(name: str, zone: str) -> Manifest:
+    labels = {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64",
+        "topology.kubernetes.io/zone": zone,
+    }
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+
+def _storage_class() -> Manifest:
+    default = {"storageclass.kubernetes.io/is-default-class": "true"}
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": STORAGE_CLASS, "annotations": default},
+        "provisioner": "kubernetes.io/no-provisioner",
+        "volumeBindingMode": "Immediate",
+    }
+
+
+def _volume(claim: Manifest) -> Manifest:
+    """Return a volume that is for one claim alone; nothing is ever written to its path."""
+    metadata, spec = claim["metadata"], claim["spec"]
+    holder = {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"pv-{metadata['uid']}"},
+        "spec": {
+            "capacity": spec["resources"]["requests"],
+            "accessModes": spec["accessModes"],
+            "storageClassName": STORAGE_CLASS,
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": "/nowhere"},
+            "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **holder},
+        },
+    }
+
+
+def _container(container: Manifest, runs_on: bool) -> dict[str, Any]:
+    running, done = {"running": {"startedAt": _now()}}, {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    return {
+        "name": container["name"],
+        "image": container["image"],
+        "imageID": "",
+        "ready": runs_on,
+        "started": runs_on,
+        "restartCount": 0,
+        "state": running if runs_on else done,
+    }
+
+
+def _true(*types: str) -> Sequence[dict[str, str]]:
+    return [{"type": one, "status": "True", "lastTransitionTime": _now()} for one in types]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
