@@ -49,9 +49,12 @@ def _run(chart: Path, home: Path, keep: bool) -> None:
         try:
             verify(chart, cluster, report)
             report.end()
-        finally:
+        except CheckFailed:
             if keep:
                 _hold(cluster.kubeconfig)
+            raise
+        if keep:
+            _hold(cluster.kubeconfig)
 
 
 def _hold(kubeconfig: Path) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 Manifest = dict[str, Any]
 JSON = "application/json"
 PATCH_TYPES = {"PATCH": "application/merge-patch+json"}
-FIRST_ERROR = 400
+FIRST_ERROR, NOT_FOUND = 400, 404
 TIMEOUT_SECONDS = 20.0
 
 
@@ -103,10 +103,16 @@ class ClusterApi:
 
     def resource(self, version: str, kind: str) -> ResourceType:
         """Return a kind that the server knows; raises ApiRefused when it does not."""
-        for found in self.resources_of(version):
+        try:
+            known = self.resources_of(version)
+        except ApiRefused as error:
+            if error.code != NOT_FOUND:
+                raise
+            known = []
+        for found in known:
             if found.kind == kind:
                 return found
-        raise ApiRefused(404, f"no kind {kind} in {version}")
+        raise ApiRefused(NOT_FOUND, f"no kind {kind} in {version}")
 
     def resources_of(self, version: str) -> list[ResourceType]:
         """Return the kinds of one group and version."""

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class ControlPlane:
         except BaseException:
             self.stop()
             raise
-        return self._api()
+        return self._api
 
     def stop(self) -> None:
         """End them, the last one first."""
@@ -117,13 +118,14 @@ class ControlPlane:
     def _certificates(self) -> Path:
         return self._home / "certificates"
 
+    @cached_property
     def _api(self) -> ClusterApi:
-        # The server makes its certificate at the start, and puts its authority's into the same file.
+        """The API. The server makes its certificate at the start, with that of its authority beside it."""
         return ClusterApi(f"127.0.0.1:{self._port}", self._token, self._certificates / "apiserver.crt")
 
     def _is_ready(self) -> bool:
         try:
-            return bool(self._api().call("GET", "/readyz") == "ok")
+            return bool(self._api.call("GET", "/readyz") == "ok")
         except (ApiRefused, OSError):
             return False
 

@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
+from tools.verify_deploy.report import CheckFailed
 
 NODES = ("node-1", "node-2", "node-3")
 STORAGE_CLASS = "verify"
@@ -52,9 +53,9 @@ class FakeKubelets:
             self._thread.join()
 
     def check(self) -> None:
-        """Raise what has ended the thread, if anything has."""
+        """Raise CheckFailed when an error has ended the thread."""
         if self._error is not None:
-            raise self._error
+            raise CheckFailed(f"the made-up kubelets have ended: {self._error}")
 
     def _run(self) -> None:
         try:
