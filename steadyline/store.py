@@ -97,8 +97,8 @@ class Store:
         return self._within(f"{self.uri(key)} cannot be looked up", look)
 
     def list(self, prefix: str) -> list[str]:
-        """Return the keys below ``prefix`` (a folder) in ascending order."""
-        path = self._path(prefix)
+        """Return the keys below ``prefix`` (a folder, "" for the whole store) in ascending order."""
+        path = self._path(prefix) if prefix else self._root
 
         def find() -> Iterable[str]:
             self._files.invalidate_cache()

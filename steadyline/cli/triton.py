@@ -1,0 +1,82 @@
+"""``steadyline triton``: what Triton's containers run: check the model repository, then be the server."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import load_line
+from steadyline.servers.triton_container import (
+    ContainerServer,
+    RepositoryReader,
+    SignedPackages,
+    mirror,
+)
+from steadyline.settings import SigningSettings, TritonSettings, read_settings
+from steadyline.signing import read_trusted
+from steadyline.store import Store
+from steadyline.terminal import PlainConsole
+
+Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+
+
+def command(
+    repository: Annotated[Path, typer.Option(help="Folder that Triton serves.")] = Path("/models"),
+    source: Annotated[
+        str, typer.Option("--from", help="Address of a model repository to copy there first, s3:// too.")
+    ] = "",
+    line: Annotated[
+        Path | None, typer.Option("--line", help="Line whose packages each version must be the model of.")
+    ] = None,
+    program: Annotated[Path, typer.Option(help="Triton's program.")] = Path(
+        "/opt/tritonserver/bin/tritonserver"
+    ),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Port = 8001,
+    http_port: Port = 8000,
+    metrics_port: Port = 8002,
+    is_check: Annotated[bool, typer.Option("--check", help="Check and copy, and start nothing.")] = False,
+) -> None:
+    """Check a model repository and become Triton, which serves what has passed.
+
+    A configuration that the trainer would not write is refused, and with --line a version that is not the
+    model of its package; once STEADYLINE_TRUSTED_KEYS is set, packages must be signed. What is refused is
+    told and not loaded.
+    """
+    key = read_settings(TritonSettings).admin_key
+    if key is None and not is_check:
+        raise InvalidConfiguration(
+            "TRITON_ADMIN_KEY is not set: whoever reaches the server could load models"
+        )
+    if not repository.is_dir():
+        raise InvalidConfiguration(f"{repository} is no folder: mount the model repository there")
+    console = PlainConsole(stderr=True, soft_wrap=True)
+    found, refused = RepositoryReader(
+        Store(source or f"file://{repository.resolve()}"), None if line is None else _packages(line)
+    ).read()
+    for problem in refused:
+        console.print(f"refused: {problem}")
+    if source:
+        mirror(found, repository)
+    served = [f"{product}/{version}" for product, one in found.items() for version in one.files]
+    console.print(f"to be served: {', '.join(served) or 'nothing yet'}")
+    if is_check or key is None:
+        raise typer.Exit(1 if refused else 0)
+    whole = [product for product in found if source or not any(_names(product, row) for row in refused)]
+    ports = (grpc_port, http_port, metrics_port)
+    server = ContainerServer(program, repository, host, ports, key.get_secret_value(), whole)
+    if not program.exists():
+        raise InvalidConfiguration(f"{program} is not there: this command is for the images of Triton")
+    os.execv(program, server.command())
+
+
+def _packages(line: Path) -> SignedPackages:
+    config = load_line(line)
+    return SignedPackages(Store(config.store), config.line, read_trusted(read_settings(SigningSettings)))
+
+
+def _names(product: str, row: str) -> bool:
+    """True when a refusal is of this product or of one of its versions."""
+    return row.startswith((f"{product}:", f"{product}/"))
