@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+from tools.images.services import BUILT_FROM_SOURCE, IMAGES
 from tools.setup.command import ROOT
 from tools.setup.environments import TOOL, python_of, uv_program
 from tools.setup.mirrors import uv_environment
@@ -18,6 +19,15 @@ OPTIONS = (
     "--universal",  # for every Python we support, not only for the one that writes the lock
     "--python-version=3.11",
 )
+
+
+def image_lock(image: str) -> tuple[str, ...]:
+    """Return how to lock what an image takes as wheels: its extras, in the versions that are tested."""
+    extras = [word for extra in IMAGES[image] for word in ("--extra", extra)]
+    left_out = [word for name in BUILT_FROM_SOURCE.get(image, ()) for word in ("--no-emit-package", name)]
+    return ("-c", "requirements/dev.lock", *extras, *left_out, "pyproject.toml")
+
+
 LOCKS: dict[str, tuple[str, ...]] = {
     "bootstrap": ("requirements/bootstrap.in",),
     "triton": ("requirements/triton.in",),
@@ -27,6 +37,9 @@ LOCKS: dict[str, tuple[str, ...]] = {
         *("-c", "requirements/dev.lock"),  # the usual environment and Anomalib, so after "dev"
         *("--all-extras", "--group", "dev", "pyproject.toml", "requirements/anomalib.in"),
     ),
+    "image-tools": ("requirements/image-tools.in",),
+    "image-video": ("--no-deps", "requirements/image-video.in"),
+    **{f"image-{image}": image_lock(image) for image in IMAGES},
 }
 
 

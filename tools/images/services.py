@@ -1,0 +1,20 @@
+"""Which image ships which extras of the distribution; the locks and the inventory of licences follow it."""
+
+from collections.abc import Mapping
+
+# image → extras. All but the producers read or write the store, which may be one of S3.
+IMAGES: Mapping[str, tuple[str, ...]] = {
+    "producers": ("producers",),
+    "scorer": ("scorer", "s3"),
+    "trainer": ("trainer", "s3"),
+    "alerts": ("alerts", "s3"),
+    "steadyline": ("s3",),
+}
+
+# What an image does not take as a wheel: decision 24 says why PyAV is built from its source.
+BUILT_FROM_SOURCE: Mapping[str, tuple[str, ...]] = {"producers": ("av",)}
+
+
+def lock_of(image: str) -> str:
+    """Return the path of an image's lock, from the root."""
+    return f"requirements/image-{image}.lock"
