@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -103,6 +103,10 @@ verify-dashboards: init  ## every query of the dashboards on a real line, and al
 
 verify-deploy: init  ## the chart on a real Kubernetes control plane; KEEP=1 lets it run on; the first time builds it
 	@$(BIN)/python -m tools.verify_deploy $(if $(KEEP),--keep)
+
+verify-image: init  ## build each service's image and run it locked down, as root; ONLY=scorer for one
+	@$(BIN)/python -m tools.images build --stand-in $(ONLY)
+	@VERIFY_IMAGES="$(or $(ONLY),producers scorer trainer alerts steadyline triton-cpu)" $(BIN)/pytest -s tests/integration/images
 
 bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); OUT=folder keeps what is done
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)

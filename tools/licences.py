@@ -8,14 +8,14 @@ knows, or a native library under such a licence inside a wheel whose metadata do
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.images.services import BUILT_FROM_SOURCE, IMAGES, lock_of
+from tools.images.services import IMAGES, REPLACED, lock_of
 from tools.setup.command import ROOT
 
 PAGE = ROOT / "docs" / "licences.md"
@@ -75,6 +75,7 @@ LIBRARIES: Mapping[str, str] = {
     "libasound": "LGPL-2.1-or-later",
     "libcrypt-": "LGPL-2.1-or-later",
 }
+OURS = (("libavcodec and its like, built by us,", "LGPL-2.1-or-later"),)  # in place of those of a wheel
 NAMED = ("LGPL", "MPL", "EPL", "LicenseRef", "CC-BY")  # what the page tells of beside the table
 UNKNOWN = "unknown"
 _LIBRARY = re.compile(r"\.so(\.|$)")
@@ -157,8 +158,13 @@ def locked_names(lock: Path) -> list[str]:
 
 
 def parts_of(image: str) -> list[Ingredient]:
-    """Return what an image takes as wheels. Raises PackageNotFoundError when one is not installed here."""
-    return [ingredient(distribution(name)) for name in locked_names(ROOT / lock_of(image))]
+    """Return what an image takes as wheels. Raises PackageNotFoundError when one is not installed here.
+
+    Of a wheel whose native libraries the image replaces, they do not count.
+    """
+    parts = [ingredient(distribution(name)) for name in locked_names(ROOT / lock_of(image))]
+    bare = REPLACED.get(image, ())
+    return [replace(one, libraries=OURS) if one.name in bare else one for one in parts]
 
 
 def triton_parts() -> list[Ingredient]:
@@ -178,8 +184,8 @@ def inventory() -> dict[str, list[Ingredient]]:
 
 
 def as_wheels() -> list[Ingredient]:
-    """Return what images build from source, as it would come as a wheel."""
-    return [ingredient(distribution(name)) for names in BUILT_FROM_SOURCE.values() for name in names]
+    """Return the wheels whose libraries images replace, as they are published."""
+    return [ingredient(distribution(name)) for names in REPLACED.values() for name in names]
 
 
 def problems(images: Mapping[str, Sequence[Ingredient]]) -> list[str]:
@@ -232,14 +238,14 @@ image, and the packages in its list of parts. Some of Debian's tools are under t
 code. Python's modules `readline` and `dbm.gnu` are linked to such libraries; nothing of ours loads them, and
 `make verify-image` looks at what a running service has loaded.
 
-## What is not taken as a wheel
+## What is not taken as it is published
 
-The published wheel of PyAV, which reads video, names the licence BSD-3-Clause and carries encoders under the
-GPL:
+The wheel of PyAV, which reads video, names the licence BSD-3-Clause and carries encoders under the GPL:
 
 {unlike}
 
-The image of the producers therefore builds PyAV from its source on an FFmpeg that only decodes
+The image of the producers therefore takes PyAV alone from it, without the libraries that it carries, and puts
+an FFmpeg of its own build in their place, which only decodes
 ([decision 24](decisions/0024-video-without-the-gpl.md)): LGPL-2.1-or-later, as files that can be replaced.
 **Whoever runs `pip install steadyline[producers]` gets the published wheel**, with these encoders in it. To
 use it within a plant is allowed; to hand it on means to keep to the GPL.

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tools.images.services import BUILT_FROM_SOURCE, IMAGES
+from tools.images.services import IMAGES
 from tools.setup.command import ROOT
 from tools.setup.environments import TOOL, python_of, uv_program
 from tools.setup.mirrors import uv_environment
@@ -24,8 +24,7 @@ OPTIONS = (
 def image_lock(image: str) -> tuple[str, ...]:
     """Return how to lock what an image takes as wheels: its extras, in the versions that are tested."""
     extras = [word for extra in IMAGES[image] for word in ("--extra", extra)]
-    left_out = [word for name in BUILT_FROM_SOURCE.get(image, ()) for word in ("--no-emit-package", name)]
-    return ("-c", "requirements/dev.lock", *extras, *left_out, "pyproject.toml")
+    return ("-c", "requirements/dev.lock", *extras, "pyproject.toml")
 
 
 LOCKS: dict[str, tuple[str, ...]] = {
@@ -38,7 +37,6 @@ LOCKS: dict[str, tuple[str, ...]] = {
         *("--all-extras", "--group", "dev", "pyproject.toml", "requirements/anomalib.in"),
     ),
     "image-tools": ("requirements/image-tools.in",),
-    "image-video": ("--no-deps", "requirements/image-video.in"),
     **{f"image-{image}": image_lock(image) for image in IMAGES},
 }
 

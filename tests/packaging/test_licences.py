@@ -12,7 +12,7 @@ from typing_extensions import override
 from tests.packaging.rules import ROOT
 from tools import licences
 from tools.images.digests import BadDigests, pinned, read_digests
-from tools.images.services import BUILT_FROM_SOURCE, IMAGES, lock_of
+from tools.images.services import IMAGES, REPLACED, lock_of
 from tools.licences import Ingredient
 from tools.packages import PACKAGES
 
@@ -109,12 +109,15 @@ def test_every_package_has_an_image_and_torch_is_in_the_trainers_alone() -> None
     assert with_torch == ["trainer"]
 
 
+def test_what_an_image_replaces_is_in_its_lock() -> None:
+    for image, names in REPLACED.items():
+        assert set(names) <= set(licences.locked_names(ROOT / lock_of(image)))
+
+
 def test_an_image_has_the_versions_that_are_tested() -> None:
     tested = pins("requirements/dev.lock")
     for image in IMAGES:
         assert pins(lock_of(image)).items() <= tested.items()
-    names = {name for names in BUILT_FROM_SOURCE.values() for name in names}
-    assert {name: tested[name] for name in names} == pins("requirements/image-video.lock")
 
 
 def pins(lock: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ def main(words: list[str]) -> int:
     try:
         if asked.stand_in:
             check_tools()
-        for name in asked.images or IMAGES:
+        for name in asked.images or (*IMAGES, "triton-cpu"):
             build(name, asked.stand_in)
     except (SetUpFailed, BadDigests) as error:
         print(f"images: {error}", file=sys.stderr)

@@ -11,8 +11,8 @@ IMAGES: Mapping[str, tuple[str, ...]] = {
     "steadyline": ("s3",),
 }
 
-# What an image does not take as a wheel: decision 24 says why PyAV is built from its source.
-BUILT_FROM_SOURCE: Mapping[str, tuple[str, ...]] = {"producers": ("av",)}
+# image → wheels whose own native libraries it replaces: decision 24 says why those of PyAV are.
+REPLACED: Mapping[str, tuple[str, ...]] = {"producers": ("av",)}
 
 
 def lock_of(image: str) -> str:
