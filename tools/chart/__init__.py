@@ -1,0 +1,1 @@
+"""What of the Helm chart is made from the code, and how helm is run on it."""
