@@ -31,6 +31,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "bootstrap": ("requirements/bootstrap.in",),
     "triton": ("requirements/triton.in",),
     "triton-server": ("--no-deps", "requirements/triton-server.in"),
+    "deploy": ("requirements/deploy.in",),
     "dev": ("--all-extras", "--group", "dev", "pyproject.toml"),
     "anomalib": (
         *("-c", "requirements/dev.lock"),  # the usual environment and Anomalib, so after "dev"

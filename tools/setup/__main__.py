@@ -55,6 +55,13 @@ def parts() -> list[SetUpPart]:
             installed,
         ),
         SetUpPart("Triton's environment", ROOT / ".venv-triton", triton, environments.make_triton, installed),
+        SetUpPart(
+            "the tools of the deployment",
+            environments.DEPLOY,
+            [REQUIREMENTS / "deploy.lock"],
+            environments.make_deploy,
+            installed,
+        ),
         SetUpPart("Kafka's jars", jars, [kafka.POM, kafka.SUMS], kafka.make_jars, kafka.jars),
         SetUpPart(
             "an archive of Kafka's classes",

