@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -91,6 +91,9 @@ bench-deliveries: init  ## 10,000 alerts to five endpoints over three kills, on 
 
 bench-scaling: init  ## measure a line, predict it, and size lines of 10 to 10,000 cameras
 	@$(BIN)/python -m bench.scaling
+
+lint-deploy: init  ## the chart, the rules and the Dockerfiles, without a server
+	@$(BIN)/python -m tools.lint_deploy
 
 verify-fuzz: init  ## hostile records to every reader on real servers: SEED=, COUNT= a topic, OUT=file
 	@FUZZ_SEED=$(or $(SEED),1) FUZZ_COUNT=$(or $(COUNT),1000) FUZZ_OUT=$(OUT) $(BIN)/pytest -s tests/integration/fuzz

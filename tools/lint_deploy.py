@@ -1,4 +1,4 @@
-"""``python -m tools.lint_deploy``: everything of a deployment that can be checked within seconds, without a server."""
+"""``python -m tools.lint_deploy``: what of a deployment can be checked within seconds, without a server."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ class LintStep:
 
 
 def sets_of_values() -> list[list[Path]]:
-    """Return every set of values files that docs/kubernetes.md names: each alone, and two on top of the plant's."""
+    """Return the sets of values that docs/kubernetes.md names: each file alone, two on top of the plant's."""
     return [[], *([path] for path in values_files()), *([PLANT, CHART / name] for name in ON_TOP)]
 
 

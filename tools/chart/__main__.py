@@ -1,4 +1,4 @@
-"""``python -m tools.chart``: writes the files of the chart that are made; ``--check`` only says which differ."""
+"""``python -m tools.chart``: writes the files of the chart that are made; ``--check`` says which differ."""
 
 import sys
 

@@ -11,7 +11,10 @@ from tools.setup.command import ROOT
 CHART = Path("deploy/helm/steadyline")
 FILES = CHART / "files"
 # folder of the chart → the folder that it is a copy of, and the ending of what is copied
-COPIES = {FILES / "rules": (Path("deploy/rules"), "yaml"), FILES / "dashboards": (Path("deploy/dashboards"), "json")}
+COPIES = {
+    FILES / "rules": (Path("deploy/rules"), "yaml"),
+    FILES / "dashboards": (Path("deploy/dashboards"), "json"),
+}
 _NOTICE = "# Made from the code by `python -m tools.chart`. Change the code, not this file.\n"
 
 
@@ -45,7 +48,8 @@ def different_files(made: dict[Path, str]) -> list[Path]:
 
 def _topics() -> list[dict[str, object]]:
     return [
-        {"name": topic.name, "partitioned": topic.partitions > 1, "config": topic.config} for topic in Topics()
+        {"name": topic.name, "partitioned": topic.partitions > 1, "config": topic.config}
+        for topic in Topics()
     ]
 
 

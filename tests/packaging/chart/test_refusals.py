@@ -1,0 +1,109 @@
+"""What cannot work is refused with the way to do it, by the schema or by the chart."""
+
+import json
+
+import pytest
+
+from tests.support.chart import SETS, require_helm
+from tools.chart.helm import HelmRefused, lint, render
+from tools.chart.schemas import schema_problems, schemas_are_there
+
+ONE, TWO = (f"id: {name}, product: part, source: 'synthetic:'" for name in ("a", "b"))
+CAMERAS = f"cameras: [{{{ONE}}}, {{{TWO}, when_behind: spool}}]"
+LINE = f"{{line: l, topics: {{partitions: 4}}, store: 's3://b/l', products: {{part: {{}}}}, {CAMERAS}}}"
+WITH_LINE = f"line.file={json.dumps(LINE)}"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["scorer.replicas=9"], "9 scorers, and frames have 8 partitions"),
+        (['scorer.autoscaling={"enabled":true,"maxReplicas":9}'], "9 scorers, and frames have 8 partitions"),
+        (
+            ['scorer.autoscaling={"enabled":true,"minReplicas":0}'],
+            "minReplicas: Must be greater than or equal to 1",
+        ),
+        (['scorer.autoscaling={"minReplicas":5,"maxReplicas":4}'], "minReplicas 5 is above maxReplicas 4"),
+        (["alerts.replicas=9"], "scores have 8 partitions"),
+        (["triton.replicas=2"], "triton.swapsNeedRestart"),
+        (["scorer.replica=3"], "Additional property replica is not allowed"),
+        (['images.scorer.digest="latest"'], "images.scorer.digest: Does not match pattern"),
+        (['images.scorer.tag="1.0"'], "Additional property tag is not allowed"),
+        (['scorer.settings={"SCORER_INSTANCE":"a"}'], "scorer.settings"),
+        (['alerts.settings={"ALERTS_DATABASE":"sqlite:///x"}'], "alerts.settings"),
+        (['alerts.settings={"ALERTS_MAIL_PASSWORD_FILE":"/x"}'], "alerts.settings"),
+        (['kafka.strimzi.version="4.3.0"'], "kafka.strimzi.version: Does not match pattern"),
+        (['kafka.bootstrapServers=""'], "kafka.bootstrapServers is empty"),
+        (['kafka.saslMechanism="OAUTHBEARER"'], "kafka.oauth.tokenUrl is empty"),
+        (['kafka.saslMechanism="AWS_MSK_IAM"'], "kafka.awsRegion is empty"),
+        (["triton.enabled=false"], "triton.url is empty"),
+        (['triton.securityProtocol="SSL"'], "triton.server.secret is empty"),
+        (["alerts.certManager.enabled=true"], "enable alerts.ingress too"),
+        (['alerts.route={"enabled":true,"gateway":{"sectionName":""}}'], "sectionName"),
+        (['line.file="a: [b"'], "line.file is no YAML"),
+        (['line.file="cameras: []"'], "line.file holds no line"),
+        (
+            [f"line.file={json.dumps(LINE.replace('s3://b/l', 'file:///srv/store'))}"],
+            "is in no volume: write store: s3://",
+        ),
+        ([WITH_LINE, "producers.state.persistent=false"], "the camera b has when_behind: spool"),
+        ([WITH_LINE, 'producers.groups=[{"name":"one","cameras":["a"]}]'], "the camera b is in no group"),
+        (
+            [
+                WITH_LINE,
+                'producers.groups=[{"name":"one","cameras":["a","b"]},{"name":"two","cameras":["b"]}]',
+            ],
+            "the camera b is in the groups one and two",
+        ),
+        (
+            [WITH_LINE, 'producers.groups=[{"name":"one","cameras":["a","c"]}]'],
+            "which is not in the line file",
+        ),
+        (
+            ["kafka.strimzi.enabled=true", 'scorer.settings={"SCORER_GROUP":"mine"}'],
+            "the KafkaUser of scorer has rights to its usual group only",
+        ),
+        (
+            [
+                "scorer.autoscaling.enabled=true",
+                'kafka.saslMechanism="AWS_MSK_IAM"',
+                'kafka.awsRegion="eu-1"',
+            ],
+            "a ScaledObject of your own",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_and_told(values: list[str], told: str) -> None:
+    require_helm()
+    with pytest.raises(HelmRefused) as refusal:
+        render(values)
+    assert told in str(refusal.value)
+
+
+def test_a_group_of_producers_may_be_elsewhere_and_the_rest_of_the_line_here() -> None:
+    require_helm()
+    kinds = {found["kind"] for found in render([WITH_LINE, "producers.groups=[]"])}
+    assert "StatefulSet" not in kinds
+
+
+def test_helm_lints_every_set_of_values_without_a_warning() -> None:
+    require_helm()
+    for values in SETS.values():
+        lint(values)
+
+
+def test_the_schemas_find_what_is_misspelt() -> None:
+    if not schemas_are_there():
+        pytest.skip("deploy/verify/schemas is not there")
+    good = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "deny"},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+    }
+    assert list(schema_problems([good])) == []
+    (problem,) = schema_problems([{**good, "spec": {"podSelectr": {}, "podSelector": {}}}])
+    assert "NetworkPolicy deny" in problem
+    assert "podSelectr" in problem
+    (unknown,) = schema_problems([{**good, "apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaTopic"}])
+    assert "there is no schema" in unknown
