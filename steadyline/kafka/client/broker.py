@@ -21,6 +21,7 @@ from steadyline.errors import ContractBroken, InvalidConfiguration
 from steadyline.kafka.broker import Follower, Partition, Publisher, Reader, Worker
 from steadyline.kafka.client.connection import REQUEST_MS, client_options, printed_topic_id, translated
 from steadyline.kafka.client.follower import KafkaFollower
+from steadyline.kafka.client.private_net import opened
 from steadyline.kafka.client.publisher import KafkaPublisher
 from steadyline.kafka.client.reader import KafkaReader
 from steadyline.kafka.client.worker import KafkaWorker
@@ -156,7 +157,7 @@ class KafkaBroker:
             try:
                 if self._admin is None:
                     options = client_options(self._settings, self._client)
-                    self._admin = KafkaAdminClient(**options, request_timeout_ms=REQUEST_MS)
+                    self._admin = opened(KafkaAdminClient, **options, request_timeout_ms=REQUEST_MS)
                 return call(self._admin)
             except KafkaError as error:
                 if self._admin is not None:

@@ -28,7 +28,6 @@ from steadyline.errors import (
     SteadylineError,
 )
 from steadyline.kafka.client.msk_iam import msk_credentials
-from steadyline.kafka.client.private_net import TellingClient
 from steadyline.kafka.client.refusal import EdgeRefused, IssuerUnavailable
 from steadyline.kafka.client.tokens import OAuthClient, tokens_of
 from steadyline.kafka_protection import DEFAULT_MECHANISM
@@ -58,10 +57,9 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 def client_options(settings: KafkaSettings, client: str) -> dict[str, Any]:
-    """Return the options that every client is made with."""
+    """Return the options that every client is ``opened`` with."""
     is_plain = settings.security_protocol == "PLAINTEXT"
     options: dict[str, Any] = {
-        "kafka_client": TellingClient,
         "bootstrap_servers": [server.strip() for server in settings.bootstrap_servers.split(",")],
         "client_id": client,
         "security_protocol": settings.security_protocol,

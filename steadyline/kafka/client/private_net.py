@@ -5,7 +5,8 @@ version is pinned, and ``tests/contract/kafka/test_tls_refusals.py`` fails when 
 """
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
@@ -16,6 +17,11 @@ from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 from typing_extensions import override
 
 from steadyline.kafka.client.refusal import EdgeRefused, IssuerUnavailable, last_words, refusal_of
+from steadyline.telemetry.logs import get_logger
+
+T = TypeVar("T")
+
+log = get_logger(__name__)
 
 HANDSHAKE_SECONDS = 5.0
 
@@ -85,6 +91,7 @@ class TellingManager(KafkaConnectionManager):
             self._last_words = last_words(made.exception)
             refusal = refusal_of(made.exception, self.config)
             if refusal is not None:
+                self._say(refusal)
                 self._refusals[node.node_id] = refusal
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
@@ -117,6 +124,11 @@ class TellingManager(KafkaConnectionManager):
         options = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
         return WholeTLSTransport(self._net, made, host=host, **options)
 
+    def _say(self, refusal: EdgeRefused | IssuerUnavailable) -> None:
+        """Log what a client that runs already would only be slow by, once until it is let in again."""
+        if self._has_connected and refusal.args not in [item.args for item in self._refusals.values()]:
+            log.error("kafka_refused", client=self.config["client_id"], error=str(refusal.args[0]))
+
     def _raise_what_nobody_mends(self) -> None:
         """Raise the refusal of every bootstrap server, or that of the one issuer."""
         for refusal in self._refusals.values():
@@ -131,3 +143,23 @@ class TellingClient(KafkaNetClient):
     def __init__(self, **configs: Any) -> None:
         net = NetworkSelector(**configs)
         super().__init__(net, TellingManager(net, **configs), **configs)
+
+
+def opened(kind: Callable[..., T], **options: Any) -> T:
+    """Return a consumer, a producer or an administrator; raises what it raises.
+
+    Defect: one that cannot be made leaves its thread and its sockets, each time that it is tried again.
+    """
+    made: list[TellingClient] = []
+
+    def client(**configs: Any) -> TellingClient:
+        made.append(TellingClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(**options, kafka_client=client)
+    except BaseException:
+        for item in made:
+            close: Any = item.close
+            close()
+        raise

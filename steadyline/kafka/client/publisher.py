@@ -13,6 +13,7 @@ from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, 
 from steadyline.kafka.broker import Message
 from steadyline.kafka.client.connection import client_options, is_too_large, translated
 from steadyline.kafka.client.private_api import force_close, written_headers
+from steadyline.kafka.client.private_net import opened
 from steadyline.settings import KafkaSettings
 
 METADATA_MS = 5_000
@@ -84,7 +85,8 @@ class KafkaPublisher:
 
     def _open(self) -> KafkaProducer:
         try:
-            return KafkaProducer(
+            return opened(
+                KafkaProducer,
                 **client_options(self._settings, self._client),
                 acks="all",
                 enable_idempotence=True,

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -18,6 +17,7 @@ from steadyline.kafka.client.connection import (
     translated,
 )
 from steadyline.kafka.client.private_api import polled_records, read_tolerantly
+from steadyline.kafka.client.private_net import opened
 from steadyline.kafka.guards.deadline import CallThread
 from steadyline.kafka.guards.lost_positions import POSITION_ERRORS, go_on_at_kept
 from steadyline.kafka.guards.watched_topics import WatchedTopics
@@ -136,8 +136,8 @@ def open_consumer(
 
     Raises KafkaError.
     """
-    made: Any = KafkaConsumer
-    consumer: KafkaConsumer = made(
+    consumer = opened(
+        KafkaConsumer,
         **client_options(settings, client),
         group_id=None,
         enable_auto_commit=False,

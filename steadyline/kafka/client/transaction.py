@@ -19,6 +19,7 @@ from steadyline.errors import BrokerUnavailable, ContractBroken, Fenced
 from steadyline.kafka.broker import Message, OutputRefused, TransactionAborted, TransactionBroken
 from steadyline.kafka.client.connection import client_options, is_refused, is_too_large, translated
 from steadyline.kafka.client.private_api import force_close, last_error, written_headers
+from steadyline.kafka.client.private_net import opened
 from steadyline.kafka.guards.deadline import CallThread
 from steadyline.settings import KafkaSettings
 
@@ -47,7 +48,8 @@ class TransactionalProducer:
             return
         producer: Any = None
         try:
-            producer = KafkaProducer(
+            producer = opened(
+                KafkaProducer,
                 **client_options(self._settings, self._id),
                 transactional_id=self._id,
                 acks="all",

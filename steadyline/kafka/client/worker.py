@@ -30,6 +30,7 @@ from steadyline.kafka.client.private_api import (
     polled_records,
     read_tolerantly,
 )
+from steadyline.kafka.client.private_net import opened
 from steadyline.kafka.client.transaction import TRANSACTION_TIMEOUT, TransactionalProducer
 from steadyline.kafka.guards.committed import CommittedNote
 from steadyline.kafka.guards.deadline import CallThread
@@ -117,8 +118,8 @@ class KafkaWorker:
         self._floor = OffsetFloor()
         assignor: Any = CooperativeStickyAssignor()
         try:
-            made: Any = KafkaConsumer
-            self._consumer: Any = made(
+            self._consumer: Any = opened(
+                KafkaConsumer,
                 **client_options(settings, instance),
                 group_id=group,
                 enable_auto_commit=False,

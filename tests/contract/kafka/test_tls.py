@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.kafka.broker import Broker, Message
@@ -118,8 +119,11 @@ def test_certificates_that_are_replaced_on_disk_hold_for_the_next_connection(
 
             assert is_delivered(10)
             locked.authority.client("rotated", is_expired=True)
-            locked.files.proxy.cut()
-            assert not is_delivered(1.5)
+            with capture_logs() as lines:
+                locked.files.proxy.cut()
+                assert not is_delivered(1.5)
+            (line,) = [line for line in lines if line["event"] == "kafka_refused"]
+            assert "refuses this client's certificate" in line["error"]
             locked.authority.client("rotated")
             assert is_delivered(20)
             shutil.copy(strange, authorities)
