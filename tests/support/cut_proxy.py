@@ -8,10 +8,10 @@ from typing import Self
 
 
 class CutProxy:
-    """Passes bytes between its own ``port`` and the server's; ``cut`` ends what is open."""
+    """Passes bytes between its own ``port`` and ``server_port``, which may change; ``cut`` ends all."""
 
     def __init__(self, server_port: int) -> None:
-        self._server = ("127.0.0.1", server_port)
+        self.server_port = server_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
@@ -41,7 +41,7 @@ class CutProxy:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self._server)
+                server = socket.create_connection(("127.0.0.1", self.server_port))
             except OSError:
                 client.close()
                 continue

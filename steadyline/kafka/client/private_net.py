@@ -115,7 +115,9 @@ class TellingManager(KafkaConnectionManager):
             raise KafkaConnectionError(f"no TLS handshake with {node.host}:{node.port} in time") from error
         except (OSError, ValueError) as error:
             transport.close()
-            raise KafkaConnectionError(f"no TLS with {node.host}:{node.port}: {error}") from error
+            refusal = refusal_of(error, self.config)
+            told = error if refusal is None else refusal.args[0]
+            raise KafkaConnectionError(f"no TLS with {node.host}:{node.port}: {told}") from error
         return transport
 
     def _transport(self, made: Any, host: str) -> Any:

@@ -41,9 +41,8 @@ def refusal_of(error: BaseException, options: Mapping[str, Any]) -> EdgeRefused 
 
 
 def last_words(error: BaseException) -> str:
-    """Return the innermost cause of a failed connection, for a message about the whole attempt."""
-    *_, innermost = _causes(error)
-    return str(innermost)[:_MOST_TOLD] or type(innermost).__name__
+    """Return what a failed connection says of itself, for a message about the whole attempt."""
+    return next((str(cause) for cause in _causes(error) if cause.args), type(error).__name__)[:_MOST_TOLD]
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -122,7 +122,9 @@ def test_certificates_that_are_replaced_on_disk_hold_for_the_next_connection(
             with capture_logs() as lines:
                 locked.files.proxy.cut()
                 assert not is_delivered(1.5)
-            (line,) = [line for line in lines if line["event"] == "kafka_refused"]
+            (line,) = [
+                line for line in lines if (line["event"], line.get("client")) == ("kafka_refused", "rotating")
+            ]
             assert "refuses this client's certificate" in line["error"]
             locked.authority.client("rotated")
             assert is_delivered(20)

@@ -1,5 +1,6 @@
 """A credential or a certificate that is wrong is told within seconds, by every client, with what to do."""
 
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -147,6 +148,28 @@ def test_a_client_with_tls_where_there_is_none_is_told_so(locked: SecuredKafka) 
         told(BrokerUnavailable, "is KAFKA_SECURITY_PROTOCOL that of the listener"),
     ):
         ask(broker)
+
+
+def test_a_broker_that_is_advertised_by_a_wrong_name_is_told(locked: SecuredKafka) -> None:
+    """The first connection is right; those to the address that the broker itself gives are not."""
+    proxy, right = locked.files.proxy, locked.files.port("CUT")
+    proxy.server_port = locked.files.port("OTHER")
+    try:
+        with (
+            closing(KafkaBroker(locked.settings("CUT"), "test")) as broker,
+            told(BrokerUnavailable, "in its advertised.listeners"),
+        ):
+            ask(broker)
+    finally:
+        proxy.server_port = right
+
+
+def test_a_server_that_never_answers_is_told_in_time(locked: SecuredKafka) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = locked.settings("SCRAM", KAFKA_BOOTSTRAP_SERVERS=address)
+        with closing(KafkaBroker(settings, "test")) as broker, told(BrokerUnavailable, "no TLS handshake"):
+            ask(broker)
 
 
 def test_one_good_broker_among_those_that_refuse_is_enough(locked: SecuredKafka) -> None:

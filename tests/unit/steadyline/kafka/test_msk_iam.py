@@ -34,9 +34,9 @@ def mechanism(region: str) -> Any:
         {"security_protocol": "SASL_SSL", "sasl_mechanism": "AWS_MSK_IAM", "aws_region": region}
     )
     options = client_options(settings, "test")
-    made = get_sasl_mechanism("AWS_MSK_IAM")
-    assert made is MskIam
-    return made(host=HOST, **options)
+    known: Any = get_sasl_mechanism
+    assert known("AWS_MSK_IAM") is MskIam
+    return MskIam(host=HOST, **options)
 
 
 @pytest.mark.usefixtures("no_account")
