@@ -12,7 +12,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -85,6 +85,9 @@ bench-faults: init  ## break a line in every way, as root; ONLY=words of one fau
 
 bench-soak: init  ## an hour of swaps and kills, as root; MINUTES=4 for a trial
 	@$(BIN)/python -m bench.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+bench-replicas: init  ## kill brokers of a cluster of three below a running line; ONLY=words of one fault's name
+	@$(BIN)/python -m bench.replicas $(if $(ONLY),--only "$(ONLY)")
 
 bench-deliveries: init  ## 10,000 alerts to five endpoints over three kills, on both databases; COUNT=120 for a trial
 	@$(BIN)/python -m bench.alerts $(if $(COUNT),--alerts $(COUNT))

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from bench.faults.disk import SmallDisk
 from bench.faults.disturbed import Disturbance
@@ -86,14 +87,14 @@ def fault_bench(home: Path, sizes: Mapping[str, int] = DISKS) -> Iterator[FaultB
         redis = cleanup.enter_context(Proxy(redis_address))
         triton = cleanup.enter_context(Proxy(stack.addresses.triton_grpc))
         write_folder(home / "pictures", jpegs(side=SIDE))
-        _write_normals(home / "normals")
+        write_normals(home / "normals")
         yield FaultBench(home, stack, redis, triton, disks)
 
 
 _FOLDERS = {"kafka": "servers/kafka", "store": "store", "spool": "spool"}
 
 
-def _write_normals(folder: Path) -> None:
+def write_normals(folder: Path) -> None:
     """Write parts without a defect, in MVTec layout."""
     good = folder / "train" / "good"
     good.mkdir(parents=True)
@@ -104,6 +105,8 @@ def _write_normals(folder: Path) -> None:
 
 class FaultLine:
     """One line with topics of its own, whose services are started again when they end."""
+
+    replicas: ClassVar[str] = ""  # what its line file says of replicas
 
     def __init__(self, bench: FaultBench, name: str, is_disturbed: bool = False) -> None:
         """Make a line; when it ``is_disturbed``, clock and store of its services are as ``disturb`` says."""
@@ -136,7 +139,7 @@ class FaultLine:
             for camera, policy in CAMERAS.items()
         )
         self.file.write_text(
-            f"line: faults\ntopics: {{prefix: {self.name}, partitions: {partitions}}}\n"
+            f"line: faults\ntopics: {{prefix: {self.name}, partitions: {partitions}{self.replicas}}}\n"
             f"store: file://{self.bench.disks['store'].path}/objects\nproducts:\n  {PRODUCT}:\n"
             f"    detector: cobra\n    picture: {{size: {SIDE}, channels: gray}}\n"
             f"    normals: {self.bench.home / 'normals'}\n    steps: {STEPS}\n"
