@@ -15,6 +15,7 @@ Operation = Literal[
 
 WORKERS = ("scorer", "alerts")  # they share their work as groups, and write in transactions
 OPERATOR = "steadyline"  # the command-line tools of whoever runs the line
+COMPARES = ("producers", "scorer", "alerts", OPERATOR)  # they compare the settings of topics at their start
 MEASURES_SCORERS = ("alerts", OPERATOR)  # whoever compares what the scorers have committed with the topics
 INTERNAL = ("__consumer_offsets", "__transaction_state")  # the doctor counts their replicas
 
@@ -90,8 +91,7 @@ def _rights(topics: Topics, names: LineNames, service: str) -> Sequence[Acl]:
 
 
 def _topic_rights(topics: Topics, names: LineNames, service: str) -> Sequence[Acl]:
-    # Each service compares the settings of its topics at its start, as `steadyline doctor` does.
-    looks: tuple[Operation, ...] = ("Describe", "DescribeConfigs")
+    looks: tuple[Operation, ...] = ("Describe", "DescribeConfigs") if service in COMPARES else ("Describe",)
     makes: tuple[Operation, ...] = ("Create", "Alter", "AlterConfigs") if service == OPERATOR else ()
     found = []
     for topic in topics:

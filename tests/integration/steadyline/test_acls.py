@@ -12,7 +12,7 @@ from steadyline.contracts.topics import Topics
 from steadyline.ops.doctor.clocks import clock_topic
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
-from steadyline.service import EXIT_FAILED, EXIT_OK
+from steadyline.service import EXIT_FAILED, EXIT_FATAL, EXIT_OK
 from tests.support.eventually import eventually
 from tests.support.guarded_kafka import (
     CLUSTER_REFUSED,
@@ -87,7 +87,11 @@ def lines(
         printed = line.steadyline("topics", "acls", "--line", str(line.line_file), "--json", *users)
         assert printed.returncode == EXIT_OK, printed.stderr
         kafka.allow(json.loads(printed.stdout))
-    yield GuardedLines(kafka, one, two)
+        line.broker.create_topics([clock_topic(line.name)])
+    made = GuardedLines(kafka, one, two)
+    created = made.tool(two, "topics", "create")
+    assert created.returncode == EXIT_OK, created.stdout + created.stderr
+    yield made
     one.close()
     two.close()
 
@@ -125,10 +129,7 @@ def test_the_whole_line_runs_with_these_rights_and_its_tools_too(lines: GuardedL
         service.kill()
 
 
-def test_the_operator_makes_and_mends_the_topics_of_the_own_line(lines: GuardedLines) -> None:
-    made = lines.tool(lines.two, "topics", "create", "--json")
-    assert made.returncode == EXIT_OK, made.stderr
-    assert len(json.loads(made.stdout)["created"]) == len(list(lines.two.topics))
+def test_the_operator_who_made_the_topics_of_the_line_mends_them_too(lines: GuardedLines) -> None:
     text = lines.two.line_file.read_text(encoding="utf-8")
     lines.two.write_line(text.replace("partitions: 1", "partitions: 2"))
     mended = lines.tool(lines.two, "topics", "create", "--mend", "--json")
@@ -143,6 +144,17 @@ def test_a_user_without_the_right_is_told_so_and_what_gives_it(lines: GuardedLin
     assert wrong.returncode not in (EXIT_OK, EXIT_FAILED)
     assert "TopicAuthorizationFailed" in wrong.stderr
     assert "steadyline topics acls" in wrong.stderr
+
+
+def test_a_scorer_that_takes_a_group_of_another_line_ends_and_names_what_was_refused(
+    lines: GuardedLines,
+) -> None:
+    group = f"{lines.two.name}.scorer"
+    scorer = lines.one.start("thief", **lines.user("scorer"), SCORER_GROUP=group)
+    assert scorer.wait() == EXIT_FATAL, scorer.tail()
+    [ended] = scorer.said("scorer_ended")
+    assert "AuthorizationFailed" in ended["error"]
+    assert group in ended["error"]
 
 
 @pytest.mark.parametrize("service", [*SERVICES, NOBODY])
