@@ -12,13 +12,16 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas versitygw clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 init:  ## set everything up; seconds when it is done already
 	@$(PYTHON) -m tools.setup
+
+versitygw:  ## build the S3 gateway that tests of the store use; it needs Go and minutes
+	@GOBIN=$(CURDIR)/.cache/go/bin nice -n 10 go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 lock: init  ## write the hash-locked requirements anew; UPGRADE=1 takes newer versions too
 	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade)

@@ -55,7 +55,8 @@ def build(dependencies: ScorerDependencies, broker: Broker, health: ServiceHealt
     needs is missing, so that it is said at start and not at the first frame.
     """
     line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
-    topics, store = line.kafka_topics(), Store(line.store, timedelta(seconds=settings.store_seconds))
+    topics, within = line.kafka_topics(), timedelta(seconds=settings.store_seconds)
+    store = Store(line.store, within, line.store_in_clear)
     health.set_ready("start", False, "verifying topics, Triton and the store")
     with ExitStack() as stack:
         verify_topics(broker, topics)

@@ -248,6 +248,11 @@ class Line(LineSection):
         pattern=_STORE,
         description="fsspec address of the store; a relative file:// is taken from the line file's folder.",
     )
+    store_in_clear: bool = Field(
+        False,
+        description="Whether an s3:// store may be reached by http:// from other machines, because the "
+        "network itself is trusted: requests are signed, pictures are not encrypted.",
+    )
     products: dict[Name, Product] = Field(min_length=1, description="Name → what its frames must be.")
     cameras: list[CameraSection] = Field(
         default_factory=list, description="The cameras; where any is listed, a frame of another is refused."

@@ -11,9 +11,11 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import fsspec
 
+from steadyline.address import is_loopback, shown
 from steadyline.daemon_pool import DaemonPool
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.replace_file import replace_file
@@ -34,9 +36,12 @@ class Store:
 
     No call lasts longer than ``timeout``, however long the store hangs (a lost NFS server, a request that is
     never answered): it raises StoreUnavailable then. What it had begun may still come to pass later.
+
+    ``may_be_clear`` allows an ``s3://`` store to be reached by http:// outside of this machine.
     """
 
-    def __init__(self, url: str, timeout: timedelta = TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: timedelta = TIMEOUT, may_be_clear: bool = False) -> None:
+        """Raises InvalidConfiguration when the address is of no store, or what it leads to is in clear."""
         self._url, self._timeout = url.rstrip("/"), timeout.total_seconds()
         self._pool = DaemonPool(_MOST_HANGING, "store")
         try:
@@ -46,6 +51,26 @@ class Store:
         self._root = str(self._root).rstrip("/")
         self._is_local = "file" in _protocols(self._files)
         self._outages = _outages(self._files)
+        if "s3" in _protocols(self._files):
+            self._within(f"{self._url} cannot be opened", self._files.connect)
+            self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
+            if not may_be_clear:
+                self._refuse_clear()
+
+    def _refuse_clear(self) -> None:
+        """Raise InvalidConfiguration when requests would go over the network in clear."""
+        endpoint = str(self._files.s3.meta.endpoint_url)
+        if endpoint.startswith("http://") and not is_loopback(urlsplit(endpoint).hostname or ""):
+            raise InvalidConfiguration(
+                f"the store {self._url} is reached at {shown(endpoint)}, which is not encrypted: write "
+                "https:// into AWS_ENDPOINT_URL, or `store_in_clear: true` into the line file where the "
+                "network itself is trusted"
+            )
+
+    @property
+    def url(self) -> str:
+        """The address of the store."""
+        return self._url
 
     def uri(self, key: str) -> str:
         """Return the address of ``key``, which ``get`` accepts as well."""
@@ -148,9 +173,22 @@ class Store:
         try:
             return answer.result(seconds)
         except self._outages as error:  # a deadline that has passed is an OSError as well
-            reason = str(error) if answer.done() else f"no answer within {seconds:.3g} s"
+            reason = f"{error}{self._hint(error)}" if answer.done() else f"no answer within {seconds:.3g} s"
             answer.cancel()
             raise StoreUnavailable(f"{problem}: {reason}") from error
+
+    def _hint(self, error: Exception) -> str:
+        """Return what to do about a refusal of an object store, with a separator before it."""
+        if self._is_local:
+            return ""
+        if isinstance(error, PermissionError):
+            return (
+                "; the store refuses these credentials: see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+                "the files that AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE name, and their owner's rights"
+            )
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return "; AWS_CA_BUNDLE must name the authority that signed the store's certificate"
+        return ""
 
     def key(self, uri_or_key: str) -> str:
         """Return the key of an address; raises NotInStore when it is an address of another store."""
@@ -172,6 +210,12 @@ class Store:
         os.makedirs(folder, exist_ok=True)
         half = os.path.join(folder, f".half-{uuid.uuid4().hex}-{name}")
         replace_file(Path(path), data, partial=Path(half))
+
+
+def _give_up(caught_exception: Exception | None = None, **_: Any) -> None:
+    """Raise what no repetition mends: the client would ask an authority that it does not know five times."""
+    if caught_exception is not None and "CERTIFICATE_VERIFY_FAILED" in str(caught_exception):
+        raise caught_exception
 
 
 def _outages(files: Any) -> tuple[type[Exception], ...]:

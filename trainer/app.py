@@ -76,7 +76,7 @@ def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[
     line, clock = dependencies.line, dependencies.clock
     with ExitStack() as stack:
         owner = stack.enter_context(held_work_folder(dependencies.settings.work))
-        store = Store(line.store)
+        store = Store(line.store, may_be_clear=line.store_in_clear)
         bank = RedisBank(dependencies.redis, line.line)
         stack.callback(bank.close)
         triton = TritonClient(dependencies.triton)

@@ -57,7 +57,10 @@ def list_labels(
         raise InvalidConfiguration(
             f"the line has no product {product!r}; it has {', '.join(sorted(config.products))}"
         )
-    store, trusted = Store(config.store), read_trusted(read_settings(SigningSettings))
+    store, trusted = (
+        Store(config.store, may_be_clear=config.store_in_clear),
+        read_trusted(read_settings(SigningSettings)),
+    )
     names = [product] if product is not None else list(config.products)
     found = [kept_labels(store, config.line, name, trusted) for name in names]
     if as_json:

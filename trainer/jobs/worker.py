@@ -165,7 +165,7 @@ def carry_out(
     os.nice(ours.nice)
     clock, bank = SystemClock(), RedisBank(redis, line.line)
     try:
-        store = Store(line.store)
+        store = Store(line.store, may_be_clear=line.store_in_clear)
         connections = WorkerConnections(
             BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock
         )
@@ -184,7 +184,7 @@ def rebuild_bank(
     """Make the newest bank of ``product`` that is ``known`` (None: any) again, and put it in Redis."""
     bank = RedisBank(redis, line.line)
     try:
-        kept = BankStore(Store(line.store), line.line)
+        kept = BankStore(Store(line.store, may_be_clear=line.store_in_clear), line.line)
         return Banks(bank, kept, pseudo_maker(on_progress), SystemClock()).rebuild(product, known)
     finally:
         bank.close()

@@ -17,12 +17,13 @@ from steadyline.ops.doctor.serving import look_at_live_model, look_at_server
 from steadyline.ops.doctor.storage import judge_memory, look_at_bank, look_at_store
 from steadyline.ops.doctor.topics import judge_version, look_at_prefix, look_at_topics
 from steadyline.settings import SigningSettings
+from steadyline.store import Store
 from steadyline.triton import TritonClient
 
 NO_LINE = "no line file: name one by --line"
 KAFKA = "`make up`, or set KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_*); see its log"
 REDIS = "`make up`, or set REDIS_URL; see its log"
-STORE = "free disk space, or mend the address or the permissions of the line file's store"
+STORE = "free disk space, or mend the address, the permissions or the credentials (AWS_*) of the line's store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +109,4 @@ def _store(line: Line, may_write: bool, report: Report) -> None:
         report.skipped("store", "--read-only: an object would have to be written")
         return
     with report.looking_at("store", STORE):
-        look_at_store(line.store, report)
+        look_at_store(Store(line.store, may_be_clear=line.store_in_clear), report)

@@ -51,9 +51,8 @@ def look_at_bank(product: str, bank: Bank, event: ModelEvent | None, report: Rep
 REBUILD = "`steadyline bank rebuild {}` makes it again, byte for byte, from the store and the seed"
 
 
-def look_at_store(url: str, report: Report) -> None:
+def look_at_store(store: Store, report: Report) -> None:
     """Write, read back and remove one small object; raises StoreUnavailable."""
-    store = Store(url)
     key, mark = f"doctor/{uuid.uuid4().hex}", uuid.uuid4().bytes
     store.put(key, mark)
     try:
@@ -61,4 +60,4 @@ def look_at_store(url: str, report: Report) -> None:
             raise StoreUnavailable(f"{store.uri(key)} came back changed")
     finally:
         store.delete(key)
-    report.ok("store", f"{url} can be written and read")
+    report.ok("store", f"{store.url} can be written and read")

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.store import NotInStore, Store
+from tests.support.s3_gateway import BUCKET, S3Gateway, fsspec_forgets
 
 
 class StoreContract(ABC):
@@ -139,6 +140,16 @@ except StoreUnavailable as error:
         store.put("a/b", b"1")
         (tmp_path / "store/a/.half-0-c").write_bytes(b"half")
         assert store.list("a") == ["a/b"]
+
+
+class TestObjectStore(StoreContract):
+    @override
+    @pytest.fixture
+    def store(self, gateway: S3Gateway, monkeypatch: pytest.MonkeyPatch) -> Store:
+        for name, value in gateway.environment().items():
+            monkeypatch.setenv(name, value)
+        fsspec_forgets()
+        return Store(f"s3://{BUCKET}/{uuid.uuid4().hex}")
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "s4://bucket"])

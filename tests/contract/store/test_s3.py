@@ -1,0 +1,112 @@
+"""An object store: encrypted outside of this machine, signed, and refusals that say what to do."""
+
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.line import load_line
+from steadyline.store import Store
+from tests.support.certificates import CertificateAuthority
+from tests.support.otlp_collector import collecting
+from tests.support.s3_gateway import BUCKET, S3Gateway, fsspec_forgets
+
+pytest.importorskip("s3fs", reason="the s3 extra is not installed")
+
+WITHIN = 6.0  # seconds
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Some credentials, and no client of another test."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    fsspec_forgets()
+    yield
+    fsspec_forgets()
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_a_store_in_clear_on_another_machine_is_refused(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "http://store.example:9000")
+    with pytest.raises(InvalidConfiguration, match=r"http://store.example:9000, which is not encrypted"):
+        Store("s3://bucket/x")
+    assert Store("s3://bucket/x", may_be_clear=True).url == "s3://bucket/x"
+
+
+def test_an_endpoint_in_a_file_of_settings_is_looked_at_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[default]\nendpoint_url = http://store.example:9000\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(InvalidConfiguration, match="not encrypted"):
+        Store("s3://bucket/x")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://store.example:9000", "http://127.0.0.1:9000", "http://[::1]:1"]
+)
+def test_a_store_that_is_encrypted_or_on_this_machine_is_taken(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert Store("s3://bucket/x").url == "s3://bucket/x"
+
+
+def test_the_line_file_says_whether_a_store_may_be_in_clear(tmp_path: Path) -> None:
+    path = tmp_path / "line.yaml"
+    path.write_text("line: a\nstore: s3://bucket/x\nstore_in_clear: true\nproducts:\n  tile: {}\n")
+    assert load_line(path).store_in_clear
+
+
+def test_an_authority_that_is_not_believed_is_told_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = CertificateAuthority(tmp_path).server("store")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.certificate, own.key)
+    with collecting(context) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="AWS_CA_BUNDLE must name the authority"):
+            Store("s3://bucket/x").get("a")
+        assert time.monotonic() - began < WITHIN
+
+
+class TestSigned:
+    """What a gateway says that checks every signature."""
+
+    def test_a_wrong_key_is_refused_and_says_what_to_do(
+        self, gateway: S3Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in gateway.environment("hunter2secret").items():
+            monkeypatch.setenv(name, value)
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="the store refuses these credentials") as raised:
+            Store(f"s3://{BUCKET}/x").put("a", b"1")
+        assert time.monotonic() - began < WITHIN
+        assert "hunter2secret" not in str(raised.value)
+
+    def test_credentials_in_a_file_are_taken(
+        self, gateway: S3Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given = gateway.environment()
+        lines = [
+            f"{name.lower()} = {given.pop(name)}" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        ]
+        (tmp_path / "credentials").write_text("\n".join(["[plant]", *lines, ""]))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+        monkeypatch.setenv("AWS_PROFILE", "plant")
+        store = Store(f"s3://{BUCKET}/x")
+        store.put("a", b"1")
+        assert store.get("a") == b"1"
