@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from steadyline.servers.ports import KeptPorts
@@ -67,6 +68,4 @@ class S3Gateway:
 
 def fsspec_forgets() -> None:
     """Let the next store make a client of its own, as a new process does."""
-    from s3fs import S3FileSystem
-
-    S3FileSystem.clear_instance_cache()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
