@@ -28,9 +28,12 @@ def command(
         str, typer.Option("--from", help="Address of a model repository to copy there first, s3:// too.")
     ] = "",
     line: Annotated[
-        Path | None, typer.Option("--line", help="Line whose packages each version must be the model of.")
+        Path | None,
+        typer.Option(
+            "--line", help="Line whose packages each version must be the model of; by default none is asked."
+        ),
     ] = None,
-    program: Annotated[Path, typer.Option(help="Triton's program.")] = Path(
+    program: Annotated[Path, typer.Option(help="Path of Triton's program.")] = Path(
         "/opt/tritonserver/bin/tritonserver"
     ),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
