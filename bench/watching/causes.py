@@ -2,20 +2,23 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from kafka import KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from bench.watching.line import CAMERAS, PRODUCT, ObservedLine
 from steadyline.kafka.broker import Message
 from steadyline.servers.procfs import session_members
 from steadyline.servers.stack import ServerName
+from steadyline.signing import PUBLIC, write_pair
 
 FLOOD = 2000
+UNREAD_SECONDS = 5.0
 
 Act = Callable[[ObservedLine], AbstractContextManager[object]]
 
@@ -130,6 +133,30 @@ def _both_scorers_killed(line: ObservedLine) -> Iterator[None]:
 
 
 @contextmanager
+def _other_keys(line: ObservedLine) -> Iterator[None]:
+    """Start a scorer that believes another trainer's signature alone."""
+    keys = line.home / "other-keys"
+    write_pair(keys)
+    line.start("scorer-c", STEADYLINE_TRUSTED_KEYS_FILE=str(keys / PUBLIC))
+    try:
+        yield
+    finally:
+        line.remove("scorer-c")
+
+
+@contextmanager
+def _deleted_frames(line: ObservedLine) -> Iterator[None]:
+    """Delete what the scorers have not read yet, while there are none."""
+    with _both_scorers_killed(line):
+        time.sleep(UNREAD_SECONDS)
+        admin: Any = KafkaAdminClient(bootstrap_servers=line.stack.addresses.kafka_bootstrap)
+        ends = line.broker.end_offsets([line.topics.frames.name])
+        admin.delete_records({TopicPartition(one.topic, one.number): end for one, end in ends.items()})
+        admin.close()
+    yield
+
+
+@contextmanager
 def _trainer_killed(line: ObservedLine) -> Iterator[None]:
     line.kill("trainer")
     try:
@@ -166,5 +193,8 @@ CAUSES = (
     Cause("kill -9 of the trainer", _trainer_killed, frozenset({"SteadylineProcessDown"})),
     Cause("kill -9 of both scorers", _both_scorers_killed,
           frozenset({"SteadylineProcessDown", "SteadylineServiceMissing", "SteadylineNoScores"})),
+    Cause("a scorer with another trusted key", _other_keys, frozenset({"SteadylineModelMixed"})),
+    Cause("frames are deleted before a scorer has read them", _deleted_frames,
+          frozenset({"SteadylinePositionLost"})),
     Cause("the endpoint answers 410", _endpoint_answers(410), frozenset({"SteadylineDeliveriesDead"})),
 )  # fmt: skip

@@ -147,6 +147,12 @@ class ObservedLine:
         """End a service by SIGKILL; it is scraped on, as one that ought to be there."""
         self.services.pop(name).kill()
 
+    def remove(self, name: str) -> None:
+        """End a service for good: it is not scraped any more."""
+        self.services.pop(name).stop()
+        del self._ports[name]
+        self._scrape()
+
     def until(self, expression: str, within: float) -> float:
         """Wait until a query returns something; return the seconds."""
         return self.prometheus.wait(lambda: bool(self.prometheus.query(expression)), within, expression)

@@ -45,6 +45,7 @@ def _panels(panels: Sequence[PanelRows]) -> Iterator[str]:
 
 def _fired(fired: Sequence[FiredAlerts]) -> Iterator[str]:
     yield "## Alerts, each by its cause"
+    yield "0 seconds: it fired already when the cause began, by the one before or on a slow machine."
     yield ""
     yield "| cause | alert: seconds until it fired | not fired | others that fired meanwhile |"
     yield "|---|---|---|---|"
