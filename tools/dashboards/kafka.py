@@ -74,7 +74,6 @@ _TROUBLE = (
         (Query(f"max by (job, topic) ({chosen('kafka_held_back_messages')})", "{{job}} {{topic}}"),),
         thresholds=((1, "red"),),
         runbook="open_transaction",
-        quiet="no transaction was left open.",
     ),
     Panel(
         "Messages held",

@@ -188,7 +188,6 @@ _DATA = (
         "Normals of the stream",
         "In quarantine, or admitted to the next training.",
         (Query(_gauge("trainer_reservoir_frames", "product, state"), "{{product}} {{state}}"),),
-        quiet="only a line that keeps normals of its stream has them.",
     ),
     Panel(
         "Normals not kept",
@@ -210,13 +209,11 @@ _DATA = (
                 "{{product}} {{label}} {{picture}}",
             ),
         ),
-        quiet="nobody has labelled a frame.",
     ),
     Panel(
         "Labelled frames left out",
         "Not kept because so many newer ones are.",
         (Query(_gauge("trainer_labels_left_out_frames"), "{{product}}"),),
-        quiet="nobody has labelled a frame.",
     ),
     Panel(
         "Labels and incidents forgotten",
@@ -227,7 +224,6 @@ _DATA = (
                 "{{product}} {{kind}}",
             ),
         ),
-        quiet="all are remembered.",
     ),
     Panel(
         "Labels and alerts not believed",
