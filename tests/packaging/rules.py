@@ -43,8 +43,9 @@ VENDORS = {
     "yaml": ("steadyline/yaml_lines.py",),
 }
 
-# The one file that uses private parts of the Kafka client.
+# The two files that use private parts of the Kafka client, the second those of its connections.
 CLIENT_PRIVATE = "steadyline/kafka/client/private_api.py"
+CLIENT_CONNECTIONS = "steadyline/kafka/client/private_net.py"
 
 # Who reads the environment: command lines and settings; the demo hands its own on to its children.
 ENVIRONMENT_READERS = (
@@ -165,8 +166,8 @@ def vendors(source: Source) -> Iterator[str]:
 
 
 def private_parts(source: Source) -> Iterator[str]:
-    """What is asked of the Kafka client beside its public interface stands in one file, with its reason."""
-    if not source.is_in(VENDORS["kafka"]) or source.is_in((CLIENT_PRIVATE,)):
+    """What is asked of the Kafka client beside its public interface stands in two files, with its reason."""
+    if not source.is_in(VENDORS["kafka"]) or source.is_in((CLIENT_PRIVATE, CLIENT_CONNECTIONS)):
         return
     for node in ast.walk(source.tree):
         if not isinstance(node, ast.Attribute) or ast.unparse(node.value) in ("self", "cls"):
