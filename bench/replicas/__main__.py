@@ -22,8 +22,8 @@ COLUMNS = (
 SETTING = (
     f"Three brokers on one machine, each a controller too; {len(CAMERAS)} cameras of {FPS:g} frames a "
     f"second, {SIDE} pixels a side, in one process of producers, two scorers, Redis, Triton. Times count "
-    "from the first kill; the two behind it from when the last brokers were started again: until frames were "
-    "in time again, and until these brokers answered. A "
+    "from the first kill: frames are in time again with brokers still away; the two behind it from when the "
+    "last brokers were started again, until frames were in time and until these brokers answered. A "
     f"frame is in time when its score is on its topic {LATE_SECONDS:g} s after its capture."
 )
 
@@ -31,7 +31,8 @@ SETTING = (
 def main(
     home: Annotated[Path, typer.Option(help="Folder for servers and logs.")] = HOME,
     only: Annotated[
-        list[str] | None, typer.Option(help="Word in the names of the faults to try; repeatable.")
+        list[str] | None,
+        typer.Option(help="Word in the names of the faults to try; repeatable, by default all."),
     ] = None,
 ) -> None:
     """Try each fault on a line of its own, and print the table; about eight minutes."""
@@ -79,7 +80,7 @@ def cells(row: ClusterRow) -> list[str]:
     times = [
         f"{row.longest_gap:.1f}",
         f"{row.latest:.1f}",
-        _seconds(row.recovered),
+        _seconds(row.while_away),
         _seconds(row.since_start),
         f"{row.starting:.1f}",
     ]

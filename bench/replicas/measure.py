@@ -32,9 +32,11 @@ class ClusterFault:
 
 @dataclass(frozen=True, slots=True)
 class ClusterRow:
-    """What became of one fault; times count from its first kill, ``since_start`` from the last new start.
+    """What became of one fault.
 
-    ``starting`` is how long the brokers that were started last took until they answered.
+    ``while_away`` counts from the first kill until frames were scored in time again, before any broker was
+    started again; None when they were not. ``since_start`` counts from the last new start, and ``starting``
+    is how long the brokers that were started then took until they answered.
     """
 
     fault: ClusterFault
@@ -42,7 +44,7 @@ class ClusterRow:
     dropped: Mapping[str, int] = field(default_factory=dict)
     longest_gap: float = 0.0
     latest: float = 0.0
-    recovered: float | None = None
+    while_away: float | None = None
     since_start: float | None = None
     starting: float = 0.0
     said: str = ""
@@ -87,11 +89,12 @@ def _measured(line: ReplicaLine, fault: ClusterFault) -> ClusterRow:
     time.sleep(BEFORE_SECONDS)
     sizes = {name: service.log_size() for name, service in line.services.items()}
     began, at = time.monotonic(), time.time()
-    started = answered = at
+    started: list[float] = []
+    answered = at
     for victims in fault.victims(line):
         _cluster(line).kill9(victims)
         time.sleep(fault.down)
-        started = time.time()
+        started.append(time.time())
         _cluster(line).start(victims)
         answered = time.time()
         line.wait(partial(_is_quiet, line), QUIET_WITHIN, "scores without a pause")
@@ -99,18 +102,18 @@ def _measured(line: ReplicaLine, fault: ClusterFault) -> ClusterRow:
     gap = line.flow.longest_gap(began)
     line.stop("producers")
     line.wait(line.drained, DRAINED_WITHIN, "every frame committed")
-    late = _late_scores(line, at)
-    last = max((scored for scored, _ in late), default=at)
+    scores = _scores(line, at)
+    late = [moment for moment, lateness in scores if lateness > LATE_SECONDS]
     report = line.audit().as_json(0)
     return ClusterRow(
         fault,
         report["totals"],
         report["dropped"],
         gap,
-        max((lateness for _, lateness in late), default=0.0),
-        last - at,
-        max(0.0, last - started),
-        answered - started,
+        max((lateness for _, lateness in scores), default=0.0),
+        in_time_again([moment for moment, _ in scores], late, at, started[0]),
+        max(0.0, max(late, default=at) - started[-1]),
+        answered - started[-1],
         said(line, sizes),
     )
 
@@ -125,12 +128,19 @@ def _is_quiet(line: ReplicaLine) -> bool:
     return line.flow.longest_gap(time.monotonic() - QUIET_SECONDS) < 1.0
 
 
-def _late_scores(line: ReplicaLine, since: float) -> list[tuple[float, float]]:
-    """Return (when, by how much) of each score that came late since a moment, in seconds since 1970."""
+def in_time_again(scored: Sequence[float], late: Sequence[float], since: float, until: float) -> float | None:
+    """Return the seconds until frames were scored in time again; None when they were not at ``until``."""
+    if not any(until - QUIET_SECONDS < moment < until for moment in scored):
+        return None
+    return max((moment for moment in late if moment < until), default=since) - since
+
+
+def _scores(line: ReplicaLine, since: float) -> list[tuple[float, float]]:
+    """Return (when, how long after the capture) of each score since a moment, in seconds."""
     found = []
     for record in line.read(line.topics.scores.name):
         captured = Score.decode(record.value).captured_at.timestamp()
         scored = record.timestamp_ms / 1000
-        if scored >= since and scored - captured > LATE_SECONDS:
+        if scored >= since:
             found.append((scored, scored - captured))
     return found

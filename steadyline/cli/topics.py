@@ -44,7 +44,7 @@ Users = Annotated[
     typer.Option(
         "--user",
         metavar="SERVICE=PRINCIPAL",
-        help="Kafka's name of the user of a service, scorer=User:CN=scorer for example; repeatable. By "
+        help="Kafka's name of the user of a service, scorer=User:CN=scorer for example; repeatable, by "
         "default User:PREFIX-SERVICE.",
     ),
 ]
@@ -54,15 +54,15 @@ Groups = Annotated[
         "--group",
         metavar="SERVICE=GROUP",
         help="Consumer group of the scorer or the alerts, where SCORER_GROUP or ALERTS_GROUP names one; "
-        "repeatable.",
+        "repeatable, by default PREFIX.SERVICE.",
     ),
 ]
 AclForm = Annotated[
     Literal["text", "strimzi", "commands"],
     typer.Option(
         "--format",
-        help="text for people; strimzi: the authorization of each KafkaUser, as YAML; commands: calls of "
-        "kafka-acls.",
+        help="What is printed: text for people, the authorization of each KafkaUser of strimzi as YAML, or "
+        "commands, which are calls of kafka-acls.",
     ),
 ]
 

@@ -29,7 +29,7 @@ def as_text(rights: Sequence[ServiceRights]) -> Iterator[str]:
 
 def as_commands(rights: Sequence[ServiceRights]) -> Iterator[str]:
     """Yield one call of ``kafka-acls`` for each right, for a shell that finds it."""
-    connect = '--bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_PROPERTIES"'
+    connect = '--bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$ADMIN_PROPERTIES"'
     for item in rights:
         for acl in item.acls:
             operations = " ".join(f"--operation {operation}" for operation in acl.operations)
