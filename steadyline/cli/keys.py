@@ -22,7 +22,10 @@ def new(out: Annotated[Path, typer.Option("--out", help=_OUT)]) -> None:
     console.print(f"the trainer:           STEADYLINE_SIGNING_KEY_FILE={folder / PRIVATE}")
     console.print(f"then all that read:    STEADYLINE_TRUSTED_KEYS_FILE={folder / PUBLIC}")
     console.print("A file of trusted keys may hold several, one below another: to change keys, trust both,")
-    console.print("start the trainer with the new one, and drop the old one once it has announced.")
+    console.print(
+        "start the trainer with the new one, run `steadyline models sign` with it, and drop the old"
+    )
+    console.print("one once the trainer has announced. Packages that are there already are signed alike.")
 
 
 @app.command()

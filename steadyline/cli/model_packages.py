@@ -22,9 +22,9 @@ from steadyline.terminal import PlainConsole
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Folder = Annotated[
     Path | None,
-    typer.Option("--package", help="Folder of a package that fit wrote, in place of one of a line."),
+    typer.Option("--package", help="Folder of a package that fit wrote, by default none: the line is read."),
 ]
-_PRODUCT = "Product of the line; not needed with --package."
+_PRODUCT = "Product of the line; by default none, which only --package allows."
 _VERSION = "Version to show; by default the live one."
 _PRODUCTS = "Product whose packages are signed; repeatable; by default all of the line."
 

@@ -1,12 +1,13 @@
 """An unsigned line is signed while it scores; from then on nothing unsigned or changed goes live."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from steadyline.package import MODEL, PROVENANCE, Packages
-from steadyline.service import EXIT_FAILED, EXIT_OK
+from steadyline.package import MODEL, Packages
+from steadyline.service import EXIT_FAILED, EXIT_FATAL, EXIT_OK
 from steadyline.signing import PRIVATE, PUBLIC, write_pair
 from tests.support.eventually import eventually
 from tests.support.models import model_event
@@ -27,19 +28,45 @@ def last_reason(floor: ScorerLine) -> str:
     return changes[-1].reason if changes else ""
 
 
+def announced(floor: ScorerLine) -> None:
+    """Let an earlier trainer have made three versions without a key; the first is live."""
+    models = [packed(floor, 1, "live"), packed(floor, 2, "retired"), packed(floor, 3, "retired")]
+    floor.say(model_event(floor.product, models, 1))
+
+
+def sign_what_is_there(floor: ScorerLine, keys: Mapping[str, str]) -> dict[int, str]:
+    """Run the command that signs; return version → what became of it."""
+    line = "--line", str(floor.line_file)
+    assert "STEADYLINE_SIGNING_KEY is not set" in floor.steadyline("models", "sign", *line).stderr
+    told = floor.steadyline("models", "sign", *line, "--json", **keys)
+    outcomes = {row["version"]: row["outcome"] for row in json.loads(told.stdout)["packages"]}
+    is_whole = all(outcome.startswith("signed") for outcome in outcomes.values())
+    assert told.returncode == (EXIT_OK if is_whole else EXIT_FAILED)
+    return outcomes
+
+
+def assert_shown(floor: ScorerLine, key: str, trusts: Mapping[str, str]) -> None:
+    """Check what is told of the live version, as JSON and for people."""
+    line = "--line", str(floor.line_file)
+    shown = floor.steadyline("models", "show", floor.product, *line, "--json", **trusts)
+    assert shown.returncode == EXIT_OK, shown.stderr
+    facts = json.loads(shown.stdout)
+    assert (facts["version"], facts["signed_by"], facts["licence"]) == (2, [key], "NOASSERTION")
+    for_people = floor.steadyline("models", "show", floor.product, "2", *line, **trusts)
+    assert f"signed       {key}\n" in for_people.stdout
+    assert "none: an earlier release packed it" in for_people.stdout
+    changed = floor.steadyline("models", "show", floor.product, "3", *line, **trusts)
+    assert changed.returncode == EXIT_FATAL
+    assert "is not signed" in changed.stderr
+
+
 def test_packages_that_are_there_are_signed_by_command_and_nothing_else_goes_live(
     floor: ScorerLine, tmp_path: Path
 ) -> None:
     pair = write_pair(tmp_path / "keys")
     signs = {"STEADYLINE_SIGNING_KEY_FILE": str(tmp_path / "keys" / PRIVATE)}
     trusts = {"STEADYLINE_TRUSTED_KEYS_FILE": str(tmp_path / "keys" / PUBLIC)}
-    floor.say(
-        model_event(
-            floor.product,
-            [packed(floor, 1, "live"), packed(floor, 2, "retired"), packed(floor, 3, "retired")],
-            1,
-        )
-    )
+    announced(floor)
 
     # The trainer is given its key first: it signs what it has announced, and nobody checks yet.
     first = trainer(floor, tmp_path / "work", **signs)
@@ -60,14 +87,8 @@ def test_packages_that_are_there_are_signed_by_command_and_nothing_else_goes_liv
     # What is there is signed by command, but for what was changed.
     key = f"{Packages(floor.store, floor.line.line).key(floor.product, 3)}/{MODEL}"
     floor.store.put(key, floor.store.get(key)[:-1])
-    line = "--line", str(floor.line_file)
-    unkeyed = floor.steadyline("models", "sign", *line)
-    assert "STEADYLINE_SIGNING_KEY is not set" in unkeyed.stderr
-    told = floor.steadyline("models", "sign", *line, "--json", **signs, **trusts)
-    assert told.returncode == EXIT_FAILED
-    outcomes = {row["version"]: row["outcome"] for row in json.loads(told.stdout)["packages"]}
+    outcomes = sign_what_is_there(floor, {**signs, **trusts})
     assert (outcomes[1], outcomes[2]) == ("signed", "signed")
-    assert outcomes[3].startswith("refused: ")
     assert "does not match its digest" in outcomes[3]
 
     order(floor, 2)
@@ -77,13 +98,6 @@ def test_packages_that_are_there_are_signed_by_command_and_nothing_else_goes_liv
     floor.send(40)
     floor.until_accounted().assert_intact()
     floor.assert_scores_true({2: 2.0})
-
-    shown = floor.steadyline("models", "show", floor.product, *line, "--json", **trusts)
-    assert shown.returncode == EXIT_OK, shown.stderr
-    facts = json.loads(shown.stdout)
-    assert (facts["version"], facts["signed_by"], facts["licence"]) == (2, [pair.key_id], "NOASSERTION")
-    assert PROVENANCE not in facts["package"]["digests"]
-    for_people = floor.steadyline("models", "show", floor.product, "2", *line, **trusts)
-    assert f"signed       {pair.key_id}\n" in for_people.stdout
+    assert_shown(floor, pair.key_id, trusts)
     assert [scorer.stop(), second.stop()] == [EXIT_OK, EXIT_OK]
     floor.assert_audit_intact()

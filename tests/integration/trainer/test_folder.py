@@ -44,7 +44,7 @@ def test_a_package_is_evaluated_with_every_figure_that_was_promised(
     data: Path, package: Path, tmp_path: Path
 ) -> None:
     files = {path.name for path in package.iterdir()}
-    assert files == {"model.onnx", "card.json", "weights.safetensors", "SHA256SUMS"}
+    assert files == {"model.onnx", "card.json", "weights.safetensors", "provenance.json", "SHA256SUMS"}
     page = tmp_path / "reports" / "report.html"
     done = trainer(
         "evaluate", "--data", str(data), "--model", str(package), "--json", "--report", str(page),

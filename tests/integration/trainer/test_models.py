@@ -13,7 +13,7 @@ from steadyline.contracts.evidence import EvidenceKey
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.score import Peak, Score
 from steadyline.inference import ModelRef
-from steadyline.package import FILES, Card
+from steadyline.package import FILES, PROVENANCE, Card
 from steadyline.picture import encode_png
 from steadyline.probe import probe
 from steadyline.service import EXIT_FAILED, EXIT_OK
@@ -68,7 +68,7 @@ def test_a_trained_version_is_told_by_the_command_line_and_is_what_lies_in_the_s
     assert json.loads(told.stdout)["health"]["state"] == "seeing"
 
     folder = path_of(live.package.uri)
-    assert live.package.digests == {name: sha256_of(folder / name) for name in FILES}
+    assert live.package.digests == {name: sha256_of(folder / name) for name in (*FILES, PROVENANCE)}
     card = Card.model_validate_json((folder / "card.json").read_bytes())
     assert (card.calibrations, card.probes, card.figures) == (live.calibrations, live.probes, live.figures)
     assert live.lineage["data"] == sha256_of(path_of(live.lineage["data_uri"]))

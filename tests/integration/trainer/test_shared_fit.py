@@ -25,6 +25,6 @@ def test_of_two_processes_that_share_a_fit_one_writes_the_package(tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("package: ") == 1
     files = {path.name for path in out.iterdir()}
-    assert files == {"model.onnx", "card.json", "weights.safetensors", "SHA256SUMS"}
+    assert files == {"model.onnx", "card.json", "weights.safetensors", "provenance.json", "SHA256SUMS"}
     card, _ = open_package(out)
     assert card.figures["steps"] == 3
