@@ -48,6 +48,15 @@ class StoreContract(ABC):
         assert store.list("m/cell") == ["m/cell/1/a", "m/cell/2/b"]
         assert store.list("nothing/here") == []
 
+    def test_what_lies_directly_in_a_folder_is_told_with_its_kind(self, store: Store) -> None:
+        for key in ("m/cell/1/a", "m/cell/1/b", "m/cell/1/deeper/c", "m/cell/10/a", "top"):
+            store.put(key, b"1")
+        assert store.kinds("m/cell/1") == {"a": "file", "b": "file", "deeper": "directory"}
+        assert store.kinds("") == {"m": "directory", "top": "file"}
+        assert store.kinds("nothing/here") == {}
+        store.put("m/cell/1/d", b"1")
+        assert store.kinds("m/cell/1")["d"] == "file", "what was just written is seen"
+
     def test_a_folder_is_deleted_with_all_below_and_nothing_beside(self, store: Store) -> None:
         for key in ("m/cell/1/a", "m/cell/1/b", "m/cell/10/a"):
             store.put(key, b"1")
