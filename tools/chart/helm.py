@@ -37,12 +37,12 @@ def lint(values: Sequence[Path | str] = ()) -> None:
     _run("lint", "--strict", "--kube-version", KUBERNETES, str(CHART), *_options(values))
 
 
-def render(values: Sequence[Path | str] = ()) -> list[dict[str, Any]]:
+def render(values: Sequence[Path | str] = (), chart: Path = CHART) -> list[dict[str, Any]]:
     """Return the objects of the chart, hooks and tests included; raises HelmRefused.
 
     ``values`` are paths of files, or texts like ``scorer.replicas=3``; a later one counts.
     """
-    command = ["template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
+    command = ["template", RELEASE, str(chart), "--namespace", NAMESPACE, "--kube-version", KUBERNETES]
     text = _run(*command, *_options(values))
     return [found for found in yaml.load_all(text, Loader=_LOADER) if found]
 

@@ -145,6 +145,9 @@ files:
 {{- $secret := .root.Values.triton.adminKeySecret -}}
 env:
   - {name: TRITON_ADMIN_KEY_FILE, value: /run/secrets/steadyline/triton-admin/key}
+{{- if and (ne .component "triton") (eq .root.Values.triton.securityProtocol "PLAINTEXT") }}
+  - {name: TRITON_ALLOW_CLEAR_KEY, value: "true"}
+{{- end }}
 files:
   - {name: triton-admin, secret: {{ $secret.name }}, items: { {{ $secret.key | quote }}: key } }
 {{- end }}
@@ -216,8 +219,14 @@ env:
   - {name: OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, value: /run/secrets/steadyline/otlp-client/tls.crt}
   - {name: OTEL_EXPORTER_OTLP_CLIENT_KEY, value: /run/secrets/steadyline/otlp-client/tls.key}
 {{- end }}
+{{- if $telemetry.headersSecret.name }}
+  - {name: OTEL_EXPORTER_OTLP_HEADERS_FILE, value: /run/secrets/steadyline/otlp/headers}
+{{- end }}
 files:
 {{- include "steadyline.tlsFiles" (dict "at" $telemetry "name" "otlp") }}
+{{- if $telemetry.headersSecret.name }}
+  - {name: otlp, secret: {{ $telemetry.headersSecret.name }}, items: { {{ $telemetry.headersSecret.key | quote }}: headers } }
+{{- end }}
 {{- end }}
 {{- end }}
 

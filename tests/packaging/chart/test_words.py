@@ -1,0 +1,110 @@
+"""What the chart says: arguments that programs know, notes that say what to do next, a version that is ours."""
+
+import shutil
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+import typer
+import yaml
+
+from tests.support.chart import SETS, ChartPod, chart_of, require_helm
+from tools.chart.files import CHART
+from tools.chart.helm import render
+from tools.setup.command import ROOT
+
+OURS = ("producers", "scorer", "trainer", "alerts", "steadyline", "migration", "triton")
+
+
+def command_of(package: str, verb: str) -> click.Command:
+    """Return the command that `python -m package verb` runs, or one of the verbs of `steadyline`."""
+    module = import_module(f"steadyline.cli.{verb}" if package == "steadyline" else f"{package}.cli")
+    if hasattr(module, "app"):
+        return typer.main.get_command(module.app)
+    alone = typer.Typer()
+    alone.command(name=verb)(module.command)
+    return typer.main.get_command(alone)
+
+
+def unknown_arguments(pod: ChartPod) -> list[str]:
+    """Return the arguments of a pod that its program does not know."""
+    words = [str(word) for word in pod.container["args"]]
+    package = pod.container["image"].split("@")[0].rsplit("/", 1)[-1]
+    verb = words[0]
+    if package == "triton":  # its image runs `steadyline triton`
+        package, verb = "steadyline", "triton"
+    command: click.Command = command_of(package, verb)
+    left = words if package != "steadyline" else words[words[0] == verb :]
+    while isinstance(command, click.Group) and left:
+        found = command.commands.get(left[0])
+        if found is None:
+            return left[:1]
+        command, left = found, left[1:]
+    known = {name for parameter in command.params for name in parameter.opts}
+    return [word for word in left if word.startswith("--") and word not in known]
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_every_argument_is_one_that_its_program_knows(values: str) -> None:
+    pods = [pod for pod in chart_of(values).pods() if pod.component in OURS]
+    assert {pod.component for pod in pods} >= {
+        "producers",
+        "scorer",
+        "trainer",
+        "alerts",
+        "steadyline",
+        "triton",
+    }
+    assert {pod.name: unknown for pod in pods if (unknown := unknown_arguments(pod))} == {}
+
+
+def test_an_argument_that_no_program_knows_is_found() -> None:
+    (pod,) = chart_of("defaults").workloads("scorer")
+    for words, unknown in ((["run", "--lines", "x"], ["--lines"]), (["ran"], ["ran"])):
+        pod.template["spec"]["containers"][0] = {**pod.container, "args": words}
+        assert unknown_arguments(pod) == unknown
+    chart_of.cache_clear()
+
+
+def notes(folder: Path, *values: Path | str) -> str:
+    """Return the notes of an installation: helm shows them to a cluster only, so they become an object here."""
+    require_helm()
+    shutil.copytree(ROOT / CHART, folder / "chart")
+    text = (folder / "chart/templates/NOTES.txt").read_text(encoding="utf-8")
+    (folder / "chart/templates/_notes.tpl").write_text(f'{{{{ define "notes" }}}}{text}{{{{ end }}}}')
+    told = '{apiVersion: v1, kind: Notes, metadata: {name: notes}, text: {{ include "notes" . | toJson }}}'
+    (folder / "chart/templates/told.yaml").write_text(told)
+    (found,) = (one for one in render(list(values), folder / "chart") if one["kind"] == "Notes")
+    return str(found["text"])
+
+
+def test_the_notes_say_what_is_missing_and_what_comes_next(tmp_path: Path) -> None:
+    text = notes(tmp_path)
+    assert (
+        "no digest is given for the images of producers, scorer, trainer, alerts, steadyline, triton" in text
+    )
+    assert "This is the example line" in text
+    for secret in ("steadyline-scorer", "steadyline-redis", "steadyline-database", "steadyline-s3"):
+        assert secret in text
+    assert "helm -n line test rel" in text
+    assert "python -m alerts first-token" in text
+    assert "Models are not signed" in text
+
+
+def test_the_notes_of_a_plant_say_nothing_that_it_has_done(tmp_path: Path) -> None:
+    digests = [
+        f'images.{name}.digest="sha256:{"a" * 64}"'
+        for name in ("producers", "scorer", "trainer", "alerts", "steadyline", "triton")
+    ]
+    text = notes(tmp_path, ROOT / CHART / "values-plant.yaml", *digests)
+    for told in ("no digest", "example line", "not signed"):
+        assert told not in text
+    assert "https://alerts.cells-1.plant.example/api/v1" in text
+
+
+def test_the_chart_has_the_version_of_the_product() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    chart = yaml.safe_load((ROOT / CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["appVersion"] == chart["version"] == project["version"]
