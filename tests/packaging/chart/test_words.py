@@ -1,14 +1,14 @@
-"""What the chart says: arguments that programs know, notes that say what to do next, a version that is ours."""
+"""What the chart says: arguments that programs know, notes that say what comes next, our own version."""
 
 import shutil
 import tomllib
 from importlib import import_module
 from pathlib import Path
 
-import click
 import pytest
 import typer
 import yaml
+from typer.core import TyperCommand, TyperGroup
 
 from tests.support.chart import SETS, ChartPod, chart_of, require_helm
 from tools.chart.files import CHART
@@ -18,7 +18,7 @@ from tools.setup.command import ROOT
 OURS = ("producers", "scorer", "trainer", "alerts", "steadyline", "migration", "triton")
 
 
-def command_of(package: str, verb: str) -> click.Command:
+def command_of(package: str, verb: str) -> object:
     """Return the command that `python -m package verb` runs, or one of the verbs of `steadyline`."""
     module = import_module(f"steadyline.cli.{verb}" if package == "steadyline" else f"{package}.cli")
     if hasattr(module, "app"):
@@ -35,13 +35,14 @@ def unknown_arguments(pod: ChartPod) -> list[str]:
     verb = words[0]
     if package == "triton":  # its image runs `steadyline triton`
         package, verb = "steadyline", "triton"
-    command: click.Command = command_of(package, verb)
+    command = command_of(package, verb)
     left = words if package != "steadyline" else words[words[0] == verb :]
-    while isinstance(command, click.Group) and left:
+    while isinstance(command, TyperGroup) and left:
         found = command.commands.get(left[0])
         if found is None:
             return left[:1]
         command, left = found, left[1:]
+    assert isinstance(command, TyperCommand)
     known = {name for parameter in command.params for name in parameter.opts}
     return [word for word in left if word.startswith("--") and word not in known]
 
@@ -69,7 +70,7 @@ def test_an_argument_that_no_program_knows_is_found() -> None:
 
 
 def notes(folder: Path, *values: Path | str) -> str:
-    """Return the notes of an installation: helm shows them to a cluster only, so they become an object here."""
+    """Return the notes of an installation: helm tells them a cluster only, so they become an object here."""
     require_helm()
     shutil.copytree(ROOT / CHART, folder / "chart")
     text = (folder / "chart/templates/NOTES.txt").read_text(encoding="utf-8")
