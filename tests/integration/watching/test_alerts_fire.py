@@ -26,6 +26,13 @@ pytestmark = pytest.mark.servers
 RULES = sorted((ROOT / "deploy" / "rules").glob("*.yaml"))
 FACTOR = 30.0
 FIRED_WITHIN = 60.0
+OF_TRITON = (
+    "SteadylineTritonAway",
+    "SteadylineCanaryWrong",
+    "SteadylineNotReady",
+    "SteadylineNoScorerReady",
+    "SteadylineNoScores",
+)
 
 
 class PrometheusLine(ScorerLine):
@@ -74,7 +81,7 @@ def test_alerts_fire_when_their_causes_are_made(watched: PrometheusLine) -> None
     with watched.alerted("SteadylineDeadLetters"):
         watched.send_picture("east-0", b"no picture")
         watched.flush()
-    with watched.alerted("SteadylineTritonAway", "SteadylineNoScores", "SteadylineNoScorerReady"):
+    with watched.alerted(*OF_TRITON):
         watched.triton.unload(watched.product)
     with watched.alerted("SteadylineCameraDown"):
         watched.pictures.rename(watched.pictures.with_suffix(".away"))
