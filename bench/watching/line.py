@@ -39,7 +39,7 @@ class SwitchedEndpoint:
     def __init__(self) -> None:
         self.status = 204
         self.taken = 0
-        self._server = _EndpointServer(("127.0.0.1", 0), _SwitchedHandler)
+        self._server = _SwitchedServer(("127.0.0.1", 0), _SwitchedHandler)
         self._server.endpoint = self
         Thread(target=self._server.serve_forever, name="endpoint", daemon=True).start()
 
@@ -54,13 +54,13 @@ class SwitchedEndpoint:
         self._server.server_close()
 
 
-class _EndpointServer(ThreadingHTTPServer):
+class _SwitchedServer(ThreadingHTTPServer):
     daemon_threads = True
     endpoint: SwitchedEndpoint
 
 
 class _SwitchedHandler(BaseHTTPRequestHandler):
-    server: _EndpointServer
+    server: _SwitchedServer
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
