@@ -16,7 +16,7 @@ from bench.line.environment import CAMERAS
 from bench.line.pictures import DISTINCT, SIDE, jpegs
 from bench.line.report import Section, machine, percentile
 from bench.scaling.costs import FrameCosts, read_costs
-from bench.scaling.simulator import LinePlan, LineSimulation, Outcome, PlannedEvents
+from bench.scaling.simulator import LinePlan, LineSimulation, PlannedEvents, SimulatedDay
 from bench.scaling.sizing import SizingAssumptions, size_line
 from steadyline.terminal import PlainConsole
 
@@ -115,7 +115,7 @@ def _bad_days(costs: FrameCosts) -> Section:
     return Section("events", title, figures, ("", "p50 ms", "p99 ms", "max ms", "most waiting"), rows)
 
 
-def _told(outcome: Outcome) -> list[str]:
+def _told(outcome: SimulatedDay) -> list[str]:
     values = [percentile(outcome.latencies, 0.5), percentile(outcome.latencies, 0.99), max(outcome.latencies)]
     return [*(f"{1000 * value:.1f}" for value in values), str(outcome.most_waiting)]
 

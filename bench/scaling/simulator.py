@@ -47,7 +47,7 @@ class PlannedEvents:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SimulatedDay:
     """What came out: latencies in seconds from capture to score, of frames captured after the warm-up."""
 
     captured: int = 0
@@ -83,9 +83,9 @@ class LineSimulation:
         self._workers = [
             _Worker(shared or Resource(self._time, plan.scorer_cores)) for _ in range(plan.scorers)
         ]
-        self._outcome, self._warm = Outcome(), 0.0
+        self._outcome, self._warm = SimulatedDay(), 0.0
 
-    def run(self, seconds: float, warm: float = 5.0) -> Outcome:
+    def run(self, seconds: float, warm: float = 5.0) -> SimulatedDay:
         """Simulate ``seconds``, of which the first ``warm`` do not count."""
         self._warm = warm
         for camera in range(self._plan.cameras):
