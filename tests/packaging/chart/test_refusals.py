@@ -1,12 +1,18 @@
 """What cannot work is refused with the way to do it, by the schema or by the chart."""
 
 import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.chart import SETS, require_helm
+from tools.chart.files import CHART
 from tools.chart.helm import HelmRefused, lint, render
 from tools.chart.schemas import schema_problems, schemas_are_there
+from tools.setup.command import ROOT
 
 ONE, TWO = (f"id: {name}, product: part, source: 'synthetic:'" for name in ("a", "b"))
 CAMERAS = f"cameras: [{{{ONE}}}, {{{TWO}, when_behind: spool}}]"
@@ -79,6 +85,39 @@ def test_what_cannot_work_is_refused_and_told(values: list[str], told: str) -> N
     with pytest.raises(HelmRefused) as refusal:
         render(values)
     assert told in str(refusal.value)
+
+
+def in_a_cluster(folder: Path, partitions: int, *values: Path | str) -> list[dict[str, Any]]:
+    """Render the plant where its topic has so many partitions; helm would ask a cluster for that."""
+    require_helm()
+    shutil.copytree(ROOT / CHART, folder / "chart")
+    checks = folder / "chart/templates/checks.yaml"
+    live = f'dict "spec" (dict "partitions" {partitions}) }}}}'
+    text, count = re.subn(r"lookup .*?\}\}", live, checks.read_text())
+    assert count == 1
+    checks.write_text(text)
+    return render([ROOT / CHART / "values-plant.yaml", *values], folder / "chart")
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        (8, "upgrade with --set kafka.strimzi.acceptPartitions=12"),
+        (16, "topics.partitions is 12 and cells-1.frames.v1 has 16: Kafka takes none away"),
+    ],
+)
+def test_other_partitions_than_the_topic_has_are_refused_with_the_way_to_do_it(
+    there: int, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(HelmRefused) as refusal:
+        in_a_cluster(tmp_path, there)
+    assert told in str(refusal.value)
+
+
+@pytest.mark.parametrize(("there", "accepted"), [(8, 12), (12, 0), (12, 12)])
+def test_partitions_that_are_there_or_accepted_are_taken(there: int, accepted: int, tmp_path: Path) -> None:
+    made = in_a_cluster(tmp_path, there, f"kafka.strimzi.acceptPartitions={accepted}")
+    assert {"KafkaTopic", "ScaledObject"} <= {found["kind"] for found in made}
 
 
 def test_a_group_of_producers_may_be_elsewhere_and_the_rest_of_the_line_here() -> None:
