@@ -104,7 +104,7 @@ class LockedPostgres(TestedPostgres):
     The owner of everything, whom the tests are, comes as he likes, and so does ``guest``, once there is one.
     """
 
-    PASSWORD = "of-the-plant"
+    PASSWORD = "marked-password-of-postgres"
 
     def __init__(self, home: Path, authority: CertificateAuthority) -> None:
         self._authority = authority

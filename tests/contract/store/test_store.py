@@ -171,6 +171,7 @@ def test_an_object_store_that_does_not_answer_is_unavailable(monkeypatch: pytest
     pytest.importorskip("s3fs", reason="the s3 extra is not installed")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "x")
+    fsspec_forgets()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(StoreUnavailable, match="s3://bucket/x/a cannot be read"):
