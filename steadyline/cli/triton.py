@@ -11,6 +11,7 @@ from steadyline.line import load_line
 from steadyline.servers.triton_container import (
     ContainerServer,
     RepositoryReader,
+    ServerIdentity,
     SignedPackages,
     mirror,
 )
@@ -20,19 +21,31 @@ from steadyline.store import Store
 from steadyline.terminal import PlainConsole
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")]
+CopiedFrom = Annotated[
+    str, typer.Option("--from", help="Address of a model repository to copy there first, s3:// too.")
+]
+AskedLine = Annotated[
+    Path | None,
+    typer.Option(
+        "--line", help="Line whose packages each version must be the model of; by default none is asked."
+    ),
+]
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file of the server's certificate; by default gRPC is in clear.")
+]
+CertificateKey = Annotated[
+    Path | None, typer.Option("--key", help="PEM file of the certificate's key; by default none.")
+]
+ClientAuthority = Annotated[
+    Path | None,
+    typer.Option(help="PEM file whose certificates clients must show; by default none is asked for."),
+]
 
 
 def command(
     repository: Annotated[Path, typer.Option(help="Folder that Triton serves.")] = Path("/models"),
-    source: Annotated[
-        str, typer.Option("--from", help="Address of a model repository to copy there first, s3:// too.")
-    ] = "",
-    line: Annotated[
-        Path | None,
-        typer.Option(
-            "--line", help="Line whose packages each version must be the model of; by default none is asked."
-        ),
-    ] = None,
+    source: CopiedFrom = "",
+    line: AskedLine = None,
     program: Annotated[Path, typer.Option(help="Path of Triton's program.")] = Path(
         "/opt/tritonserver/bin/tritonserver"
     ),
@@ -40,6 +53,9 @@ def command(
     grpc_port: Port = 8001,
     http_port: Port = 8000,
     metrics_port: Port = 8002,
+    certificate: Certificate = None,
+    certificate_key: CertificateKey = None,
+    client_ca: ClientAuthority = None,
     is_check: Annotated[bool, typer.Option("--check", help="Check and copy, and start nothing.")] = False,
 ) -> None:
     """Check a model repository and become Triton, which serves what has passed.
@@ -49,10 +65,26 @@ def command(
     told and not loaded.
     """
     key = read_settings(TritonSettings).admin_key
+    identity = ServerIdentity.of(certificate, certificate_key, client_ca)
     if key is None and not is_check:
         raise InvalidConfiguration(
             "TRITON_ADMIN_KEY is not set: whoever reaches the server could load models"
         )
+    products, is_whole = _checked(repository, source, line)
+    if is_check or key is None:
+        raise typer.Exit(0 if is_whole else 1)
+    ports = (grpc_port, http_port, metrics_port)
+    server = ContainerServer(program, repository, host, ports, key.get_secret_value(), products, identity)
+    if not program.exists():
+        raise InvalidConfiguration(f"{program} is not there: this command is for the images of Triton")
+    os.execv(program, server.command())
+
+
+def _checked(repository: Path, source: str, line: Path | None) -> tuple[list[str], bool]:
+    """Check the repository, copy it where it comes from elsewhere, and tell what is refused.
+
+    Returns the products to load, and False when anything was refused.
+    """
     if not repository.is_dir():
         raise InvalidConfiguration(f"{repository} is no folder: mount the model repository there")
     console = PlainConsole(stderr=True, soft_wrap=True)
@@ -65,14 +97,8 @@ def command(
         mirror(found, repository)
     served = [f"{product}/{version}" for product, one in found.items() for version in one.files]
     console.print(f"to be served: {', '.join(served) or 'nothing yet'}")
-    if is_check or key is None:
-        raise typer.Exit(1 if refused else 0)
-    whole = [product for product in found if source or not any(_names(product, row) for row in refused)]
-    ports = (grpc_port, http_port, metrics_port)
-    server = ContainerServer(program, repository, host, ports, key.get_secret_value(), whole)
-    if not program.exists():
-        raise InvalidConfiguration(f"{program} is not there: this command is for the images of Triton")
-    os.execv(program, server.command())
+    products = [product for product in found if source or not any(_names(product, row) for row in refused)]
+    return products, not refused
 
 
 def _packages(line: Path) -> SignedPackages:

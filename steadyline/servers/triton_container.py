@@ -152,6 +152,36 @@ def unlike_ours(config: Any, product: str) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerIdentity:
+    """Files by which gRPC is encrypted, as PEM; with ``client_ca`` clients must show a certificate of it."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    @classmethod
+    def of(
+        cls, certificate: Path | None, key: Path | None, client_ca: Path | None
+    ) -> "ServerIdentity | None":
+        """Return the identity, None when nothing is given; raises InvalidConfiguration when half of it is."""
+        if certificate is None and key is None and client_ca is None:
+            return None
+        if certificate is None or key is None:
+            raise InvalidConfiguration("--certificate and --key are needed together, and for --client-ca too")
+        return cls(certificate, key, client_ca)
+
+    def arguments(self) -> list[str]:
+        """Return the server's arguments."""
+        known = [] if self.client_ca is None else [f"--grpc-root-cert={self.client_ca}"]
+        return [
+            "--grpc-use-ssl=true" if self.client_ca is None else "--grpc-use-ssl-mutual=true",
+            f"--grpc-server-cert={self.certificate}",
+            f"--grpc-server-key={self.key}",
+            *known,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerServer:
     """How the server is started: program, repository, address, ports (gRPC, HTTP, metrics), key.
 
@@ -164,6 +194,7 @@ class ContainerServer:
     ports: tuple[int, int, int]
     admin_key: str
     products: Sequence[str] = ()
+    identity: ServerIdentity | None = None
 
     def command(self) -> list[str]:
         """Return the command. Triton takes its key as an argument only: it is seen within the container."""
@@ -184,5 +215,6 @@ class ContainerServer:
             f"--metrics-port={metrics}",
             f"--http-restricted-api={closed}",
             f"--grpc-restricted-protocol={closed}",
+            *(self.identity.arguments() if self.identity is not None else ()),
             *(f"--load-model={product}" for product in self.products),
         ]

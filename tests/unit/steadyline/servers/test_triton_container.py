@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from steadyline.digest import sha256
+from steadyline.errors import InvalidConfiguration
 from steadyline.package import CARD, MODEL, WEIGHTS, write_package
 from steadyline.servers.triton_container import (
     ContainerServer,
     RepositoryReader,
+    ServerIdentity,
     SignedPackages,
     mirror,
     unlike_ours,
@@ -158,3 +160,26 @@ def test_the_server_loads_what_has_passed_and_its_repository_is_closed(tmp_path:
     closed = [word for word in command if "restricted" in word]
     assert len(closed) == 2
     assert all("model-repository" in word and word.endswith("admin-key=secret") for word in closed)
+    assert not any("ssl" in word for word in command), "in clear, as nothing else was asked for"
+
+
+def test_the_server_shows_a_certificate_and_asks_for_one_where_an_authority_is_given(tmp_path: Path) -> None:
+    own, key, authority = Path("/c.pem"), Path("/k.pem"), Path("/ca.pem")
+
+    def words(identity: ServerIdentity | None) -> list[str]:
+        server = ContainerServer(Path("/t"), tmp_path, "0.0.0.0", (1, 2, 3), "s", identity=identity)
+        return [word for word in server.command() if word.startswith(("--grpc-use", "--grpc-root"))]
+
+    assert words(ServerIdentity.of(own, key, None)) == ["--grpc-use-ssl=true"]
+    assert words(ServerIdentity.of(own, key, authority)) == [
+        "--grpc-use-ssl-mutual=true",
+        "--grpc-root-cert=/ca.pem",
+    ]
+    assert words(ServerIdentity.of(None, None, None)) == []
+
+
+@pytest.mark.parametrize("given", [("c", None, None), (None, "k", None), (None, None, "a"), ("c", None, "a")])
+def test_half_of_a_servers_identity_is_refused(given: tuple[str | None, ...]) -> None:
+    certificate, key, authority = (None if name is None else Path(name) for name in given)
+    with pytest.raises(InvalidConfiguration, match="--certificate and --key are needed together"):
+        ServerIdentity.of(certificate, key, authority)
