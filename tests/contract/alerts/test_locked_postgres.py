@@ -16,7 +16,7 @@ from tests.support.locked_servers import a_folder
 from tests.support.postgres import LockedPostgres, require_postgres
 
 
-class Plant:
+class PostgresPlant:
     """One locked server and the authority that everybody believes."""
 
     def __init__(self, folder: Path) -> None:
@@ -25,12 +25,12 @@ class Plant:
 
 
 @pytest.fixture(scope="module")
-def plant() -> Iterator[Plant]:
+def plant() -> Iterator[PostgresPlant]:
     require_postgres()
     with a_folder() as folder:
         folder.chmod(0o755)
         (folder / "home").mkdir()
-        made = Plant(folder)
+        made = PostgresPlant(folder)
         made.server.start()
         made.server.make_users()
         yield made
@@ -44,7 +44,7 @@ def is_encrypted(database: Database) -> bool:
         return bool(session.execute(text(question)).scalar())
 
 
-def test_a_user_with_a_password_migrates_and_writes_over_tls(plant: Plant) -> None:
+def test_a_user_with_a_password_migrates_and_writes_over_tls(plant: PostgresPlant) -> None:
     url = plant.server.url(
         "plant", LockedPostgres.PASSWORD, sslmode="verify-full", sslrootcert=plant.authority.ca
     )
@@ -54,7 +54,7 @@ def test_a_user_with_a_password_migrates_and_writes_over_tls(plant: Plant) -> No
     database.close()
 
 
-def test_a_user_with_a_certificate_needs_no_password(plant: Plant) -> None:
+def test_a_user_with_a_certificate_needs_no_password(plant: PostgresPlant) -> None:
     own = plant.authority.client("known")
     files: dict[str, Any] = {"sslrootcert": plant.authority.ca, "sslcert": own.certificate, "sslkey": own.key}
     database = Database(plant.server.url("known", sslmode="verify-full", **files))
@@ -75,7 +75,7 @@ class TestRefusals:
     }
 
     @pytest.fixture
-    def urls(self, plant: Plant, tmp_path: Path) -> dict[str, str]:
+    def urls(self, plant: PostgresPlant, tmp_path: Path) -> dict[str, str]:
         server, password = plant.server, LockedPostgres.PASSWORD
         believed: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": plant.authority.ca}
         other = CertificateAuthority(tmp_path, "other").ca
@@ -100,7 +100,7 @@ class TestRefusals:
         assert LockedPostgres.PASSWORD not in str(raised.value)
         database.close()
 
-    def test_a_user_who_may_make_no_tables_is_told_so(self, plant: Plant) -> None:
+    def test_a_user_who_may_make_no_tables_is_told_so(self, plant: PostgresPlant) -> None:
         plant.server.execute("CREATE ROLE guest LOGIN")
         plant.server.execute("CREATE DATABASE guest")
         database = Database(plant.server.url("guest"))
@@ -114,7 +114,7 @@ def test_certificates_that_were_replaced_are_taken_up_by_the_next_connection(tmp
     with a_folder() as folder:
         folder.chmod(0o755)
         (folder / "home").mkdir()
-        plant = Plant(folder)
+        plant = PostgresPlant(folder)
         plant.server.start()
         try:
             plant.server.make_users()

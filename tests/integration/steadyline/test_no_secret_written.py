@@ -191,9 +191,7 @@ def test_none_of_the_secrets_of_a_run_is_written_anywhere(line: SecretiveLine, p
     assert len(files) > 10, "logs, evidence, the producers' state"
     places |= {str(path): path.read_bytes() for path in files}
     assert all(places[name] for name in ("topics", "tables", "redis", "telemetry"))
-    assert all(b"east-0" in places[name] for name in ("topics", "telemetry")), (
-        "the search finds what is there"
-    )
+    assert all(b"east-0" in places[name] for name in ("topics", "telemetry")), "it finds what is there"
     marks = [*plant.marks(), token, *lines_of_key]
     found = [(place, mark[:12]) for place, data in places.items() for mark in marks if mark.encode() in data]
     assert found == []
