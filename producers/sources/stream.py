@@ -58,7 +58,7 @@ class StreamRules:
 
 def has_usb_cameras() -> bool:
     """Tell whether the installed PyAV can read Video4Linux devices; its published wheels cannot."""
-    return "v4l2" in av.formats_available
+    return any("v4l2" in names.split(",") for names in av.formats_available)  # "video4linux2,v4l2"
 
 
 class StreamSource(FrameSource):

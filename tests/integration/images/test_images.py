@@ -189,6 +189,7 @@ def rtsp() -> Iterator[str]:
 
 @pytest.mark.skipif("producers" not in BUILT, reason="needs the image of the producers")
 def test_the_producers_read_what_cameras_send_and_can_encode_no_video(tmp_path: Path, rtsp: str) -> None:
+    tmp_path.chmod(0o755)  # the image's user looks into it
     for name, codec in CODECS.items():
         encode(tmp_path / name, codec, [a_defective_picture(64)] * 10)
     urls = [*(str(tmp_path / name) for name in CODECS), rtsp]
