@@ -96,5 +96,5 @@ def _referred_to(release: ChartRelease, manifests: Sequence[Manifest]) -> Iterat
 
 
 def _is_established(definition: Manifest) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
+    conditions = definition.get("status", {}).get("conditions") or []
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

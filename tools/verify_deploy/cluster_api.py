@@ -3,6 +3,7 @@
 import json
 import ssl
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
@@ -13,7 +14,8 @@ from urllib.parse import urlencode
 Manifest = dict[str, Any]
 JSON = "application/json"
 PATCH_TYPES = {"PATCH": "application/merge-patch+json"}
-FIRST_ERROR, NOT_FOUND = 400, 404
+FIRST_ERROR, NOT_FOUND, LATER = 400, 404, 429
+PATIENCE_SECONDS, POLL_SECONDS = 15.0, 0.2
 TIMEOUT_SECONDS = 20.0
 
 
@@ -57,10 +59,18 @@ class ClusterApi:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Return what the server answers, decoded; raises ApiRefused, or OSError when it does not answer."""
+        """Return what the server answers, decoded; raises ApiRefused, or OSError when it does not answer.
+
+        A server that asks for patience, as for a kind that was just defined, is asked again for some seconds.
+        """
         sent = None if body is None else json.dumps(body).encode()
         own = {"Authorization": f"Bearer {self._token}", "Content-Type": PATCH_TYPES.get(method, JSON)}
-        status, text = self._exchange(method, path, sent, {**own, **(headers or {})})
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            status, text = self._exchange(method, path, sent, {**own, **(headers or {})})
+            if status != LATER or time.monotonic() > end:
+                break
+            time.sleep(POLL_SECONDS)
         if status >= FIRST_ERROR:
             raise ApiRefused(status, _message(text))
         return json.loads(text) if text[:1] in (b"{", b"[") else text.decode()

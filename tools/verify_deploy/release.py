@@ -68,7 +68,7 @@ class ChartRelease:
         count = said.count("Phase:          Succeeded")
         if not count:
             raise CheckFailed("the chart has no test", *said.splitlines())
-        return f"{count} ended well"
+        return f"{count} hooks ended well"
 
     def manifests(self) -> list[Manifest]:
         """Return what Helm has made for the release as it is now, hooks left out."""
