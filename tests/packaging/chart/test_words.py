@@ -109,3 +109,13 @@ def test_the_chart_has_the_version_of_the_product() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     chart = yaml.safe_load((ROOT / CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert chart["appVersion"] == chart["version"] == project["version"]
+
+
+def test_every_target_of_prometheus_has_the_labels_that_rules_and_dashboards_go_by() -> None:
+    monitors = chart_of("plant").of_kind("PodMonitor")
+    assert len(monitors) == 2
+    for monitor in monitors.values():
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
+            made = {one["targetLabel"]: one for one in endpoint["relabelings"]}
+            assert made["job"]["sourceLabels"] == ["__meta_kubernetes_pod_label_app_kubernetes_io_component"]
+            assert made["line"]["replacement"], "the name of the line"
