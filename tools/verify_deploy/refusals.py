@@ -86,6 +86,10 @@ def _misspell_a_protocol(manifest: Manifest) -> None:
     manifest["spec"]["egress"] = [{"ports": [{"port": 53, "protocol": "UPD"}]}]
 
 
+def _want_more_than_there_may_be(manifest: Manifest) -> None:
+    manifest["spec"] |= {"minReplicas": 9, "maxReplicas": 1}
+
+
 CASES: Sequence[RefusalCase] = (
     RefusalCase("an unknown field", "Deployment", _misspell_a_probe, "unknown field"),
     RefusalCase("a selector that misses its pods", "Deployment", _select_others, "selector"),
@@ -101,6 +105,7 @@ CASES: Sequence[RefusalCase] = (
     RefusalCase("an unknown key of a scaler", "ScaledObject", _misspell_a_limit, "unknown field"),
     RefusalCase("an interval in words", "PodMonitor", _speak_of_seconds, "interval"),
     RefusalCase("a protocol misspelt", "NetworkPolicy", _misspell_a_protocol, "protocol"),
+    RefusalCase("fewest above most", "HorizontalPodAutoscaler", _want_more_than_there_may_be, "maxReplicas"),
 )
 
 
