@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from steadyline.alert_rules import LineAlerts, ProductAlerts
 from steadyline.contracts.frame import NAME
-from steadyline.contracts.topics import Replication, Topics, line_topics
+from steadyline.contracts.topics import Replication, Topics, line_topics, shadowed_prefix
 from steadyline.errors import InvalidConfiguration
 from steadyline.line_fields import Duration, Epsilon, Interval, LineSection, Name
 from steadyline.part_pattern import check_part_pattern
@@ -50,6 +50,13 @@ class TopicSection(LineSection):
         description="How many of these must have a message before it counts: 2 of 3. With fewer nothing is "
         "written until they are back. By default the broker decides.",
     )
+
+    @field_validator("prefix")
+    @classmethod
+    def _check_prefix(cls, prefix: str) -> str:
+        if (problem := shadowed_prefix(prefix)) is not None:
+            raise ValueError(problem)
+        return prefix
 
     @model_validator(mode="after")
     def _check_replicas(self) -> "TopicSection":

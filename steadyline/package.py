@@ -211,6 +211,8 @@ def sign_package(store: Store, package: Package, signer: Signer) -> bool:
     load_package(store, package)
     folder = _folder(store, package)
     sums, before = _read(store, _key(folder, SUMS)), _read(store, _key(folder, SUMS_SIGNATURE))
+    if sums is not None and read_manifest(sums, package.uri.rstrip("/")) != package.digests:
+        raise PackageRejected(f"{package.uri.rstrip('/')}/{SUMS} has changed while it was looked at")
     text = manifest_text(package.digests) if sums is None else sums
     after = with_signature(text, signer, before)
     if sums is None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -181,7 +182,8 @@ class RedisSettings(Settings):
     def _check_url(cls, url: SecretStr) -> SecretStr:
         if not url.get_secret_value().startswith("unix://"):
             check_address(url.get_secret_value(), ("redis", "rediss"))
-        if "ssl_" in url.get_secret_value().partition("?")[2]:
+        options = parse_qsl(url.get_secret_value().partition("?")[2], keep_blank_values=True)
+        if any(name.strip().lower().startswith("ssl") for name, _ in options):
             raise ValueError(
                 "no ssl_… option belongs into the address: use REDIS_SSL_CA_LOCATION and its like"
             )
@@ -305,6 +307,13 @@ class TelemetrySettings(Settings):
                 "a certificate is set for OTLP, but OTEL_EXPORTER_OTLP_ENDPOINT begins with http://, so that "
                 "nothing is encrypted"
             )
+        if in_clear and self.otel_exporter_otlp_headers is not None:
+            host = urlsplit(endpoint.get_secret_value() if endpoint is not None else "").hostname or ""
+            if not is_loopback(host):
+                raise ValueError(
+                    "OTEL_EXPORTER_OTLP_HEADERS would go over the network in clear: let "
+                    "OTEL_EXPORTER_OTLP_ENDPOINT begin with https://"
+                )
         return self
 
 

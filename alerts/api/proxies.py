@@ -46,12 +46,14 @@ class TrustedProxies:
     def refuses(self, scope: Scope, headers: Headers) -> bool:
         """Tell whether a token came in clear although there is a proxy that would have encrypted its way.
 
-        Without a proxy in the settings nothing is refused: the API listens on loopback by default.
+        Without a proxy in the settings nothing is refused: the API listens on loopback by default. What came
+        through a proxy is not of this machine, whatever address its sender has written for himself.
         """
         if not self.networks or "authorization" not in headers or scope["scheme"] == "https":
             return False
         client = scope.get("client")
-        return not (client and is_loopback(client[0]))
+        is_local = client is not None and is_loopback(client[0]) and "x-forwarded-for" not in headers
+        return not is_local
 
     def _has(self, host: str) -> bool:
         if not _is_address(host):

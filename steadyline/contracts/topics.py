@@ -194,3 +194,21 @@ def line_topics(prefix: str, partitions: int, replication: Replication = BROKERS
         return replace(topic, name=name, partitions=count, replication=replication)
 
     return Topics(**{field: named(topic) for field, topic in Topics().by_field().items()})
+
+
+def shadowed_prefix(prefix: str) -> str | None:
+    """Return why another line could take over the transactional ids of this one; None: it cannot.
+
+    Transactional ids are ``<prefix>.scorer.<instance>`` and ``<prefix>.alerts.<instance>``, and the right to
+    them is one to all that begin so.
+    """
+    for worker in ("scorer", "alerts"):
+        above, found, _ = prefix.partition(f".{worker}.")
+        if not found and prefix.endswith(f".{worker}"):
+            above, found = prefix.removesuffix(f".{worker}"), worker
+        if found:
+            return (
+                f"the transactional ids of a line {above} begin with {above}.{worker}., so its {worker} "
+                f"could take over those of this line: choose a prefix without .{worker} in it"
+            )
+    return None

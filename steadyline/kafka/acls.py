@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from steadyline.contracts.topics import Topics, doctor_topic
+from steadyline.contracts.topics import Topics, doctor_topic, shadowed_prefix
 from steadyline.errors import InvalidConfiguration
 
 Resource = Literal["topic", "group", "transactionalId", "cluster"]
@@ -114,12 +114,11 @@ def _check_names(names: LineNames, services: Sequence[str]) -> None:
         for service in given:
             if service not in known:
                 raise InvalidConfiguration(f"{option} {service}=…: there are {', '.join(known)}")
-    words = names.prefix.split(".")[1:]
-    shadowed = [word for word in words if word in WORKERS]
-    if shadowed:
-        above = names.prefix.split(f".{shadowed[0]}")[0]
-        raise InvalidConfiguration(
-            f"topics.prefix {names.prefix}: the transactional ids of a line {above} begin with "
-            f"{above}.{shadowed[0]}., so its {shadowed[0]} could take over those of this line: choose a "
-            f"prefix without .{shadowed[0]} in it"
-        )
+    for service, group in names.groups.items():
+        if group == "*" or f"{names.prefix}.".startswith(f"{group}."):
+            raise InvalidConfiguration(
+                f"--group {service}={group}: its transactional ids would begin as those of every part of the "
+                f"line {names.prefix}, or of other lines: choose a group that begins with {names.prefix}."
+            )
+    if (problem := shadowed_prefix(names.prefix)) is not None:
+        raise InvalidConfiguration(f"topics.prefix {names.prefix}: {problem}")

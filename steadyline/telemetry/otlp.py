@@ -14,7 +14,7 @@ from steadyline.telemetry.logs import get_logger
 
 EXPORT_SECONDS = 5  # for one attempt with its retries
 
-_REFUSED = 400  # and all above
+_REFUSED = 300  # and all above: where a collector sends us elsewhere we do not go
 _AT_ONCE = 2  # a kept connection may have been closed meanwhile: one failure alone says nothing
 _MEND = (
     "see that OTEL_EXPORTER_OTLP_ENDPOINT is the collector's, OTEL_EXPORTER_OTLP_CERTIFICATE the authority "

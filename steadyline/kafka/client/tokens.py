@@ -133,7 +133,7 @@ def fetch_token(client: OAuthClient) -> HeldToken:
     try:
         found = json.loads(body)
         text, life = str(found["access_token"]), float(found.get("expires_in", UNSTATED_SECONDS))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise EdgeRefused(
             "the issuer's answer has no access_token: check that KAFKA_OAUTH_TOKEN_URL is its token endpoint"
         ) from None
@@ -160,9 +160,12 @@ class _StayThere(urllib.request.HTTPRedirectHandler):
 
 
 def _opener(client: OAuthClient) -> urllib.request.OpenerDirector:
-    """Return what asks; the authorities are read anew each time, so that they may be rotated."""
+    """Return what asks; the authorities are read anew each time, so that they may be rotated.
+
+    In clear it asks on loopback only, and no proxy of the environment gets to see the secret.
+    """
     if not client.token_url.startswith("https://"):
-        return urllib.request.build_opener(_StayThere())
+        return urllib.request.build_opener(_StayThere(), urllib.request.ProxyHandler({}))
     context = ssl.create_default_context(cafile=client.authorities)
     return urllib.request.build_opener(_StayThere(), urllib.request.HTTPSHandler(context=context))
 
@@ -185,7 +188,7 @@ def _refused(error: urllib.error.HTTPError, asked_at: float) -> EdgeRefused | Is
         return _unavailable(f"it answers {error.code}")
     try:
         word = json.loads(_read(error, asked_at + ANSWER_SECONDS))["error"]
-    except (OSError, HTTPException, ValueError, TypeError, KeyError):
+    except (OSError, HTTPException, ValueError, TypeError, KeyError, RecursionError):
         word = ""
     if word == "invalid_scope":
         return EdgeRefused("the issuer of tokens does not give this scope: check KAFKA_OAUTH_SCOPE")

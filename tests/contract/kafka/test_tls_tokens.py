@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,9 @@ def test_a_token_near_its_end_is_given_while_the_issuer_is_away(
         ((200, b'{"access_token": "a\\u0001b", "expires_in": 60}'), EdgeRefused, "cannot be sent"),
         ((200, b'{"access_token": "a", "expires_in": 0}'), EdgeRefused, "has ended already"),
         ((200, b'{"access_token": "a", "expires_in": NaN}'), EdgeRefused, "has ended already"),
+        ((200, b"[" * 60_000), EdgeRefused, "no access_token"),
+        ((401, b"[" * 60_000), EdgeRefused, r"\(401\)"),
+        ((200, b'{"access_token": "a", "expires_in": 1' + b"0" * 400 + b"}"), EdgeRefused, "no access_token"),
         ((200, b" " * (MOST_BYTES + 1)), IssuerUnavailable, "more than"),
     ],
 )
@@ -90,6 +94,16 @@ def test_an_answer_that_is_no_token_is_told_with_what_to_do(
     with pytest.raises(kind, match=told) as caught:
         fetch_token(client)
     assert issuer.client_secret not in str(caught.value)
+
+
+def test_a_proxy_of_the_environment_never_sees_the_secret(
+    client: OAuthClient, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # nobody answers there
+    plain = replace(client, token_url=f"http://{client.token_url.partition('://')[2]}")
+    with pytest.raises(IssuerUnavailable) as caught:  # the issuer itself speaks TLS only
+        fetch_token(plain)
+    assert "refused" not in str(caught.value).lower(), "it was asked, and no proxy"
 
 
 def test_the_life_of_a_token_is_bounded_and_may_be_unstated(client: OAuthClient, issuer: TokenIssuer) -> None:

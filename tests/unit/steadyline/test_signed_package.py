@@ -5,11 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from steadyline.contracts.model_event import Package
 from steadyline.errors import PackageRejected, UnsignedPackage, WrongPackageSignature
 from steadyline.manifest import SUMS, SUMS_SIGNATURE
-from steadyline.package import FILES, PROVENANCE, Packages, load_package, read_package, write_package
+from steadyline.package import (
+    FILES,
+    PROVENANCE,
+    Packages,
+    load_package,
+    read_package,
+    sign_package,
+    write_package,
+)
 from steadyline.signing import Signer, TrustedKeys
 from steadyline.store import Store
 
@@ -160,6 +169,31 @@ def test_another_package_of_the_same_signer_is_not_the_one_that_was_announced(li
     line.package = announced
     with pytest.raises(PackageRejected, match="names other digests than those that were announced"):
         line.by_event()
+
+
+class SwappedStore(Store):
+    """A store whose writer puts another manifest in place once the first has been looked at."""
+
+    def __init__(self, url: str, instead: bytes) -> None:
+        super().__init__(url)
+        self._instead, self._seen = instead, 0
+
+    @override
+    def get(self, uri_or_key: str, most_bytes: int | None = None) -> bytes:
+        if uri_or_key.endswith(SUMS):
+            self._seen += 1
+            if self._seen > 1:
+                return self._instead
+        return super().get(uri_or_key, most_bytes)
+
+
+def test_what_is_signed_is_the_very_manifest_that_was_checked(line: SignedLine) -> None:
+    other = (line.folder / SUMS).read_bytes().replace(b"a", b"b").replace(b"1", b"2")
+    before = (line.folder / SUMS_SIGNATURE).read_bytes()
+    swapped = SwappedStore(line.store.url, other)
+    with pytest.raises(PackageRejected):
+        sign_package(swapped, line.package, NEW)
+    assert (line.folder / SUMS_SIGNATURE).read_bytes() == before
 
 
 def test_once_a_key_is_trusted_what_nobody_signed_is_refused_with_what_to_do(line: SignedLine) -> None:

@@ -89,6 +89,7 @@ def test_nobody_is_believed_by_default() -> None:
         ("10.42.0.7", {"x_forwarded_for": "203.0.113.9", "x_forwarded_proto": "http"}, True),
         ("10.42.0.7", {"x_forwarded_for": "203.0.113.9"}, True),
         ("192.0.2.1", {"x_forwarded_proto": "https"}, True),
+        ("10.42.0.7", {"x_forwarded_for": "127.0.0.1, 10.42.0.9"}, True),
         ("127.0.0.1", {}, False),
     ],
 )

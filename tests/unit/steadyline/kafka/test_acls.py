@@ -84,6 +84,17 @@ def test_a_prefix_below_the_transactions_of_another_line_is_refused(prefix: str,
     assert rights(LineNames("scorer.a", {}, {}))
 
 
+@pytest.mark.parametrize("group", ["*", "plant", "plan", "p.q"])
+def test_a_group_whose_transactions_would_be_those_of_others_is_refused(group: str) -> None:
+    """``plan`` alone is harmless: the right is to ``plan.``, and no name of the line begins so."""
+    names = LineNames("p.q.r" if group == "p.q" else "plant", {"scorer": group}, {})
+    if group == "plan":
+        assert rights(names)
+        return
+    with pytest.raises(InvalidConfiguration, match="choose a group that begins with"):
+        rights(names)
+
+
 def test_strimzi_gets_as_yaml_what_json_says() -> None:
     found = line_rights(TOPICS, USUAL)
     read = yaml.safe_load("\n".join(as_strimzi(found)))
