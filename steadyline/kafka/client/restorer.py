@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError, GroupIdNotFoundError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
@@ -19,6 +19,7 @@ from steadyline.settings import KafkaSettings
 
 IN_FLIGHT = 500  # records that are not acknowledged yet
 BLOCK_MS = 60_000
+MARKER_SECONDS = 0.005  # between two looks at the marker of a transaction
 TRIES, BETWEEN_SECONDS = 40, 0.25  # until a new broker has made its topic of positions
 
 
@@ -105,7 +106,14 @@ class KafkaRestorer:
                 raise BrokerUnavailable(f"restoring records: {error}") from error
 
     def end_transaction(self, records: Sequence[Record], is_kept: bool) -> None:
-        """Write records in one transaction, which is committed or aborted: one offset more is taken."""
+        """Write records of one partition in a transaction, which is committed or aborted: its marker takes
+        one offset more.
+
+        The broker writes the marker after it has answered, so it is waited for: what is written next would
+        come before it.
+        """
+        partition = records[0].partition
+        end = self._end(partition) + len(records) + 1
         producer = self._transactions()
         try:
             producer.begin_transaction()
@@ -119,6 +127,11 @@ class KafkaRestorer:
                 producer.abort_transaction()
         except KafkaError as error:
             raise translated(error, "restoring records") from error
+        last = time.monotonic() + BLOCK_MS / 1000
+        while self._end(partition) < end:
+            if time.monotonic() > last:
+                raise BrokerUnavailable(f"restoring {partition.topic}: the end of a transaction is missing")
+            time.sleep(MARKER_SECONDS)
 
     def delete_before(self, partition: Partition, offset: int) -> None:
         """Remove the records of a partition before an offset."""
@@ -133,6 +146,13 @@ class KafkaRestorer:
             if client is not None:
                 client.close(timeout=5)
         self._admin.close()
+
+    def _end(self, partition: Partition) -> int:
+        tp = TopicPartition(partition.topic, partition.number)
+        try:
+            return int(self._admin.list_partition_offsets({tp: OffsetSpec.LATEST})[tp].offset)
+        except KafkaError as error:
+            raise translated(error, f"asking for the end of {partition.topic}") from error
 
     def _send(self, producer: Any, record: Record) -> None:
         try:
