@@ -24,7 +24,7 @@ Database = Annotated[
     Path | None,
     typer.Option(
         "--database",
-        help="File of the alerts' SQLite database; PostgreSQL is backed up by pg_dump, see docs/one-box.md.",
+        help="File of the alerts' SQLite database; by default none, as with PostgreSQL: pg_dump does that.",
     ),
 ]
 Folders = Annotated[
@@ -32,7 +32,8 @@ Folders = Annotated[
     typer.Option(
         "--folder",
         metavar="NAME=PATH",
-        help="Folder that belongs to the line, trainer=PATH of TRAINER_WORK for example; repeatable.",
+        help="Folder that belongs to the line, trainer=PATH of TRAINER_WORK for example; repeatable, by "
+        "default none.",
     ),
 ]
 Groups = Annotated[

@@ -1,5 +1,6 @@
 """The compose file and the units of systemd: what they name exists, and their settings are taken."""
 
+import importlib
 import json
 import os
 import re
@@ -7,15 +8,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
 import alerts.cli
 import producers.cli
 import scorer.cli
-import steadyline.cli.app
+import steadyline.cli.app as commands
 import trainer.cli
 from alerts.config import AlertsSettings
 from producers.config import ProducersSettings
@@ -56,7 +57,6 @@ PROGRAMS = {
     "scorer": scorer.cli.app,
     "trainer": trainer.cli.app,
     "alerts": alerts.cli.app,
-    "steadyline": steadyline.cli.app.app,
 }
 NOT_SETTINGS = {"STEADYLINE_LINE", "PYTHONSAFEPATH", "PYTHONUNBUFFERED", "MPLCONFIGDIR"}
 # How long each needs at a stop: its own setting, or what the chart gives it.
@@ -94,18 +94,37 @@ def test_every_variable_is_one_that_the_service_reads(service: BoxedService) -> 
     assert not unread
 
 
+def program_of(package: str, verb: str) -> Any:
+    """Return the program of a service; of the commands, one that has ``verb`` alone."""
+    if package != "steadyline":
+        return typer.main.get_command(PROGRAMS[package])
+    assert verb.startswith("-") or verb in commands.VERBS, f"there is no command {verb}"
+    app = typer.Typer(callback=lambda: None)
+    for name in {verb} & set(commands.VERBS):
+        module = importlib.import_module(f"steadyline.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name=name)(module.command)
+    return typer.main.get_command(app)
+
+
 @by_name
-def test_every_command_and_option_exists(service: BoxedService) -> None:
-    command: click.Command = typer.main.get_command(PROGRAMS[service.package])
-    context = click.Context(command, info_name=service.package)
+def test_every_command_and_option_exists(service: BoxedService, monkeypatch: pytest.MonkeyPatch) -> None:
     words = list(service.command)
-    while words and isinstance(command, click.Group) and not words[0].startswith("-"):
+    if words == ["--help"]:
+        return
+    if line := service.environment.get("STEADYLINE_LINE"):
+        monkeypatch.setenv("STEADYLINE_LINE", line)
+    command = program_of(service.package, words[0])
+    context = command.context_class(command, info_name=service.package)
+    while hasattr(command, "get_command"):  # typer carries its own click, whose types are private
         found = command.get_command(context, words[0])
         assert found is not None, f"{service.name}: {service.package} has no command {words[0]}"
         command, words = found, words[1:]
-        context = click.Context(command, parent=context, info_name=command.name)
-    if words != ["--help"]:
-        command.parse_args(context, words)
+        context = command.context_class(command, parent=context, info_name=command.name)
+    command.parse_args(context, words)
+    assert not context.args
 
 
 @by_name
@@ -174,7 +193,7 @@ def test_every_image_is_named_by_a_digest_of_one_of_the_two_files() -> None:
     for image in known.values():
         assert re.fullmatch(r"[a-z0-9./:_-]+@sha256:[0-9a-f]{64}", image)
     asked = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
-    assert asked <= {*known, "STEADYLINE_SITE"}
+    assert asked <= {*known, "LINE_SITE", "LINE_BACKUP"}
     assert set(own) <= asked
     for name, service in compose_file()["services"].items():
         assert service["image"].startswith("${IMAGE_"), name

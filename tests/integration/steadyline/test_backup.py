@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def start_scorer(line: LineUnderTest) -> ServiceProcess:
     return line.start_service("scorer", environment={"SCORER_INSTANCE": "one"})
 
 
-def rows(line: LineUnderTest, query: str) -> list[tuple[object, ...]]:
+def rows(line: LineUnderTest, query: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(line.home / "alerts.db", timeout=30)) as database:
         return sorted(database.execute(query).fetchall())
 
