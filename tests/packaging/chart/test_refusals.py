@@ -20,6 +20,11 @@ LINE = f"{{line: l, topics: {{partitions: 4}}, store: 's3://b/l', products: {{pa
 WITH_LINE = f"line.file={json.dumps(LINE)}"
 
 
+def with_prefix(prefix: str) -> str:
+    """Return a line file with a prefix of topics."""
+    return LINE.replace("partitions: 4", f"partitions: 4, prefix: {json.dumps(prefix)}")
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
@@ -48,6 +53,9 @@ WITH_LINE = f"line.file={json.dumps(LINE)}"
         (["alerts.certManager.enabled=true"], "enable alerts.ingress too"),
         (['alerts.route={"enabled":true,"gateway":{"sectionName":""}}'], "sectionName"),
         (['line.file="a: [b"'], "line.file is no YAML"),
+        (["line.file=" + json.dumps(with_prefix("'*' #"))], "a name has a-z, 0-9"),
+        (["line.file=" + json.dumps(with_prefix("a.scorer"))], "take over its transactional ids"),
+        (['kafka.strimzi.metadataVersion="4.2-IV1\\n  x: y"'], "metadataVersion: Does not match pattern"),
         (['line.file="cameras: []"'], "line.file holds no line"),
         (
             [f"line.file={json.dumps(LINE.replace('s3://b/l', 'file:///srv/store'))}"],
@@ -147,3 +155,20 @@ def test_the_schemas_find_what_is_misspelt() -> None:
     assert "podSelectr" in problem
     (unknown,) = schema_problems([{**good, "apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaTopic"}])
     assert "there is no schema" in unknown
+
+
+@pytest.mark.parametrize("end", ["\r", "\u2028", "\u2029"])
+def test_no_end_of_a_line_within_the_line_file_makes_an_object_of_it(end: str) -> None:
+    """YAML ends lines at more marks than a block that is set in by its line feeds."""
+    require_helm()
+    inside = end.join(["# c", "---", "kind: ClusterRoleBinding", "metadata: {name: x}"])
+    plain = render([*SETS["defaults"], f"line.file={json.dumps(LINE)}", "producers.groups=[]"])
+    bad = render(
+        [*SETS["defaults"], f"line.file={json.dumps(LINE + chr(10) + inside)}", "producers.groups=[]"]
+    )
+    kinds = [[(found["kind"], found["metadata"]["name"]) for found in made] for made in (plain, bad)]
+    assert kinds[0] == kinds[1]
+    maps = [found["data"] for found in bad if found["kind"] == "ConfigMap"]
+    kept = [data["line.yaml"] for data in maps if "line.yaml" in data]
+    assert kept
+    assert set(kept) == {LINE + chr(10) + inside}

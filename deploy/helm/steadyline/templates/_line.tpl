@@ -14,6 +14,13 @@
 {{- define "steadyline.topicSection" -}}
 {{- $line := include "steadyline.line" . | fromYaml -}}
 {{- $given := default dict $line.topics -}}
+{{- $prefix := default "steadyline" $given.prefix | toString -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$" $prefix) -}}
+{{- fail (printf "topics.prefix %q of the line file: a name has a-z, 0-9, '.', '_' and '-', 64 at most; a letter or digit at both ends" $prefix) -}}
+{{- end -}}
+{{- if regexMatch "\\.(scorer|alerts)(\\.|$)" $prefix -}}
+{{- fail (printf "topics.prefix %s: another line could take over its transactional ids; choose a prefix without .scorer and .alerts in it" $prefix) -}}
+{{- end -}}
 {{- toYaml (merge (dict) $given (dict "prefix" "steadyline" "partitions" 8)) -}}
 {{- end }}
 
