@@ -233,7 +233,8 @@ class TritonSettings(Settings):
         encrypted = self.security_protocol == "SSL"
         _check_identity(self, "TRITON", "TRITON_SECURITY_PROTOCOL is PLAINTEXT", encrypted)
         key = self.admin_key.get_secret_value() if self.admin_key is not None else ""
-        host = self.url.rpartition(":")[0]
+        # An address with a scheme is refused where it is connected to, and told with how it must look.
+        host = "" if "://" in self.url else self.url.rpartition(":")[0]
         if key and host and not (encrypted or self.allow_clear_key or is_loopback(host)):
             raise ValueError(
                 "TRITON_ADMIN_KEY would go over the network in clear: set TRITON_SECURITY_PROTOCOL to SSL, "
