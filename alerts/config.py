@@ -95,7 +95,8 @@ class AlertsSettings(Settings):
     ca_file: Path | None = Field(
         None,
         description="PEM file of certificate authorities, a plant's own for example, that deliveries by "
-        "HTTP, MQTT and mail believe beside the system's; by default those alone.",
+        "HTTP, MQTT and mail, and the look at the OIDC issuer, believe beside the system's; by default those "
+        "alone.",
     )
     notify_within_seconds: Seconds = Field(
         3_600.0,

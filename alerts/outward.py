@@ -273,4 +273,5 @@ def _mail_server(settings: AlertsSettings) -> MailServer | None:
 def _oidc(settings: AlertsSettings, clock: Clock) -> OidcVerifier | None:
     if settings.oidc_issuer is None:
         return None
-    return OidcVerifier(OidcIssuer(settings.oidc_issuer, settings.oidc_audience), clock)
+    trust = trusted_context(settings.ca_file)
+    return OidcVerifier(OidcIssuer(settings.oidc_issuer, settings.oidc_audience, trust=trust), clock)

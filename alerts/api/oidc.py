@@ -1,15 +1,15 @@
 """Bearer tokens of an OpenID Connect issuer: who has them is decided by its keys, which may change."""
 
 import json
+import ssl
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, build_opener
 
 import jwt
 from typing_extensions import override
@@ -36,6 +36,8 @@ class OidcIssuer:
     timeout: timedelta = timedelta(seconds=5)
     keys_for: timedelta = timedelta(minutes=15)  # a key that the issuer took back is believed this long
     between_looks: timedelta = timedelta(seconds=10)  # a stranger makes us ask the issuer this often at most
+    # Which authorities may have signed its certificate.
+    trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
     def __post_init__(self) -> None:
         _check_address(self.issuer)
@@ -119,6 +121,7 @@ class _IssuerKeys:
 
     def __init__(self, issuer: OidcIssuer, clock: Clock) -> None:
         self._issuer, self._clock = issuer, clock
+        self._opener = build_opener(_NoRedirect(), HTTPSHandler(context=issuer.trust))
         self._lock = threading.Lock()  # one at a time asks; the others wait for its answer
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._asked: float | None = None
@@ -143,15 +146,24 @@ class _IssuerKeys:
         return None if self._asked is None else self._clock.monotonic() - self._asked
 
     def _ask(self) -> None:
-        found = _read_json(
-            f"{self._issuer.issuer.rstrip('/')}/.well-known/openid-configuration", self._issuer
-        )
+        found = self._read_json(f"{self._issuer.issuer.rstrip('/')}/.well-known/openid-configuration")
         if found.get("issuer") != self._issuer.issuer or not isinstance(found.get("jwks_uri"), str):
             raise Refusal("issuer_unavailable", "the issuer describes itself as another one")
-        rows = _read_json(found["jwks_uri"], self._issuer).get("keys")
+        rows = self._read_json(found["jwks_uri"]).get("keys")
         keys = [_key(row) for row in rows] if isinstance(rows, list) else []
         self._keys = {key.key_id: key for key in keys if key is not None}
         self._asked = self._clock.monotonic()
+
+    def _read_json(self, address: str) -> dict[str, Any]:
+        try:
+            _check_address(address)
+            with self._opener.open(address, timeout=self._issuer.timeout.total_seconds()) as answer:
+                found = json.loads(answer.read(_MOST_BYTES))
+        except (OSError, HTTPException, ValueError, InvalidConfiguration) as error:
+            raise Refusal("issuer_unavailable") from error
+        if not isinstance(found, dict):
+            raise Refusal("issuer_unavailable")
+        return found
 
 
 def _key(row: object) -> jwt.PyJWK | None:
@@ -168,25 +180,10 @@ def _key(row: object) -> jwt.PyJWK | None:
         return None
 
 
-def _read_json(address: str, issuer: OidcIssuer) -> dict[str, Any]:
-    try:
-        _check_address(address)
-        with _OPENER.open(address, timeout=issuer.timeout.total_seconds()) as answer:
-            found = json.loads(answer.read(_MOST_BYTES))
-    except (OSError, HTTPException, ValueError, InvalidConfiguration) as error:
-        raise Refusal("issuer_unavailable") from error
-    if not isinstance(found, dict):
-        raise Refusal("issuer_unavailable")
-    return found
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class _NoRedirect(HTTPRedirectHandler):
     @override
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Go nowhere else: the keys are those of the address that was configured."""
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect())
 
 
 def _check_address(address: str) -> None:

@@ -1,4 +1,4 @@
-"""Whose certificates deliveries believe."""
+"""Whose certificates deliveries and the look at the issuer of tokens believe."""
 
 import ssl
 from pathlib import Path

@@ -1,6 +1,7 @@
 """A small OpenID Connect issuer on loopback: discovery, keys that rotate, and tokens of any kind."""
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -10,18 +11,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from typing_extensions import override
 
+from tests.support.certificates import IssuedCertificate
+
 
 class IssuerUnderTest:
-    """Serves until ``close``; ``asked`` counts how often the keys were asked for."""
+    """Serves until ``close``, over TLS with a certificate; ``asked`` counts the questions for keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: IssuedCertificate | None = None) -> None:
         self.keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self.asked = 0
         self.more_keys: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        scheme = "http"
+        if certificate is not None:
+            context, scheme = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "https"
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.address = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
         self.rotate("key-1")
 
     def rotate(self, name: str) -> None:

@@ -13,9 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from httpx import Response
 
 from alerts.api.oidc import OidcIssuer, OidcVerifier
+from alerts.deliveries.trust import trusted_context
 from steadyline.clock import ManualClock
 from steadyline.errors import InvalidConfiguration
 from tests.support.alerts_api import BEGIN, ApiUnderTest, an_api, reason_of
+from tests.support.certificates import CertificateAuthority
 from tests.support.oidc_issuer import IssuerUnderTest
 
 
@@ -145,6 +147,22 @@ def test_while_the_issuer_is_away_its_tokens_wait_and_ours_do_not(
     answer = ask(plant, token)
     assert (answer.status_code, reason_of(answer)) == (503, "issuer_unavailable")
     assert plant.client.get("/api/v1/tokens/self", headers=plant.as_("viewer")).status_code == 200
+
+
+def test_the_issuer_has_a_certificate_of_the_plant_or_is_not_asked(tmp_path: Path) -> None:
+    plant_ca, other = (CertificateAuthority(tmp_path, name) for name in ("plant", "other"))
+    issuer = IssuerUnderTest(plant_ca.server())
+    try:
+        told = {}
+        for name, ca in (("plant", plant_ca.ca), ("other", other.ca), ("system", None)):
+            of_it = OidcIssuer(issuer.address, "steadyline", trust=trusted_context(ca))
+            with an_api(tmp_path / name, oidc=OidcVerifier(of_it, ManualClock(BEGIN))) as api:
+                answer = ask(api, issuer.token())
+                told[name] = (answer.status_code, reason_of(answer) if answer.is_error else "")
+    finally:
+        issuer.close()
+    away = (503, "issuer_unavailable")
+    assert told == {"plant": (200, ""), "other": away, "system": away}
 
 
 @pytest.mark.parametrize("address", ["http://login.plant.example", "ftp://127.0.0.1", "login", "https://"])
