@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-# image → extras. All but the producers read or write the store, which may be one of S3.
+# image → extras. All but the producers read or write the store, which may be one of S3; each reaches Kafka,
+# whose users may be roles of AWS.
 IMAGES: Mapping[str, tuple[str, ...]] = {
-    "producers": ("producers",),
-    "scorer": ("scorer", "s3"),
-    "trainer": ("trainer", "s3"),
-    "alerts": ("alerts", "s3"),
-    "steadyline": ("s3",),
+    "producers": ("producers", "msk"),
+    "scorer": ("scorer", "s3", "msk"),
+    "trainer": ("trainer", "s3", "msk"),
+    "alerts": ("alerts", "s3", "msk"),
+    "steadyline": ("s3", "msk"),
 }
 
 # image → wheels whose own native libraries it replaces: decision 24 says why those of PyAV are.
