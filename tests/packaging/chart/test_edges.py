@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from steadyline.line import load_line
 from steadyline.settings import KafkaSettings, RedisSettings, Settings, TelemetrySettings, variable_names
+from steadyline.signing import PRIVATE, write_pair
 from tests.support.chart import SECRETS, SETS, ChartPod, chart_of
 from tools.chart.files import CHART
 from tools.docs.code_search import readers_of
@@ -160,6 +161,33 @@ def test_the_line_of_every_values_file_is_one_that_the_services_take(values: str
     path.write_text(text)
     line = load_line(path)
     assert line.line == yaml.safe_load(text)["line"]
+
+
+def test_every_account_has_the_annotations_of_all_those_of_jobs_and_tests_too() -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/line"}
+    chart = chart_of("defaults", f"serviceAccounts.annotations={json.dumps(role)}", "toolbox.enabled=true")
+    accounts = chart.of_kind("ServiceAccount")
+    assert {pod.spec["serviceAccountName"] for pod in chart.pods()} == accounts.keys()
+    for name, account in accounts.items():
+        assert account["metadata"].get("annotations", {}).items() >= role.items(), name
+
+
+def test_who_only_reads_the_bank_has_the_user_that_only_reads() -> None:
+    secrets = {
+        pod.component: (volume["secret"]["secretName"], volume["secret"]["items"][0]["key"])
+        for pod in chart_of("plant").pods()
+        for volume in pod.spec["volumes"]
+        if volume["name"] == "redis"
+    }
+    reader, writer = ("cells-1-redis", "reader-url"), ("cells-1-redis", "url")
+    assert secrets == {"trainer": writer, "alerts": reader, "steadyline": reader}
+
+
+def test_the_keys_of_the_secrets_of_signing_are_the_files_that_keys_new_writes(tmp_path: Path) -> None:
+    write_pair(tmp_path)
+    values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text(encoding="utf-8"))["signing"]
+    assert {secret["key"] for secret in values.values()} == {path.name for path in tmp_path.iterdir()}
+    assert values["signingKeySecret"]["key"] == PRIVATE
 
 
 def test_every_worker_has_a_name_that_outlives_its_container() -> None:

@@ -1,5 +1,7 @@
 """Topics, rights and brokers are those of the code, and what scales stays within the partitions."""
 
+import json
+
 import pytest
 
 from steadyline.contracts.topics import line_topics
@@ -54,6 +56,22 @@ def test_each_service_uses_the_user_that_is_made_for_it(values: str) -> None:
     }
     assert set(used.values()) == set(users)
     assert all(name.endswith(f"-{component}") for component, name in used.items())
+
+
+def test_a_user_is_called_as_the_rights_say_and_his_secret_as_kubernetes_can() -> None:
+    line = json.dumps("{line: l, topics: {prefix: Cells_1}, store: 's3://b/l', products: {part: {}}}")
+    given = ("producers.groups=[]", f"line.file={line}", 'kafka.users.alerts.username="Alarm_1"')
+    rights = line_rights(line_topics("Cells_1", 8), LineNames("Cells_1", {}, {"alerts": "User:Alarm_1"}))
+    told = {item.service: item.principal.removeprefix("User:") for item in rights}
+    for service in ("scorer", "trainer", "alerts"):
+        (pod,) = chart_of("defaults", *given).workloads(service)
+        assert pod.environment["KAFKA_SASL_USERNAME"] == told[service]
+        (secret,) = (v["secret"]["secretName"] for v in pod.spec["volumes"] if v["name"] == "kafka")
+        assert secret == told[service].lower().replace("_", "-")
+    by_strimzi = chart_of("defaults", *given, "kafka.strimzi.enabled=true")
+    (scorer,) = by_strimzi.workloads("scorer")
+    assert scorer.environment["KAFKA_SASL_USERNAME"] == "cells-1-scorer"
+    assert {"cells-1-scorer", "alarm-1"} <= by_strimzi.of_kind("KafkaUser").keys()
 
 
 def test_the_cluster_of_a_plant_loses_nothing_with_a_broker() -> None:

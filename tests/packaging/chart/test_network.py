@@ -53,11 +53,12 @@ def test_whatever_is_not_allowed_is_denied(values: str) -> None:
 def test_a_pod_reaches_what_its_service_needs_and_nothing_else(component: str) -> None:
     plant = policies(chart_of("plant"))[component]
     wanted = {PORTS[edge] for edge in EDGES[component] if edge in PORTS}
-    wanted |= {443} if EDGES[component] & {"store", "deliveries"} else set()
+    wanted |= {443} if "store" in EDGES[component] else set()
+    wanted |= {443, 587, 8883} if "deliveries" in EDGES[component] else set()
     wanted |= {4318} if component in ("producers", "scorer", "trainer", "alerts") else set()
     assert ports_out(plant) == wanted
     for rule in plant["egress"]:
-        is_anywhere = component == "alerts" and rule["ports"] == [{"port": 443, "protocol": "TCP"}]
+        is_anywhere = component == "alerts" and len(rule["ports"]) == 3
         assert "to" in rule or is_anywhere, "the plant names every peer but those of deliveries"
 
 
@@ -75,6 +76,30 @@ def test_the_servers_of_a_trial_are_reached_by_those_who_use_them() -> None:
     for server, edge in (("triton", "triton"), ("redis", "redis"), ("postgresql", "database")):
         assert callers[server] == {component for component, edges in EDGES.items() if edge in edges}
         assert found[server]["egress"] == []
+
+
+def test_a_role_of_aws_is_had_where_every_pod_of_kafka_may_ask_for_it() -> None:
+    way = 'kafka={"saslMechanism":"AWS_MSK_IAM","awsRegion":"eu-central-1"}'
+    found = policies(chart_of("defaults", way, 'networkPolicy.aws={"ports":[4443],"to":[]}'))
+    assert {name for name, policy in found.items() if 4443 in ports_out(policy)} == {
+        name for name, edges in EDGES.items() if "kafka" in edges
+    }
+    assert not [policy for policy in policies(chart_of("defaults")).values() if 4443 in ports_out(policy)]
+
+
+def test_the_toolbox_reaches_what_the_doctor_reaches() -> None:
+    chart = chart_of("trial", "toolbox.enabled=true")
+    found = policies(chart)
+    assert found["toolbox"]["egress"] == found["steadyline"]["egress"]
+    assert "ingress" not in found["toolbox"], "nobody connects to it"
+    for server in ("triton", "redis"):
+        peers = [peer for rule in found[server]["ingress"] for peer in rule["from"] if "podSelector" in peer]
+        assert "toolbox" in {peer["podSelector"]["matchLabels"][COMPONENT] for peer in peers}
+    (toolbox,) = chart.workloads("toolbox")
+    (doctor,) = (pod for pod in chart.pods() if pod.name.endswith("-doctor"))
+    assert toolbox.environment == doctor.environment
+    assert set(toolbox.files()) == set(doctor.files())
+    assert toolbox.container["image"] == doctor.container["image"]
 
 
 def test_doors_open_to_who_is_named_only() -> None:

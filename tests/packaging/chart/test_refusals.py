@@ -47,6 +47,30 @@ def with_prefix(prefix: str) -> str:
         (['kafka.bootstrapServers=""'], "kafka.bootstrapServers is empty"),
         (['kafka.saslMechanism="OAUTHBEARER"'], "kafka.oauth.tokenUrl is empty"),
         (['kafka.saslMechanism="AWS_MSK_IAM"'], "kafka.awsRegion is empty"),
+        (
+            ['kafka.bootstrapServers="one:9093,two:9094"'],
+            "names two:9094, and networkPolicy.kafka.ports opens 9093 only",
+        ),
+        (
+            ["kafka.strimzi.enabled=true", 'kafka.saslMechanism="PLAIN"'],
+            "its users log in by SCRAM-SHA-512 or by a certificate, not by PLAIN",
+        ),
+        (
+            ["kafka.strimzi.enabled=true", 'kafka.securityProtocol="PLAINTEXT"'],
+            "its users log in by SCRAM-SHA-512 or by a certificate, not by PLAINTEXT",
+        ),
+        (
+            [
+                'kafka.strimzi={"enabled":true,"createCluster":true}',
+                'kafka.securityProtocol="SASL_PLAINTEXT"',
+            ],
+            "the listener of kafka.strimzi.createCluster is encrypted",
+        ),
+        (
+            ['kafka.users.scorer.username="CN=scorer,O=plant"'],
+            "no secret can be called cn=scorer,o=plant; name the one that there is by kafka.users.scorer",
+        ),
+        (['monitoring.rules.runbookBase="docs.example/"'], "monitoring.rules.runbookBase"),
         (["triton.enabled=false"], "triton.url is empty"),
         (['triton.server.secret=""'], "triton.server.secret is empty"),
         (['triton.securityProtocol="PLAINTEXT"'], "the admin key would cross the network in clear"),
@@ -126,6 +150,12 @@ def test_other_partitions_than_the_topic_has_are_refused_with_the_way_to_do_it(
 def test_partitions_that_are_there_or_accepted_are_taken(there: int, accepted: int, tmp_path: Path) -> None:
     made = in_a_cluster(tmp_path, there, f"kafka.strimzi.acceptPartitions={accepted}")
     assert {"KafkaTopic", "ScaledObject"} <= {found["kind"] for found in made}
+
+
+def test_ports_of_brokers_are_nobodys_matter_where_no_policy_is() -> None:
+    require_helm()
+    assert render(['kafka.bootstrapServers="one:9093,two:9094"', "networkPolicy.enabled=false"])
+    assert render(['kafka.bootstrapServers="one:9093,two:9094"', "networkPolicy.kafka.ports=[9093,9094]"])
 
 
 def test_a_group_of_producers_may_be_elsewhere_and_the_rest_of_the_line_here() -> None:

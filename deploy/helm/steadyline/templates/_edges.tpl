@@ -1,6 +1,21 @@
 {{/* The edges of a service: for each the variables that name it, and the secrets that it needs, as files.
      Every define takes root, component and user, and gives `env` and `files` (name, secret, items: key → file). */}}
 
+{{/* Which edges each pod of ours has. */}}
+{{- define "steadyline.edges" -}}
+producers: [kafka, telemetry, rtsp]
+scorer: [kafka, triton, store, trust, telemetry]
+trainer: [kafka, redis, triton, tritonAdmin, repository, store, signing, trust, telemetry]
+alerts: [kafka, redisReader, database, store, trust, deliveries, telemetry]
+doctor: [kafka, redisReader, triton, tritonAdmin, store, trust]
+topics: [kafka]
+migration: [database]
+{{- end }}
+
+{{- define "steadyline.edgesOf" -}}
+{{- get (include "steadyline.edges" . | fromYaml) . | toYaml -}}
+{{- end }}
+
 {{- define "steadyline.kafkaServers" -}}
 {{- $strimzi := .Values.kafka.strimzi -}}
 {{- $own := printf "%s-kafka-bootstrap:9093" $strimzi.cluster -}}
@@ -13,15 +28,20 @@
 {{- end -}}
 {{- end }}
 
-{{/* The name of a service at Kafka, which is also the name of its secret. */}}
+{{/* Who a service is at Kafka. Strimzi's users are objects, and called so. */}}
 {{- define "steadyline.kafkaUser" -}}
 {{- $given := get .root.Values.kafka.users .user -}}
-{{- default (include "steadyline.kubernetesName" (printf "%s-%s" (include "steadyline.prefix" .root) .user)) $given.username -}}
+{{- $name := default (printf "%s-%s" (include "steadyline.prefix" .root) .user) $given.username -}}
+{{- if .root.Values.kafka.strimzi.enabled -}}
+{{- include "steadyline.kubernetesName" $name -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
 {{- end }}
 
 {{- define "steadyline.kafkaSecret" -}}
 {{- $given := get .root.Values.kafka.users .user -}}
-{{- default (include "steadyline.kubernetesName" (printf "%s-%s" (include "steadyline.prefix" .root) .user)) $given.secret -}}
+{{- default (include "steadyline.kubernetesName" (include "steadyline.kafkaUser" .)) $given.secret -}}
 {{- end }}
 
 {{- define "steadyline.kafkaCa" -}}
@@ -115,12 +135,22 @@ files:
 {{- end }}
 
 {{- define "steadyline.edge.redis" -}}
+{{- include "steadyline.redisAs" (dict "root" .root "secret" .root.Values.redis.urlSecret) }}
+{{- end }}
+
+{{/* For those who only read. */}}
+{{- define "steadyline.edge.redisReader" -}}
+{{- $redis := .root.Values.redis -}}
+{{- include "steadyline.redisAs" (dict "root" .root "secret" (ternary $redis.readerUrlSecret $redis.urlSecret (ne $redis.readerUrlSecret.name ""))) }}
+{{- end }}
+
+{{- define "steadyline.redisAs" -}}
 {{- $redis := .root.Values.redis -}}
 env:
   - {name: REDIS_URL_FILE, value: /run/secrets/steadyline/redis/url}
 {{- include "steadyline.tlsEnv" (dict "at" $redis "prefix" "REDIS_SSL" "name" "redis") }}
 files:
-  - {name: redis, secret: {{ $redis.urlSecret.name }}, items: { {{ $redis.urlSecret.key | quote }}: url } }
+  - {name: redis, secret: {{ .secret.name }}, items: { {{ .secret.key | quote }}: url } }
 {{- include "steadyline.tlsFiles" (dict "at" $redis "name" "redis") }}
 {{- end }}
 
