@@ -2,6 +2,7 @@
 
 import shutil
 import tomllib
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -103,6 +104,62 @@ def test_the_notes_of_a_plant_say_nothing_that_it_has_done(tmp_path: Path) -> No
     for told in ("no digest", "example line", "not signed"):
         assert told not in text
     assert "https://alerts.cells-1.plant.example/api/v1" in text
+
+
+@pytest.mark.parametrize("values", SETS)
+def test_the_notes_name_all_that_must_be_there_and_nothing_else(values: str, tmp_path: Path) -> None:
+    text = notes(tmp_path, *SETS[values])
+    told = text.partition("What must be in this namespace")[2].partition("Next:")[0].splitlines()
+    wanted = {row.strip().partition("  made by")[0] for row in told[1:] if row.startswith("  ")}
+    assert wanted == set(awaited(values))
+
+
+def awaited(values: str) -> Iterator[str]:
+    """Yield what the objects of the chart take from the namespace and do not bring."""
+    chart = chart_of(values)
+    keys: dict[str, set[str]] = {}
+    for volume in (volume for pod in chart.pods() for volume in pod.spec["volumes"]):
+        if secret := volume.get("secret"):
+            keys.setdefault(secret["secretName"], set()).update(item["key"] for item in secret["items"])
+        for kind, field, made in (
+            ("claim", volume.get("persistentVolumeClaim", {}).get("claimName"), "PersistentVolumeClaim"),
+            ("configmap", volume.get("configMap", {}).get("name"), "ConfigMap"),
+        ):
+            if field is not None and field not in chart.of_kind(made):
+                yield f"{kind} {field}"
+    for pod in chart.pods():
+        for pull in pod.spec.get("imagePullSecrets", ()):
+            keys[pull["name"]] = {".dockerconfigjson"}
+    for ingress in chart.of_kind("Ingress").values():
+        keys[ingress["spec"]["tls"][0]["secretName"]] = {"tls.crt", "tls.key"}
+    for name, there in keys.items():
+        yield f"secret {name}  ({', '.join(sorted(there))})"
+
+
+def test_the_notes_say_which_secrets_others_make(tmp_path: Path) -> None:
+    text = notes(tmp_path, *SETS["plant"])
+    made = {row.split()[1] for row in text.splitlines() if row.endswith("made by Strimzi")}
+    users = chart_of("plant").of_kind("KafkaUser").keys()
+    assert made == users | {"plant-cluster-ca-cert"}
+    assert "cells-1-alerts-tls  (tls.crt, tls.key)  made by cert-manager" in text
+
+
+def test_the_notes_of_a_trial_ask_for_the_images_of_its_servers(tmp_path: Path) -> None:
+    assert "alerts, steadyline, triton, redis, postgresql." in notes(tmp_path, *SETS["trial"])
+
+
+def test_runbooks_are_where_the_plant_publishes_them() -> None:
+    based = chart_of("plant", 'monitoring.rules.runbookBase="https://docs.plant.example/line"')
+    for chart, begin in ((based, "https://docs.plant.example/line/docs/"), (chart_of("plant"), "docs/")):
+        urls = [
+            rule["annotations"]["runbook_url"]
+            for rules in chart.of_kind("PrometheusRule").values()
+            for group in rules["spec"]["groups"]
+            for rule in group["rules"]
+            if "alert" in rule
+        ]
+        assert urls
+        assert all(url.startswith(f"{begin}operations/") for url in urls)
 
 
 def test_the_chart_has_the_version_of_the_product() -> None:
