@@ -62,7 +62,7 @@ AclForm = Annotated[
     typer.Option(
         "--format",
         help="What is printed: text for people, the authorization of each KafkaUser of strimzi as YAML, or "
-        "commands, which are calls of kafka-acls.",
+        "commands, which are calls of kafka-acls.sh for a shell.",
     ),
 ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from steadyline.kafka.acls import Acl, ServiceRights
 
+_PROGRAM = '"${KAFKA_ACLS:-kafka-acls.sh}"'  # packages of Kafka call it kafka-acls
 _FLAGS = {"topic": "--topic", "group": "--group", "transactionalId": "--transactional-id"}
 
 
@@ -28,13 +29,13 @@ def as_text(rights: Sequence[ServiceRights]) -> Iterator[str]:
 
 
 def as_commands(rights: Sequence[ServiceRights]) -> Iterator[str]:
-    """Yield one call of ``kafka-acls`` for each right, for a shell that finds it."""
+    """Yield one call of ``kafka-acls.sh`` for each right; ``KAFKA_ACLS`` says what it is called here."""
     connect = '--bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$ADMIN_PROPERTIES"'
     for item in rights:
         for acl in item.acls:
             operations = " ".join(f"--operation {operation}" for operation in acl.operations)
             principal = shlex.quote(item.principal)
-            yield f"kafka-acls {connect} --add --allow-principal {principal} {operations} {_where(acl)}"
+            yield f"{_PROGRAM} {connect} --add --allow-principal {principal} {operations} {_where(acl)}"
 
 
 def as_strimzi(rights: Sequence[ServiceRights]) -> Iterator[str]:

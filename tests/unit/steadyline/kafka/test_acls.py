@@ -1,6 +1,8 @@
 """The rights of a line as they are made from the registry, and in the forms that others read."""
 
 import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -111,11 +113,41 @@ def test_a_shell_takes_the_commands_as_they_are_meant() -> None:
     names = LineNames("plant", {}, {"scorer": "User:CN=it's the scorer,O=a b"})
     words = [shlex.split(line) for line in as_commands(line_rights(TOPICS, names))]
     assert len(words) == sum(len(item.acls) for item in rights().values())
-    assert {line[0] for line in words} == {"kafka-acls"}
     ours = [line for line in words if "User:CN=it's the scorer,O=a b" in line]
     assert [line[-4:] for line in ours if "--transactional-id" in line] == [
         ["--transactional-id", "plant.scorer.", "--resource-pattern-type", "prefixed"]
     ]
+
+
+def calls(folder: Path, name: str, fails_at: int, **variables: str) -> tuple[int, list[str]]:
+    """Run the commands in `sh -e` with a program that writes its calls down; returns status and calls."""
+    program, told = folder / name, folder / "told"
+    program.write_text(
+        f'#!/bin/sh\necho "$*" >> "{told}"\ntest "$(wc -l < "{told}")" -ne {fails_at}\n', encoding="utf-8"
+    )
+    program.chmod(0o755)
+    told.write_text("")
+    done = subprocess.run(
+        ["sh", "-e"],
+        input="\n".join(as_commands(line_rights(TOPICS, USUAL))),
+        env={"PATH": f"{folder}:/usr/bin:/bin", "KAFKA_BOOTSTRAP_SERVERS": "b:1", **variables},
+        text=True,
+        check=False,
+    )
+    return done.returncode, told.read_text().splitlines()
+
+
+def test_a_shell_calls_the_program_of_kafka_under_either_name_and_stops_at_a_refusal(tmp_path: Path) -> None:
+    everything = sum(len(item.acls) for item in rights().values())
+    admin = {"ADMIN_PROPERTIES": "admin of us.properties"}
+    status, told = calls(tmp_path, "kafka-acls.sh", 0, **admin)
+    assert (status, len(told)) == (0, everything)
+    begin = "--bootstrap-server b:1 --command-config admin of us.properties --add"
+    assert all(line.startswith(begin) for line in told)
+    elsewhere = str(tmp_path / "kafka acls")
+    assert len(calls(tmp_path, "kafka acls", 0, KAFKA_ACLS=elsewhere, **admin)[1]) == everything
+    status, told = calls(tmp_path, "kafka-acls.sh", 3, **admin)
+    assert (status, len(told)) == (1, 3)
 
 
 def test_people_read_one_right_a_line() -> None:
