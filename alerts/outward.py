@@ -199,7 +199,7 @@ class Outward:
             control=self._control(stack, ending),
             simulator=self._simulator(stack, ending),
             stop=ending,
-            oidc=_oidc(settings, clock),
+            oidc=oidc_verifier(settings, clock),
             meter=count_request,
             settings=ApiSettings(proxies=TrustedProxies.read(settings.trusted_proxies)),
         )
@@ -270,7 +270,8 @@ def _mail_server(settings: AlertsSettings) -> MailServer | None:
     )
 
 
-def _oidc(settings: AlertsSettings, clock: Clock) -> OidcVerifier | None:
+def oidc_verifier(settings: AlertsSettings, clock: Clock) -> OidcVerifier | None:
+    """Return who verifies tokens of the issuer, if one is set; raises InvalidConfiguration."""
     if settings.oidc_issuer is None:
         return None
     trust = trusted_context(settings.ca_file)

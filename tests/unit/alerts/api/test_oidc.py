@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from httpx import Response
 
 from alerts.api.oidc import OidcIssuer, OidcVerifier
-from alerts.deliveries.trust import trusted_context
+from alerts.config import AlertsSettings
+from alerts.outward import oidc_verifier
 from steadyline.clock import ManualClock
 from steadyline.errors import InvalidConfiguration
 from tests.support.alerts_api import BEGIN, ApiUnderTest, an_api, reason_of
@@ -155,8 +156,8 @@ def test_the_issuer_has_a_certificate_of_the_plant_or_is_not_asked(tmp_path: Pat
     try:
         told = {}
         for name, ca in (("plant", plant_ca.ca), ("other", other.ca), ("system", None)):
-            of_it = OidcIssuer(issuer.address, "steadyline", trust=trusted_context(ca))
-            with an_api(tmp_path / name, oidc=OidcVerifier(of_it, ManualClock(BEGIN))) as api:
+            settings = AlertsSettings(oidc_issuer=issuer.address, ca_file=ca)
+            with an_api(tmp_path / name, oidc=oidc_verifier(settings, ManualClock(BEGIN))) as api:
                 answer = ask(api, issuer.token())
                 told[name] = (answer.status_code, reason_of(answer) if answer.is_error else "")
     finally:
