@@ -110,10 +110,12 @@ def _anchors(text: str) -> set[str]:
 
 
 def _command_problems(line: str) -> Iterator[str]:
-    match line.split():
+    if line.startswith("kubectl "):
+        line = line.partition(" -- ")[2]
+    match line.removeprefix(".venv/bin/").split():
         case ["make", *words]:
             yield from _make_problems(words)
-        case ["steadyline", *words] if words:
+        case ["steadyline", *words] | ["python", "-m", "steadyline", *words] if words:
             yield from _verb_problems(words)
         case ["python" | "python3", "-m", module, *words] if module in PACKAGES:
             yield from _option_problems(_service_command(module), shlex.split(" ".join(words)))
@@ -177,7 +179,8 @@ def _service_command(package: str) -> object:
 
 @cache
 def _known_variables() -> frozenset[str]:
-    names = {*variable_names(all_settings()), *environment_options()}
+    # The last one is of the shell that runs what `steadyline topics acls` prints.
+    names = {*variable_names(all_settings()), *environment_options(), "KAFKA_ACLS"}
     return frozenset(names | {f"{name}_FILE" for name in names})
 
 
