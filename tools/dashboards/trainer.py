@@ -103,6 +103,13 @@ _SERVICE = (
         runbook="foreign_model_events",
         quiet="nobody else writes there.",
     ),
+    Panel(
+        "Refused packages",
+        "Packages within an hour that are unsigned, changed or hold a file too many, by reason.",
+        (Query(in_an_hour("trainer_packages_refused_total", "reason"), "{{reason}}"),),
+        thresholds=((1, "red"),),
+        quiet="every package is as it was signed.",
+    ),
 )
 _TRAINING = (
     Panel(
