@@ -59,9 +59,9 @@ def test_each_service_uses_the_user_that_is_made_for_it(values: str) -> None:
 
 
 def test_a_user_is_called_as_the_rights_say_and_his_secret_as_kubernetes_can() -> None:
-    line = json.dumps("{line: l, topics: {prefix: Cells_1}, store: 's3://b/l', products: {part: {}}}")
+    line = json.dumps("{line: l, topics: {prefix: cells_1}, store: 's3://b/l', products: {part: {}}}")
     given = ("producers.groups=[]", f"line.file={line}", 'kafka.users.alerts.username="Alarm_1"')
-    rights = line_rights(line_topics("Cells_1", 8), LineNames("Cells_1", {}, {"alerts": "User:Alarm_1"}))
+    rights = line_rights(line_topics("cells_1", 8), LineNames("cells_1", {}, {"alerts": "User:Alarm_1"}))
     told = {item.service: item.principal.removeprefix("User:") for item in rights}
     for service in ("scorer", "trainer", "alerts"):
         (pod,) = chart_of("defaults", *given).workloads(service)

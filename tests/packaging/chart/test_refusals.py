@@ -68,9 +68,18 @@ def with_prefix(prefix: str) -> str:
         ),
         (
             ['kafka.users.scorer.username="CN=scorer,O=plant"'],
-            "no secret can be called cn=scorer,o=plant; name the one that there is by kafka.users.scorer",
+            'no secret can be called "cn=scorer,o=plant"; name the one that there is by kafka.users.scorer',
+        ),
+        (
+            ["kafka.strimzi.enabled=true", 'kafka.users.scorer={"username":"{a: b}","secret":"own"}'],
+            "kafka.users.scorer.username",
+        ),
+        (
+            ["kafka.strimzi.enabled=true", 'kafka.users.scorer={"username":"a=b","secret":"own"}'],
+            'no KafkaUser can be called "a=b"',
         ),
         (['monitoring.rules.runbookBase="docs.example/"'], "monitoring.rules.runbookBase"),
+        (['monitoring.rules.runbookBase="https://docs.example/ #"'], "monitoring.rules.runbookBase"),
         (["triton.enabled=false"], "triton.url is empty"),
         (['triton.server.secret=""'], "triton.server.secret is empty"),
         (['triton.securityProtocol="PLAINTEXT"'], "the admin key would cross the network in clear"),
