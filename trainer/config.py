@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 from pydantic_settings import SettingsConfigDict
 
 from steadyline.settings import Settings
-from trainer.triton_config import Serving
+from steadyline.triton_config import MOST_BATCH, MOST_INSTANCES, MOST_THREADS, Serving
 
 
 class TrainerSettings(Settings):
@@ -23,9 +23,11 @@ class TrainerSettings(Settings):
     accelerator: Literal["cpu", "gpu"] = Field(
         "cpu", description="What Triton runs the models on; gpu adds TensorRT."
     )
-    instances: PositiveInt = Field(1, description="Copies of the model that Triton runs per device.")
-    threads: PositiveInt = Field(2, description="CPU threads of one copy.")
-    max_batch: PositiveInt = Field(32, description="Largest batch that Triton makes.")
+    instances: PositiveInt = Field(
+        1, le=MOST_INSTANCES, description="Copies of the model that Triton runs per device."
+    )
+    threads: PositiveInt = Field(2, le=MOST_THREADS, description="CPU threads of one copy.")
+    max_batch: PositiveInt = Field(32, le=MOST_BATCH, description="Largest batch that Triton makes.")
     precision: Literal["FP32", "FP16"] = Field("FP32", description="TensorRT precision, with gpu.")
     nice: int = Field(
         5, ge=0, le=19, description="Niceness of a training: higher leaves more of the CPU to the line."

@@ -19,9 +19,9 @@ from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.servers import LocalStack
 from steadyline.settings import KafkaSettings
+from steadyline.triton_config import Serving
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
-from trainer.triton_config import Serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = "part"

@@ -29,9 +29,9 @@ from steadyline.servers import LocalStack, StackPaths
 from steadyline.service import run
 from steadyline.terminal import PlainConsole
 from steadyline.triton import TritonClient
+from steadyline.triton_config import ServedShape, Serving, config_pbtxt
 from trainer.jobs.export import OnnxModel
 from trainer.lifecycle.repository import ModelRepository
-from trainer.triton_config import ServedShape, Serving, config_pbtxt
 
 NAME = "model"
 SECONDS = 4.0

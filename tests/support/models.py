@@ -30,6 +30,7 @@ from steadyline.contracts.model_event import (
 from steadyline.inference import CERTIFIED_SCORE, Inferred, Pixels
 from steadyline.picture import encode_png
 from steadyline.triton import TritonClient
+from steadyline.triton_config import ServedShape, Serving, config_pbtxt
 
 PATCH = 8
 CERTIFIED = Calibration(scores=[0.25, 0.5], threshold=0.5, achieved_rate=1 / 3)  # of a certified ``Contrast``
@@ -99,24 +100,10 @@ class Contrast:
         return bytes(model.SerializeToString())
 
     def config(self, name: str) -> bytes:
-        """Return config.pbtxt: the last two versions served, batches joined without delay."""
-        cells, more = self.size // PATCH, ""
-        if self.is_certified:
-            what = "data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] }"
-            more = f',\n  {{ name: "{CERTIFIED_SCORE}" {what} }}'
-        return f'''name: "{name}"
-backend: "onnxruntime"
-max_batch_size: 32
-input [ {{ name: "picture" data_type: TYPE_UINT8 dims: [ {self.size}, {self.size}, 1 ] }} ]
-output [
-  {{ name: "score" data_type: TYPE_FP32 dims: [ 1 ] reshape {{ shape: [ ] }} }},
-  {{ name: "map" data_type: TYPE_FP32 dims: [ {cells}, {cells} ] }}{more}
-]
-version_policy {{ latest {{ num_versions: 2 }} }}
-dynamic_batching {{ }}
-instance_group [ {{ count: 1 kind: KIND_CPU }} ]
-parameters {{ key: "intra_op_thread_count" value {{ string_value: "2" }} }}
-'''.encode()
+        """Return config.pbtxt as the trainer writes it."""
+        cells = self.size // PATCH
+        served = ServedShape(name, self.size, 1, cells, cells, self.is_certified)
+        return config_pbtxt(served, Serving()).encode()
 
     def event_model(self, version: int, threshold: float = 0.2, threshold_version: int = 1) -> Model:
         """Return the model as events carry it: two probes, 99 calibration scores up to the threshold."""

@@ -22,6 +22,7 @@ from steadyline.package import NO_LICENCE, Card, Packages, write_card
 from steadyline.picture import encode_png
 from steadyline.signing import NO_KEYS, Signer, TrustedKeys
 from steadyline.store import Store
+from steadyline.triton_config import Serving
 from tests.support.folder_triton import FolderTriton
 from tests.support.graphs import a_graph
 from trainer.control.commands import Commands
@@ -32,7 +33,6 @@ from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
-from trainer.triton_config import Serving
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOPIC_ID = "commands-topic"

@@ -23,6 +23,7 @@ from steadyline.package import (
 )
 from steadyline.store import Store
 from steadyline.triton import parse_config
+from steadyline.triton_config import Serving
 from tests.support.parts import good_parts
 from trainer.data.banks import Banks, BankStore, HeldOutSet
 from trainer.data.snapshot import NormalSource, make_snapshot
@@ -35,7 +36,7 @@ from trainer.jobs.spec import JobSpec
 from trainer.lifecycle.gate import GateFigures, rule
 from trainer.monitor.detection import DetectionMonitor
 from trainer.monitor.monitor import draw, to_round
-from trainer.triton_config import Serving, config_of
+from trainer.triton_config import config_of
 
 Overrides = dict[str, float | int | str | bool]
 

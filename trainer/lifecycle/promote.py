@@ -11,8 +11,9 @@ from steadyline.package import MODEL
 from steadyline.probe import probe
 from steadyline.telemetry.logs import get_logger
 from steadyline.triton import RepositoryEntry
+from steadyline.triton_config import Serving
 from trainer.lifecycle.repository import ModelRepository
-from trainer.triton_config import Serving, config_of
+from trainer.triton_config import config_of
 
 log = get_logger(__name__)
 

@@ -10,8 +10,8 @@ from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.package import MODEL
 from steadyline.replace_file import replace_file
+from steadyline.triton_config import KEPT_VERSIONS
 from trainer.lifecycle.leases import LeaseLost
-from trainer.triton_config import KEPT_VERSIONS
 
 CONFIG = "config.pbtxt"
 

@@ -10,11 +10,12 @@ from onnx import TensorProto, helper
 
 from steadyline.errors import PackageRejected
 from steadyline.triton import parse_config
+from steadyline.triton_config import Serving
 from tests.support.graphs import SIDE, a_graph
 from tests.support.model_history import a_model
 from tests.support.models import Contrast
 from trainer.served_graph import DEEPEST, graph_outputs
-from trainer.triton_config import Serving, config_of
+from trainer.triton_config import config_of
 
 OF_0_1 = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1" / "model.onnx"
 

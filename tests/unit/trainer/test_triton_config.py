@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from steadyline.triton import parse_config
-from trainer.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
+from steadyline.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 
 SERVED = ServedShape("cell", 64, 1, 16, 16)
 

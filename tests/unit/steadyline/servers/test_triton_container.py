@@ -18,7 +18,7 @@ from steadyline.servers.triton_container import (
 from steadyline.signing import Signer, TrustedKeys
 from steadyline.store import Store
 from steadyline.triton import parse_config
-from trainer.triton_config import ServedShape, Serving, config_pbtxt
+from steadyline.triton_config import ServedShape, Serving, config_pbtxt
 
 FILES = {MODEL: b"graph", CARD: b"{}", WEIGHTS: b"weights"}
 SHAPE = ServedShape("part", 32, 1, 4, 4)

@@ -13,10 +13,10 @@ from steadyline.manifest import SUMS, manifest_text
 from steadyline.package import CARD, MODEL, NEVER_READ, read_card, write_card
 from steadyline.store import Store
 from steadyline.triton import parse_config
+from steadyline.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 from tests.support.graphs import SIDE, a_graph
 from tests.support.works import Works, WorksSetUp
 from trainer.lifecycle.repository import CONFIG, FENCE, ModelRepository
-from trainer.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 
 OURS = config_pbtxt(ServedShape("cell", SIDE, 1, 2, 2), Serving()).encode()
 PYTHON_CONFIG = b'name: "cell"\nbackend: "python"\nparameters { key: "EXECUTION_ENV_PATH" }\n'

@@ -17,6 +17,7 @@ from steadyline.kafka.model_events import EventSeal
 from steadyline.line import GateSection, WatchSection
 from steadyline.package import Packages
 from steadyline.store import Store
+from steadyline.triton_config import Serving
 from tests.support.eventually import eventually
 from tests.support.folder_triton import FolderTriton
 from tests.support.graphs import a_graph
@@ -32,7 +33,6 @@ from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, ModelMonitor, MonitorInputs
-from trainer.triton_config import Serving
 
 EVERY = timedelta(minutes=1)
 WITHIN = timedelta(milliseconds=50)  # for all answers of a round; the twin answers at once
