@@ -15,7 +15,8 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "picture picture_folder map_png inference",
         "signing alert_rules part_pattern",
         "manifest",
-        "line backoff prepare package provenance probe datasets triton triton_config triton_edge telemetry",
+        "line backoff prepare package provenance probe datasets triton triton_config triton_edge telemetry "
+        "model_folder",
         "exit_guard rule_set service",
         "bank kafka",
         "ops servers",

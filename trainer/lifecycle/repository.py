@@ -8,14 +8,11 @@ from pathlib import Path
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.folder_lock import FolderInUse, FolderLock
+from steadyline.model_folder import CONFIG, FENCE, is_leftover, version_of
 from steadyline.package import MODEL
 from steadyline.replace_file import replace_file
 from steadyline.triton_config import KEPT_VERSIONS
 from trainer.lifecycle.leases import LeaseLost
-
-CONFIG = "config.pbtxt"
-
-FENCE = ".fence"
 
 
 def _without_lease(product: str, seen: int) -> int:
@@ -42,11 +39,12 @@ class ModelRepository:
         folder = self._root / product
         if not folder.is_dir():
             return []
-        return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit())
+        found = (version_of(entry.name) for entry in folder.iterdir())
+        return sorted(version for version in found if version is not None)
 
     def publish(self, product: str, version: int, file: bytes, config: bytes, keep: int | None) -> None:
-        """Put ``version``, whose model file this is, beside ``keep`` (the live one); any other version is
-        removed first.
+        """Put ``version``, whose model file this is, beside ``keep`` (the live one); any other version, and
+        whatever else lies in the product's folder, is removed first: Triton would run a library there.
 
         Existing files stay when they are the same and are replaced when they differ, or when anything lies
         beside them. Triton serves only the two greatest versions. If the new one is smaller (a rollback), a
@@ -55,6 +53,7 @@ class ModelRepository:
         folder = self._root / product
         with self._written(product, f"version {version} of {product} cannot be written to {folder}"):
             self._prune(product, {version, keep})
+            _remove_strange(folder)
             if not _holds_one_file(folder / str(version)) or _read(folder / str(version) / MODEL) != file:
                 self._remove(product, version)
                 self._write(folder, version, file)
@@ -78,8 +77,12 @@ class ModelRepository:
     @contextmanager
     def _written(self, product: str, problem: str) -> Iterator[None]:
         """Keep the product's folder for one write, and refuse a writer whose lease is another's by now."""
-        lock = FolderLock(self._root / product, FENCE)
+        folder = self._root / product
+        lock = FolderLock(folder, FENCE)
         try:
+            for link in (folder, folder / FENCE):
+                if link.is_symlink():  # neither is ours, and what is behind it is not ours to write
+                    link.unlink()
             with lock:
                 text = lock.read()
                 greatest = int(text) if text.isdecimal() else 0
@@ -140,6 +143,34 @@ def _holds_one_file(folder: Path) -> bool:
         return False
     with os.scandir(folder) as entries:
         return [(entry.name, entry.is_file(follow_symlinks=False)) for entry in entries] == [(MODEL, True)]
+
+
+def _remove_strange(folder: Path) -> None:
+    """Remove from a product's folder what no trainer writes, and from its versions what is no model file."""
+    for path in list(folder.iterdir()):
+        is_version = version_of(path.name) is not None
+        if is_version and path.is_dir() and not path.is_symlink():
+            for one in list(path.iterdir()):
+                if one.name != MODEL or not _is_plain(one):
+                    _clear(one)
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif is_leftover(path.name):
+            _clear(path, ignore_errors=True)  # Triton reads none of them
+        elif path.name not in (CONFIG, FENCE) or not _is_plain(path):
+            _clear(path)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _clear(path: Path, ignore_errors: bool = False) -> None:
+    """Remove whatever lies there; behind a link nothing is touched."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

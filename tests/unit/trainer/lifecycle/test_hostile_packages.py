@@ -10,13 +10,14 @@ from google.protobuf.message import Message
 from steadyline.contracts.model_event import Package
 from steadyline.digest import sha256
 from steadyline.manifest import SUMS, manifest_text
+from steadyline.model_folder import CONFIG, FENCE
 from steadyline.package import CARD, MODEL, NEVER_READ, read_card, write_card
 from steadyline.store import Store
 from steadyline.triton import parse_config
 from steadyline.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 from tests.support.graphs import SIDE, a_graph
 from tests.support.works import Works, WorksSetUp
-from trainer.lifecycle.repository import CONFIG, FENCE, ModelRepository
+from trainer.lifecycle.repository import ModelRepository
 
 OURS = config_pbtxt(ServedShape("cell", SIDE, 1, 2, 2), Serving()).encode()
 PYTHON_CONFIG = b'name: "cell"\nbackend: "python"\nparameters { key: "EXECUTION_ENV_PATH" }\n'
@@ -193,6 +194,64 @@ def test_what_strangers_left_in_the_repository_goes_with_the_next_writing(tmp_pa
     assert is_clean()
     assert not (product / "2").exists()
     assert (elsewhere / MODEL).read_bytes() == b"one", "nothing behind a link is touched"
+
+
+def test_whatever_else_lies_in_a_product_s_folder_goes_with_the_next_writing(tmp_path: Path) -> None:
+    """Triton looks for its backend's library in the folder of a product before it looks in its own."""
+    repository, product, elsewhere = ModelRepository(tmp_path), tmp_path / "cell", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    repository.publish("cell", 1, b"one", OURS, keep=None)
+    (product / "libtriton_onnxruntime.so").write_bytes(b"\x7fELF")
+    (product / "9" / MODEL).mkdir(parents=True)
+    (product / "01").mkdir()
+    (product / "²").mkdir()
+    (product / "configs" / "deep").mkdir(parents=True)
+    (product / "code").symlink_to(elsewhere)
+    (product / "1" / "model.py").write_bytes(PYTHON_CODE)
+    (product / "1" / "code").mkdir()
+    (product / ".tmp7").mkdir()
+    (product / CONFIG).unlink()
+    (product / CONFIG).mkdir()
+    (product / f".{CONFIG}.partial").mkdir()
+    repository.publish("cell", 2, b"two", OURS, keep=1)
+    assert sorted(str(path.relative_to(product)) for path in product.rglob("*") if path.is_file()) == [
+        FENCE,
+        f"1/{MODEL}",
+        f"2/{MODEL}",
+        CONFIG,
+    ]
+    assert sorted(path.name for path in product.iterdir()) == [FENCE, "1", "2", CONFIG]
+    assert (elsewhere / "deep").is_dir(), "nothing behind a link is touched"
+
+
+def test_a_live_version_that_is_a_link_or_holds_no_plain_file_goes_too(tmp_path: Path) -> None:
+    repository, product, elsewhere = ModelRepository(tmp_path), tmp_path / "cell", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / MODEL).write_bytes(b"theirs")
+    product.mkdir()
+    (product / "1").symlink_to(elsewhere)
+    repository.publish("cell", 2, b"two", OURS, keep=1)
+    assert repository.versions("cell") == [2]
+    (product / "2" / MODEL).unlink()
+    (product / "2" / MODEL).symlink_to(elsewhere / MODEL)
+    repository.publish("cell", 3, b"three", OURS, keep=2)
+    assert repository.versions("cell") == [3]
+    assert (elsewhere / MODEL).read_bytes() == b"theirs"
+
+
+def test_a_folder_and_a_fence_that_are_links_are_replaced(tmp_path: Path) -> None:
+    repository, product, elsewhere = ModelRepository(tmp_path), tmp_path / "cell", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").write_bytes(b"theirs")
+    product.symlink_to(elsewhere)
+    repository.publish("cell", 1, b"one", OURS, keep=None)
+    (product / FENCE).unlink()
+    (product / FENCE).symlink_to(elsewhere / "kept")
+    ModelRepository(tmp_path, lambda *_: 9).publish("cell", 1, b"one", OURS, keep=None)
+    assert not product.is_symlink()
+    assert not (product / FENCE).is_symlink()
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+    assert (elsewhere / "kept").read_bytes() == b"theirs"
 
 
 FIXED = {

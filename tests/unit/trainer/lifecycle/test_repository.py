@@ -6,8 +6,9 @@ import pytest
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.folder_lock import FolderLock
+from steadyline.model_folder import FENCE
 from trainer.lifecycle.leases import LeaseLost
-from trainer.lifecycle.repository import FENCE, ModelRepository, verify_repository
+from trainer.lifecycle.repository import ModelRepository, verify_repository
 
 CONFIG = b'name: "cell"'
 

@@ -10,13 +10,13 @@ from steadyline.contracts.model_command import Action
 from steadyline.digest import sha256
 from steadyline.errors import BrokerUnavailable, InferenceUnavailable
 from steadyline.manifest import SUMS, manifest_text
+from steadyline.model_folder import FENCE
 from steadyline.triton import parse_config
 from tests.support.graphs import a_graph
 from tests.support.works import GOOD, Works
 from trainer.control.commands import CommandRefused, Commands
 from trainer.jobs.spec import Figures, JobFailure
 from trainer.lifecycle import transitions
-from trainer.lifecycle.repository import FENCE
 from trainer.lifecycle.rollout import LiveModelLost
 
 
