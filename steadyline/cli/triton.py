@@ -7,14 +7,9 @@ from typing import Annotated
 import typer
 
 from steadyline.errors import InvalidConfiguration
-from steadyline.line import load_line
-from steadyline.servers.triton_container import (
-    ContainerServer,
-    RepositoryReader,
-    ServerIdentity,
-    SignedPackages,
-    mirror,
-)
+from steadyline.line import Line, load_line
+from steadyline.servers.served_repository import RepositoryReader, SignedPackages
+from steadyline.servers.triton_container import ContainerServer, ServerIdentity
 from steadyline.settings import SigningSettings, TritonSettings, read_settings
 from steadyline.signing import read_trusted
 from steadyline.store import Store
@@ -60,9 +55,9 @@ def command(
 ) -> None:
     """Check a model repository and become Triton, which serves what has passed.
 
-    A configuration that the trainer would not write is refused, and with --line a version that is not the
-    model of its package; once STEADYLINE_TRUSTED_KEYS is set, packages must be signed. What is refused is
-    told and not loaded.
+    A folder that holds anything but a product's models is refused, and a configuration that the trainer
+    would not write; with --line so is a version that is not the model of its package, and once
+    STEADYLINE_TRUSTED_KEYS is set, packages must be signed. What is refused is told and not loaded.
     """
     key = read_settings(TritonSettings).admin_key
     identity = ServerIdentity.of(certificate, certificate_key, client_ca)
@@ -88,22 +83,26 @@ def _checked(repository: Path, source: str, line: Path | None) -> tuple[list[str
     if not repository.is_dir():
         raise InvalidConfiguration(f"{repository} is no folder: mount the model repository there")
     console = PlainConsole(stderr=True, soft_wrap=True)
-    found, refused = RepositoryReader(
-        Store(source or f"file://{repository.resolve()}"), None if line is None else _packages(line)
-    ).read()
+    config = None if line is None else load_line(line)
+    address = source or f"file://{repository.resolve()}"
+    read_from = Store(address, may_be_clear=config is not None and config.store_in_clear)
+    reader = RepositoryReader(read_from, None if config is None else _packages(config))
+    found, refused = reader.read()
+    if source:
+        found, changed = reader.copy(found, repository)
+        refused += changed
+    else:  # Triton would load all of a product's versions
+        found = {name: one for name, one in found.items() if not any(_names(name, row) for row in refused)}
     for problem in refused:
         console.print(f"refused: {problem}")
-    if source:
-        mirror(found, repository)
-    served = [f"{product}/{version}" for product, one in found.items() for version in one.files]
+    served = [f"{product}/{version}" for product, one in found.items() for version in one.digests]
     console.print(f"to be served: {', '.join(served) or 'nothing yet'}")
-    products = [product for product in found if source or not any(_names(product, row) for row in refused)]
-    return products, not refused
+    return list(found), not refused
 
 
-def _packages(line: Path) -> SignedPackages:
-    config = load_line(line)
-    return SignedPackages(Store(config.store), config.line, read_trusted(read_settings(SigningSettings)))
+def _packages(line: Line) -> SignedPackages:
+    store = Store(line.store, may_be_clear=line.store_in_clear)
+    return SignedPackages(store, line.line, read_trusted(read_settings(SigningSettings)))
 
 
 def _names(product: str, row: str) -> bool:
