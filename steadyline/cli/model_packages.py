@@ -10,6 +10,7 @@ from steadyline.cli.line_models import event_of, event_source, line_broker
 from steadyline.contracts.message import MOST_VERSION
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.model_orders import newest_events
+from steadyline.line import Line
 from steadyline.ops.packages import PackageFacts, SignedVersion, package_facts, sign_listed
 from steadyline.package import Packages, load_package, package_signers, read_package, sign_package
 from steadyline.provenance import ProvenanceStatement
@@ -92,7 +93,7 @@ def _of_line(line: Path, product: str | None, version: int | None) -> PackageFac
     if model is None:
         raise InvalidConfiguration(f"version {wanted} of {product} is not listed (any more)")
     trusted = read_trusted(read_settings(SigningSettings))
-    packages = Packages(Store(config.store), config.line, trusted=trusted)
+    packages = Packages(_store(config), config.line, trusted=trusted)
     at = product, model.version, model.package
     return package_facts(packages.load(*at), model.package, packages.signers(*at))
 
@@ -112,7 +113,11 @@ def _sign_line(line: Path, products: list[str] | None, signer: Signer) -> list[S
             raise InvalidConfiguration(f"{line} has no product {unknown[0]!r}")
         events = newest_events(event_source(config, broker))
         chosen = {name: event for name, event in events.items() if name in (products or config.products)}
-        return list(sign_listed(Packages(Store(config.store), config.line), chosen, signer))
+        return list(sign_listed(Packages(_store(config), config.line), chosen, signer))
+
+
+def _store(line: Line) -> Store:
+    return Store(line.store, may_be_clear=line.store_in_clear)
 
 
 def _rows(facts: PackageFacts) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ def summarise(plan: DemoPlan, outcome: Outcome, environment: Mapping[str, str]) 
         scores, event = list(outcome.observed.scores), outcome.observed.model
     if event is None:
         raise DemoFailed("no model event was seen")
-    store = Store(outcome.line.store)
+    store = Store(outcome.line.store, may_be_clear=outcome.line.store_in_clear)
     sheet = contact_sheet(most_anomalous(scores, 3), store, plan.contact_sheet)
     with ThreadPoolExecutor(2) as pool:
         models = list(pool.map(lambda model: evaluated(model, plan), _first_two(event)))
