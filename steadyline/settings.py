@@ -233,6 +233,10 @@ class TritonSettings(Settings):
         encrypted = self.security_protocol == "SSL"
         _check_identity(self, "TRITON", "TRITON_SECURITY_PROTOCOL is PLAINTEXT", encrypted)
         key = self.admin_key.get_secret_value() if self.admin_key is not None else ""
+        if self.admin_key is not None and not key.strip():
+            raise ValueError(
+                "TRITON_ADMIN_KEY is empty, and whoever sends no key has that one: set a key, or unset it"
+            )
         # An address with a scheme is refused where it is connected to, and told with how it must look.
         host = "" if "://" in self.url else self.url.rpartition(":")[0]
         if key and host and not (encrypted or self.allow_clear_key or is_loopback(host)):

@@ -6,6 +6,7 @@ import pytest
 
 from steadyline.cli import main
 from steadyline.service import EXIT_OK
+from steadyline.settings import TritonSettings, read_settings
 from steadyline.triton_config import ServedShape, Serving, config_pbtxt
 
 LINE = "line: l\nstore: s3://bucket/l\nstore_in_clear: {}\nproducts: {{part: {{}}}}\n"
@@ -71,3 +72,23 @@ def test_a_store_in_clear_is_opened_when_the_line_says_so(
     assert check("--repository", tmp_path / "models", "--line", line) == status
     told = capsys.readouterr().err
     assert ("store_in_clear: true" in told) == (says == "false")
+
+
+def test_an_empty_key_is_none(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRITON_ADMIN_KEY", "")
+    assert main(["triton", "--repository", str(repository)]) == 2
+    assert "TRITON_ADMIN_KEY is empty" in capsys.readouterr().err
+
+
+def test_a_key_of_an_empty_file_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "key").write_text("\n")
+    monkeypatch.delenv("TRITON_ADMIN_KEY", raising=False)
+    monkeypatch.setenv("TRITON_ADMIN_KEY_FILE", str(tmp_path / "key"))
+    assert check("--repository", tmp_path) == 2
+    assert "TRITON_ADMIN_KEY is empty" in capsys.readouterr().err
+    monkeypatch.delenv("TRITON_ADMIN_KEY_FILE")
+    assert read_settings(TritonSettings).admin_key is None
