@@ -7,6 +7,9 @@ from pathlib import Path
 from steadyline.errors import InvalidConfiguration
 from steadyline.servers.triton import CLOSED, KEY_HEADER
 
+# Of HTTP, once gRPC is encrypted: HTTP is in clear and knows no certificates. Health stays, for probes.
+CLOSED_IN_CLEAR = f"{CLOSED},inference,metadata,model-config,statistics"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
@@ -42,7 +45,8 @@ class ServerIdentity:
 class ContainerServer:
     """How the server is started: program, repository, address, ports (gRPC, HTTP, metrics), key.
 
-    ``products`` are loaded at the start; the trainer loads what comes later.
+    ``products`` are loaded at the start; the trainer loads what comes later. With an identity, gRPC is the
+    only door: over HTTP only health is answered without the key.
     """
 
     program: Path
@@ -56,7 +60,8 @@ class ContainerServer:
     def command(self) -> list[str]:
         """Return the command. Triton takes its key as an argument only: it is seen within the container."""
         grpc, http, metrics = self.ports
-        closed = f"{CLOSED}:{KEY_HEADER}={self.admin_key}"
+        needed = f"{KEY_HEADER}={self.admin_key}"
+        closed_in_clear = CLOSED if self.identity is None else CLOSED_IN_CLEAR
         return [
             str(self.program),
             f"--model-repository={self.repository}",
@@ -70,8 +75,8 @@ class ContainerServer:
             f"--grpc-port={grpc}",
             f"--metrics-address={self.host}",
             f"--metrics-port={metrics}",
-            f"--http-restricted-api={closed}",
-            f"--grpc-restricted-protocol={closed}",
+            f"--http-restricted-api={closed_in_clear}:{needed}",
+            f"--grpc-restricted-protocol={CLOSED}:{needed}",
             *(self.identity.arguments() if self.identity is not None else ()),
             *(f"--load-model={product}" for product in self.products),
         ]

@@ -16,6 +16,7 @@ def test_the_server_loads_what_has_passed_and_its_repository_is_closed(tmp_path:
     assert "--model-control-mode=explicit" in command
     closed = [word for word in command if "restricted" in word]
     assert len(closed) == 2
+    assert not any("inference" in word for word in closed), "in clear, gRPC and HTTP are open alike"
     assert all("model-repository" in word and word.endswith("admin-key=secret") for word in closed)
     assert not any("ssl" in word for word in command), "in clear, as nothing else was asked for"
 
@@ -33,6 +34,20 @@ def test_the_server_shows_a_certificate_and_asks_for_one_where_an_authority_is_g
         "--grpc-root-cert=/ca.pem",
     ]
     assert words(ServerIdentity.of(None, None, None)) == []
+
+
+def test_with_an_identity_http_answers_nothing_but_health_without_the_key(tmp_path: Path) -> None:
+    identity = ServerIdentity.of(Path("/c.pem"), Path("/k.pem"), Path("/ca.pem"))
+    command = ContainerServer(Path("/t"), tmp_path, "0.0.0.0", (1, 2, 3), "s", identity=identity).command()
+    (closed,) = [word for word in command if word.startswith("--http-restricted-api=")]
+    names, _, key = closed.removeprefix("--http-restricted-api=").partition(":")
+    assert key == "admin-key=s"
+    assert {"inference", "model-config", "metadata", "statistics", "model-repository"} <= set(
+        names.split(",")
+    )
+    assert "health" not in names, "probes have no key"
+    (grpc,) = [word for word in command if word.startswith("--grpc-restricted-protocol=")]
+    assert "inference" not in grpc
 
 
 @pytest.mark.parametrize("given", [("c", None, None), (None, "k", None), (None, None, "a"), ("c", None, "a")])
