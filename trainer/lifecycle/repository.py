@@ -65,14 +65,16 @@ class ModelRepository:
         return _read(self._root / product / str(version) / MODEL)
 
     def touch(self, product: str, version: int) -> None:
-        """Make Triton see the version as changed, so that the next load really reloads it."""
+        """Make Triton see the version as changed, so that the next load reloads it, and only it."""
         with self._written(product, f"version {version} of {product} cannot be touched"):
+            _remove_strange(self._root / product)
             (self._root / product / str(version) / MODEL).touch()
 
     def remove(self, product: str, version: int) -> None:
-        """Remove a version; it is no error when there is none."""
+        """Remove a version, and what is not ours beside it; it is no error when there is none."""
         with self._written(product, f"version {version} of {product} cannot be removed"):
             self._remove(product, version)
+            _remove_strange(self._root / product)
 
     @contextmanager
     def _written(self, product: str, problem: str) -> Iterator[None]:

@@ -224,6 +224,19 @@ def test_whatever_else_lies_in_a_product_s_folder_goes_with_the_next_writing(tmp
     assert (elsewhere / "deep").is_dir(), "nothing behind a link is touched"
 
 
+@pytest.mark.parametrize("act", [ModelRepository.touch, ModelRepository.remove])
+def test_before_triton_loads_anew_a_library_is_gone(
+    tmp_path: Path, act: Callable[[ModelRepository, str, int], None]
+) -> None:
+    repository, library = ModelRepository(tmp_path), tmp_path / "cell" / "libtriton_onnxruntime.so"
+    for version, keep in ((1, None), (2, 1)):
+        repository.publish("cell", version, b"one", OURS, keep)
+    library.write_bytes(b"\x7fELF")
+    act(repository, "cell", 2)
+    assert not library.exists()
+    assert 1 in repository.versions("cell")
+
+
 def test_a_live_version_that_is_a_link_or_holds_no_plain_file_goes_too(tmp_path: Path) -> None:
     repository, product, elsewhere = ModelRepository(tmp_path), tmp_path / "cell", tmp_path / "elsewhere"
     elsewhere.mkdir()
