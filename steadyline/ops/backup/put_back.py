@@ -36,7 +36,9 @@ class BackupRestorer:
         topics = self._topics.by_field()
         for name, target in parts.folders.items():
             put_back_folder(source / "folders" / name, target)
-        put_back_store(Store(self._line.store), source / "store", self._tell)
+        put_back_store(
+            Store(self._line.store, may_be_clear=self._line.store_in_clear), source / "store", self._tell
+        )
         self._broker.create_topics(list(self._topics))
         self._check_no_records()
         names = [topic.name for topic in self._topics]
@@ -78,7 +80,7 @@ class BackupRestorer:
             raise InvalidConfiguration(f"{parts.database} is there already: nothing is overwritten")
         for target in parts.folders.values():
             check_empty(target)
-        if keys_of_line(Store(self._line.store), kept.line):
+        if keys_of_line(Store(self._line.store, may_be_clear=self._line.store_in_clear), kept.line):
             raise InvalidConfiguration(f"{self._line.store} holds files of line {kept.line} already")
         check_still(self._kafka, list(kept.groups))
         self._check_no_records()

@@ -63,7 +63,12 @@ class BackupTaker:
             kept = self._kafka.positions(group)
             made.groups[group] = [(at.topic, at.number, *place) for at, place in sorted(kept.items())]
         self._take_topics(made, out, ends)
-        take_store(Store(self._line.store), self._line.line, out / "store", self._tell)
+        take_store(
+            Store(self._line.store, may_be_clear=self._line.store_in_clear),
+            self._line.line,
+            out / "store",
+            self._tell,
+        )
         for name, path in parts.folders.items():
             take_folder(path, out / "folders" / name)
             made.folders.append(name)
