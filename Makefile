@@ -108,6 +108,7 @@ collector: init  ## build the OpenTelemetry Collector that some tests push throu
 	@$(BIN)/python -m tools.collector
 
 verify-dashboards: init  ## every query of the dashboards on a real line, and alerts by their causes; OUT=file
+	@VERIFY_ALERTS=1 $(BIN)/pytest -q tests/integration/watching
 	@$(BIN)/python -m bench.watching $(if $(OUT),--out $(OUT))
 
 verify-deploy: init  ## the chart on a real Kubernetes control plane; KEEP=1 lets it run on; the first time builds it

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tools.setup.command import CACHE, ROOT
 
-SOURCES = ROOT / "deploy" / "collector" / "build"
+SOURCES = ROOT / "deploy" / "collector" / "source"
 FOLDER = CACHE / "otelcol"
 
 

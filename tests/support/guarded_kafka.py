@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ResourcePattern,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 from kafka.admin._acls import ACLResourcePatternType
 from kafka.protocol.admin import (
     CreateAclsRequest,
@@ -29,6 +37,7 @@ from steadyline.servers.ports import KeptPorts, free_ports
 from steadyline.servers.process import ServerProcess
 
 PASSWORD = "of-a-test"
+MECHANISM = "SCRAM-SHA-512"  # the one kind of login that is taken without encryption
 TOPIC_REFUSED, GROUP_REFUSED, CLUSTER_REFUSED, TRANSACTION_REFUSED = 29, 30, 31, 53
 REFUSALS = (TOPIC_REFUSED, GROUP_REFUSED, CLUSTER_REFUSED, TRANSACTION_REFUSED)
 _RESOURCES = {
@@ -53,7 +62,7 @@ class GuardedKafka:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.guarded,
             "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
-            "KAFKA_SASL_MECHANISM": "PLAIN",
+            "KAFKA_SASL_MECHANISM": MECHANISM,
             "KAFKA_SASL_USERNAME": name,
             "KAFKA_SASL_PASSWORD": PASSWORD,
         }
@@ -71,7 +80,7 @@ class GuardedKafka:
         admin = made(
             bootstrap_servers=self.guarded,
             security_protocol="SASL_PLAINTEXT",
-            sasl_mechanism="PLAIN",
+            sasl_mechanism=MECHANISM,
             sasl_plain_username=name,
             sasl_plain_password=PASSWORD,
         )
@@ -84,15 +93,14 @@ def guarded_kafka(home: Path, jars: Path, users: Sequence[str]) -> Iterator[Guar
     """Run a broker with these users, none of whom has a right yet."""
     plain, controller = KeptPorts(home / "kafka" / "ports", 2).numbers
     [guarded] = free_ports(1)
-    known = " ".join(f'user_{name}="{PASSWORD}"' for name in users)
     settings = {
         "listeners": f"PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},"
         f"GUARDED://127.0.0.1:{guarded}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{plain},GUARDED://127.0.0.1:{guarded}",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
-        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
-        "listener.name.guarded.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain."
-        f"PlainLoginModule required {known};",
+        "listener.name.guarded.sasl.enabled.mechanisms": MECHANISM,
+        "listener.name.guarded.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram."
+        "ScramLoginModule required;",
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
@@ -100,6 +108,11 @@ def guarded_kafka(home: Path, jars: Path, users: Sequence[str]) -> Iterator[Guar
     server = ServerProcess(files.launch(), home)
     server.start()
     try:
+        with closing(KafkaAdminClient(bootstrap_servers=files.bootstrap)) as admin:
+            kind = ScramMechanism.SCRAM_SHA_512
+            admin.alter_user_scram_credentials(
+                [UserScramCredentialUpsertion(name, kind, PASSWORD) for name in users]
+            )
         yield GuardedKafka(files.bootstrap, f"127.0.0.1:{guarded}")
     finally:
         server.stop()
