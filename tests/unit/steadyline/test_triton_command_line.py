@@ -1,5 +1,6 @@
 """``steadyline triton --check``: its exit status, what it tells, and what keeps it from starting."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from steadyline.cli import main
 from steadyline.service import EXIT_OK
 from steadyline.settings import TritonSettings, read_settings
 from steadyline.triton_config import ServedShape, Serving, config_pbtxt
+from tests.support.s3_gateway import fsspec_forgets
 
 LINE = "line: l\nstore: s3://bucket/l\nstore_in_clear: {}\nproducts: {{part: {{}}}}\n"
 
@@ -54,6 +56,15 @@ def test_a_copy_holds_what_has_passed(
     assert sorted(path.name for path in target.rglob("*")) == ["1", "cell", "config.pbtxt", "model.onnx"]
 
 
+@pytest.fixture
+def clients_of_ones_own() -> Iterator[None]:
+    """A client of S3 is made anew, and none with the address of this test is left to others."""
+    fsspec_forgets()
+    yield
+    fsspec_forgets()
+
+
+@pytest.mark.usefixtures("clients_of_ones_own")
 @pytest.mark.parametrize(("says", "status"), [("true", EXIT_OK), ("false", 2)])
 def test_a_store_in_clear_is_opened_when_the_line_says_so(
     tmp_path: Path,
