@@ -19,7 +19,7 @@ from tests.support.secured_kafka import SecuredKafka
 
 pytestmark = pytest.mark.servers
 
-WITHIN = 15.0  # seconds; 6 are promised, and a test shares its cores with others
+WITHIN = 6.0  # seconds, as docs/edges.md promises
 MECHANISM, PASSWORD, SCOPE = "KAFKA_SASL_MECHANISM", "KAFKA_SASL_PASSWORD", "KAFKA_OAUTH_SCOPE"
 SECRET, CA = "KAFKA_OAUTH_CLIENT_SECRET", "KAFKA_SSL_CA_LOCATION"
 CERTIFICATE, KEY = "KAFKA_SSL_CERTIFICATE_LOCATION", "KAFKA_SSL_KEY_LOCATION"

@@ -16,7 +16,7 @@ from tests.support.s3_gateway import BUCKET, S3Gateway, fsspec_forgets
 
 pytest.importorskip("s3fs", reason="the s3 extra is not installed")
 
-WITHIN = 15.0  # seconds; 6 are promised, and a test shares its cores with others
+WITHIN = 6.0  # seconds, as docs/edges.md promises
 
 
 @pytest.fixture(autouse=True)
