@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.servers.process import ServerFailed
+from tools.chart.helm import helm_program
 from tools.setup.command import ROOT
-from tools.verify_deploy.helm import provide_helm
 from tools.verify_deploy.kubelab import provide_kubelab
 from tools.verify_deploy.report import CheckFailed, StepReport, say
 from tools.verify_deploy.run import lab, verify
@@ -43,7 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chart: Path, home: Path, keep: bool) -> None:
     report = StepReport()
     with report.step("tools") as notes:
-        kubelab, helm = provide_kubelab(), provide_helm()
+        program = helm_program()
+        if program is None:
+            raise CheckFailed("Helm is not there: `make init` brings it")
+        kubelab, helm = provide_kubelab(), Path(program)
         notes.append(f"{kubelab.parent.name}, {helm}")
     with lab(kubelab, helm, home, report) as cluster:
         try:

@@ -13,8 +13,8 @@ import pytest
 from steadyline.servers.orphan import end_orphan
 from tests.packaging.rules import ROOT
 from tests.support.eventually import eventually
+from tools.chart.helm import helm_program
 from tools.verify_deploy.__main__ import CHART
-from tools.verify_deploy.helm import found_helm
 from tools.verify_deploy.kubelab import built_kubelab
 
 COMMAND = [sys.executable, "-m", "tools.verify_deploy", "--home"]
@@ -27,7 +27,7 @@ def tools() -> None:
     """Skip where the tools are not at hand, in CI too: building them takes ten minutes of CPU."""
     if built_kubelab() is None:
         pytest.skip("the control plane is not in .cache/kubelab: `make verify-deploy` builds it, once")
-    if found_helm() is None:
+    if helm_program() is None:
         pytest.skip("Helm is not there: `make init` brings it")
 
 
