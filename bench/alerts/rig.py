@@ -10,13 +10,13 @@ from pathlib import Path
 from bench.alerts.endpoints import BenchEndpoint, Change
 from steadyline.contracts.alert import Alert
 from steadyline.contracts.score import Peak, Score
-from steadyline.demo.run import scrape
-from steadyline.demo.services import Service, first_token
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Message
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.alerts_client import AlertsClient, AlertsUnavailable
+from steadyline.own_line.metrics_page import scrape
+from steadyline.own_line.services import Service, first_token
 from steadyline.servers import LocalStack
 from steadyline.servers.ports import free_ports
 from steadyline.settings import KafkaSettings

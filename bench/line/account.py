@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.line.cpu import machine_seconds, process_seconds
 from bench.line.environment import BenchEnvironment
-from steadyline.demo.services import Service
+from steadyline.own_line.services import Service
 
 
 @dataclass(frozen=True, slots=True)

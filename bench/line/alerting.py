@@ -11,8 +11,8 @@ from bench.line.cpu import process_seconds
 from bench.line.environment import BenchEnvironment
 from bench.line.flow import RunningLine, flowing
 from bench.line.report import Section, percentile
-from steadyline.demo.services import Service, first_token
 from steadyline.ops.alerts_client import AlertsClient, AlertsUnavailable
+from steadyline.own_line.services import Service, first_token
 from steadyline.servers.ports import free_ports
 
 SECONDS = 20.0

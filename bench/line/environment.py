@@ -12,11 +12,11 @@ from bench.line.direct import triton_client
 from bench.line.model import BenchModel, live_event
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.score import Score
-from steadyline.demo.services import Service
 from steadyline.errors import Backpressure
 from steadyline.kafka.broker import Message
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
+from steadyline.own_line.services import Service
 from steadyline.servers import LocalStack
 from steadyline.settings import KafkaSettings
 from steadyline.triton_config import Serving

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from bench.line.environment import CAMERAS, BenchEnvironment, BenchLine
 from bench.line.pictures import write_folder
-from steadyline.demo.run import scrape
-from steadyline.demo.services import Service
+from steadyline.own_line.metrics_page import scrape
+from steadyline.own_line.services import Service
 from steadyline.servers.ports import free_ports
 
 SETTLE_SECONDS = 3.0

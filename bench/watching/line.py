@@ -17,10 +17,10 @@ from bench.line.pictures import jpegs, write_folder
 from bench.watching.prometheus import Prometheus, ScrapeTarget
 from producers.sources.address import SyntheticOptions
 from producers.sources.synthetic import render
-from steadyline.demo.services import Service, first_token
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.alerts_client import AlertsClient, AlertsUnavailable
+from steadyline.own_line.services import Service, first_token
 from steadyline.picture import encode_png
 from steadyline.servers import LocalStack
 from steadyline.servers.ports import free_ports

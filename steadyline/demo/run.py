@@ -3,7 +3,6 @@
 import json
 import shutil
 import time
-import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.demo.alerting import AlertWatch, PulledPlug
 from steadyline.demo.observe import ObservedMessages, Observer
 from steadyline.demo.plan import CAMERAS, PRODUCT, UNPLUGGED, DemoPlan
-from steadyline.demo.services import Service, first_token
 from steadyline.demo.split import Split, add_normals, lay_out, split_dataset
 from steadyline.demo.table import live_table, one_line
 from steadyline.errors import Fatal
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.commands import CommandPublisher
 from steadyline.line import Line, load_line
+from steadyline.own_line.metrics_page import scrape
+from steadyline.own_line.services import Service, first_token
 from steadyline.servers.ports import free_ports
 from steadyline.signing import PRIVATE, PUBLIC, write_pair
 from steadyline.terminal import PlainConsole
@@ -307,14 +307,6 @@ def is_drained(seen: ObservedMessages) -> bool:
         ended = bool(seen.statuses) and all(status.state == "ended" for status in seen.statuses.values())
         published = sum(status.published for status in seen.statuses.values())
         return ended and seen.lag == 0 and len(seen.scores) >= published
-
-
-def scrape(port: int, name: str) -> float:
-    """Return the sum of a metric of /metrics over its labels; raises OSError when there is no answer."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    values = [row.rsplit(" ", 1)[1] for row in text.splitlines() if row.startswith(name)]
-    return sum(float(value) for value in values)
 
 
 def write_summary(path: Path, summary: dict[str, object]) -> None:

@@ -20,6 +20,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "exit_guard rule_set service",
         "bank kafka",
         "ops servers",
+        "own_line",
         "demo",
         "cli",
         "__main__",
@@ -84,7 +85,13 @@ LAYERS: Mapping[str, Sequence[str]] = {
 }
 
 # A service stands on the core's lower rooms only.
-NOT_FOR_SERVICES = ("steadyline.ops", "steadyline.cli", "steadyline.demo", "steadyline.servers")
+NOT_FOR_SERVICES = (
+    "steadyline.ops",
+    "steadyline.cli",
+    "steadyline.demo",
+    "steadyline.own_line",
+    "steadyline.servers",
+)
 
 # The serving process and everything it decides with: none of it reaches torch, not even in a function.
 WITHOUT_TORCH = (

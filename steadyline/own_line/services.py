@@ -1,4 +1,4 @@
-"""The services of the demonstration as child processes, each with its own log."""
+"""The services of a line as child processes of this one, each with a log of its own."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ TOKEN_SECONDS = 120.0  # at most, for the first token: it makes the database's t
 
 
 class ServiceDied(Fatal):
-    """A service of the demonstration ended by itself."""
+    """A service ended by itself."""
 
     reason = "service_died"
 
@@ -47,9 +47,13 @@ class Service:
         """The process id."""
         return self._child.pid
 
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        return self._child.poll()
+
     def check(self) -> None:
         """Raise ServiceDied with the end of its log when the process is gone."""
-        status = self._child.poll()
+        status = self.poll()
         if status is not None:
             raise ServiceDied(
                 f"{self.name} ended with status {status}; the end of {self.log}:", *self.tail().splitlines()

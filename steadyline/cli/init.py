@@ -1,0 +1,97 @@
+"""``steadyline init``: write the line file of a new line."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import load_line
+from steadyline.own_line.new_line import NewLine, default_name, line_yaml, new_cameras, normals_of
+from steadyline.own_line.usb_cameras import usb_cameras
+from steadyline.picture_folder import find_pictures, printable
+from steadyline.replace_file import replace_file
+from steadyline.terminal import PlainConsole
+
+_CAMERA = (
+    "Camera, NAME=SOURCE or a source alone: usb:0, rtsp://HOST/PATH, folder:PATH?fps=2, video:PATH or "
+    "synthetic:; repeatable. By default it is asked for."
+)
+_NORMALS = (
+    "Folder with pictures of good parts, which the first model is trained on; by default it is asked for."
+)
+_LINE = "Name of the line; by default that of the folder of the line file."
+_DETECTOR = "Detector of the product; by default that of every line."
+
+
+def command(
+    camera: Annotated[list[str] | None, typer.Option("--camera", help=_CAMERA)] = None,
+    normals: Annotated[Path | None, typer.Option("--normals", help=_NORMALS)] = None,
+    product: Annotated[str, typer.Option("--product", help="Name of what the cameras look at.")] = "part",
+    line: Annotated[str | None, typer.Option("--line-name", help=_LINE)] = None,
+    channels: Annotated[
+        Literal["gray", "rgb"], typer.Option("--channels", help="What the model gets of a picture.")
+    ] = "gray",
+    detector: Annotated[str | None, typer.Option("--detector", help=_DETECTOR)] = None,
+    out: Annotated[Path, typer.Option("--out", help="The line file to write.")] = Path("line.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace a line file that is there.")] = False,
+) -> None:
+    """Write the line file of a new line, from its cameras and a folder of good parts.
+
+    What no option says is asked for. `steadyline run` then runs the line.
+    """
+    console = PlainConsole(soft_wrap=True)
+    if out.exists() and not force:
+        raise InvalidConfiguration(
+            f"{printable(out)} is there already: --force replaces it, --out names another"
+        )
+    base = out.resolve().parent
+    cameras = new_cameras(camera or _ask_for_cameras(console), base)
+    good = normals_of(normals or _ask_for_normals())
+    name = default_name(base) if line is None else line
+    new = NewLine(name, product, cameras, good, f"{{channels: {channels}}}", detector)
+    _write(out, line_yaml(new, base))
+    console.print(f"{printable(out)}: line {name}, {len(cameras)} of cameras, product {product}")
+    console.print(f"{len(find_pictures(good).files)} pictures of good parts in {printable(good)}")
+    if any(one.source.startswith("usb:") for one in cameras):
+        console.print(
+            "usb: needs a PyAV that reads Video4Linux devices; producers/README.md says how to get it"
+        )
+    console.print("next: steadyline run")
+
+
+def _write(out: Path, text: str) -> None:
+    """Write the line file once it can be read; nothing is left of one that cannot."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.new")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        load_line(draft)
+        replace_file(out, text.encode())
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _ask_for_cameras(console: PlainConsole) -> Sequence[str]:
+    """Ask for cameras; raises InvalidConfiguration where nobody can answer."""
+    _check_somebody_answers("--camera usb:0")
+    found = usb_cameras()
+    for one in found:
+        console.print(f"found: usb:{one.device} {one.title}")
+    first = f"usb:{found[0].device}" if found else "synthetic:"
+    cameras = [typer.prompt("camera (usb:0, rtsp://…, folder:PATH, video:PATH, synthetic:)", default=first)]
+    while more := typer.prompt("another camera (empty for none)", default="", show_default=False):
+        cameras.append(more)
+    return cameras
+
+
+def _ask_for_normals() -> Path:
+    _check_somebody_answers("--normals good/")
+    return Path(typer.prompt("folder with pictures of good parts"))
+
+
+def _check_somebody_answers(option: str) -> None:
+    if not sys.stdin.isatty():
+        raise InvalidConfiguration(f"say it as {option}: there is no terminal to ask at")

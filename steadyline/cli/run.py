@@ -1,0 +1,55 @@
+"""``steadyline run``: a whole line in one terminal, until Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steadyline.cli.servers import checkout, existing_servers
+from steadyline.clock import SystemClock
+from steadyline.line import load_line
+from steadyline.own_line.folders import LineFolders
+from steadyline.own_line.run import OwnLine, check_normals
+from steadyline.servers import LocalStack, ServerFailed, StackPaths
+from steadyline.service import LineFile, stop_on_signals
+from steadyline.terminal import PlainConsole
+
+_HOME = (
+    "Folder of everything that the line writes beside its store: topics, models, logs, the database "
+    "of alerts, keys; by default var beside the line file. What lies there is gone on with."
+)
+
+
+def command(
+    line: LineFile = Path("line.yaml"),
+    home: Annotated[Path | None, typer.Option(help=_HOME)] = None,
+) -> None:
+    """Run a whole line on this machine: Kafka, Redis and Triton, trainer, alerts, scorer and cameras.
+
+    A server whose address is in the environment is used and not started. The logs of all services are shown
+    as one. Ctrl-C ends everything in order; another run goes on where this one ended.
+    """
+    console, clock = PlainConsole(), SystemClock()
+    found = load_line(line)
+    check_normals(found)
+    folders = LineFolders(line.resolve(), (home or line.resolve().parent / "var").resolve())
+    existing = existing_servers()
+    are_given = all(existing.has(server) for server in ("kafka", "redis", "triton"))
+    root = folders.home if are_given else checkout()
+    stack = LocalStack(StackPaths.of_checkout(folders.servers, root), existing=existing)
+    with stop_on_signals() as stop:
+        console.print("starting Kafka, Redis and Triton")
+        try:
+            stack.start(stop)
+        except ServerFailed:
+            if stop.is_set():
+                return
+            raise
+        try:
+            environment = stack.addresses.environment()
+            OwnLine(found, folders, environment, console, clock, stack.check).run(stop)
+        finally:
+            stack.stop()
+    console.print(
+        f"ended; `steadyline run` goes on from here, with what lies in {folders.home}", soft_wrap=True
+    )

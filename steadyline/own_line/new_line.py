@@ -1,0 +1,133 @@
+"""The line file of a new line: from cameras and a folder of good parts to YAML that every service reads."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steadyline.contracts.frame import NAME
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import CameraSection
+from steadyline.picture_folder import find_pictures, printable
+
+KINDS = ("folder", "video", "rtsp", "usb", "synthetic")
+FEWEST_NORMALS = 20  # with fewer neither a training nor a threshold means anything
+_TRAINED_ON = ("train/good", "train")  # where a folder in MVTec layout has its normals
+_WANTED = "NAME=SOURCE, or a source alone, with a source of usb:0, rtsp://…, folder:PATH, video:PATH or "
+_NUMBER = re.compile(r"\d{1,3}")
+_BARE_PLACE = re.compile(r"[A-Za-z0-9_./-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCamera:
+    """A camera and its source, as the line file names them."""
+
+    id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewLine:
+    """What a person has said of a new line; ``normals`` is the folder of good parts."""
+
+    line: str
+    product: str
+    cameras: Sequence[NewCamera]
+    normals: Path
+    picture: str
+    detector: str | None = None
+
+
+def new_cameras(texts: Sequence[str], base: Path) -> list[NewCamera]:
+    """Return the cameras that a command line names, ``NAME=SOURCE`` or a source alone.
+
+    ``usb:0`` is the device /dev/video0. A folder or file that is there, from the working folder, is named as
+    the line file in ``base`` reaches it. Cameras without a name become cam-1, cam-2 ... Raises
+    InvalidConfiguration that says what is wrong; nothing of an address is repeated, since it may hold a
+    password.
+    """
+    found: list[NewCamera] = []
+    for number, text in enumerate(texts, 1):
+        name, equals, rest = text.partition("=")
+        is_named = bool(equals) and NAME.fullmatch(name) is not None
+        camera, source = (name, rest) if is_named else (f"cam-{number}", text)
+        kind = source.partition(":")[0]
+        if ":" not in source or kind not in KINDS:
+            raise InvalidConfiguration(f"camera {camera}: write {_WANTED}synthetic:")
+        if camera in {other.id for other in found}:
+            raise InvalidConfiguration(f"camera {camera} is named twice: give each a name, NAME=SOURCE")
+        found.append(NewCamera(camera, _source(kind, source, base)))
+    return found
+
+
+def normals_of(folder: Path) -> Path:
+    """Return where a folder has its pictures of good parts: the folder itself, or train/good of a data set.
+
+    Raises InvalidConfiguration when there are too few for a training.
+    """
+    if not folder.is_dir():
+        raise InvalidConfiguration(f"{printable(folder)} is no folder: name one with pictures of good parts")
+    places = [folder, *(folder / place for place in _TRAINED_ON if (folder / place).is_dir())]
+    counts = {place: len(find_pictures(place).files) for place in places}
+    best = max(places, key=lambda place: counts[place])
+    if counts[best] < FEWEST_NORMALS:
+        raise InvalidConfiguration(
+            f"{printable(folder)} has {counts[best]} pictures (.png, .jpg): {FEWEST_NORMALS} good parts are "
+            "the fewest that a training and its threshold mean anything with, and 200 are a fair start"
+        )
+    return best
+
+
+def line_yaml(new: NewLine, base: Path) -> str:
+    """Return the line file, to be written into the folder ``base``."""
+    detector = f"    detector: {new.detector}\n" if new.detector else ""
+    cameras = "".join(
+        f"  - {{id: {camera.id}, product: {new.product}, source: {_quoted(camera.source)}}}\n"
+        for camera in new.cameras
+    )
+    return (
+        "# Written by steadyline init. docs/line.yaml shows every field; steadyline run reads this file.\n"
+        f"line: {new.line}\n"
+        f"topics: {{prefix: {new.line}, partitions: 4}}\n"
+        "store: file://./var/store\n"
+        "products:\n"
+        f"  {new.product}:\n"
+        f"    picture: {new.picture}\n"
+        f"{detector}"
+        f"    normals: {_quoted(_from(base, new.normals))}\n"
+        "cameras:\n" + cameras
+    )
+
+
+def default_name(folder: Path) -> str:
+    """Return a name for a line from that of its folder; ``line`` where nothing of it can be used."""
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")[:32].strip("-")
+    return name if NAME.fullmatch(name) else "line"
+
+
+def _source(kind: str, source: str, base: Path) -> str:
+    target, question, options = source.partition(":")[2].partition("?")
+    if kind == "usb" and _NUMBER.fullmatch(target):
+        target = f"/dev/video{target}"
+    elif kind in ("folder", "video"):
+        if not target or not Path(target).exists():
+            raise InvalidConfiguration(f"{kind}:{target} is not there, from {printable(Path.cwd())}")
+        target = _from(base, Path(target))
+    whole = f"{kind}:{target}{question}{options}"
+    CameraSection(id="checked", product="checked", source=whole)
+    return whole
+
+
+def _from(base: Path, path: Path) -> str:
+    """Return a path as a file in ``base`` names it: a relative one while it lies below, else the whole."""
+    whole = Path(os.path.abspath(path))
+    below = whole.is_relative_to(base.resolve())
+    return str(whole.relative_to(base.resolve())) if below else str(whole)
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML takes it, in quotes unless it is plain."""
+    if _BARE_PLACE.fullmatch(text):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
