@@ -43,7 +43,8 @@ class BenchEnvironment:
         triton = triton_client(self.stack.addresses)
         repository = ModelRepository(Path(self.stack.addresses.triton_repository))
         promoter = Promoter(repository, triton, LOAD_WITHIN, Serving())
-        promoter.put_beside(PRODUCT, self.model.version(version), self.model.file, beside)
+        live = None if beside is None else self.model.version(beside)
+        promoter.put_beside(PRODUCT, self.model.version(version), self.model.file, live)
         triton.close()
 
     def servers_cpu(self) -> dict[str, float]:

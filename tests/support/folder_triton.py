@@ -4,6 +4,7 @@ What the graph in ``model.onnx`` says of itself is a number, the score that the 
 picture.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from steadyline.errors import InferenceUnavailable
 from steadyline.inference import Inferred, ModelRef, Pixels
+from steadyline.model_folder import CONFIG
 from steadyline.triton import RepositoryEntry
 from tests.support.graphs import word_of
 
@@ -25,6 +27,8 @@ class FolderTriton:
         self.is_away = False
         self.refuses = ""
         self.loads = 0
+        self.config = ""  # as the last load found it
+        self.before_answer: Callable[[], object] = lambda: None  # what somebody else does meanwhile
 
     def is_server_ready(self) -> bool:
         return not self.is_away
@@ -35,6 +39,7 @@ class FolderTriton:
         if self.refuses:
             raise InferenceUnavailable(f"loading {name}: {self.refuses}")
         folder = self._root / name
+        self.config = (folder / CONFIG).read_text(encoding="utf-8")
         versions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())[-2:]
         for gone in [key for key in self.served if key[0] == name and key[1] not in versions]:
             del self.served[gone]
@@ -51,6 +56,7 @@ class FolderTriton:
         return [RepositoryEntry(name, version, "READY", "") for name, version in self.served]
 
     def infer(self, ref: ModelRef, pictures: Pixels, traceparent: str | None = None) -> Future[Inferred]:
+        self.before_answer()
         answer: Future[Inferred] = Future()
         if self.is_away or (ref.name, ref.version) not in self.served:
             answer.set_exception(InferenceUnavailable(f"{ref.name} version {ref.version} is not served"))

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 
 from steadyline.contracts.model_event import Calibration, Model, ModelEvent, Package
+from steadyline.digest import sha256
+from steadyline.package import MODEL
+from tests.support.graphs import a_graph
 from trainer.lifecycle import transitions
 from trainer.lifecycle.transitions import Step
 
@@ -20,7 +23,7 @@ def a_model(version: int, cameras: int = 0) -> Model:
         trained_at=NOW,
         size=32,
         channels="gray",
-        package=Package(uri=f"file:///models/cell/{version}", digests={}),
+        package=Package(uri=f"file:///models/cell/{version}", digests={MODEL: sha256(a_graph("0.5"))}),
         threshold_version=1,
         calibrations={"*": one, **{f"c{n}": one for n in range(cameras)}},
         probes=[],

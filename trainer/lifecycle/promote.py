@@ -5,7 +5,7 @@ from typing import Protocol
 
 from steadyline.contracts.model_event import Model
 from steadyline.digest import sha256
-from steadyline.errors import ContractBroken, InferenceUnavailable
+from steadyline.errors import ContractBroken, InferenceUnavailable, PackageRejected
 from steadyline.inference import Inference
 from steadyline.package import MODEL
 from steadyline.probe import probe
@@ -17,6 +17,7 @@ from trainer.triton_config import config_of
 
 log = get_logger(__name__)
 
+_NOT_INTACT = "the live version's file in Triton's repository is not the one that was announced"
 TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next load of the same model too
 
 
@@ -53,15 +54,16 @@ class Promoter:
         self._repository, self._triton, self._within = repository, triton, load_within
         self._serving = serving
 
-    def put_beside(self, product: str, model: Model, file: bytes, live: int | None) -> None:
-        """Serve ``model``, whose file this is, beside version ``live`` and check its known answers.
+    def put_beside(self, product: str, model: Model, file: bytes, live: Model | None) -> None:
+        """Serve ``model``, whose file this is, beside the version ``live`` and check its known answers.
 
         Raises PromotionFailed when the version cannot be loaded or answers wrongly; it is taken out and
         ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away; nothing is
         decided then, and the same call may be repeated. Raises PackageRejected, having written nothing, when
         the file may not be served.
         """
-        self.publish(product, model, file, keep=live)
+        keep = None if live is None else live.version
+        self.publish(product, model, file, keep)
         try:
             self._load(product, model.version)
             self._probe(model, product)
@@ -69,7 +71,7 @@ class Promoter:
             log.warning("promotion_failed", product=product, version=model.version, error=str(failure))
             self._take_out(product, model.version, live)
             raise
-        log.info("version_served", product=product, version=model.version, beside=live)
+        log.info("version_served", product=product, version=model.version, beside=keep)
 
     def intact_file(self, product: str, model: Model) -> bytes | None:
         """Return the version's model file from the repository, so that it can be served without the store;
@@ -97,7 +99,10 @@ class Promoter:
         )
 
     def mend(self, product: str, version: int) -> None:
-        """Reload a version whose server process died, which Triton does not notice by itself."""
+        """Reload a version whose server process died, which Triton does not notice by itself.
+
+        Triton reads all that lies there: ``publish`` the version first.
+        """
         self._repository.touch(product, version)
         self._triton.load(product, self._within)
 
@@ -123,12 +128,21 @@ class Promoter:
                 raise
             raise PromotionFailed("no_answer", str(error)) from error
 
-    def _take_out(self, product: str, version: int, live: int | None) -> None:
-        """Remove the version and have Triton reread; the live version is served even if that fails."""
+    def _take_out(self, product: str, version: int, live: Model | None) -> None:
+        """Remove the version and have Triton reread; the live version is served even if that fails.
+
+        Triton reads the configuration as well, so that of the live version is written first. A live version
+        whose file is not what was announced is not read again: Triton has the right one in memory.
+        """
         self._repository.remove(product, version)
         if live is None:
             return
+        file = self.intact_file(product, live)
+        if file is None:
+            log.warning("repository_not_reread", product=product, version=version, error=_NOT_INTACT)
+            return
         try:
+            self.publish(product, live, file, keep=None)
             self._triton.load(product, TELL_WITHIN)
-        except InferenceUnavailable as error:
+        except (InferenceUnavailable, PackageRejected) as error:
             log.warning("repository_not_reread", product=product, version=version, error=str(error))

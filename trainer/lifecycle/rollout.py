@@ -92,7 +92,7 @@ class Rollout:
         try:
             model, files = self._load(known.package, version, reason)
             self._check_licence(model)
-            self._promoter.put_beside(product, model, files[MODEL], event.live_version)
+            self._promoter.put_beside(product, model, files[MODEL], event.live())
         except (PromotionFailed, PackageRejected) as failure:
             self._count(failure)
             word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
@@ -121,10 +121,15 @@ class Rollout:
         self._promoter.load_again(product, live.version)
 
     def mend(self) -> None:
-        """Reload the live version when Triton calls it ready but it does not answer."""
+        """Reload the live version when Triton calls it ready but it does not answer.
+
+        It is written again first: whoever writes to the repository may have changed how it is served. Raises
+        LiveModelLost when no intact copy is left.
+        """
         live = self._state.event.live()
         if live is not None:
             log.warning("live_version_does_not_answer", product=self._state.product, version=live.version)
+            self._publish_again(live)
             self._promoter.mend(self._state.product, live.version)
 
     def _publish_again(self, live: Model) -> None:

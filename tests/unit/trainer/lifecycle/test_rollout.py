@@ -293,6 +293,50 @@ def test_a_live_version_that_is_intact_nowhere_is_served_by_nobody_and_another_c
     works.rollout.ensure_served()
 
 
+CODE = 'name: "cell" backend: "python" parameters { key: "EXECUTION_ENV_PATH" }'
+
+
+def test_a_version_that_is_loaded_again_is_served_as_the_trainer_writes_it(works: Works) -> None:
+    """Triton reads configuration and graph anew at each load, whoever has changed them since."""
+    works.rollout.decide(works.trained(1, b"0.5"))
+    ours = works.triton.config
+    (works.folder / "cell" / "config.pbtxt").write_text(CODE)
+    (works.folder / "cell" / "1" / "model.onnx").write_bytes(a_graph("0.9"))
+    works.rollout.mend()
+    assert works.triton.loads == 2
+    assert works.triton.config == ours
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_version_that_is_intact_nowhere_is_not_loaded_again(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    works.store.delete("models/l/cell/1")
+    (works.folder / "cell" / "1" / "model.onnx").write_bytes(a_graph("0.9"))
+    with pytest.raises(LiveModelLost):
+        works.rollout.mend()
+    assert works.triton.loads == 1
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_version_that_cannot_serve_leaves_the_old_one_as_the_trainer_writes_it(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    ours = works.triton.config
+    works.triton.before_answer = lambda: (works.folder / "cell" / "config.pbtxt").write_text(CODE)
+    works.rollout.decide(works.trained(2, b"0.6"))
+    assert works.state.event.live_version == 1
+    assert works.triton.loads == 3
+    assert works.triton.config == ours
+
+
+def test_a_live_version_that_was_changed_is_not_read_when_a_candidate_is_taken_out(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5"))
+    file = works.folder / "cell" / "1" / "model.onnx"
+    works.triton.before_answer = lambda: file.write_bytes(a_graph("0.9"))
+    works.rollout.decide(works.trained(2, b"0.6"))
+    assert works.state.event.live_version == 1
+    assert works.triton.served["cell", 1] == 0.5
+
+
 def test_a_version_that_was_live_and_was_changed_since_is_refused_in_one_event_that_says_why(
     works: Works,
 ) -> None:
