@@ -4,10 +4,18 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveInt, SecretStr, field_validator
+from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from alerts.database_address import refuse_clear_database
+from steadyline.in_clear import ClearSecret
 from steadyline.settings import ProcessName, Seconds, Settings, host_and_pid
+
+_MAIL_IN_CLEAR = ClearSecret(
+    "ALERTS_MAIL_PASSWORD",
+    "set ALERTS_MAIL_SECURITY to starttls or tls",
+    "ALERTS_ALLOW_CLEAR_MAIL to true",
+)
 
 
 class AlertsSettings(Settings):
@@ -18,7 +26,12 @@ class AlertsSettings(Settings):
     database: SecretStr = Field(
         SecretStr("sqlite:///var/alerts.db"),
         description="Address of the database: sqlite:///PATH, for one machine, or "
-        "postgresql+psycopg://USER:PASSWORD@HOST/NAME; also as ALERTS_DATABASE_FILE.",
+        "postgresql+psycopg://USER:PASSWORD@HOST/NAME?sslmode=verify-full; also as ALERTS_DATABASE_FILE.",
+    )
+    allow_clear_database: bool = Field(
+        False,
+        description="Whether PostgreSQL on another machine may be reached without sslmode=verify-full, "
+        "because the network itself encrypts or is trusted.",
     )
     instance: ProcessName = Field(
         default_factory=host_and_pid,
@@ -75,6 +88,11 @@ class AlertsSettings(Settings):
     mail_security: Literal["none", "starttls", "tls"] = Field(
         "starttls", description="How the connection to the mail server is protected."
     )
+    allow_clear_mail: bool = Field(
+        False,
+        description="Whether the password for a mail server on another machine may be given to it without "
+        "TLS, because the network itself encrypts or is trusted.",
+    )
     mail_user: str | None = Field(None, description="Name at the mail server; by default none is given.")
     mail_password: SecretStr | None = Field(
         None, description="Password at the mail server; also as ALERTS_MAIL_PASSWORD_FILE."
@@ -129,3 +147,12 @@ class AlertsSettings(Settings):
         for word in filter(None, map(str.strip, networks.split(","))):
             ipaddress.ip_network(word)
         return networks
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> "AlertsSettings":
+        if not self.allow_clear_database:
+            refuse_clear_database(self.database.get_secret_value())
+        in_clear = self.mail_security == "none" and not self.allow_clear_mail
+        if in_clear and self.mail_host is not None and self.mail_password is not None:
+            _MAIL_IN_CLEAR.refuse([self.mail_host])
+        return self

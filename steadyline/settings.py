@@ -24,9 +24,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from steadyline.address import check_address, check_host, is_loopback
+from steadyline.address import check_address, check_host
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
+from steadyline.in_clear import ClearSecret
 from steadyline.kafka_protection import check_protection
 from steadyline.setting_text import check_written, read_value_file
 
@@ -158,6 +159,18 @@ def _check_identity(settings: Any, edge: str, in_clear: str, encrypted: bool) ->
         raise ValueError(f"{own[0]} and {own[1]} are set together or not at all")
 
 
+def _refuse_clear_password(url: str) -> None:
+    """Raise ValueError when an address of Redis holds a password for another machine; it is in clear."""
+    parts = urlsplit(url)
+    named = {name.strip().lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if parts.scheme != "unix" and (parts.password or "password" in named):
+        ClearSecret(
+            "the password in REDIS_URL",
+            "let it begin with rediss://, and Redis listen with TLS",
+            "REDIS_ALLOW_CLEAR_PASSWORD to true",
+        ).refuse([parts.hostname or "localhost"])
+
+
 class RedisSettings(Settings):
     """How to reach Redis."""
 
@@ -176,6 +189,11 @@ class RedisSettings(Settings):
         None, description="PEM file of the certificate by which Redis knows this process."
     )
     ssl_key_location: FilePath | None = Field(None, description="PEM file of that certificate's key.")
+    allow_clear_password: bool = Field(
+        False,
+        description="Whether a password may go to another machine by redis://, because the network itself "
+        "encrypts or is trusted.",
+    )
 
     @field_validator("url")
     @classmethod
@@ -193,6 +211,8 @@ class RedisSettings(Settings):
     def _check_protection(self) -> "RedisSettings":
         encrypted = self.url.get_secret_value().startswith("rediss://")
         _check_identity(self, "REDIS", "REDIS_URL does not begin with rediss://", encrypted)
+        if not (encrypted or self.allow_clear_password):
+            _refuse_clear_password(self.url.get_secret_value())
         return self
 
 
@@ -239,11 +259,12 @@ class TritonSettings(Settings):
             )
         # An address with a scheme is refused where it is connected to, and told with how it must look.
         host = "" if "://" in self.url else self.url.rpartition(":")[0]
-        if key and host and not (encrypted or self.allow_clear_key or is_loopback(host)):
-            raise ValueError(
-                "TRITON_ADMIN_KEY would go over the network in clear: set TRITON_SECURITY_PROTOCOL to SSL, "
-                "or TRITON_ALLOW_CLEAR_KEY to true where the network itself encrypts"
-            )
+        if key and host and not (encrypted or self.allow_clear_key):
+            ClearSecret(
+                "TRITON_ADMIN_KEY",
+                "set TRITON_SECURITY_PROTOCOL to SSL",
+                "TRITON_ALLOW_CLEAR_KEY to true",
+            ).refuse([host])
         return self
 
 
@@ -285,6 +306,12 @@ class TelemetrySettings(Settings):
         None, description="PEM file of that certificate's key."
     )
 
+    steadyline_allow_clear_otlp: bool = Field(
+        False,
+        description="Whether headers, or a password, for an http:// collector may go to another machine, "
+        "because the network itself encrypts or is trusted.",
+    )
+
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _check_endpoint(cls, endpoint: SecretStr | None) -> SecretStr | None:
@@ -312,13 +339,18 @@ class TelemetrySettings(Settings):
                 "a certificate is set for OTLP, but OTEL_EXPORTER_OTLP_ENDPOINT begins with http://, so that "
                 "nothing is encrypted"
             )
-        if in_clear and self.otel_exporter_otlp_headers is not None:
-            host = urlsplit(endpoint.get_secret_value() if endpoint is not None else "").hostname or ""
-            if not is_loopback(host):
-                raise ValueError(
-                    "OTEL_EXPORTER_OTLP_HEADERS would go over the network in clear: let "
-                    "OTEL_EXPORTER_OTLP_ENDPOINT begin with https://"
-                )
+        if in_clear and endpoint is not None and not self.steadyline_allow_clear_otlp:
+            parts = urlsplit(endpoint.get_secret_value())
+            held = {
+                "OTEL_EXPORTER_OTLP_HEADERS": self.otel_exporter_otlp_headers is not None,
+                "the password in OTEL_EXPORTER_OTLP_ENDPOINT": parts.password is not None,
+            }
+            for what in (name for name, is_there in held.items() if is_there):
+                ClearSecret(
+                    what,
+                    "let OTEL_EXPORTER_OTLP_ENDPOINT begin with https://",
+                    "STEADYLINE_ALLOW_CLEAR_OTLP to true",
+                ).refuse([parts.hostname or ""])
         return self
 
 

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from steadyline.address import is_loopback, shown
+from steadyline.address import shown
 from steadyline.daemon_pool import DaemonPool
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.in_clear import ClearSecret
 from steadyline.replace_file import replace_file
 
 T = TypeVar("T")
@@ -60,12 +61,16 @@ class Store:
     def _refuse_clear(self) -> None:
         """Raise InvalidConfiguration when requests would go over the network in clear."""
         endpoint = str(self._files.s3.meta.endpoint_url)
-        if endpoint.startswith("http://") and not is_loopback(urlsplit(endpoint).hostname or ""):
-            raise InvalidConfiguration(
-                f"the store {self._url} is reached at {shown(endpoint)}, which is not encrypted: write "
-                "https:// into AWS_ENDPOINT_URL, or `store_in_clear: true` into the line file where the "
-                "network itself is trusted"
-            )
+        if not endpoint.startswith("http://"):
+            return
+        try:
+            ClearSecret(
+                f"what goes to the store {self._url} at {shown(endpoint)}",
+                "write https:// into AWS_ENDPOINT_URL",
+                "`store_in_clear: true` in the line file",
+            ).refuse([urlsplit(endpoint).hostname or ""])
+        except ValueError as error:
+            raise InvalidConfiguration(str(error)) from None
 
     @property
     def url(self) -> str:

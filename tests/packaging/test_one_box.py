@@ -145,7 +145,8 @@ def test_a_local_process_takes_the_same_settings(service: BoxedService, tmp_path
             continue
         secret = tmp_path / Path(value).name
         public = "a-public-key" if "TRUSTED" in name else "a-secret-word"
-        secret.write_text("redis://user:word@redis:6379/0" if "REDIS" in name else public)
+        host = "redis" if "REDIS_ALLOW_CLEAR_PASSWORD" in service.environment else "127.0.0.1"
+        secret.write_text(f"redis://user:word@{host}:6379/0" if "REDIS" in name else public)
         environment[name] = str(secret)
     command = [sys.executable, "-m", service.package, "config"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

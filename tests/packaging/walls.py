@@ -11,8 +11,8 @@ from tools.packages import PACKAGES
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
         "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
-        "contracts yaml_lines line_fields setting_text edge_files kafka_protection settings store formats "
-        "picture picture_folder map_png inference",
+        "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
+        "formats picture picture_folder map_png inference",
         "signing alert_rules part_pattern",
         "manifest",
         "line backoff prepare package provenance probe datasets triton triton_config triton_edge telemetry "
@@ -49,7 +49,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "__main__",
     ),
     "alerts": (
-        "config evidence feedback_publisher metrics verify",
+        "config database_address evidence feedback_publisher metrics verify",
         "incidents",
         "database",
         "subscriptions windows",

@@ -109,7 +109,7 @@ SERVICE_SETTINGS = {
 def contents(path: str) -> str:
     """Return what a file of a secret might hold."""
     return {
-        "url": "redis://steadyline:word@redis.example:6379/0",
+        "url": "rediss://steadyline:word@redis.example:6379/0",
         "username": "camera",
     }.get(path.rsplit("/", 1)[-1], "a-secret-word")
 
@@ -121,7 +121,9 @@ def take_over(pod: ChartPod, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
         target.parent.mkdir(parents=True, exist_ok=True)
         is_database = path.endswith("/database/url")
         target.write_text(
-            "postgresql+psycopg://steadyline:word@db.example/line" if is_database else contents(path)
+            "postgresql+psycopg://steadyline:word@db.example/line?sslmode=verify-full"
+            if is_database
+            else contents(path)
         )
     for name, value in pod.environment.items():
         is_file = value.startswith(("/run/", "/etc/"))

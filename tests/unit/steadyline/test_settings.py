@@ -65,10 +65,13 @@ WRONG = [
     ("REDIS_URL", "rediss://h:6379/0?ssl_cert_reqs=none", "no ssl_… option"),
     ("REDIS_URL", "rediss://h:6379/0?db=0&%73sl_cert_reqs=none", "no ssl_… option"),
     ("REDIS_URL", "rediss://h:6379/0?SSL_check_hostname=False", "no ssl_… option"),
+    ("REDIS_URL", "redis://op:hunter2secret@h:6379/0", "REDIS_ALLOW_CLEAR_PASSWORD to true"),
+    ("REDIS_URL", "redis://h:6379/0?password=hunter2secret", "let it begin with rediss://"),
     ("REDIS_TIMEOUT_SECONDS", "5s", "valid number"),
     ("STEADYLINE_HEALTH_PORT", "70000", "65535"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318", "http:// or https://"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://op:hunter/2secret@h:4318", "%2F"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://op:hunter2secret@h:4318", "STEADYLINE_ALLOW_CLEAR_OTLP to true"),
 ]
 
 
@@ -88,7 +91,7 @@ def test_a_wrong_setting_is_one_line_with_the_variable_and_the_mend(
 def test_a_secret_that_is_written_right_is_taken_and_not_shown(
     secret: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("REDIS_URL", f"redis://op:{secret}@cache.plant:6379/0")
+    monkeypatch.setenv("REDIS_URL", f"rediss://op:{secret}@cache.plant:6379/0")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"https://op:{secret}@traces.plant/x")
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("KAFKA_SASL_USERNAME", "op")
@@ -96,6 +99,28 @@ def test_a_secret_that_is_written_right_is_taken_and_not_shown(
     status, said = config(capsys)
     assert status == EXIT_OK
     assert not any(part in said for part in SECRET)
+
+
+STAYS_HERE = [
+    {"REDIS_URL": "redis://op:word@127.0.0.1:6379/0"},
+    {"REDIS_URL": "redis://op:word@localhost/0"},
+    {"REDIS_URL": "redis://:word@[::1]:6379/0"},
+    {"REDIS_URL": "unix://op:word@/run/redis.sock"},
+    {"REDIS_URL": "redis://cache.plant:6379/0"},
+    {"REDIS_URL": "redis://op:word@cache.plant:6379/0", "REDIS_ALLOW_CLEAR_PASSWORD": "true"},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://op:word@127.0.0.1:4318"},
+    {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://op:word@traces:4318", "STEADYLINE_ALLOW_CLEAR_OTLP": "true"},
+]
+
+
+@pytest.mark.parametrize("environment", STAYS_HERE)
+def test_a_secret_that_leaves_no_machine_or_is_allowed_to_is_taken(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    status, said = config(capsys)
+    assert status == EXIT_OK, said
 
 
 def test_sasl_needs_a_user_and_a_password(

@@ -148,6 +148,9 @@ files:
 {{- $redis := .root.Values.redis -}}
 env:
   - {name: REDIS_URL_FILE, value: /run/secrets/steadyline/redis/url}
+{{- if or $redis.allowClearPassword $redis.trial.enabled }}
+  - {name: REDIS_ALLOW_CLEAR_PASSWORD, value: "true"}
+{{- end }}
 {{- include "steadyline.tlsEnv" (dict "at" $redis "prefix" "REDIS_SSL" "name" "redis") }}
 files:
   - {name: redis, secret: {{ .secret.name }}, items: { {{ .secret.key | quote }}: url } }
@@ -242,6 +245,9 @@ env:
   - {name: STEADYLINE_HEALTH_PORT, value: {{ $telemetry.healthPort | quote }}}
 {{- if $telemetry.otlpEndpoint }}
   - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ $telemetry.otlpEndpoint | quote }}}
+{{- if $telemetry.allowClearOtlp }}
+  - {name: STEADYLINE_ALLOW_CLEAR_OTLP, value: "true"}
+{{- end }}
 {{- if $telemetry.ca.secret }}
   - {name: OTEL_EXPORTER_OTLP_CERTIFICATE, value: /run/secrets/steadyline/otlp-ca/ca.crt}
 {{- end }}
@@ -284,6 +290,9 @@ files:
 {{- $alerts := .root.Values.alerts -}}
 env:
   - {name: ALERTS_DATABASE_FILE, value: /run/secrets/steadyline/database/url}
+{{- if or $alerts.allowClearDatabase .root.Values.postgresql.trial.enabled }}
+  - {name: ALERTS_ALLOW_CLEAR_DATABASE, value: "true"}
+{{- end }}
 files:
   - {name: database, secret: {{ $alerts.databaseSecret.name }}, items: { {{ $alerts.databaseSecret.key | quote }}: url } }
 {{- if $alerts.databaseCa.secret }}
