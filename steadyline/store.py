@@ -28,6 +28,16 @@ _SLOWEST_BYTES = 1 << 20  # a second: what a write may take beyond the timeout
 _MOST_HANGING = 64  # calls of one store; while so many hang, further ones wait for one of them
 
 
+_NO_CREDENTIALS = (
+    *("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"),
+    *("MetadataRetrievalError", "ProfileNotFound"),
+)
+_CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE, or "
+    "give the process a role whose service can be reached"
+)
+
+
 class NotInStore(KeyError):
     """There is no object under that key."""
 
@@ -178,7 +188,8 @@ class Store:
         try:
             return answer.result(seconds)
         except self._outages as error:  # a deadline that has passed is an OSError as well
-            reason = f"{error}{self._hint(error)}" if answer.done() else f"no answer within {seconds:.3g} s"
+            reason = f"{error}" if answer.done() else f"no answer within {seconds:.3g} s"
+            reason += self._hint(error)
             answer.cancel()
             raise StoreUnavailable(f"{problem}: {reason}") from error
 
@@ -191,6 +202,10 @@ class Store:
                 "; the store refuses these credentials: see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
                 "the files that AWS_SHARED_CREDENTIALS_FILE and AWS_PROFILE name, and their owner's rights"
             )
+        if type(error).__name__ in _NO_CREDENTIALS:
+            return f"; there are no AWS credentials here: {_CREDENTIALS}"
+        if isinstance(error, TimeoutError):
+            return f"; the store, or who gives this process its AWS credentials, hangs: {_CREDENTIALS}"
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return "; AWS_CA_BUNDLE must name the authority that signed the store's certificate"
         return ""

@@ -1,6 +1,7 @@
 """Run all checks in order: the servers first, then whatever needs them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock
@@ -24,6 +25,7 @@ NO_LINE = "no line file: name one by --line"
 KAFKA = "`make up`, or set KAFKA_BOOTSTRAP_SERVERS (and KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_*); see its log"
 REDIS = "`make up`, or set REDIS_URL; see its log"
 STORE = "free disk space, or mend the address, the permissions or the credentials (AWS_*) of the line's store"
+STORE_WITHIN = timedelta(seconds=5)  # of each call: who waits for a finding is told within six
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +111,4 @@ def _store(line: Line, may_write: bool, report: Report) -> None:
         report.skipped("store", "--read-only: an object would have to be written")
         return
     with report.looking_at("store", STORE):
-        look_at_store(Store(line.store, may_be_clear=line.store_in_clear), report)
+        look_at_store(Store(line.store, STORE_WITHIN, line.store_in_clear), report)

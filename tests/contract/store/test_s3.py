@@ -1,8 +1,10 @@
 """An object store: encrypted outside of this machine, signed, and refusals that say what to do."""
 
+import socket
 import ssl
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,31 @@ class TestSigned:
         store = Store(f"s3://{BUCKET}/x")
         store.put("a", b"1")
         assert store.get("a") == b"1"
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credentials, and no question to the cloud of this machine."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_process_without_credentials_is_told_what_it_lacks() -> None:
+    with pytest.raises(StoreUnavailable, match="there are no AWS credentials here"):
+        Store("s3://bucket/x").put("a", b"a")
+
+
+@pytest.mark.usefixtures("nobody")
+def test_a_service_of_credentials_that_never_answers_is_waited_for_no_longer_than_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/role"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+        with pytest.raises(StoreUnavailable, match=r"no answer within 2 s; .* its AWS credentials, hangs"):
+            Store("s3://bucket/x", timedelta(seconds=2)).put("a", b"a")

@@ -1,6 +1,8 @@
 """AWS_MSK_IAM: what is signed is what AWS' own library signs, and credentials are looked up once."""
 
 import json
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +15,7 @@ from kafka.net.sasl import get_sasl_mechanism
 
 from steadyline.kafka.client.connection import client_options
 from steadyline.kafka.client.msk_iam import MskIam, msk_credentials
-from steadyline.kafka.client.refusal import EdgeRefused
+from steadyline.kafka.client.refusal import EdgeRefused, IssuerUnavailable
 from steadyline.settings import KafkaSettings
 
 HOST = "b-1.line.kafka.eu-central-1.amazonaws.com"
@@ -69,4 +71,21 @@ def test_a_process_without_credentials_is_told_what_it_lacks(monkeypatch: pytest
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(EdgeRefused, match="no AWS credentials"):
+        mechanism("eu-central-1").auth_bytes()
+
+
+@pytest.fixture
+def deaf(no_account: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a container's service of credentials, which takes a question and never answers."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/role"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
+        yield address
+
+
+@pytest.mark.usefixtures("deaf")
+def test_a_service_of_credentials_that_never_answers_holds_no_client_for_longer_than_said() -> None:
+    with pytest.raises(IssuerUnavailable, match="no answer within 3 s"):
         mechanism("eu-central-1").auth_bytes()
