@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from alerts.api.first_token import first_admin_token
 from alerts.app import build, open_database
-from alerts.config import AlertsSettings
+from alerts.config import AlertsSettings, own_certificates
 from alerts.database.migration import migrate as migrate_database
 from alerts.outward import AlertsDependencies
 from steadyline.clock import SystemClock
@@ -22,6 +22,7 @@ from steadyline.settings import (
     TelemetrySettings,
     read_settings,
 )
+from steadyline.telemetry.certificates import certificate_files, watched_certificates
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.terminal import PlainConsole
 
@@ -39,11 +40,12 @@ def run(line: LineFile) -> None:
     redis = read_settings(RedisSettings)
     dependencies = AlertsDependencies(config, read_settings(AlertsSettings), seal, clock, redis)
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
+    files = certificate_files(kafka, redis, reporting) + own_certificates(dependencies.settings)
 
     def serve(stop: threading.Event, health: ServiceHealth) -> None:
         broker = KafkaBroker(kafka, f"alerts-{dependencies.settings.instance}")
         try:
-            with build(dependencies, broker, health) as alerts:
+            with watched_certificates(files), build(dependencies, broker, health) as alerts:
                 alerts.run(stop)
         finally:
             broker.close()

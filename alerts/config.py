@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from alerts.database_address import refuse_clear_database
+from alerts.database_address import database_certificates, refuse_clear_database
 from steadyline.in_clear import ClearSecret
 from steadyline.settings import ProcessName, Seconds, Settings, host_and_pid
+from steadyline.telemetry.certificates import CertificateFile
 
 _MAIL_IN_CLEAR = ClearSecret(
     "ALERTS_MAIL_PASSWORD",
@@ -156,3 +157,11 @@ class AlertsSettings(Settings):
         if in_clear and self.mail_host is not None and self.mail_password is not None:
             _MAIL_IN_CLEAR.refuse([self.mail_host])
         return self
+
+
+def own_certificates(settings: AlertsSettings) -> list[CertificateFile]:
+    """Return the files of certificates that only the alerts read: of the database, and of deliveries."""
+    files = database_certificates(settings.database.get_secret_value())
+    if settings.ca_file is not None:
+        files.append(CertificateFile("deliveries", "authority", settings.ca_file))
+    return files

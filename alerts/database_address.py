@@ -1,9 +1,12 @@
-"""Whether the database is reached in a way that keeps what goes there: decided by its address alone."""
+"""What the address of the database says of its protection: whether it is kept, and by which files."""
+
+from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from steadyline.in_clear import ClearSecret
+from steadyline.telemetry.certificates import CertificateFile
 
 _IN_CLEAR = ClearSecret(
     "what goes to the database of ALERTS_DATABASE",
@@ -24,6 +27,18 @@ def refuse_clear_database(address: str) -> None:
         return
     if url.get_backend_name() == "postgresql" and _values(url, "sslmode") != ["verify-full"]:
         _IN_CLEAR.refuse(_hosts(url))
+
+
+def database_certificates(address: str) -> list[CertificateFile]:
+    """Return the files of certificates that an address names; none when it cannot be read."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return []
+    own = [CertificateFile("postgresql", "certificate", Path(name)) for name in _values(url, "sslcert")]
+    # libpq takes the word "system" for the authorities of the system.
+    named = [name for name in _values(url, "sslrootcert") if name != "system"]
+    return own + [CertificateFile("postgresql", "authority", Path(name)) for name in named]
 
 
 def _hosts(url: URL) -> list[str]:

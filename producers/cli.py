@@ -15,6 +15,7 @@ from steadyline.line import load_line
 from steadyline.service import LineFile, config_command, run_service, service_application
 from steadyline.service import run as run_application
 from steadyline.settings import KafkaSettings, TelemetrySettings, read_settings
+from steadyline.telemetry.certificates import certificate_files, watched_certificates
 from steadyline.telemetry.health import ServiceHealth
 
 app = service_application(
@@ -34,11 +35,12 @@ def run(line: LineFile, camera: Cameras = None) -> None:
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
     clock = SystemClock()
     dependencies = ProducersDependencies(load_line(line), line.resolve().parent, settings, clock)
+    files = certificate_files(kafka, reporting)
 
     def serve(stop: threading.Event, health: ServiceHealth) -> None:
         broker = KafkaBroker(kafka, "producers")
         try:
-            with build(dependencies, camera or [], broker, health) as producers:
+            with watched_certificates(files), build(dependencies, camera or [], broker, health) as producers:
                 producers.run(stop)
         finally:
             broker.close()

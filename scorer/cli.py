@@ -19,6 +19,7 @@ from steadyline.settings import (
     TritonSettings,
     read_settings,
 )
+from steadyline.telemetry.certificates import certificate_files, watched_certificates
 from steadyline.telemetry.health import ServiceHealth
 
 app = service_application(
@@ -36,11 +37,12 @@ def run(line: LineFile) -> None:
         config, read_settings(ScorerSettings), read_settings(TritonSettings), seal, clock
     )
     kafka, reporting = read_settings(KafkaSettings), read_settings(TelemetrySettings)
+    files = certificate_files(kafka, dependencies.triton, reporting)
 
     def serve(stop: threading.Event, health: ServiceHealth) -> None:
         broker = KafkaBroker(kafka, f"scorer-{dependencies.settings.instance}")
         try:
-            with build(dependencies, broker, health) as scorer:
+            with watched_certificates(files), build(dependencies, broker, health) as scorer:
                 scorer.run(stop)
         finally:
             broker.close()

@@ -38,6 +38,7 @@ from steadyline.settings import (
     read_settings,
 )
 from steadyline.signing import read_signer, read_trusted
+from steadyline.telemetry.certificates import certificate_files, watched_certificates
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import configure_logs
 from steadyline.terminal import PlainConsole, styled
@@ -95,11 +96,14 @@ def run(line: LineFile) -> None:
         SystemClock(),
     )
 
+    reporting = read_settings(TelemetrySettings)
+    files = certificate_files(dependencies.kafka, dependencies.redis, dependencies.triton, reporting)
+
     def serve(stop: threading.Event, health: ServiceHealth) -> None:
-        with build(dependencies, health) as trainer:
+        with watched_certificates(files), build(dependencies, health) as trainer:
             trainer.run(stop)
 
-    run_service("trainer", read_settings(TelemetrySettings), dependencies.clock, serve)
+    run_service("trainer", reporting, dependencies.clock, serve)
 
 
 @app.command(hidden=True)

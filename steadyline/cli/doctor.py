@@ -13,7 +13,8 @@ from steadyline.clock import SystemClock
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.doctor.examine import DoctorDependencies, examine
-from steadyline.settings import SigningSettings, read_settings
+from steadyline.settings import SigningSettings, TelemetrySettings, read_settings
+from steadyline.telemetry.certificates import certificate_files
 from steadyline.triton import TritonClient
 
 
@@ -35,7 +36,7 @@ def command(
         typer.Option(help="File in which `steadyline up` wrote addresses; used where no variable names one."),
     ] = STATE,
 ) -> None:
-    """Check the servers, topics, clocks, models, banks and the store; exit status 1 when a check fails.
+    """Check certificates, servers, topics, clocks, models, banks, store; exit status 1 when a check fails.
 
     Without a line file only the servers are checked (line.yaml in this folder is taken when it is there).
     A small message goes to the topic <prefix>.doctor.v1, where the broker stamps it with its own time.
@@ -62,6 +63,7 @@ def command(
                 config,
                 read_settings(SigningSettings),
                 may_write=not read_only,
+                certificates=certificate_files(kafka, redis, triton, read_settings(TelemetrySettings)),
             )
         )
     conclude(report, as_json)

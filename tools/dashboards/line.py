@@ -6,6 +6,7 @@ from tools.dashboards.slo import ERRORS
 
 _CAMERA = 'camera=~"$camera"'
 _ANOMALOUS = 'verdict="anomalous"'
+_ENDS, _STARTS = "certificate_ends_timestamp_seconds", "certificate_starts_timestamp_seconds"
 _NOTHING_DROPPED = "no frame was dropped."
 
 _NOW = (
@@ -178,6 +179,27 @@ _FLOW = (
         (Query(f"min by (job, instance) ({chosen('health_part_ready_info')})", "{{job}} {{instance}}"),),
         unit="none",
         runbook="not_ready",
+    ),
+    Panel(
+        "Certificates",
+        "Until the certificates end that the processes read: the soonest of each edge.",
+        (Query(f"min by (edge, role) ({chosen(_ENDS)}) - time()", "{{edge}} {{role}}"),),
+        unit="s",
+        runbook="certificate_ends",
+        quiet="no edge has a certificate.",
+    ),
+    Panel(
+        "Life left of certificates",
+        "Share of their life: what renews them does so well before a quarter.",
+        (
+            Query(
+                f"min by (edge, role) (({chosen(_ENDS)} - time()) / ({chosen(_ENDS)} - {chosen(_STARTS)}))",
+                "{{edge}} {{role}}",
+            ),
+        ),
+        unit="percentunit",
+        runbook="certificate_ends",
+        quiet="no edge has a certificate.",
     ),
 )
 _BUDGETS = (

@@ -1,5 +1,6 @@
-"""Run all checks in order: the servers first, then whatever needs them."""
+"""Run all checks in order: certificates, the servers, then whatever needs them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from steadyline.kafka.broker import Broker
 from steadyline.kafka.model_events import read_seal
 from steadyline.kafka.model_orders import EventSource
 from steadyline.line import Line, TopicSection
+from steadyline.ops.doctor.certificates import look_at_certificates
 from steadyline.ops.doctor.clocks import clock_topic, judge_clock, read_broker_clock, read_clock
 from steadyline.ops.doctor.events import look_at_events
 from steadyline.ops.doctor.finding import Report
@@ -19,6 +21,7 @@ from steadyline.ops.doctor.storage import judge_memory, look_at_bank, look_at_st
 from steadyline.ops.doctor.topics import judge_version, look_at_prefix, look_at_topics
 from steadyline.settings import SigningSettings
 from steadyline.store import Store
+from steadyline.telemetry.certificates import CertificateFile
 from steadyline.triton import TritonClient
 
 NO_LINE = "no line file: name one by --line"
@@ -30,7 +33,9 @@ STORE_WITHIN = timedelta(seconds=5)  # of each call: who waits for a finding is 
 
 @dataclass(frozen=True, slots=True)
 class DoctorDependencies:
-    """The servers, the clock and the line, if there is one; ``may_write`` allows probes to be written."""
+    """The servers, the clock and the line, if there is one; ``may_write`` allows probes to be written, and
+    ``certificates`` are the files that the settings name.
+    """
 
     broker: Broker
     bank: RedisBank
@@ -40,11 +45,13 @@ class DoctorDependencies:
     line: Line | None
     keys: SigningSettings
     may_write: bool
+    certificates: Sequence[CertificateFile] = ()
 
 
 def examine(around: DoctorDependencies) -> Report:
     """Run all checks; a failed check is a finding and never raises."""
     report = Report()
+    look_at_certificates(around.certificates, around.clock.now(), report)
     events = _kafka(around, report)
     has_redis = _redis(around, report)
     has_triton = look_at_server(around.triton, around.has_key, report)
