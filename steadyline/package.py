@@ -58,6 +58,8 @@ class Card(Part):
     )
     # Of the weights, as SPDX writes it; packages of earlier releases say nothing of it.
     licence: str = Field(NO_LICENCE, max_length=500, exclude_if=lambda licence: licence == NO_LICENCE)
+    # That trained it; "" for `fit`, which has none, and in packages of earlier releases.
+    line: str = Field("", max_length=500, exclude_if=lambda line: not line)
 
     def model(self, package: Package, state: ModelState, reason: str) -> Model:
         """Return the model in the form that events carry; its lineage names the licence of the weights."""
@@ -94,6 +96,14 @@ class Packages:
     def key(self, product: str, version: int) -> str:
         """Return the folder of a package in the store; two lines with one store do not meet."""
         return f"models/{self._line}/{product}/{version}"
+
+    def card(self, product: str, version: int, files: Mapping[str, bytes]) -> Card:
+        """Return the card among loaded files; raises PackageRejected unless it is this version's, of this
+        line.
+        """
+        card = read_card(files)
+        check_card(card, self._line, product, version)
+        return card
 
     def write(self, product: str, version: int, files: Mapping[str, bytes]) -> Package:
         """Write a package; see ``write_package``."""
@@ -229,6 +239,20 @@ def read_card(files: Mapping[str, bytes]) -> Card:
         return Card.read(files[CARD])
     except ValueError as error:
         raise PackageRejected(f"{CARD}: {first_problem(error)}") from error
+
+
+def check_card(card: Card, line: str, product: str, version: int) -> None:
+    """Raise PackageRejected when a card is that of another line, product or version.
+
+    A signature is over the files alone: a package that is signed may lie in another's place. A card without a
+    line is taken.
+    """
+    if (card.product, card.version) != (product, version) or card.line not in ("", line):
+        of = f" of the line {card.line!r}" if card.line not in ("", line) else ""
+        raise PackageRejected(
+            f"the package of version {version} of {product} is that of version {card.version} of "
+            f"{card.product!r}{of}"
+        )
 
 
 def write_card(card: Card) -> bytes:

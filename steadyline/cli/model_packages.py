@@ -126,6 +126,7 @@ def _rows(facts: PackageFacts) -> list[tuple[str, str]]:
     signed = ", ".join(facts.signers) + checked if facts.signers else "by nobody"
     rows = [
         ("version", f"{card.version} of {card.product}, {card.detector}, profile {card.profile}"),
+        ("line", card.line or "none is named: `fit` has none, nor had earlier releases"),
         ("package", facts.package.uri),
         ("signed", signed),
         ("licence", card.licence),
@@ -157,6 +158,7 @@ def _provenance_rows(told: ProvenanceStatement) -> list[tuple[str, str]]:
 
 def _as_json(facts: PackageFacts) -> dict[str, object]:
     return {
+        "line": facts.card.line,
         "product": facts.card.product,
         "version": facts.card.version,
         "package": facts.package.model_dump(mode="json"),

@@ -10,7 +10,7 @@ from steadyline.contracts.frame import NAME
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, PackageRejected, StoreUnavailable
 from steadyline.model_folder import CONFIG, FENCE, is_leftover, version_of
-from steadyline.package import CARD, MODEL, MOST_FILE_BYTES, read_card, read_package
+from steadyline.package import CARD, MODEL, MOST_FILE_BYTES, check_card, read_card, read_package
 from steadyline.replace_file import replace_file
 from steadyline.servers.config_check import unlike_ours
 from steadyline.signing import NO_KEYS, TrustedKeys
@@ -44,12 +44,7 @@ class SignedPackages:
             raise PackageRejected(f"{self.store.uri(key)}/{CARD} is missing") from error
         if package.digests.get(CARD) != sha256(text):
             raise PackageRejected(f"{self.store.uri(key)}/{CARD} does not match its digest")
-        card = read_card({CARD: text})
-        if (card.product, card.version) != (product, version):
-            raise PackageRejected(
-                f"the package of version {version} of {product} is that of version {card.version} of "
-                f"{card.product!r}"
-            )
+        check_card(read_card({CARD: text}), self.line, product, version)
 
 
 @dataclass(frozen=True, slots=True)

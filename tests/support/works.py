@@ -62,6 +62,7 @@ class Works:
     ) -> None:
         self.clock = ManualClock()
         self.licence = NO_LICENCE  # of what is trained from now on
+        self.line = "l"  # that trains it
         self.store = set_up.store or Store(f"memory://{uuid.uuid4().hex}")
         self.folder = folder
         self.triton = FolderTriton(folder)
@@ -121,6 +122,7 @@ class Works:
             acceptance={},
             lineage=dict(lineage),
             licence=self.licence,
+            line=self.line,
         )
         files = {
             "model.onnx": graph or a_graph(answers.decode()),

@@ -57,11 +57,14 @@ class PackageInputs:
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """What a build needs beside its inputs: where checkpoints lie and who is told of the progress."""
+    """What a build needs beside its inputs: where checkpoints lie, who is told of the progress, and the line
+    that trains; "" for a folder.
+    """
 
     checkpoints: Path
     on_progress: ReportProgress
     clock: Clock
+    line: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def _card(
     spec, manifest = inputs.spec, inputs.manifest
     trained, calibrated, figures = outcome
     return Card(
+        line=context.line,
         product=spec.product,
         version=spec.version,
         detector=spec.detector,

@@ -38,10 +38,11 @@ def provenance(card: Card, spec: JobSpec, files: Mapping[str, bytes], started: d
     metadata = BuildMetadata(
         invocation_id=spec.full_digest(), started_on=started, finished_on=card.trained_at
     )
+    line = {"line": card.line} if card.line else {}
     predicate = SlsaPredicate(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,
-            external_parameters=spec.model_dump(mode="json", include=_ORDERED),
+            external_parameters=line | spec.model_dump(mode="json", include=_ORDERED),
             resolved_dependencies=made_of + _published(spec.detector),
         ),
         run_details=RunDetails(builder=BuilderVersion(id=BUILDER, version=versions), metadata=metadata),

@@ -169,7 +169,7 @@ def carry_out(
         connections = WorkerConnections(
             BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock
         )
-        return run_job(JobFolder(work), connections, BuildContext(work, on_progress, clock))
+        return run_job(JobFolder(work), connections, BuildContext(work, on_progress, clock, line.line))
     finally:
         bank.close()
 

@@ -4,7 +4,7 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_event import Model, Package
 from steadyline.errors import PackageRejected, Transient, UnsignedPackage, WrongPackageSignature
 from steadyline.line import GateSection
-from steadyline.package import MODEL, NO_LICENCE, Packages, read_card
+from steadyline.package import MODEL, NO_LICENCE, Packages
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
 from trainer.jobs.spec import Figures, JobFailure, JobResult
@@ -158,9 +158,7 @@ class Rollout:
 
     def _load(self, package: Package, version: int, reason: str) -> tuple[Model, dict[str, bytes]]:
         files = self._packages.load(self._state.product, version, package)
-        card, wanted = read_card(files), (self._state.product, version)
-        if (card.product, card.version) != wanted:
-            raise PackageRejected(f"{package.uri} is version {card.version} of {card.product}, not {wanted}")
+        card = self._packages.card(self._state.product, version, files)
         return card.model(package, "candidate", reason), files
 
     def _reject(self, version: int, reason: str, figures: dict[str, float]) -> None:

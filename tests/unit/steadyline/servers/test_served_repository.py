@@ -48,9 +48,9 @@ def keys() -> tuple[Signer, TrustedKeys]:
     return signer, TrustedKeys.parse(signer.public_pem())
 
 
-def package(product: str, version: int, graph: bytes = b"graph") -> dict[str, bytes]:
+def package(product: str, version: int, graph: bytes = b"graph", line: str = "") -> dict[str, bytes]:
     card = read_card({CARD: OF_0_1.read_bytes()})
-    text = write_card(card.model_copy(update={"product": product, "version": version}))
+    text = write_card(card.model_copy(update={"line": line, "product": product, "version": version}))
     return {MODEL: graph, CARD: text, WEIGHTS: b"weights"}
 
 
@@ -264,6 +264,19 @@ def test_with_a_key_only_a_signed_package_counts(
     found, (problem,) = read(repository, SignedPackages(store, "line", trusted))
     assert found == {"part": [1]}
     assert problem.startswith("part/2: ")
+
+
+def test_a_signed_package_of_another_line_does_not_count(
+    repository: Path, store: Store, keys: tuple[Signer, TrustedKeys]
+) -> None:
+    signer, trusted = keys
+    write_package(store, "models/line/part/1", package("part", 1, line="other"), signer)
+    write_package(store, "models/line/part/2", package("part", 2, line="line"), signer)
+    found, refused = read(repository, SignedPackages(store, "line", trusted))
+    assert found == {"part": [2]}
+    assert refused == [
+        "part/1: the package of version 1 of part is that of version 1 of 'part' of the line 'other'"
+    ]
 
 
 def test_a_signed_package_in_another_s_place_does_not_count(

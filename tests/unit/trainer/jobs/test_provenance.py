@@ -33,12 +33,12 @@ def spec_of(detector: str) -> JobSpec:
     )  # fmt: skip
 
 
-def card_of(detector: str) -> Card:
+def card_of(detector: str, line: str = "") -> Card:
     one = Calibration(scores=[0.1], threshold=0.1, achieved_rate=0.5)
     return Card(
         product="cell", version=3, detector=detector, profile="cpu", seed=7, trained_at=ENDED, size=32,
         channels="gray", recipe={}, false_alarm_rate=0.01, calibrations={"*": one}, probes=[], figures={},
-        acceptance={}, lineage=LINEAGE, licence=licence_of(detector),
+        acceptance={}, lineage=LINEAGE, licence=licence_of(detector), line=line,
     )  # fmt: skip
 
 
@@ -63,6 +63,11 @@ def test_it_is_an_in_toto_statement_about_the_files_with_a_predicate_of_slsa() -
     assert run["metadata"]["invocationId"] == spec_of("robust").full_digest()
     assert run["metadata"]["startedOn"].startswith("2026-03-01T12:00:00")
     assert run["metadata"]["finishedOn"].startswith("2026-03-01T12:05:00")
+
+
+def test_it_names_the_line_that_trained() -> None:
+    told = json.loads(provenance(card_of("robust", "cells-1"), spec_of("robust"), FILES, STARTED))
+    assert told["predicate"]["buildDefinition"]["externalParameters"]["line"] == "cells-1"
 
 
 def test_no_path_of_the_machine_is_in_it() -> None:

@@ -205,7 +205,7 @@ def test_a_package_of_another_product_or_version_is_rejected(works: Works) -> No
     files = {name: works.store.get(f"{other.package.uri}/{name}") for name in other.package.digests}
     package = works.packages.write("cell", 3, files)
     works.rollout.decide(other.model_copy(update={"version": 3, "package": package}))
-    assert "is version 2 of cell" in works.state.event.changes[-1].reason
+    assert "is that of version 2 of 'cell'" in works.state.event.changes[-1].reason
     assert works.state.event.live_version == 1
 
 

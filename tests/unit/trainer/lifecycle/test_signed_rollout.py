@@ -176,3 +176,21 @@ def test_nothing_is_asked_by_default_and_a_live_version_stays_when_that_changes(
     event = strict.command("rollback")
     assert event.live_version == 2
     assert "unknown_licence" in event.changes[-1].reason
+
+
+def test_a_package_that_another_line_has_trained_is_refused_and_says_whose_it_is(tmp_path: Path) -> None:
+    works = Works(tmp_path)
+    works.line = "cells-2"
+    works.rollout.decide(works.trained(1, b"0.5"))
+    event = works.state.event
+    assert event.live_version is None
+    assert event.changes[-1].after == "rejected"
+    assert "is that of version 1 of 'cell' of the line 'cells-2'" in event.changes[-1].reason
+    assert works.triton.loads == 0
+
+
+def test_a_package_that_names_no_line_is_taken(tmp_path: Path) -> None:
+    works = Works(tmp_path)
+    works.line = ""
+    works.rollout.decide(works.trained(1, b"0.5"))
+    assert works.state.event.live_version == 1
