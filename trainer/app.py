@@ -21,11 +21,14 @@ from steadyline.settings import KafkaSettings, RedisSettings, TritonSettings
 from steadyline.store import Store
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.triton import TritonClient
-from trainer.config import TrainerSettings
+from trainer.cluster.job_template import read_template
+from trainer.config import KubernetesSettings, TrainerSettings
 from trainer.control.controller import ControllerDependencies, ProductController
 from trainer.control.inbox import InboxDispatcher, ProductInbox, reservoir_rules
 from trainer.control.label_keeper import LabelKeeper
-from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
+from trainer.control.launch import Launcher
+from trainer.control.training_process import ProcessLauncher
+from trainer.control.training_supervisor import TrainingPlace, TrainingSupervisor
 from trainer.data.banks import BankStore, HeldOutCache
 from trainer.data.label_shelf import LabelShelf
 from trainer.data.normals import collect, folder_files
@@ -53,6 +56,7 @@ class TrainerDependencies:
     kafka: KafkaSettings
     redis: RedisSettings
     triton: TritonSettings
+    kubernetes: KubernetesSettings
     seal: EventSeal
     clock: Clock
 
@@ -67,6 +71,7 @@ class _Connections:
     promoter: Promoter
     broker: Broker
     leases: Leases
+    launcher: Launcher
 
 
 @contextmanager
@@ -88,7 +93,8 @@ def build(dependencies: TrainerDependencies, health: ServiceHealth) -> Iterator[
         promoter = Promoter(
             repository, triton, dependencies.settings.load_deadline(), dependencies.settings.serving()
         )
-        opened = _Connections(store, bank, triton, promoter, broker, leases)
+        launcher = _launcher(stack, dependencies)
+        opened = _Connections(store, bank, triton, promoter, broker, leases, launcher)
         key = sampling_key(dependencies.settings.work)
         inboxes = {
             name: ProductInbox(name, reservoir_rules(line, name, key, store)) for name in line.products
@@ -138,6 +144,25 @@ def held_work_folder(work: Path) -> Iterator[str]:
         lock.release()
 
 
+def _launcher(stack: ExitStack, dependencies: TrainerDependencies) -> Launcher:
+    """Return how trainings are started; raises InvalidConfiguration, or Transient when the API server is
+    away.
+    """
+    settings = dependencies.settings
+    if settings.launcher == "process" or settings.job_template is None:
+        return ProcessLauncher(dependencies.line_file)
+    # The client of Kubernetes takes seconds to import and 30 MB to hold.
+    from trainer.cluster.client import TrainingCluster
+    from trainer.cluster.launcher import JobLauncher, JobWatch, owned
+
+    template = read_template(settings.job_template)
+    cluster = TrainingCluster(dependencies.kubernetes, template.namespace)
+    stack.callback(cluster.close)
+    if settings.pod is not None:
+        template = owned(template, cluster, settings.pod)
+    return JobLauncher(JobWatch(cluster, template, settings.start_deadline(), dependencies.clock))
+
+
 def _event_log(stack: ExitStack, broker: Broker, product: str, dependencies: TrainerDependencies) -> EventLog:
     client, topic = f"trainer-{product}", dependencies.line.kafka_topics().model_events.name
     publisher = broker.publisher(client, patience=PATIENCE)
@@ -163,9 +188,7 @@ def _controller(
     line, clock, product = dependencies.line, dependencies.clock, dependencies.line.products[name]
     state = ProductState(name, event_log, opened.leases, clock)
     settings = dependencies.settings
-    directories = WorkDirectories(
-        dependencies.line_file, settings.work, settings.seed, settings.longest_training()
-    )
+    place = TrainingPlace(opened.launcher, settings.work, settings.seed, settings.longest_training())
     packages = Packages(opened.store, line.line, trusted=dependencies.seal.trusted)
     rollout = Rollout(state, product.gate, packages, opened.promoter, clock)
     inputs = MonitorInputs(
@@ -185,6 +208,6 @@ def _controller(
         product,
         state,
         inbox,
-        TrainingSupervisor(state, product, BankStore(opened.store, line.line), directories, clock),
+        TrainingSupervisor(state, product, BankStore(opened.store, line.line), place, clock),
         controller_dependencies,
     )

@@ -6,12 +6,14 @@ is imported by the command that needs it.
 
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -42,10 +44,9 @@ from steadyline.telemetry.certificates import certificate_files, watched_certifi
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import configure_logs
 from steadyline.terminal import PlainConsole, styled
-from trainer.config import TrainerSettings
+from trainer.config import KubernetesSettings, TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
-from trainer.progress import Progress as ChildProgress
 from trainer.progress import ProgressLines, ReportProgress
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def run(line: LineFile) -> None:
         read_settings(KafkaSettings),
         read_settings(RedisSettings),
         read_settings(TritonSettings),
+        read_settings(KubernetesSettings),
         read_seal(config.line, read_settings(SigningSettings), signs=True),
         SystemClock(),
     )
@@ -110,16 +112,23 @@ def run(line: LineFile) -> None:
 def job(
     line: LineFile,
     work: Annotated[Path, typer.Option("--work", help="Folder of the order, its checkpoint and outcome.")],
+    is_child: IsChild = False,
 ) -> None:
-    """Carry out the training that a folder holds the order of; started by ``run``, ends with it."""
-    exit_with_parent()
+    """Carry out the training that a folder holds the order of; started by ``run``, or as a Job for it.
+
+    Started by torchrun, the processes share the training.
+    """
+    if is_child:
+        exit_with_parent()
+    else:
+        signal.signal(signal.SIGTERM, _end_at_once)
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings, redis = read_settings(TrainerSettings), read_settings(RedisSettings)
     keys = read_settings(SigningSettings)
     _limit_threads(settings.fit_threads)
     from trainer.jobs.worker import carry_out
 
-    if not carry_out(load_line(line), work, (settings, redis, keys), _tell_parent):
+    if not carry_out(load_line(line), work, (settings, redis, keys)):
         raise typer.Exit(EXIT_FATAL)
 
 
@@ -246,7 +255,13 @@ def rebuild(
 
 app.command()(
     config_command(
-        TrainerSettings, KafkaSettings, RedisSettings, TritonSettings, SigningSettings, TelemetrySettings
+        TrainerSettings,
+        KafkaSettings,
+        RedisSettings,
+        TritonSettings,
+        SigningSettings,
+        KubernetesSettings,
+        TelemetrySettings,
     )
 )
 
@@ -286,8 +301,11 @@ def _limit_threads(count: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _tell_parent(phase: str, done: int, total: int) -> None:
-    print(ChildProgress(phase, done, total).line(), flush=True)
+def _end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End without ceremony: the first process of a container is not ended by a signal that it ignores, and a
+    checkpoint is whole at every moment.
+    """
+    os._exit(128 + number)
 
 
 @contextmanager

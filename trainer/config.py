@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from steadyline.settings import Settings
@@ -44,6 +44,28 @@ class TrainerSettings(Settings):
         le=24 * 365,
         description="Deadline of a training, 24 h by default: a longer one is ended and announced as failed.",
     )
+    launcher: Literal["process", "kubernetes"] = Field(
+        "process",
+        description="Where trainings run: process, a child of the trainer, or kubernetes, a Job for each.",
+    )
+    job_template: Path | None = Field(
+        None, description="File with the Job of a training, for TRAINER_LAUNCHER=kubernetes."
+    )
+    pod: str | None = Field(
+        None, description="Name of the trainer's own pod, whose owner then owns the Jobs of trainings."
+    )
+    job_start_minutes: float = Field(
+        60.0,
+        gt=0,
+        le=7 * 24 * 60,
+        description="Deadline for the pods of a training to begin, 60 by default; then it counts as failed.",
+    )
+
+    @model_validator(mode="after")
+    def _check_launcher(self) -> Self:
+        if self.launcher == "kubernetes" and self.job_template is None:
+            raise ValueError("TRAINER_LAUNCHER=kubernetes needs TRAINER_JOB_TEMPLATE, the Job of a training")
+        return self
 
     def serving(self) -> Serving:
         """Return how Triton shall serve the models."""
@@ -53,6 +75,26 @@ class TrainerSettings(Settings):
         """Return the deadline of one training."""
         return timedelta(hours=self.training_hours)
 
+    def start_deadline(self) -> timedelta:
+        """Return how long the pods of a training may wait for their place."""
+        return timedelta(minutes=self.job_start_minutes)
+
     def load_deadline(self) -> timedelta:
         """Return the deadline of one load."""
         return timedelta(seconds=self.load_seconds)
+
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # where Kubernetes puts it
+
+
+class KubernetesSettings(Settings):
+    """Where the API server of Kubernetes is, which makes the Jobs of trainings; every pod knows by itself."""
+
+    model_config = SettingsConfigDict(env_prefix="KUBERNETES_")
+
+    service_host: str | None = Field(None, description="Address of the API server; set in every pod.")
+    service_port: int = Field(443, ge=1, le=65535, description="Its port; set in every pod.")
+    token_file: Path = Field(
+        ACCOUNT / "token", description="Token of the trainer's ServiceAccount; read anew for each call."
+    )
+    ca_file: Path = Field(ACCOUNT / "ca.crt", description="Authority of the API server's certificate.")

@@ -2,12 +2,44 @@
 
 from steadyline.telemetry.instrument import counter, gauge, histogram
 
+# Words of Kubernetes for why a pod does not start; any other is "other".
+WAITING_REASONS = (
+    "Unschedulable",
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ContainerCreating",
+    "FailedCreate",
+    "other",
+)
 PACKAGE_REFUSALS = ("package_rejected", "unsigned_package", "wrong_package_signature")
 
 TRAININGS = counter(
     "trainer_trainings_total",
-    "Trainings that ended, by how.",
-    labels={"product": None, "outcome": ("trained", "failed", "stopped", "died", "overdue")},
+    "Trainings that ended, by how; one that was left goes on with the next trainer.",
+    labels={
+        "product": None,
+        "outcome": (
+            "trained",
+            "failed",
+            "stopped",
+            "left",
+            "died",
+            "overdue",
+            "not_started",
+            "refused",
+        ),
+    },
+)
+TRAINING_WAITS = counter(
+    "trainer_training_waits_total",
+    "Times that the Job of a training began to wait, by the word of Kubernetes for why.",
+    labels={
+        "product": None,
+        "reason": WAITING_REASONS,
+    },
 )
 TRAINING_SECONDS = histogram(
     "trainer_training_duration_seconds",

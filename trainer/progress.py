@@ -1,6 +1,5 @@
-"""Progress of a training: as the child process writes it, and as plain log lines with the time left."""
+"""Progress of a training: how far it is over all its phases, and as plain log lines with the time left."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +24,7 @@ ReportProgress = Callable[[str, int, int], None]  # phase, done, of
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the child process is doing; ``phase`` is one of PHASES, or "start"."""
+    """What a training is doing; ``phase`` is one of PHASES, or "start"."""
 
     phase: str
     done: int
@@ -36,19 +35,6 @@ class Progress:
         """How much of the training is done, 0 to 1."""
         begins, ends = PHASES.get(self.phase, (0.0, 0.0))
         return begins + (ends - begins) * (self.done / self.total if self.total else 0.0)
-
-    def line(self) -> str:
-        """Return the line that the child writes to its standard output."""
-        return json.dumps([self.phase, self.done, self.total])
-
-    @staticmethod
-    def parse(line: str) -> "Progress | None":
-        """Return the progress that a line gives, or None when it gives none."""
-        try:
-            phase, done, total = json.loads(line)
-            return Progress(str(phase), int(done), int(total))
-        except (ValueError, TypeError, OverflowError):
-            return None
 
 
 class ProgressLines:

@@ -102,7 +102,7 @@ def _signal_child(line: FaultLine, first: int, last: int) -> Iterator[None]:
 
     def pids() -> list[int]:
         rows = line.services["trainer"].said(begun)
-        return [int(str(row["pid"])) for row in rows if row.get("event") == "training_started"]
+        return [int(str(row["training"])) for row in rows if row.get("event") == "training_started"]
 
     line.wait(lambda: bool(pids()), CHILD_WITHIN, "a training")
     pid = pids()[-1]

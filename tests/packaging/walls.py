@@ -70,6 +70,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "lifecycle",
         "monitor",
         "control",
+        "cluster",
         "backbone pseudo",
         "detector_protocol learning",
         "evaluation",
@@ -96,6 +97,7 @@ NOT_FOR_SERVICES = (
 # The serving process and everything it decides with: none of it reaches torch, not even in a function.
 WITHOUT_TORCH = (
     "trainer.control",
+    "trainer.cluster",
     "trainer.monitor",
     "trainer.lifecycle",
     "trainer.data",

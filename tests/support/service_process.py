@@ -123,7 +123,7 @@ class ServiceProcess:
 
     def until_training(self, count: int = 1) -> int:
         """Wait for the ``count``-th training process that a trainer starts, and return its process id."""
-        return int(self.until_said("training_started", count=count)["pid"])
+        return int(self.until_said("training_started", count=count)["training"])
 
     def port(self) -> int:
         """Return the port of the health pages; a process that has one handles signals."""

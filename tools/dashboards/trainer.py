@@ -130,6 +130,18 @@ _TRAINING = (
         quiet=_NO_TRAINING,
     ),
     Panel(
+        "Jobs that wait",
+        "Times within an hour that the Job of a training began to wait, by the word of Kubernetes.",
+        (
+            Query(
+                in_an_hour("trainer_training_waits_total", "product, reason", _PRODUCT),
+                "{{product}} {{reason}}",
+            ),
+        ),
+        runbook="training_failed",
+        quiet="trainings are children of the trainer, or found their place at once.",
+    ),
+    Panel(
         "Time of a training, median",
         "From the order to the decision, restarts included.",
         (

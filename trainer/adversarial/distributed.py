@@ -8,6 +8,7 @@ that runs alone each function is the identity.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -15,6 +16,10 @@ from torch import Tensor, distributed, nn
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration
+
+# The others wait while process 0 makes the bank, or until the last pod has found its place. What hangs is
+# ended by whoever watches the training.
+PATIENCE = timedelta(hours=24)
 
 
 @contextmanager
@@ -30,7 +35,7 @@ def joined() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(distributed.get_node_local_rank())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend)
+    distributed.init_process_group(backend, timeout=PATIENCE)
     try:
         yield
     finally:
@@ -76,6 +81,14 @@ def summed(value: Tensor) -> Tensor:
 def mean(value: Tensor) -> Tensor:
     """Return the mean of ``value`` over all processes, differentiable."""
     return value if world() == 1 else summed(value) / world()
+
+
+def told(word: str) -> str:
+    """Return the word of process 0, in every process."""
+    words = [word]
+    if world() > 1:
+        distributed.broadcast_object_list(words, src=0)
+    return words[0]
 
 
 def average_gradients(network: nn.Module) -> None:

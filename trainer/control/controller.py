@@ -106,7 +106,7 @@ class ProductController:
 
     def stand_by(self) -> None:
         """Stop all work so that another trainer, or a later start of this one, can continue it."""
-        self._supervisor.stop()
+        self._supervisor.leave()
         self._monitor.stop()
         self._state.forget()
         self._labels.forget()
@@ -130,6 +130,7 @@ class ProductController:
 
     def _advance_training(self) -> None:
         if self._supervisor.spec is None:
+            self._supervisor.rest()
             if not self._inbox.has_read_history:  # a part of the normals, or none, would be trained on
                 return
             why = why_train(self._known(), self._settings.retrain, self._now())

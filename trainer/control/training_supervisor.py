@@ -1,5 +1,5 @@
-"""One product's training: its order is in the model event, a child process carries it out and resumes it when
-the one before has died.
+"""One product's training: its order is in the model event, a process or a Job carries it out, and another one
+goes on when it has died.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from steadyline.contracts.model_event import ModelEvent, TrainingOrder
 from steadyline.line import Product
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
-from trainer.control.training_process import TrainingProcess
+from trainer.control.launch import Launcher, RunningTraining, TrainingEnd
 from trainer.data.banks import BankStore
 from trainer.data.labelled_frames import LabelledFrames
 from trainer.data.snapshot import Snapshot
@@ -24,17 +24,19 @@ from trainer.lifecycle.product_state import ProductState
 
 log = get_logger(__name__)
 
-MOST_DEATHS = 5  # a child that dies so often without giving a reason is given up (most likely out of memory)
+MOST_DEATHS = 5  # one that dies so often without giving a reason is given up (most likely out of memory)
+OVERDUE, NOT_STARTED, REFUSED = "training_overdue", "training_not_started", "training_refused"
+OUTCOMES = {OVERDUE: "overdue", NOT_STARTED: "not_started", REFUSED: "refused"}
 REST_AFTER_DEATH = timedelta(seconds=2)  # multiplied by the number of deaths so far
 
 
 @dataclass(frozen=True, slots=True)
-class WorkDirectories:
-    """Where children run: the line file they read, the folder of checkpoints, the trainer's seed, and the
+class TrainingPlace:
+    """How trainings are started, the folder of their orders and checkpoints, the trainer's seed, and the
     longest time that a training may take.
     """
 
-    line_file: Path
+    launcher: Launcher
     work: Path
     seed: int
     longest: timedelta = timedelta(hours=24)
@@ -44,12 +46,13 @@ class TrainingSupervisor:
     """Orders and watches one product's training; there is at most one at a time."""
 
     def __init__(
-        self, state: ProductState, settings: Product, kept: BankStore, place: WorkDirectories, clock: Clock
+        self, state: ProductState, settings: Product, kept: BankStore, place: TrainingPlace, clock: Clock
     ) -> None:
         self._state, self._settings, self._bank_store, self._place = state, settings, kept, place
         self._product, self._folder = state.product, place.work / state.product
         self._jobs, self._clock = JobFolder(self._folder), clock
-        self._child: TrainingProcess | None = None
+        self._running: RunningTraining | None = None
+        self._is_clear = False  # nothing of an earlier trainer runs without an order
         self._deaths = 0
         self._not_before = self._ends_at = float("-inf")  # of the present order, in monotonic seconds
         self._spec: JobSpec | None = None
@@ -114,12 +117,15 @@ class TrainingSupervisor:
         self._announce(spec.model_copy(update={"live": present}))
 
     def turn(self) -> JobResult | JobFailure | None:
-        """Start, watch or restart the child of the open order; return its outcome once there is one."""
+        """Start, watch or restart the training of the open order; return its outcome once there is one.
+
+        Raises Transient when what runs trainings is away.
+        """
         spec = self._spec = self.spec
         if spec is None:
-            self.stop()
+            self.rest()
             return None
-        if self._child is None:
+        if self._running is None:
             answer = self._jobs.outcome(spec)
             if answer is None and self._clock.monotonic() >= self._not_before:
                 self._start(spec)
@@ -127,11 +133,21 @@ class TrainingSupervisor:
         if self._clock.monotonic() >= self._ends_at:
             self._end_overdue(spec)
             return None
-        metrics.TRAINING_PROGRESS.set(self._child.progress.ratio, product=self._product)
-        status = self._child.poll()
-        if status is not None:
-            self._ended(spec, status)
+        metrics.TRAINING_PROGRESS.set(self._jobs.progress(spec).ratio, product=self._product)
+        end = self._running.poll()
+        if end is not None:
+            self._ended(spec, end)
         return None
+
+    def rest(self) -> None:
+        """See that nothing runs while no order is open; raises Transient."""
+        if self._running is not None:
+            self._running.stop()
+            self._running = None
+            metrics.TRAININGS.add(product=self._product, outcome="stopped")
+        if not self._is_clear:
+            self._place.launcher.clear(self._product)
+            self._is_clear = True
 
     def close(self) -> None:
         """Delete the checkpoint and the outcome; to be called once the answer was announced, which closed the
@@ -144,12 +160,13 @@ class TrainingSupervisor:
         metrics.TRAINING_PROGRESS.set(0, product=self._product)
         self._spec, self._ends_at = None, float("-inf")
 
-    def stop(self) -> None:
-        """End the child, if one runs; the order stays open and its checkpoint stays too."""
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
-            metrics.TRAININGS.add(product=self._product, outcome="stopped")
+    def leave(self) -> None:
+        """Stop watching; the order stays open and its checkpoint stays too, for whoever goes on with it."""
+        if self._running is not None:
+            self._running.leave()
+            self._running = None
+            metrics.TRAININGS.add(product=self._product, outcome="left")
+        self._is_clear = False
 
     def _announce(self, spec: JobSpec) -> None:
         order = TrainingOrder(version=spec.version, spec=spec.model_dump_json())
@@ -157,36 +174,48 @@ class TrainingSupervisor:
 
     def _start(self, spec: JobSpec) -> None:
         self._jobs.order(spec)
-        self._child = TrainingProcess(self._place.line_file, self._folder)
         if self._ends_at == float("-inf"):
             self._ends_at = self._clock.monotonic() + self._place.longest.total_seconds()
+        within = timedelta(seconds=self._ends_at - self._clock.monotonic())
+        self._running, self._is_clear = self._place.launcher.start(spec, self._folder, within), False
         log.info(
-            "training_started", product=self._product, version=spec.version, pid=self._child.pid, why=spec.why
+            "training_started",
+            product=self._product,
+            version=spec.version,
+            training=self._running.name,
+            why=spec.why,
         )
 
     def _end_overdue(self, spec: JobSpec) -> None:
-        assert self._child is not None
-        self._child.stop()
-        self._child = None
+        assert self._running is not None
+        self._running.stop()
+        self._running = None
         metrics.TRAININGS.add(product=self._product, outcome="overdue")
-        message = f"it was not done after {self._place.longest} (TRAINER_TRAINING_HOURS)"
-        log.error("training_overdue", product=self._product, version=spec.version, error=message)
-        self._jobs.fail(spec, JobFailure(version=spec.version, reason="training_overdue", message=message))
+        self._give_up(spec, OVERDUE, f"it was not done after {self._place.longest} (TRAINER_TRAINING_HOURS)")
 
-    def _ended(self, spec: JobSpec, status: int) -> None:
-        assert self._child is not None
-        self._child.stop()
-        self._child = None
+    def _ended(self, spec: JobSpec, end: TrainingEnd) -> None:
+        assert self._running is not None
+        if self._jobs.outcome(spec) is None:
+            self._running.stop()
+        self._running.leave()
+        self._running = None
         if self._jobs.outcome(spec) is not None:
-            metrics.TRAININGS.add(product=self._product, outcome="trained" if status == 0 else "failed")
+            metrics.TRAININGS.add(product=self._product, outcome="trained" if end.is_success else "failed")
+            return
+        if end.reason is not None:
+            metrics.TRAININGS.add(product=self._product, outcome=OUTCOMES[end.reason])
+            self._give_up(spec, end.reason, end.how)
             return
         self._deaths += 1
         metrics.TRAININGS.add(product=self._product, outcome="died")
         log.warning(
-            "training_died", product=self._product, version=spec.version, status=status, deaths=self._deaths
+            "training_died", product=self._product, version=spec.version, how=end.how, deaths=self._deaths
         )
         if self._deaths >= MOST_DEATHS:
-            message = f"the training process died {self._deaths} times, last with status {status}"
-            self._jobs.fail(spec, JobFailure(version=spec.version, reason="training_died", message=message))
+            self._give_up(spec, "training_died", f"it died {self._deaths} times, last with {end.how}")
         rest = self._deaths * REST_AFTER_DEATH
         self._not_before = self._clock.monotonic() + rest.total_seconds()
+
+    def _give_up(self, spec: JobSpec, reason: str, message: str) -> None:
+        log.error(reason, product=self._product, version=spec.version, error=message)
+        self._jobs.fail(spec, JobFailure(version=spec.version, reason=reason, message=message))

@@ -13,6 +13,7 @@ from steadyline.line import GateSection
 from steadyline.replace_file import replace_file
 from steadyline.telemetry.logs import get_logger
 from trainer.data.banks import BankSpec
+from trainer.progress import Progress
 
 P = TypeVar("P", bound=Part)
 
@@ -123,6 +124,13 @@ class _Outcome(Part):
     failure: JobFailure | None = None
 
 
+class _Told(Part):
+    order: str  # the full digest of the order that is being carried out
+    phase: str
+    done: int
+    total: int
+
+
 class _Made(Part):
     order: str  # the digest of the order that the bank was made for
     bank: str
@@ -134,9 +142,10 @@ class _Written(Part):
 
 
 class JobFolder:
-    """What parent and child tell each other of the one job that a product can have, in files.
+    """What the trainer and a training tell each other of the one job that a product can have, in files.
 
-    The folder is the trainer's own. What lies in the store is nobody's word: every scorer may write there.
+    The folder is the trainer's own, and of its trainings. What lies in the store is nobody's word: every
+    scorer may write there.
     Methods raise StoreUnavailable when the disk refuses.
     """
 
@@ -144,11 +153,11 @@ class JobFolder:
         self._folder = folder
 
     def order(self, spec: JobSpec) -> None:
-        """Write the order down for the child."""
+        """Write the order down for the training."""
         self._put("order", spec)
 
     def spec(self) -> JobSpec | None:
-        """Return the order that the child has to carry out, if any."""
+        """Return the order that the training has to carry out, if any."""
         return self._get("order", JobSpec)
 
     def finish(self, spec: JobSpec, result: JobResult) -> None:
@@ -163,6 +172,18 @@ class JobFolder:
         """Return what came of this very order; None while nothing did."""
         found = self._get("outcome", _Outcome)
         return found.result or found.failure if found and found.order == spec.full_digest() else None
+
+    def tell(self, spec: JobSpec, progress: Progress) -> None:
+        """Write down how far the training of an order is."""
+        told = _Told(order=spec.full_digest(), phase=progress.phase, done=progress.done, total=progress.total)
+        self._put("progress", told)
+
+    def progress(self, spec: JobSpec) -> Progress:
+        """Return how far the training of an order is; at the start while it has told nothing."""
+        found = self._get("progress", _Told)
+        if found is None or found.order != spec.full_digest():
+            return Progress("start", 0, 0)
+        return Progress(found.phase, found.done, found.total)
 
     def made(self, spec: JobSpec, bank: str) -> None:
         """Write down the digest of the bank that an order is trained with."""

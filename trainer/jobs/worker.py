@@ -1,11 +1,12 @@
-"""The work of the child process: it makes the bank, trains, packages, and measures the new and the live model
-on the same frames.
+"""The work of one training: it makes the bank, trains, packages, and measures the new and the live model on
+the same frames.
 
 This is the only wiring that imports torch.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,13 +15,21 @@ from steadyline.bank.entry import Bank, BankManifest
 from steadyline.bank.redis import RedisBank
 from steadyline.clock import Clock, SystemClock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Package
-from steadyline.errors import ContractBroken, InvalidConfiguration, PackageRejected
+from steadyline.errors import (
+    BankUnavailable,
+    ContractBroken,
+    InvalidConfiguration,
+    PackageRejected,
+    StoreUnavailable,
+)
+from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.line import Line
 from steadyline.package import Card, Packages, read_card
 from steadyline.settings import RedisSettings, SigningSettings
 from steadyline.signing import read_signer, read_trusted
 from steadyline.store import Store
 from steadyline.telemetry.logs import get_logger
+from trainer.adversarial import distributed
 from trainer.arrays import KnownDefects
 from trainer.config import TrainerSettings
 from trainer.data.banks import Banks, BankStore, HeldOutSet
@@ -28,18 +37,21 @@ from trainer.data.labelled_frames import LabelledFrames
 from trainer.data.snapshot import Snapshot
 from trainer.detectors.registry import learns_from_defects
 from trainer.jobs.bank_maker import pseudo_maker
-from trainer.jobs.build import BuildContext, PackageInputs, make_package
+from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.gate_figures import certified_companion, figures_of, measure, measure_floor, rebuilt
 from trainer.jobs.labelled_figures import flagged, labelled_figures
 from trainer.jobs.spec import Figures, JobFailure, JobFolder, JobResult, JobSpec, LabelledFigures
-from trainer.progress import ReportProgress
+from trainer.progress import Progress, ReportProgress
 
 log = get_logger(__name__)
+
+NOTHING_TO_TRAIN = "nothing to train"
+TELL_SECONDS = 1.0  # between two words of one phase
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerConnections:
-    """What the child is connected to."""
+    """What a training is connected to."""
 
     bank_store: BankStore
     packages: Packages
@@ -50,13 +62,17 @@ class WorkerConnections:
 def run_job(jobs: JobFolder, at: WorkerConnections, context: BuildContext) -> bool:
     """Carry out the order in the folder and write down its outcome; return False when it cannot succeed.
 
-    A checkpoint or a finished package that exists already is not made again. Raises Transient when the store
-    or Redis is away: the parent then starts the job again.
+    A checkpoint or a finished package that exists already is not made again. Of several processes that
+    torchrun has started the first carries the order out, and the others help it train. Raises Transient when
+    the store or Redis is away: the trainer then starts the job again.
     """
     spec = jobs.spec()
     if spec is None or jobs.outcome(spec) is not None:
         return True
     try:
+        if distributed.rank():
+            _help(spec, at, context)
+            return True
         jobs.finish(spec, _carry_out(spec, jobs, at, context))
     except (InvalidConfiguration, ContractBroken, PackageRejected) as error:
         log.error("training_failed", product=spec.product, version=spec.version, error=str(error))
@@ -75,6 +91,7 @@ def _carry_out(spec: JobSpec, jobs: JobFolder, at: WorkerConnections, context: B
     known = inputs.held_out()
     package, notes = jobs.package(spec), ["the package was there already"]
     card = None if package is None else _finished(spec, at.packages, package)
+    distributed.told(manifest.digest if card is None else NOTHING_TO_TRAIN)
     if package is None or card is None:
         made = make_package(inputs, known, context)
         card, notes = made.card, list(made.notes)
@@ -93,6 +110,20 @@ def _carry_out(spec: JobSpec, jobs: JobFolder, at: WorkerConnections, context: B
         notes=notes,
         labelled=None if labelled is None else _judge(spec, at.packages, package, labelled),
     )
+
+
+def _help(spec: JobSpec, at: WorkerConnections, context: BuildContext) -> None:
+    """Do this process's part of the training; process 0 carries the order out, and it alone writes."""
+    digest = distributed.told("")
+    if digest == NOTHING_TO_TRAIN:
+        return
+    snapshot = at.bank_store.snapshot(spec.product, spec.snapshot_digest)
+    banks = Banks(at.bank, at.bank_store, pseudo_maker(context.on_progress), at.clock)
+    manifest, entries = banks.ensure(spec.bank_spec(), snapshot, {digest})
+    if manifest.digest != digest:
+        raise BankUnavailable(f"the bank {digest} of {spec.product} was replaced while processes read it")
+    known = _known_defects(spec, _labelled(spec, at.bank_store))
+    train_on(PackageInputs(spec, snapshot, manifest, entries, known), context)
 
 
 def _labelled(spec: JobSpec, kept: BankStore) -> LabelledFrames | None:
@@ -157,21 +188,60 @@ def carry_out(
     line: Line,
     work: Path,
     settings: tuple[TrainerSettings, RedisSettings, SigningSettings],
-    on_progress: ReportProgress,
 ) -> bool:
-    """Carry out the order in the folder ``work``; return False when it cannot succeed."""
+    """Carry out the order in the folder ``work``; return False when it cannot succeed.
+
+    Raises StoreUnavailable when another training still works in the folder.
+    """
     ours, redis, keys = settings
     signer, trusted = read_signer(keys), read_trusted(keys)
     os.nice(ours.nice)
-    clock, bank = SystemClock(), RedisBank(redis, line.line)
-    try:
+    clock, jobs = SystemClock(), JobFolder(work)
+    with ExitStack() as stack:
+        stack.enter_context(distributed.joined())
+        if not distributed.rank():
+            stack.enter_context(_alone_in(work))
+        bank = RedisBank(redis, line.line)
+        stack.callback(bank.close)
         store = Store(line.store, may_be_clear=line.store_in_clear)
         connections = WorkerConnections(
             BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock
         )
-        return run_job(JobFolder(work), connections, BuildContext(work, on_progress, clock, line.line))
+        tell = ProgressTeller(jobs, clock).tell
+        return run_job(jobs, connections, BuildContext(work, tell, clock, line.line))
+
+
+@contextmanager
+def _alone_in(work: Path) -> Iterator[None]:
+    """Hold a folder: on a node that is cut off a pod may live on that Kubernetes has replaced."""
+    lock = FolderLock(work, "training")
+    try:
+        lock.take()
+    except (FolderInUse, OSError) as error:
+        raise StoreUnavailable(f"no training can work in {work}: {error}") from error
+    try:
+        yield
     finally:
-        bank.close()
+        lock.release()
+
+
+class ProgressTeller:
+    """Writes the progress of the order in a folder down: each new phase, and then now and then.
+
+    Of several processes the first alone does.
+    """
+
+    def __init__(self, jobs: JobFolder, clock: Clock) -> None:
+        self._jobs, self._clock, self._spec = jobs, clock, jobs.spec()
+        self._phase, self._next = "", float("-inf")
+
+    def tell(self, phase: str, done: int, total: int) -> None:
+        """Take one word of progress; raises StoreUnavailable when the disk refuses it."""
+        now = self._clock.monotonic()
+        if self._spec is None or distributed.rank() or (phase == self._phase and now < self._next):
+            return
+        self._phase, self._next = phase, now + TELL_SECONDS
+        self._jobs.tell(self._spec, Progress(phase, done, total))
 
 
 def rebuild_bank(

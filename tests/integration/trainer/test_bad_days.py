@@ -65,7 +65,7 @@ def test_a_first_training_outlives_its_trainer_its_process_and_the_broker(
 
     second = untrained.work()
     os.kill(second.until_training(), signal.SIGKILL)
-    second.until_said("training_died", status=-signal.SIGKILL)
+    second.until_said("training_died", how=f"status {-signal.SIGKILL}")
     second.until_training(count=2)
     breakable.kafka.kill9()
 

@@ -19,7 +19,8 @@ from tests.support.works import Works
 from trainer.control.controller import ControllerDependencies, ProductController, attempted_at
 from trainer.control.inbox import ProductInbox
 from trainer.control.label_keeper import LabelKeeper
-from trainer.control.training_supervisor import TrainingSupervisor, WorkDirectories
+from trainer.control.training_process import ProcessLauncher
+from trainer.control.training_supervisor import TrainingPlace, TrainingSupervisor
 from trainer.data.banks import BankStore, HeldOutCache
 from trainer.data.label_shelf import LabelShelf
 from trainer.data.snapshot import Snapshot
@@ -51,7 +52,7 @@ class Office:
         self.inbox = ProductInbox("cell", stream_rules())
         kept = BankStore(works.store, "l")
         self.supervisor = TrainingSupervisor(
-            state, product, kept, WorkDirectories(folder / "no", folder, 0), clock
+            state, product, kept, TrainingPlace(ProcessLauncher(folder / "no"), folder, 0), clock
         )
         inputs = MonitorInputs(HeldOutCache(MemoryBank(), kept, "cell"), MemoryInference(), LATER)
         monitor = ModelMonitor(state, product.watch, inputs, BankRebuildProcess(folder / "no", "cell"), clock)

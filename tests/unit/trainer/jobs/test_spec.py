@@ -9,6 +9,7 @@ from steadyline.contracts.model_event import Package
 from steadyline.errors import StoreUnavailable
 from steadyline.line import GateSection
 from trainer.jobs.spec import Figures, JobFailure, JobFolder, JobResult, JobSpec, LivePackage
+from trainer.progress import Progress
 
 PACKAGE = Package(uri="memory://x/models/l/cell/3", digests={})
 FIGURES = Figures(clean=0.9, attacked=0.8, corrupted=0.7, detection=0.9)
@@ -35,6 +36,15 @@ def test_an_order_and_what_came_of_it_are_read_back(jobs: JobFolder) -> None:
     assert jobs.outcome(spec) is None
     jobs.finish(spec, RESULT)
     assert jobs.outcome(spec) == RESULT
+
+
+def test_the_progress_of_an_order_is_its_own(jobs: JobFolder) -> None:
+    spec, start = an_order(), Progress("start", 0, 0)
+    assert jobs.progress(spec) == start
+    jobs.order(spec)
+    jobs.tell(spec, Progress("fit", 3, 10))
+    assert jobs.progress(spec) == Progress("fit", 3, 10)
+    assert jobs.progress(an_order(seed=1)) == start
 
 
 def test_what_came_of_an_order_belongs_to_that_order_alone(jobs: JobFolder) -> None:

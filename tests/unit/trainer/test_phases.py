@@ -11,9 +11,3 @@ def test_progress_never_runs_backwards_over_the_phases() -> None:
     ratios = [progress.ratio for progress in on_progress]
     assert all(before <= after for before, after in pairwise(ratios))
     assert (ratios[0], ratios[-1]) == (0.0, 1.0)
-
-
-def test_progress_survives_its_way_through_the_pipe() -> None:
-    assert Progress.parse(Progress("fit", 3, 10).line()) == Progress("fit", 3, 10)
-    assert Progress.parse("a warning of some library") is None
-    assert Progress.parse('["fit", Infinity, 1]') is None

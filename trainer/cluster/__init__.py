@@ -1,0 +1,1 @@
+"""Trainings as Jobs of Kubernetes, made from a template and followed through their pods."""
