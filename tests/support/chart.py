@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tools.chart.files import CHART
 from tools.chart.helm import helm_program, render
@@ -79,7 +80,7 @@ class ChartPod:
             for item in volume.get("secret", {}).get("items", ()):
                 yield f"{mount['mountPath']}/{item['path']}"
             if "configMap" in volume:
-                yield f"{mount['mountPath']}/line.yaml"
+                yield f"{mount['mountPath']}/{'job' if volume['name'] == 'training' else 'line'}.yaml"
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,14 @@ class RenderedChart:
         return {found["metadata"]["name"]: found for found in self.objects if found["kind"] == kind}
 
     def pods(self) -> list[ChartPod]:
-        """Return every pod that comes of the chart, those of hooks and tests too."""
-        return [pod for found in self.objects if (pod := _pod(found)) is not None]
+        """Return every pod that comes of the chart, those of hooks, tests and trainings too."""
+        made = [*self.objects, *self.trainings()]
+        return [pod for found in made if (pod := _pod(found)) is not None]
+
+    def trainings(self) -> list[dict[str, Any]]:
+        """Return the template of a training's Job, if trainings are Jobs."""
+        maps = self.of_kind("ConfigMap").values()
+        return [yaml.safe_load(found["data"]["job.yaml"]) for found in maps if "job.yaml" in found["data"]]
 
     def workloads(self, component: str) -> list[ChartPod]:
         """Return the pods of a component that run for as long as the release is there."""

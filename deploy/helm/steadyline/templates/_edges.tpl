@@ -6,6 +6,7 @@
 producers: [kafka, telemetry, rtsp]
 scorer: [kafka, triton, store, trust, telemetry]
 trainer: [kafka, redis, triton, tritonAdmin, repository, store, signing, trust, telemetry]
+training: [redis, store, signing, trust, logs]
 alerts: [kafka, redisReader, database, store, trust, deliveries, telemetry]
 doctor: [kafka, redisReader, triton, tritonAdmin, store, trust]
 topics: [kafka]
@@ -236,11 +237,16 @@ mounts:
 {{- end }}
 {{- end }}
 
+{{/* Of a pod without doors, that sends no telemetry. */}}
+{{- define "steadyline.edge.logs" -}}
+env:
+  - {name: LOG_LEVEL, value: {{ .root.Values.telemetry.logLevel }}}
+  - {name: STEADYLINE_LOG_FORMAT, value: json}
+{{- end }}
+
 {{- define "steadyline.edge.telemetry" -}}
 {{- $telemetry := .root.Values.telemetry -}}
-env:
-  - {name: LOG_LEVEL, value: {{ $telemetry.logLevel }}}
-  - {name: STEADYLINE_LOG_FORMAT, value: json}
+{{ include "steadyline.edge.logs" . }}
   - {name: STEADYLINE_HEALTH_HOST, value: 0.0.0.0}
   - {name: STEADYLINE_HEALTH_PORT, value: {{ $telemetry.healthPort | quote }}}
 {{- if $telemetry.otlpEndpoint }}

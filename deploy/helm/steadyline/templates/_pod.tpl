@@ -2,7 +2,8 @@
 
      steadyline.pod takes: root, component; image (a key of images), user (at Kafka), edges (names of defines
      steadyline.edge.*), args; config (the service's values); seconds (of grace); and if need be: env, volumes, mounts,
-     health (false: no doors), command, annotations, ports, resources, preStop, restartPolicy, gpu, account, class. */}}
+     health (false: no doors), command, annotations, ports, resources, preStop, restartPolicy, gpu, account, class,
+     token (true: one of the cluster), subdomain. */}}
 
 {{- define "steadyline.podSecurity" -}}
 runAsNonRoot: true
@@ -56,6 +57,12 @@ readinessProbe:
   labelSelector: {matchLabels: {{ include "steadyline.selector" . | fromYaml | toJson }}}
 {{- end }}
 
+{{/* A place on the node of a component's pods. */}}
+{{- define "steadyline.near" -}}
+topologyKey: kubernetes.io/hostname
+labelSelector: {matchLabels: {{ include "steadyline.selector" . | fromYaml | toJson }}}
+{{- end }}
+
 {{/* The requests and limits of a service, with a GPU where one is asked for. */}}
 {{- define "steadyline.resources" -}}
 {{- $resources := deepCopy .config.resources -}}
@@ -104,7 +111,7 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ default (include "steadyline.name" .) .account }}
-  automountServiceAccountToken: false
+  automountServiceAccountToken: {{ default false .token }}
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .seconds }}
   {{- with .restartPolicy }}
@@ -123,6 +130,9 @@ spec:
     {{- range . }}
     - {name: {{ . }}}
     {{- end }}
+  {{- end }}
+  {{- with .subdomain }}
+  subdomain: {{ . }}
   {{- end }}
   {{- if not .restartPolicy }}
   topologySpreadConstraints:
