@@ -9,6 +9,7 @@ from steadyline.kafka.acl_forms import as_json
 from steadyline.kafka.acls import LineNames, line_rights
 from tests.support.chart import SETS, chart_of
 from tools.chart.files import chart_files, different_files, stale_files
+from tools.chart.schemas import schema_problems
 
 TOPICS = line_topics("cells-1", 12)
 
@@ -111,6 +112,48 @@ def test_scorers_follow_the_lag_between_one_and_the_partitions() -> None:
     assert trigger["metadata"]["bootstrapServers"] == scorer.environment["KAFKA_BOOTSTRAP_SERVERS"]
     (login,) = chart.of_kind("TriggerAuthentication").values()
     assert {row["parameter"] for row in login["spec"]["secretTargetRef"]} == {"cert", "key", "ca"}
+
+
+SCALED = "scorer.autoscaling.enabled=true"
+
+
+def test_keda_logs_in_with_tokens_as_the_scorers_do() -> None:
+    tokens = 'kafka.oauth={"tokenUrl":"https://login.example/token","scope":"kafka"}'
+    chart = chart_of("defaults", SCALED, 'kafka.saslMechanism="OAUTHBEARER"', tokens)
+    (scaled,), (login,) = (chart.of_kind(kind).values() for kind in ("ScaledObject", "TriggerAuthentication"))
+    (trigger,), (scorer,) = scaled["spec"]["triggers"], chart.workloads("scorer")
+    asked = {name: trigger["metadata"][name] for name in ("sasl", "saslTokenProvider", "tls")}
+    assert asked == {"sasl": "oauthbearer", "saslTokenProvider": "bearer", "tls": "enable"}
+    given = {row["parameter"]: scorer.environment[row["name"]] for row in login["spec"]["env"]}
+    assert given == {
+        "username": "steadyline-scorer",
+        "oauthTokenEndpointUri": "https://login.example/token",
+        "scopes": "kafka",
+    }
+    (secret,) = login["spec"]["secretTargetRef"]
+    assert secret == {"parameter": "password", "name": "steadyline-scorer", "key": "client-secret"}
+    assert list(schema_problems([scaled, login])) == []
+
+
+@pytest.mark.parametrize("more", [(), ('kafka.ca.secret="msk-ca"',)])
+def test_keda_signs_for_msk_as_itself_or_as_the_scorers(more: tuple[str, ...]) -> None:
+    way = ('kafka.saslMechanism="AWS_MSK_IAM"', 'kafka.awsRegion="eu-central-1"', *more)
+    for owner, values in (("keda", ()), ("workload", ('scorer.autoscaling.awsIdentity="workload"',))):
+        chart = chart_of("defaults", SCALED, *way, *values)
+        (scaled,), (login,) = (
+            chart.of_kind(kind).values() for kind in ("ScaledObject", "TriggerAuthentication")
+        )
+        (trigger,) = scaled["spec"]["triggers"]
+        asked = {name: trigger["metadata"][name] for name in ("sasl", "saslTokenProvider", "awsRegion")}
+        assert asked == {
+            "sasl": "oauthbearer",
+            "saslTokenProvider": "aws_msk_iam",
+            "awsRegion": "eu-central-1",
+        }
+        assert login["spec"]["podIdentity"] == {"provider": "aws", "identityOwner": owner}
+        secrets = [row["parameter"] for row in login["spec"].get("secretTargetRef", ())]
+        assert secrets == (["ca"] if more else [])
+        assert list(schema_problems([scaled, login])) == []
 
 
 def test_topics_are_made_by_a_job_where_no_operator_makes_them() -> None:

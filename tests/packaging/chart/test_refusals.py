@@ -119,10 +119,11 @@ def with_prefix(prefix: str) -> str:
         (
             [
                 "scorer.autoscaling.enabled=true",
+                'kafka.securityProtocol="SASL_PLAINTEXT"',
                 'kafka.saslMechanism="AWS_MSK_IAM"',
                 'kafka.awsRegion="eu-1"',
             ],
-            "a ScaledObject of your own",
+            "KEDA signs for AWS_MSK_IAM over TLS only",
         ),
     ],
 )
