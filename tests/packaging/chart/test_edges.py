@@ -222,6 +222,17 @@ def test_what_must_outlive_a_pod_lies_on_a_volume_that_does() -> None:
     }
 
 
+def test_triton_reads_the_store_as_a_user_of_its_own_where_one_is_named() -> None:
+    def credentials(component: str, *more: str) -> tuple[str, str]:
+        (pod,) = chart_of("plant", *more).workloads(component)
+        (held,) = (volume["secret"] for volume in pod.spec["volumes"] if volume["name"] == "s3")
+        return held["secretName"], held["items"][0]["key"]
+
+    assert credentials("triton") == ("cells-1-s3", "reader-credentials")
+    assert credentials("trainer") == credentials("scorer") == ("cells-1-s3", "credentials")
+    assert credentials("triton", 'triton.storeSecret.name=""') == ("cells-1-s3", "credentials")
+
+
 def test_data_outlives_the_release_unless_it_is_a_trial() -> None:
     kinds = ("PersistentVolumeClaim", "KafkaTopic", "Kafka", "KafkaNodePool")
     kept = [found for kind in kinds for found in chart_of("plant").of_kind(kind).values()]

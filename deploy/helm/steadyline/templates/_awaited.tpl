@@ -32,6 +32,8 @@
 {{- $more := list -}}
 {{- if $values.redis.trial.enabled }}{{ $more = append $more $values.redis.trial.usersSecret }}{{ end -}}
 {{- if $values.postgresql.trial.enabled }}{{ $more = append $more $values.postgresql.trial.passwordSecret }}{{ end -}}
+{{- $reader := $values.triton.storeSecret -}}
+{{- if and $values.triton.enabled $reader.name $values.signing.trustedKeysSecret.name }}{{ $more = append $more $reader }}{{ end -}}
 {{- range $more -}}
 {{- $_ := set $secrets .name (merge (dict .key true) (default dict (get $secrets .name))) -}}
 {{- end -}}

@@ -207,10 +207,12 @@ mounts:
 {{- define "steadyline.edge.store" -}}
 {{- $store := .root.Values.store -}}
 {{- $s3 := $store.s3 -}}
+{{- $own := .root.Values.triton.storeSecret -}}
+{{- $secret := ternary $own $s3.credentialsSecret (and (eq .component "triton") (ne $own.name "")) -}}
 {{- $line := include "steadyline.line" .root | fromYaml -}}
 {{- if hasPrefix "s3://" (default "" $line.store) }}
 env:
-{{- if $s3.credentialsSecret.name }}
+{{- if $secret.name }}
   - {name: AWS_SHARED_CREDENTIALS_FILE, value: /run/secrets/steadyline/s3/credentials}
 {{- end }}
 {{- if $s3.endpointUrl }}
@@ -223,8 +225,8 @@ env:
   - {name: AWS_CA_BUNDLE, value: /run/secrets/steadyline/s3-ca/ca.crt}
 {{- end }}
 files:
-{{- if $s3.credentialsSecret.name }}
-  - {name: s3, secret: {{ $s3.credentialsSecret.name }}, items: { {{ $s3.credentialsSecret.key | quote }}: credentials } }
+{{- if $secret.name }}
+  - {name: s3, secret: {{ $secret.name }}, items: { {{ $secret.key | quote }}: credentials } }
 {{- end }}
 {{- if $s3.ca.secret }}
   - {name: s3-ca, secret: {{ $s3.ca.secret }}, items: { {{ $s3.ca.key | quote }}: ca.crt } }
