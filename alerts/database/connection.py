@@ -23,7 +23,6 @@ from alerts.database.tables import Base
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 
 _SQLITE_WAIT_SECONDS = 5.0  # another process may be writing
-_READS = "alerts_reads"  # on a connection whose transaction only reads
 
 # A process that is suspended within a transaction keeps its locks: nobody waits for it longer than this.
 _POSTGRESQL_LIMITS = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s"
@@ -35,15 +34,15 @@ class Database:
     def __init__(self, url: str) -> None:
         """Open nothing yet; raises InvalidConfiguration when ``url`` is none of a database we know."""
         try:
-            self._engine = _engine(url)
+            self._engine, self._reading = _engine(url), _reading_engine(url)
         except (ArgumentError, NoSuchModuleError, ValueError) as error:
             raise InvalidConfiguration(
                 "ALERTS_DATABASE must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
             ) from error
         self._writing = threading.Lock() if self.is_sqlite else None
-        # PostgreSQL itself must be told to show one state to all statements of a transaction.
-        levels = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self._reading = self._engine.execution_options(**{_READS: True}, **levels)
+        if self._reading is None:  # the same connections, told to show one state to all of a transaction
+            levels = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            self._reading = self._engine.execution_options(**levels)
 
     @property
     def engine(self) -> Engine:
@@ -98,6 +97,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self._reading.dispose()
         self._engine.dispose()
 
 
@@ -146,6 +146,20 @@ def _engine(url: str) -> Engine:
     )
 
 
+def _reading_engine(url: str) -> Engine | None:
+    """Return what reads SQLite on connections of its own; None for PostgreSQL, where any connection may.
+
+    Such a connection may never write. To forbid it for one transaction at a time would have every prepared
+    statement of the connection prepared again, for those that write too.
+    """
+    if make_url(url).drivername != "sqlite":
+        return None
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_WAIT_SECONDS})
+    event.listen(engine, "connect", _prepare_reader)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN DEFERRED"))
+    return engine
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,14 +176,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Any) -> None:
-    """Take the write lock at once, for a reader that writes later would be refused instead of waiting.
+def _prepare_reader(connection: Any, record: object) -> None:
+    _prepare_sqlite(connection, record)
+    connection.execute("PRAGMA query_only=ON")
 
-    What only reads takes no lock, and may not write.
-    """
-    reads = bool(connection.get_execution_options().get(_READS))
-    connection.exec_driver_sql(f"PRAGMA query_only={reads:d}")
-    connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
+
+def _begin(connection: Any) -> None:
+    """Take the write lock at once, for a reader that writes later would be refused instead of waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 # What PostgreSQL or TLS says → what to do.

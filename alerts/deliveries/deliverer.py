@@ -47,7 +47,7 @@ class DelivererLimits:
     """Bounds of one process."""
 
     threads: int = 256  # so many endpoints may hang at once before one waits for another
-    per_endpoint: int = 4
+    per_endpoint: int = 8
     poll: timedelta = timedelta(milliseconds=100)
     patience: timedelta = timedelta(seconds=5)  # at the end, for what is under way
     breaker: BreakerRules = field(default_factory=BreakerRules)

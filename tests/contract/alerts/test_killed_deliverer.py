@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from alerts.deliveries.deliverer import DelivererLimits
 from steadyline.clock import SystemClock
 from tests.packaging.rules import ROOT
 from tests.support.alert_outbox import OutboxBench, an_alert, incident_of
@@ -63,4 +64,6 @@ def test_each_alert_arrives_in_order_however_often_the_process_is_killed(tmp_pat
             assert sequences == sorted(sequences)
             assert set(sequences) == set(range(1, CHANGES + 1))
         twice = len(one.seen) - len(set(one.ids()))
-        assert twice <= 3 * 4, "more twice than were under way when a process was killed"
+        assert twice <= 3 * DelivererLimits().per_endpoint, (
+            "more twice than were under way when a process was killed"
+        )
