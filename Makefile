@@ -68,7 +68,7 @@ test-packaging: init  ## who imports whom, extras, documents, help texts
 demo: init  ## the product on real frames: DATA=folder for your own, DETECTOR=name, KEEP=1 to run on
 	@$(BIN)/steadyline demo $(if $(DATA),--data $(DATA)) $(if $(DETECTOR),--detector $(DETECTOR)) $(if $(KEEP),--keep)
 
-up: init  ## start Kafka, Redis and Triton in the background
+up: init  ## start Kafka, Redis and Triton in the background, with the topics and models of the last time
 	@$(BIN)/steadyline up --detach
 
 down:  ## stop them

@@ -35,7 +35,7 @@ STOP_SECONDS = 90.0
 @dataclass(frozen=True, slots=True)
 class _Wish:
     home: Path
-    keep_data: bool
+    fresh: bool
     as_json: bool
 
     @property
@@ -46,8 +46,12 @@ class _Wish:
 
 def command(
     home: Annotated[Path, typer.Option(help="Folder of data, logs and process ids.")] = Path("var/stack"),
-    keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Keep the topics and models of the last run.")
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh",
+            help="Remove the topics and models of the last run first; by default they are there again.",
+        ),
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start in the background and return.")] = False,
     stop: Annotated[
@@ -60,7 +64,7 @@ def command(
     A server whose address is in the environment is used and not started. The addresses are written beside
     the home, as JSON and as variables for a shell.
     """
-    wish = _Wish(home.resolve(), keep_data, as_json)
+    wish = _Wish(home.resolve(), fresh, as_json)
     console = PlainConsole(stderr=as_json)
     if stop:
         _stop(wish, console)
@@ -73,7 +77,7 @@ def command(
 def _run(wish: _Wish, console: PlainConsole) -> None:
     """Hold the stack until a signal comes or one of its servers ends."""
     paths = StackPaths.of_checkout(wish.home, checkout())
-    stack = LocalStack(paths, existing=existing_servers(), fresh=not wish.keep_data)
+    stack = LocalStack(paths, existing=existing_servers(), fresh=wish.fresh)
     clock = SystemClock()
     with ExitStack() as cleanup:
         stop = cleanup.enter_context(stop_on_signals())
@@ -106,7 +110,7 @@ def _detach(wish: _Wish, console: PlainConsole) -> None:
         return
     log = wish.home.with_suffix(".log")
     log.unlink(missing_ok=True)
-    options = ["--home", str(wish.home), *(["--keep-data"] if wish.keep_data else [])]
+    options = ["--home", str(wish.home), *(["--fresh"] if wish.fresh else [])]
     child = ChildProcess(ChildCommand([sys.executable, "-P", "-m", "steadyline", "up", *options], log))
     console.print("starting Kafka, Redis and Triton in the background")
     running = _await(child, wish.state)

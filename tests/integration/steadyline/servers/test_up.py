@@ -92,6 +92,19 @@ def test_in_the_background_it_is_started_once_and_stopped_by_its_process_id(up: 
     assert "nothing runs" in up.run("--stop").stdout
 
 
+def test_what_a_run_has_left_is_there_again_unless_a_fresh_one_is_asked_for(up: Up) -> None:
+    left = up.home / "kafka" / "left"
+    assert up.run("--detach").returncode == 0
+    left.parent.mkdir(exist_ok=True)
+    left.write_text("a topic", encoding="utf-8")
+    assert up.run("--stop").returncode == 0
+    assert up.run("--detach").returncode == 0
+    assert left.read_text(encoding="utf-8") == "a topic"
+    assert up.run("--stop").returncode == 0
+    assert up.run("--detach", "--fresh").returncode == 0
+    assert not left.exists()
+
+
 def test_down_ends_what_a_killed_one_has_left(up: Up) -> None:
     with up.start() as process:
         _, pid = up.redis()
