@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
@@ -13,9 +15,12 @@ from steadyline.kafka.broker import Broker
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.client.restorer import KafkaRestorer
 from steadyline.line import Line, load_line
+from steadyline.ops.backup.database import LineDatabase
+from steadyline.ops.backup.postgres import PostgresAddress, PostgresDatabase
+from steadyline.ops.backup.sqlite import SqliteDatabase
 from steadyline.ops.backup.take import BackupParts, BackupTaker
 from steadyline.service import LineFile
-from steadyline.settings import KafkaSettings, read_settings
+from steadyline.settings import KafkaSettings, Settings, read_settings
 from steadyline.terminal import PlainConsole
 
 CLIENT = "steadyline-backup"
@@ -23,8 +28,15 @@ CLIENT = "steadyline-backup"
 Database = Annotated[
     Path | None,
     typer.Option(
-        "--database",
-        help="File of the alerts' SQLite database; by default none, as with PostgreSQL: pg_dump does that.",
+        "--database", help="File of the alerts' database where it is of SQLite; by default there is none."
+    ),
+]
+Postgresql = Annotated[
+    bool,
+    typer.Option(
+        "--postgresql",
+        help="The alerts' database is the PostgreSQL that ALERTS_DATABASE, or the file of "
+        "ALERTS_DATABASE_FILE, names; by default it is not.",
     ),
 ]
 Folders = Annotated[
@@ -50,6 +62,7 @@ def command(
     out: Annotated[Path, typer.Option("--out", help="Folder to write, which is not there yet.")],
     line: LineFile = Path("line.yaml"),
     database: Database = None,
+    postgresql: Postgresql = False,
     folder: Folders = None,
     group: Groups = None,
     without_frames: Annotated[
@@ -61,10 +74,29 @@ def command(
     All services of the line must be stopped; it is refused while one is alive or a topic grows.
     """
     with line_and_kafka(line) as (config, broker, kafka):
-        parts = BackupParts(groups_of(config, group), database, named_folders(folder), without_frames)
+        alerts = database_of(database, postgresql)
+        parts = BackupParts(groups_of(config, group), alerts, named_folders(folder), without_frames)
         console = PlainConsole(soft_wrap=True)
         BackupTaker(config, broker, kafka, console.print).take(out, parts, SystemClock().now())
         console.print(f"{out} holds line {config.line}; secrets and the line file are not in it")
+
+
+class AlertsDatabase(Settings):
+    """Where the alerts' database is: the setting of the alerts themselves."""
+
+    model_config = SettingsConfigDict(env_prefix="ALERTS_")
+
+    database: SecretStr = Field(SecretStr(""), description="Address of the database of alerts.")
+
+
+def database_of(file: Path | None, is_postgresql: bool) -> LineDatabase | None:
+    """Return the database that the options name, or None; raises InvalidConfiguration."""
+    if file is not None and is_postgresql:
+        raise InvalidConfiguration("--database is for SQLite: give it or --postgresql, not both")
+    if is_postgresql:
+        address = read_settings(AlertsDatabase).database.get_secret_value()
+        return PostgresDatabase(PostgresAddress.of(address))
+    return None if file is None else SqliteDatabase(file)
 
 
 def groups_of(config: Line, given: Sequence[str] | None) -> list[str]:

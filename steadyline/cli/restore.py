@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from steadyline.cli.backup import Database, Folders, line_and_kafka, named_folders
+from steadyline.cli.backup import Database, Folders, Postgresql, database_of, line_and_kafka, named_folders
 from steadyline.ops.backup.put_back import BackupRestorer
 from steadyline.ops.backup.take import BackupParts
 from steadyline.service import LineFile
@@ -16,6 +16,7 @@ def command(
     source: Annotated[Path, typer.Option("--from", help="Folder that `steadyline backup` wrote.")],
     line: LineFile = Path("line.yaml"),
     database: Database = None,
+    postgresql: Postgresql = False,
     folder: Folders = None,
 ) -> None:
     """Restore a line to a Kafka, a store and folders that hold nothing of it.
@@ -24,6 +25,6 @@ def command(
     """
     with line_and_kafka(line) as (config, broker, kafka):
         console = PlainConsole(soft_wrap=True)
-        parts = BackupParts((), database, named_folders(folder))
+        parts = BackupParts((), database_of(database, postgresql), named_folders(folder))
         kept = BackupRestorer(config, broker, kafka, console.print).restore(source, parts)
         console.print(f"line {kept.line} is as it was at {kept.made_at}: `steadyline audit` looks")

@@ -9,12 +9,13 @@ from steadyline.kafka.broker import Broker, Partition, Record
 from steadyline.kafka.client.restorer import KafkaRestorer
 from steadyline.kafka.guards.committed import CommittedNote
 from steadyline.line import Line
-from steadyline.ops.backup.database import copy_database, move_offsets
+from steadyline.ops.backup.database import move_offsets
 from steadyline.ops.backup.manifest import BackupManifest, KeptTopic
 from steadyline.ops.backup.moved import MovedOffsets
 from steadyline.ops.backup.partition import put_back_at_offsets
 from steadyline.ops.backup.record_file import read_records
-from steadyline.ops.backup.take import DATABASE, BackupParts, check_still
+from steadyline.ops.backup.sqlite import SqliteDatabase
+from steadyline.ops.backup.take import BackupParts, check_still
 from steadyline.ops.backup.tree import Tell, check_empty, keys_of_line, put_back_folder, put_back_store
 from steadyline.store import Store
 
@@ -33,6 +34,7 @@ class BackupRestorer:
         """Check everything, then write everything; raises InvalidConfiguration."""
         kept = BackupManifest.read(source)
         self._check(kept, parts)
+        _check_database(kept, source, parts)
         topics = self._topics.by_field()
         for name, target in parts.folders.items():
             put_back_folder(source / "folders" / name, target)
@@ -53,7 +55,7 @@ class BackupRestorer:
         for group, rows in kept.groups.items():
             self._put_back_group(group, rows, moved)
         if parts.database is not None:
-            copy_database(source / DATABASE, parts.database)
+            parts.database.put_back(source)
             move_offsets(parts.database, moved, kept.line, topics["dead_letters"].name)
         return kept
 
@@ -73,11 +75,6 @@ class BackupRestorer:
         if set(kept.folders) != set(parts.folders):
             told = ", ".join(kept.folders) or "none"
             raise InvalidConfiguration(f"the backup holds the folders {told}: name each with --folder")
-        if kept.has_database != (parts.database is not None):
-            what = "a database: say where with --database" if kept.has_database else "no database"
-            raise InvalidConfiguration(f"the backup holds {what}")
-        if parts.database is not None and parts.database.exists():
-            raise InvalidConfiguration(f"{parts.database} is there already: nothing is overwritten")
         for target in parts.folders.values():
             check_empty(target)
         if keys_of_line(Store(self._line.store, may_be_clear=self._line.store_in_clear), kept.line):
@@ -124,6 +121,20 @@ class BackupRestorer:
         if positions:
             self._kafka.commit(group, positions)
         self._tell(f"group {group}: {len(positions)} positions")
+
+
+def _check_database(kept: BackupManifest, source: Path, parts: BackupParts) -> None:
+    """Refuse a database where there is none, one of another kind, and a place where something is."""
+    database = parts.database
+    if not kept.has_database:
+        if database is not None:
+            raise InvalidConfiguration("the backup holds no database: leave the option of the database out")
+    elif database is None or not (source / database.NAME).is_file():
+        is_file = (source / SqliteDatabase.NAME).is_file()
+        told = "a file of SQLite: say where with --database" if is_file else "PostgreSQL's: say --postgresql"
+        raise InvalidConfiguration(f"the backup holds a database, {told}")
+    else:
+        database.check_free()
 
 
 def _noting(records: Iterator[Record], offsets: "array[int]") -> Iterator[Record]:

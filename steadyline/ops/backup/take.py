@@ -11,13 +11,12 @@ from steadyline.errors import ContractBroken, InvalidConfiguration
 from steadyline.kafka.broker import Broker, Partition
 from steadyline.kafka.client.restorer import KafkaRestorer
 from steadyline.line import Line
-from steadyline.ops.backup.database import copy_database
+from steadyline.ops.backup.database import LineDatabase
 from steadyline.ops.backup.manifest import BackupManifest, KeptPartition, KeptTopic
 from steadyline.ops.backup.record_file import write_record
 from steadyline.ops.backup.tree import Tell, take_folder, take_store
 from steadyline.store import Store
 
-DATABASE = "alerts.db"
 # The answers to commands name them by the topic's id, so a trainer would obey them all again.
 LEFT_OUT = "model_commands"
 
@@ -27,7 +26,7 @@ class BackupParts:
     """What belongs to a line beside its topics and store: groups, the database, folders by a name."""
 
     groups: Sequence[str]
-    database: Path | None = None
+    database: LineDatabase | None = None
     folders: Mapping[str, Path] = field(default_factory=dict)
     without_frames: bool = False
 
@@ -73,7 +72,7 @@ class BackupTaker:
             take_folder(path, out / "folders" / name)
             made.folders.append(name)
         if parts.database is not None:
-            copy_database(parts.database, out / DATABASE)
+            parts.database.take(out)
             made.has_database = True
         check_still(self._kafka, parts.groups)
         if self._broker.end_offsets(names) != ends:

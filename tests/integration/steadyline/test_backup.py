@@ -15,6 +15,7 @@ import pytest
 from steadyline.contracts.score import Score
 from steadyline.kafka.broker import Partition, Record
 from steadyline.kafka.client.restorer import KafkaRestorer
+from steadyline.line import load_line
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
 from steadyline.settings import KafkaSettings
@@ -158,6 +159,36 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
     again = new.steadyline("restore", "--from", str(moved.backup), *parts)
     assert again.returncode != EXIT_OK
     assert "is there already" in again.stderr
+
+
+def test_a_backup_without_frames_and_of_one_group_brings_back_all_but_these(moved: MovedLine) -> None:
+    old, new = moved.old, moved.new
+    old.put_in_service()
+    scorer = start_scorer(old)
+    scorer.until_ready(STARTED_WITHIN)
+    old.send(FRAMES_BEFORE)
+    old.until_accounted().assert_intact()
+    assert scorer.stop() == EXIT_OK
+    prefix = load_line(old.line_file).topics.prefix
+    group = f"{prefix}.scorer"
+    options = ("--line", "line.yaml", "--out", str(moved.backup), "--without-frames", "--group", group)
+    done = old.steadyline("backup", *options)
+    assert done.returncode == EXIT_OK, done.stderr
+    assert not sum(path.stat().st_size for path in (moved.backup / "topics" / "frames").iterdir())
+
+    done = new.steadyline("restore", "--line", "line.yaml", "--from", str(moved.backup))
+    assert done.returncode == EXIT_OK, done.stderr
+    assert new.read_topic(new.topics.frames.name) == []
+    frames, scores = [new.topics.frames.name], [new.topics.scores.name]
+    assert new.broker.end_offsets(frames) == old.broker.end_offsets(frames)
+    assert (scored(new), sum(new.broker.end_offsets(scores).values())) == (scored(old), FRAMES_BEFORE)
+    assert new.broker.committed_offsets(group) == old.broker.committed_offsets(group)
+    assert new.broker.committed_offsets(f"{prefix}.alerts") == {}
+
+    scorer = start_scorer(new)
+    scorer.until_ready(STARTED_WITHIN)
+    assert scorer.stop() == EXIT_OK
+    assert scored(new) == scored(old)
 
 
 def test_a_line_that_runs_is_not_backed_up(tmp_path: Path, addresses: Addresses) -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from steadyline.errors import ContractBroken, InvalidConfiguration
 from steadyline.kafka.broker import Partition, Record
-from steadyline.ops.backup.database import copy_database, move_offsets
+from steadyline.ops.backup.database import move_offsets
 from steadyline.ops.backup.manifest import BackupManifest, KeptPartition, KeptTopic
 from steadyline.ops.backup.moved import MovedOffsets
 from steadyline.ops.backup.record_file import read_records, write_record
+from steadyline.ops.backup.sqlite import SqliteDatabase
 
 PLACE = Partition("t.frames.v1", 3)
 RECORDS = [
@@ -87,12 +88,15 @@ def test_offsets_of_the_database_follow_the_topics(tmp_path: Path) -> None:
         rows = [("scores", 0, "old", 13), ("scores", 1, "older", 13), ("status", 0, "was", 8)]
         made.executemany("INSERT INTO offsets VALUES (?, ?, ?, ?)", rows)
         made.execute("""INSERT INTO line_watch VALUES ('test', 'dead', '{"0": 4}')""")
-    copy_database(source, target)
+    SqliteDatabase(source).take(tmp_path)
+    restored = SqliteDatabase(target)
+    restored.check_free()
+    restored.put_back(tmp_path)
     assert not list(tmp_path.glob("new.db-*"))
     ids = {"scores": "new", "status": "is", "letters": "alive"}
     moved = MovedOffsets(ids, {"scores": "old", "status": "was", "letters": "dead"})
     moved.packed["scores", 0] = array("q", [10, 12, 13, 15])
-    move_offsets(target, moved, "test", "letters")
+    move_offsets(restored, moved, "test", "letters")
     with closing(sqlite3.connect(target)) as found:
         assert found.execute("SELECT * FROM offsets").fetchall() == [
             ("scores", 0, "new", 2),
@@ -103,4 +107,4 @@ def test_offsets_of_the_database_follow_the_topics(tmp_path: Path) -> None:
             ("alive", '{"0": 4}')
         ]
     with pytest.raises(InvalidConfiguration, match="is there already"):
-        copy_database(source, target)
+        restored.check_free()
