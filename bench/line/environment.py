@@ -119,6 +119,11 @@ class BenchLine:
         service.stop()
         self._services.remove(service)
 
+    def kill(self, service: Service) -> None:
+        """End a service by SIGKILL."""
+        service.kill()
+        self._services.remove(service)
+
     def committed(self) -> int:
         """Return how many frames the scorers have committed."""
         return sum(self.broker.committed_offsets(f"{self.line.topics.prefix}.scorer").values())

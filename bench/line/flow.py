@@ -13,6 +13,7 @@ from steadyline.own_line.services import Service
 from steadyline.servers.ports import free_ports
 
 SETTLE_SECONDS = 3.0
+COMMITS_METRIC = "loop_commit_duration_seconds"
 FAILURES_METRIC = "scorer_inference_failures_total"
 
 
@@ -29,6 +30,11 @@ class RunningLine:
     def failed_requests(self) -> int:
         """Return how many requests to Triton have failed."""
         return round(scrape(self.port, FAILURES_METRIC))
+
+    def transactions(self) -> tuple[float, float]:
+        """Return how many transactions the scorer has committed, and how many seconds they took."""
+        seconds, count = (scrape(self.port, f"{COMMITS_METRIC}_{part}") for part in ("sum", "count"))
+        return count, seconds
 
     def drain(self) -> int:
         """End the producers and wait for the last score; return how many frames were published."""

@@ -23,8 +23,8 @@ def measure(
     for part in PARTS:
         rate = part * line_rate
         say(f"{rate:.0f} frames a second for {SECONDS:.0f} s")
-        latencies, used = _flow(environment, pictures, rate)
-        figure: dict[str, Any] = {"frames_per_second": round(rate, 1)}
+        latencies, used, commits = _flow(environment, pictures, rate)
+        figure: dict[str, Any] = {"frames_per_second": round(rate, 1), "transactions": commits}
         for name, values in latencies.items():
             found = [percentile(values, 0.50), percentile(values, 0.99), max(values)]
             rows.append([f"{rate:.0f} a second, {name}", *(f"{value:.1f}" for value in found)])
@@ -46,15 +46,23 @@ def measure(
 
 def _flow(
     environment: BenchEnvironment, pictures: Sequence[bytes], rate: float
-) -> tuple[dict[str, list[float]], CpuUse]:
+) -> tuple[dict[str, list[float]], CpuUse, dict[str, float]]:
     with flowing(environment, f"latency-{rate:.0f}", pictures, rate) as flow:
-        first = flow.line.committed()
+        first, commits = flow.line.committed(), flow.transactions()
         account = CpuAccount(environment, scorer=flow.scorer, producers=flow.producers)
         time.sleep(SECONDS)
-        used = account.close(flow.line.committed() - first)
+        frames = flow.line.committed() - first
+        used = account.close(frames)
+        count, seconds = (now - then for now, then in zip(flow.transactions(), commits, strict=True))
         flow.drain()
         seen = [(score, written) for score, written in flow.line.scores() if score.captured_at >= flow.since]
-    return {
-        "to the score": [latency_ms(score) for score, _ in seen],
-        "to its transaction": [1000 * (written - score.captured_at.timestamp()) for score, written in seen],
-    }, used
+    return (
+        {
+            "to the score": [latency_ms(score) for score, _ in seen],
+            "to its transaction": [
+                1000 * (written - score.captured_at.timestamp()) for score, written in seen
+            ],
+        },
+        used,
+        {"per_frame": round(count / frames, 4), "mean_ms": round(1000 * seconds / count, 2)},
+    )

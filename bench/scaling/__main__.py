@@ -4,70 +4,79 @@ It measures a line here, predicts the same line by simulation, and says how far 
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from bench.line import latency
+from bench.line import latency, throughput
 from bench.line.__main__ import environment
-from bench.line.environment import CAMERAS
+from bench.line.environment import BenchLine
 from bench.line.pictures import DISTINCT, SIDE, jpegs
 from bench.line.report import Section, machine, percentile
-from bench.scaling.costs import FrameCosts, read_costs
+from bench.scaling.costs import Figure, read_costs, whole_costs
+from bench.scaling.outages import measure as measure_outages
+from bench.scaling.prediction import compared, throughput_compared
 from bench.scaling.simulator import LinePlan, LineSimulation, PlannedEvents, SimulatedDay
-from bench.scaling.sizing import SizingAssumptions, size_line
+from bench.scaling.sizing import SizingAssumptions, largest_picture, size_line
 from steadyline.terminal import PlainConsole
 
-SIZES = (10, 100, 1_000, 10_000)
+SIZES, BROKERS = (10, 100, 1_000, 10_000), (3, 9)
 SECONDS = 60.0
+MOST_FRAMES = 1000
 
 
 def main(
     rate: Annotated[
         float, typer.Option(min=20, help="Frames a second of the measured line, over its four cameras.")
     ] = 300.0,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with two loads of an earlier run, the fuller first, to predict; by default a "
+            "line is measured."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write the figures to as JSON; by default none.")
     ] = None,
 ) -> None:
-    """Measure a line, predict it, and print what larger lines need; about two minutes."""
-    progress, console = PlainConsole(stderr=True), PlainConsole()
+    """Measure a line and two faults, predict them, and print what larger lines need; about four minutes."""
+    progress, console = PlainConsole(stderr=True), PlainConsole(width=120)
     found: dict[str, Any] = {"machine": machine()}
     progress.print(f"machine: {found['machine']}")
-    with environment(progress.print) as made:
-        measured = latency.measure(made, jpegs(DISTINCT, SIDE), rate, progress.print)
-    measured.show(console)
-    figures = list(measured.figures.values())
-    for section in (_compared(figures, found["machine"]["cores"]), *_larger(read_costs(figures[0]))):
+    cores = found["machine"]["cores"]
+    if figures is None:
+        sections = _measured(rate, cores, progress.print)
+    else:
+        loads = json.loads(figures.read_text(encoding="utf-8"))
+        costs = read_costs(loads)
+        sections = [compared(loads, costs, cores), *_larger(loads)]
+    for section in sections:
         section.show(console)
         found[section.name] = section.figures
     if out is not None:
         out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _compared(figures: list[dict[str, Any]], cores: int) -> Section:
-    """Predict each measured load on the cores that strangers left, with the costs measured at it."""
-    rows, kept = [], {}
-    for figure in figures:
-        rate, costs = figure["frames_per_second"], read_costs(figure)
-        plan = LinePlan(len(CAMERAS), rate / len(CAMERAS), len(CAMERAS), 1, shared_cores=cores)
-        outcome = LineSimulation(plan, costs).run(SECONDS)
-        row: dict[str, float] = {}
-        for name, fraction in (("p50_ms", 0.50), ("p99_ms", 0.99)):
-            told, seen = 1000 * percentile(outcome.latencies, fraction), figure["to the score"][name]
-            row |= {f"predicted_{name}": round(told, 1), name: seen, f"error_{name}": told / seen - 1}
-        kept[f"{rate:g} a second"] = row
-        names = ("p50_ms", "predicted_p50_ms", "p99_ms", "predicted_p99_ms")
-        errors = [f"{row[f'error_{name}']:+.0%}" for name in ("p50_ms", "p99_ms")]
-        rows.append([f"{rate:.0f} a second", *(f"{row[name]:.1f}" for name in names), *errors])
-    columns = ("", "p50 ms", "predicted", "p99 ms", "predicted", "error p50", "error p99")
-    return Section("prediction", "From capture to score, measured and predicted", kept, columns, rows)
+def _measured(rate: float, cores: int, say: Callable[[str], None]) -> list[Section]:
+    """Measure a line here, and hold the prediction to it."""
+    pictures = jpegs(DISTINCT, SIDE)
+    with environment(say) as made:
+        with BenchLine(made, "most") as line:
+            most = throughput.line_round(line, pictures, throughput.WARM + MOST_FRAMES)
+        measured = latency.measure(made, pictures, rate, say)
+        loads = list(measured.figures.values())
+        costs = read_costs(loads)
+        outages = measure_outages(made, pictures, loads[-1]["frames_per_second"], costs, say)
+    held = [compared(loads, costs, cores), throughput_compared(most, costs, cores)]
+    return [measured, *held, outages, *_larger(loads)]
 
 
-def _larger(costs: FrameCosts) -> list[Section]:
-    assumed = SizingAssumptions()
+def _larger(loads: Sequence[Figure]) -> list[Section]:
+    costs, assumed = whole_costs(loads[0]), SizingAssumptions()
     sized = [size_line(cameras, costs, assumed) for cameras in SIZES]
     rows = [
         [
@@ -78,6 +87,7 @@ def _larger(costs: FrameCosts) -> list[Section]:
             f"{one.scorers:,}",
             f"{one.triton_cores:,} or {one.cards}",
             f"{one.brokers:,}",
+            f"{one.broker_cores:,}",
             f"{one.broker_terabytes:,.1f}",
             f"{one.store_terabytes:,.1f}",
         ]
@@ -85,21 +95,41 @@ def _larger(costs: FrameCosts) -> list[Section]:
     ]
     columns = (
         *("cameras", "frames/s", "MB/s", "partitions", "scorers", "Triton: cores or cards"),
-        *("brokers", "brokers TB", "store TB"),
+        *("brokers", "their cores", "brokers TB", "store TB"),
     )
     first = [f"{one.cameras:,} cameras: first short of {one.breaks_first}" for one in sized]
     note = "\n".join([*first, "assumed:", *(f"  {name} {value}" for name, value in asdict(assumed).items())])
     figures = {str(one.cameras): asdict(one) for one in sized} | {"assumed": asdict(assumed)}
     return [
         Section("sizing", "What lines need", figures, columns, rows, note),
-        _bad_days(costs),
+        _pictures(assumed),
+        _bad_days(loads),
     ]
 
 
-def _bad_days(costs: FrameCosts) -> Section:
+def _pictures(assumed: SizingAssumptions) -> Section:
+    """Tell from which size on pictures would have to go to the store instead of Kafka."""
+    found = [largest_picture(cameras, brokers, assumed) for cameras in SIZES for brokers in BROKERS]
+    rows = [
+        [
+            f"{one.cameras:,}",
+            str(one.brokers),
+            f"{one.by_network / 1e3:,.1f}",
+            f"{one.by_disks / 1e3:,.1f}",
+            one.first,
+        ]
+        for one in found
+    ]
+    columns = ("cameras", "brokers", "KB by network", "KB by disks", "first")
+    figures = {f"{one.cameras} cameras, {one.brokers} brokers": asdict(one) for one in found}
+    title = f"The largest mean picture, {assumed.retention_seconds / 3600:.0f} h kept"
+    return Section("pictures", title, figures, columns, rows)
+
+
+def _bad_days(loads: Sequence[Figure]) -> Section:
     """Predict 100 cameras on machines of their own: as usual, over a swap, and over a scorer that is lost."""
-    assumed = SizingAssumptions()
-    sized = size_line(100, costs, assumed)
+    costs, assumed = read_costs(loads), SizingAssumptions()
+    sized = size_line(100, whole_costs(loads[0]), assumed)
     plan = LinePlan(
         100, assumed.frames_per_second, sized.partitions, sized.scorers, triton_servers=sized.triton_cores
     )

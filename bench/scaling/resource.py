@@ -33,11 +33,15 @@ class SimulatedTime:
 
 
 class Resource:
-    """Cores, or a card: ``servers`` things are worked on at once, the rest waits in its order."""
+    """Cores, or a card: ``servers`` things are worked on at once, the rest waits in its order.
+
+    Strangers come behind all others: a scheduler lets a process that wakes up, and works little, go first.
+    """
 
     def __init__(self, time: SimulatedTime, servers: int) -> None:
         self._time, self._free = time, servers
         self._waiting: deque[tuple[float, Act]] = deque()
+        self._strangers: deque[tuple[float, Act]] = deque()
         self.busy_seconds = 0.0
 
     def use(self, seconds: float, then: Act) -> None:
@@ -45,9 +49,14 @@ class Resource:
         self._waiting.append((seconds, then))
         self._begin()
 
+    def use_by_a_stranger(self, seconds: float) -> None:
+        """Work for ``seconds`` as soon as a server is free for which nobody else waits."""
+        self._strangers.append((seconds, lambda: None))
+        self._begin()
+
     def _begin(self) -> None:
-        while self._free and self._waiting:
-            seconds, then = self._waiting.popleft()
+        while self._free and (queue := self._waiting or self._strangers):
+            seconds, then = queue.popleft()
             self._free -= 1
             self.busy_seconds += seconds
             self._time.after(seconds, lambda then=then: self._end(then))  # type: ignore[misc]

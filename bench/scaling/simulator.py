@@ -1,7 +1,9 @@
-"""A line as a simulation: cameras, partitions, scorers that batch, a model server, a swap, a lost scorer.
+"""A line as a simulation: cameras, partitions, scorers that batch and commit, a model server, bad days.
 
-What it leaves out: memory, the network's time, retries, the store, and that processes on the same cores take
-turns within a task and not after it.
+A scorer's loop takes no frame while it commits, as the real one does not; a transaction costs the scorer and
+the broker CPU and waits for answers, whatever it holds. What it leaves out: memory, the network's time, the
+store, retries of what was under way, fetches that miss, and that processes on the same cores take turns
+within a task and not after it.
 """
 
 import random
@@ -10,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from bench.scaling.costs import FrameCosts
-from bench.scaling.resource import Resource, SimulatedTime
+from bench.scaling.resource import Act, Resource, SimulatedTime
+
+TURN_SECONDS = 0.003  # for which Linux lets a process work before the next one's turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,42 +34,53 @@ class LinePlan:
     triton_speed: float = 1.0  # how many times as fast as the core that was measured
     max_batch: int = 8
     in_flight: int = 2
-    commit_seconds: float = 0.025
+    commit_seconds: float = 0.025  # between the begins of two transactions
     look_seconds: float = 0.005  # between two looks of the scorer's loop
+    linger_seconds: float = 0.005  # for which a producer waits for more to send
+    strangers_cores: float = 0.0  # of the shared ones, which others use in turns of a scheduler's length
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedEvents:
     """What happens meanwhile: a swap that costs the model server so many CPU seconds, a scorer that is gone
-    until another one has its partitions.
+    until another one has its partitions, a model server that is gone until it serves again.
     """
 
     swap_at: float | None = None
     swap_cpu_seconds: float = 1.0
     lost_at: float | None = None
     takeover_seconds: float = 7.0
+    away_at: float | None = None
+    away_seconds: float = 10.0
 
 
 @dataclass(slots=True)
 class SimulatedDay:
-    """What came out: latencies in seconds from capture to score, of frames captured after the warm-up."""
+    """What came out: latencies in seconds from capture to score, of frames captured after the warm-up.
+
+    ``at`` holds the time of each one's capture.
+    """
 
     captured: int = 0
     scored: int = 0
     latencies: list[float] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
     most_waiting: int = 0
     busy: dict[str, float] = field(default_factory=dict)  # share of each resource that was used
 
 
 class _Worker:
-    """One scorer: frames wait for decoding and then for a request."""
+    """One scorer: frames wait for its loop, for decoding and for a request; then for a transaction."""
 
     def __init__(self, cores: Resource) -> None:
         self.cores = cores
         self.ready: deque[float] = deque()  # times of capture
         self.under_way = 0
         self.is_gone = False
-        self.kept: list[float] = []  # what waits on its partitions while it is gone
+        self.kept: list[float] = []  # what waits on its partitions while it is gone, or commits
+        self.uncommitted = 0
+        self.is_committing = self.is_commit_planned = False
+        self.committed_at = float("-inf")  # when the last transaction began
 
 
 class LineSimulation:
@@ -83,7 +98,7 @@ class LineSimulation:
         self._workers = [
             _Worker(shared or Resource(self._time, plan.scorer_cores)) for _ in range(plan.scorers)
         ]
-        self._outcome, self._warm = SimulatedDay(), 0.0
+        self._outcome, self._warm, self._is_model_away = SimulatedDay(), 0.0, False
 
     def run(self, seconds: float, warm: float = 5.0) -> SimulatedDay:
         """Simulate ``seconds``, of which the first ``warm`` do not count."""
@@ -95,6 +110,10 @@ class LineSimulation:
             self._time.at(self._events.swap_at, self._swap)
         if self._events.lost_at is not None:
             self._time.at(self._events.lost_at, self._lose)
+        if self._events.away_at is not None:
+            self._time.at(self._events.away_at, self._model_away)
+        if self._shared is not None and self._plan.strangers_cores:
+            self._time.at(0.0, self._stranger)
         self._time.run(seconds)
         servers = self._plan.shared_cores or self._plan.triton_servers
         self._outcome.busy["triton"] = self._triton.busy_seconds / seconds / servers
@@ -110,21 +129,39 @@ class LineSimulation:
         if captured >= self._warm:
             self._outcome.captured += 1
         arrive = partial(self._arrive, camera, captured)
-        sent = (self._costs.producer_ms + self._costs.broker_ms) / 1000
+        sent, taken = self._costs.producer_ms / 1000, self._costs.broker_ms / 1000
+        self._work(
+            sent, lambda: self._time.after(self._plan.linger_seconds, lambda: self._work(taken, arrive))
+        )
+
+    def _work(self, seconds: float, then: Act) -> None:
+        """Let a producer or a broker work: on the shared cores, or on some that are never short."""
         if self._shared is None:
-            self._time.after(sent, arrive)
+            self._time.after(seconds, then)
         else:
-            self._shared.use(sent, arrive)
+            self._shared.use(seconds, then)
+
+    def _stranger(self) -> None:
+        """Let a stranger have its turn, and plan the next one."""
+        assert self._shared is not None
+        rate = self._plan.strangers_cores / TURN_SECONDS
+        self._time.after(self._random.expovariate(rate), self._stranger)
+        self._shared.use_by_a_stranger(TURN_SECONDS)
 
     def _arrive(self, camera: int, captured: float) -> None:
         partition = camera % self._plan.partitions
         worker = self._workers[partition % self._plan.scorers]
-        if worker.is_gone:
-            worker.kept.append(captured)
+        worker.kept.append(captured)
+        if not worker.is_gone and not worker.is_committing:
+            self._time.after(self._random.uniform(0, self._plan.look_seconds), partial(self._take, worker))
+
+    def _take(self, worker: _Worker) -> None:
+        """Let a scorer's loop take what has arrived, unless it commits: then it does so afterwards."""
+        if worker.is_gone or worker.is_committing:
             return
-        look = self._random.uniform(0, self._plan.look_seconds)
-        decoded = partial(self._decoded, worker, captured)
-        self._time.after(look, lambda: worker.cores.use(self._costs.scorer_ms / 1000, decoded))
+        kept, worker.kept = worker.kept, []
+        for captured in kept:
+            worker.cores.use(self._costs.scorer_ms / 1000, partial(self._decoded, worker, captured))
 
     def _decoded(self, worker: _Worker, captured: float) -> None:
         worker.ready.append(captured)
@@ -135,7 +172,7 @@ class LineSimulation:
     def _ask(self, worker: _Worker) -> None:
         """Send a request when none is under way, and a further one only when its batch is full."""
         plan = self._plan
-        while worker.ready and worker.under_way < plan.in_flight:
+        while not self._is_model_away and worker.ready and worker.under_way < plan.in_flight:
             if worker.under_way and len(worker.ready) < plan.max_batch:
                 return
             batch = [worker.ready.popleft() for _ in range(min(plan.max_batch, len(worker.ready)))]
@@ -149,7 +186,36 @@ class LineSimulation:
             if captured >= self._warm:
                 self._outcome.scored += 1
                 self._outcome.latencies.append(self._time.now - captured)
+                self._outcome.at.append(captured)
+        worker.uncommitted += len(batch)
+        self._plan_commit(worker)
         self._ask(worker)
+
+    def _plan_commit(self, worker: _Worker) -> None:
+        if worker.is_commit_planned or not worker.uncommitted or not self._costs.commit_ms:
+            return
+        worker.is_commit_planned = True
+        due = worker.committed_at + self._plan.commit_seconds
+        self._time.at(max(due, self._time.now), partial(self._commit, worker))
+
+    def _commit(self, worker: _Worker) -> None:
+        """Commit what is scored: the scorer works, then the broker, and then answers are waited for."""
+        costs, worker.is_committing, worker.uncommitted = self._costs, True, 0
+        worker.committed_at = self._time.now
+
+        def answered() -> None:
+            self._time.after(costs.answers_ms / 1000, partial(self._committed, worker))
+
+        def sent() -> None:
+            self._work(costs.broker_commit_ms / 1000, answered)
+
+        worker.cores.use(costs.scorer_commit_ms / 1000, sent)
+
+    def _committed(self, worker: _Worker) -> None:
+        worker.is_committing = worker.is_commit_planned = False
+        worker.cores.use(self._costs.beside_ms / 1000, lambda: None)
+        self._plan_commit(worker)
+        self._take(worker)
 
     def _swap(self) -> None:
         self._triton.use(self._events.swap_cpu_seconds, lambda: None)
@@ -166,7 +232,14 @@ class LineSimulation:
         gone.is_gone = False
         if len(self._workers) > 1:
             gone.cores = self._workers[1].cores  # the next one does its work beside its own
-        kept, gone.kept = gone.kept, []
-        for captured in kept:
-            decoded = partial(self._decoded, gone, captured)
-            gone.cores.use(self._costs.scorer_ms / 1000, decoded)
+        gone.is_committing = gone.is_commit_planned = False
+        self._take(gone)
+
+    def _model_away(self) -> None:
+        self._is_model_away = True
+        self._time.after(self._events.away_seconds, self._model_back)
+
+    def _model_back(self) -> None:
+        self._is_model_away = False
+        for worker in self._workers:
+            self._ask(worker)

@@ -17,6 +17,7 @@ class SizingAssumptions:
     headroom: float = 0.6  # share of a core, a broker or a card that is planned with
     replicas: int = 3
     broker_bytes_per_second: float = 60e6  # written by one broker, replicas included
+    broker_disk_bytes: float = 4e12  # of one broker
     retention_seconds: int = DAY  # of frames
     evidence_share: float = 0.03  # of frames whose picture and map are kept
     evidence_days: int = 30
@@ -36,6 +37,7 @@ class Sizing:
     triton_cores: int
     cards: int
     brokers: int
+    broker_cores: int
     broker_terabytes: float
     store_terabytes: float
     producers: int
@@ -43,7 +45,10 @@ class Sizing:
 
 
 def size_line(cameras: int, costs: FrameCosts, assumed: SizingAssumptions) -> Sizing:
-    """Return what a line of ``cameras`` needs; a scorer has one core's worth of its own thread of Python."""
+    """Return what a line of ``cameras`` needs; a scorer has one core's worth of its own thread of Python.
+
+    ``costs`` are those of a full load, with each frame's part of its transaction.
+    """
     rate = cameras * assumed.frames_per_second
     flow = rate * assumed.frame_bytes
     scorers = ceil(rate * costs.scorer_ms / 1000 / assumed.headroom)
@@ -60,10 +65,37 @@ def size_line(cameras: int, costs: FrameCosts, assumed: SizingAssumptions) -> Si
         triton,
         ceil(rate / assumed.card_frames_per_second / assumed.headroom),
         brokers,
+        ceil(rate * costs.broker_ms / 1000 / assumed.headroom),
         written * assumed.retention_seconds / 1e12,
         kept / 1e12,
         ceil(cameras / assumed.producer_cameras),
         _first(rate, flow, scorers),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LargestPicture:
+    """The largest mean picture in bytes that so many brokers carry, by what would stop a larger one."""
+
+    cameras: int
+    brokers: int
+    by_network: float
+    by_disks: float
+
+    @property
+    def first(self) -> str:
+        """What a larger picture meets first."""
+        return "network" if self.by_network <= self.by_disks else "disks"
+
+
+def largest_picture(cameras: int, brokers: int, assumed: SizingAssumptions) -> LargestPicture:
+    """Return how large pictures on Kafka may be on average; beyond it they belong to the store."""
+    copied = cameras * assumed.frames_per_second * assumed.replicas  # pictures a second, with each replica
+    return LargestPicture(
+        cameras,
+        brokers,
+        brokers * assumed.broker_bytes_per_second / copied,
+        brokers * assumed.broker_disk_bytes / copied / assumed.retention_seconds,
     )
 
 

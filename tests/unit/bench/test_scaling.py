@@ -1,11 +1,13 @@
 """The simulation of a line: what must be so of any line, and what is known of simple ones."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.scaling.costs import FrameCosts, read_costs
 from bench.scaling.resource import Resource, SimulatedTime
 from bench.scaling.simulator import LinePlan, LineSimulation, PlannedEvents
-from bench.scaling.sizing import SizingAssumptions, size_line
+from bench.scaling.sizing import SizingAssumptions, largest_picture, size_line
 
 COSTS = FrameCosts(producer_ms=1.0, broker_ms=0.5, scorer_ms=2.0, triton_ms=1.5)
 
@@ -72,8 +74,58 @@ def test_sizes_grow_with_cameras_and_never_fall_below_a_safe_line() -> None:
     assert sized[-1].megabytes_per_second == 10_000
 
 
-def test_costs_are_those_of_a_load_of_the_bench() -> None:
-    spent = {"producers": 1.0, "kafka": 0.5, "scorer": 2.0, "triton": 1.5, "bench": 9.0}
-    assert read_costs({"cpu_ms_per_frame": spent}) == COSTS
+def test_the_largest_picture_on_kafka_is_that_of_the_part_that_is_full_first() -> None:
+    assumed = SizingAssumptions(broker_bytes_per_second=60e6, broker_disk_bytes=4e12)
+    found = largest_picture(100, 3, assumed)
+    assert found.by_network == pytest.approx(3 * 60e6 / (100 * 5 * 3))
+    assert found.by_disks == pytest.approx(3 * 4e12 / (100 * 5 * 3 * 86_400))
+    assert found.first == "disks"
+    assert largest_picture(100, 9, assumed).by_disks == pytest.approx(3 * found.by_disks)
+
+
+def test_a_scorer_takes_no_frame_while_it_commits() -> None:
+    """A lone frame waits for no transaction; beside others it waits for one that lasts as long as it does."""
+    slow = replace(COSTS, scorer_commit_ms=5, broker_commit_ms=5, commit_ms=400)
+    usual, waiting = (LineSimulation(plan(), costs).run(60) for costs in (COSTS, slow))
+    assert max(usual.latencies) < 0.2
+    half = sorted(waiting.latencies)[len(waiting.latencies) // 2]
+    assert 0.1 < half < 0.4
+    assert 0.35 < max(waiting.latencies) < 0.8
+    assert waiting.captured - waiting.scored <= 40, "none is lost"
+
+
+def test_strangers_on_the_same_cores_make_frames_wait() -> None:
+    alone, crowded = (
+        LineSimulation(plan(shared_cores=2, strangers_cores=cores), COSTS).run(60) for cores in (0.0, 1.4)
+    )
+    assert sum(crowded.latencies) > 1.1 * sum(alone.latencies)
+
+
+def test_frames_wait_for_a_model_server_that_is_away_and_all_of_them_are_scored_once_it_is_back() -> None:
+    day = LineSimulation(plan(), COSTS, PlannedEvents(away_at=20, away_seconds=6)).run(60)
+    assert 5.9 <= max(day.latencies) < 8
+    late = [at for at, latency in zip(day.at, day.latencies, strict=True) if latency > 1]
+    assert 19.9 <= min(late) < max(late) < 27
+    assert day.captured - day.scored <= 8
+
+
+def test_costs_of_a_frame_and_of_a_transaction_are_told_apart_by_two_loads() -> None:
+    def load(scorer: float, kafka: float, commits: float) -> dict[str, object]:
+        spent = {"producers": 1.0, "kafka": kafka, "scorer": scorer, "triton": 1.5, "bench": 9.0}
+        return {"cpu_ms_per_frame": spent, "transactions": {"per_frame": commits, "mean_ms": 11.0}}
+
+    found = read_costs([load(2.6, 0.9, 0.1), load(8.0, 4.5, 1.0)])
+    assert found == FrameCosts(
+        1.0,
+        pytest.approx(0.5),
+        pytest.approx(2.0),
+        1.5,
+        scorer_commit_ms=pytest.approx(6.0),
+        broker_commit_ms=pytest.approx(4.0),
+        commit_ms=11.0,
+    )
+    assert found.answers_ms == pytest.approx(1.0)
+    same = read_costs([load(2.6, 0.9, 0.1), load(2.6, 0.9, 0.1)])
+    assert (same.scorer_ms, same.scorer_commit_ms) == (2.6, 0.0)
     with pytest.raises(KeyError):
-        read_costs({"cpu_ms_per_frame": {}})
+        read_costs([{"cpu_ms_per_frame": {}}, {}])
