@@ -10,7 +10,9 @@ import typer
 import yaml
 
 from bench.line.report import machine
-from bench.watching.causes import CAUSES, Cause
+from bench.watching.cause import Cause
+from bench.watching.causes import LINE_CAUSES
+from bench.watching.causes_of_models import MODEL_CAUSES
 from bench.watching.line import ROOT, ObservedLine
 from bench.watching.prometheus import Prometheus
 from bench.watching.queries import PanelRows, run_queries
@@ -20,6 +22,7 @@ from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.logs import configure_logs
 from steadyline.terminal import PlainConsole
 
+CAUSES = (*LINE_CAUSES, *MODEL_CAUSES)
 HOME = ROOT / "var" / "verify-dashboards"
 RULES = sorted((ROOT / "deploy" / "rules").glob("*.yaml"))
 FACTOR = 15.0  # a minute of a rule is four seconds here, so that a cause needs no hour

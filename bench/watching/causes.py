@@ -2,34 +2,25 @@
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
-from bench.watching.line import CAMERAS, PRODUCT, ObservedLine
+from bench.watching.cause import Act, Cause
+from bench.watching.line import CAMERAS, ObservedLine
 from steadyline.kafka.broker import Message
+from steadyline.ops.alerts_client import AlertsRefused, AlertsUnavailable
 from steadyline.servers.procfs import session_members
 from steadyline.servers.stack import ServerName
-from steadyline.signing import PUBLIC, write_pair
 
 FLOOD = 2000
 UNREAD_SECONDS = 5.0
-
-Act = Callable[[ObservedLine], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """What is done to the line, for as long as ``act`` is entered, and the alerts that must come of it."""
-
-    what: str
-    act: Act
-    alerts: frozenset[str]
+ASK_SECONDS = 0.5
 
 
 def _frozen(server: ServerName) -> Act:
@@ -67,6 +58,43 @@ def _flood(line: ObservedLine) -> Iterator[None]:
             publisher.publish(message, lambda error: None)
         publisher.flush(timedelta(seconds=30))
     yield
+
+
+@contextmanager
+def _written_to_by_nobody(line: ObservedLine) -> Iterator[None]:
+    """Hold the lock of the database, put scores that are none before the alerts, and ask the API to write."""
+    done = threading.Event()
+    asking = threading.Thread(target=_ask_for_subscriptions, args=(line, done), name="asking", daemon=True)
+    with line.locked_database(), closing(line.broker.publisher("stranger")) as publisher:
+        asking.start()
+        for number in range(FLOOD):
+            message = Message(line.topics.scores.name, CAMERAS[number % 2].encode(), b"no score", ())
+            publisher.publish(message, lambda error: None)
+        publisher.flush(timedelta(seconds=30))
+        try:
+            yield
+        finally:
+            done.set()
+    asking.join()
+
+
+def _ask_for_subscriptions(line: ObservedLine, done: threading.Event) -> None:
+    order = {"name": "asked", "enabled": False, "channel": {"kind": "webhook", "url": line.endpoint.url}}
+    while not done.wait(ASK_SECONDS):
+        with suppress(AlertsUnavailable, AlertsRefused):
+            line.client.post("subscriptions", body=order)
+
+
+@contextmanager
+def _chain_to_nobody(line: ObservedLine) -> Iterator[None]:
+    """Escalate what opens from now on to a subscription that is switched off."""
+    channel = {"kind": "webhook", "url": line.endpoint.url}
+    order = {"name": "switched off", "enabled": False, "channel": channel}
+    switched_off = line.client.post("subscriptions", body=order).body["id"]
+    steps = [{"after": "1s", "subscription": switched_off}]
+    line.client.post("escalation-chains", body={"name": "nobody", "filter": {}, "steps": steps})
+    with _unplugged(line):
+        yield
 
 
 @contextmanager
@@ -115,33 +143,12 @@ def _endpoint_answers(status: int) -> Act:
 
 
 @contextmanager
-def _foreign_event(line: ObservedLine) -> Iterator[None]:
-    with closing(line.broker.publisher("stranger")) as publisher:
-        topic = line.topics.model_events.name
-        publisher.publish(Message(topic, PRODUCT.encode(), b"no event", ()), lambda error: None)
-        publisher.flush(timedelta(seconds=30))
-    yield
-
-
-@contextmanager
 def _both_scorers_killed(line: ObservedLine) -> Iterator[None]:
     with ExitStack() as again:
         for name in ("scorer-a", "scorer-b"):
             line.kill(name)
             again.callback(line.start, name)
         yield
-
-
-@contextmanager
-def _other_keys(line: ObservedLine) -> Iterator[None]:
-    """Start a scorer that believes another trainer's signature alone."""
-    keys = line.home / "other-keys"
-    write_pair(keys)
-    line.start("scorer-c", STEADYLINE_TRUSTED_KEYS_FILE=str(keys / PUBLIC))
-    try:
-        yield
-    finally:
-        line.remove("scorer-c")
 
 
 @contextmanager
@@ -156,16 +163,7 @@ def _deleted_frames(line: ObservedLine) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def _trainer_killed(line: ObservedLine) -> Iterator[None]:
-    line.kill("trainer")
-    try:
-        yield
-    finally:
-        line.start("trainer")
-
-
-CAUSES = (
+LINE_CAUSES = (
     Cause("the folder of a camera is renamed", _unplugged, frozenset({"SteadylineCameraDown"})),
     Cause(
         f"{FLOOD} records that are no frames on the topic of frames",
@@ -176,24 +174,26 @@ CAUSES = (
         "SIGSTOP of Triton",
         _frozen("triton"),
         frozenset(
-            {"SteadylineTritonAway", "SteadylineNoScores", "SteadylineNoScorerReady", "SteadylineScoresLate"}
+            {"SteadylineTritonAway", "SteadylineNoScores", "SteadylineNoScorerReady", "SteadylineScoresLate",
+             "SteadylineWatchFailing"}
         ),
     ),
     Cause("a stranger's transaction on the frames stays open", _open_transaction,
           frozenset({"SteadylineOpenTransaction"})),
-    Cause("SIGSTOP of Redis", _frozen("redis"), frozenset({"SteadylineRedisAway"})),
+    Cause("SIGSTOP of Redis", _frozen("redis"), frozenset({"SteadylineRedisAway", "SteadylineNobodyTrains"})),
     Cause("a file in the place of the store's folder", _no_store, frozenset({"SteadylineStoreAway"})),
     Cause("another process holds the lock of the database", lambda line: line.locked_database(),
           frozenset({"SteadylineDatabaseAway", "SteadylineDecisionsLate"})),
+    Cause(f"the same, {FLOOD} scores that are none, and requests that write", _written_to_by_nobody,
+          frozenset({"SteadylineAlertsBehind", "SteadylineApiFailing"})),
+    Cause("an escalation to a subscription that is switched off", _chain_to_nobody,
+          frozenset({"SteadylineEscalationGoesNowhere"})),
     Cause("the endpoint answers 503", _endpoint_answers(503),
           frozenset({"SteadylineDeliveriesFailing", "SteadylineHeartbeatStopped"})),
-    Cause("SIGSTOP of the broker", _frozen("kafka"), frozenset({"SteadylineKafkaAway"})),
-    Cause("a record of a stranger under the product's key", _foreign_event,
-          frozenset({"SteadylineForeignModelEvents"})),
-    Cause("kill -9 of the trainer", _trainer_killed, frozenset({"SteadylineProcessDown"})),
+    Cause("SIGSTOP of the broker", _frozen("kafka"),
+          frozenset({"SteadylineKafkaAway", "SteadylineSpoolGrowing", "SteadylineSpoolFull"})),
     Cause("kill -9 of both scorers", _both_scorers_killed,
           frozenset({"SteadylineProcessDown", "SteadylineServiceMissing", "SteadylineNoScores"})),
-    Cause("a scorer with another trusted key", _other_keys, frozenset({"SteadylineModelMixed"})),
     Cause("frames are deleted before a scorer has read them", _deleted_frames,
           frozenset({"SteadylinePositionLost"})),
     Cause("the endpoint answers 410", _endpoint_answers(410), frozenset({"SteadylineDeliveriesDead"})),

@@ -29,7 +29,9 @@ from steadyline.settings import KafkaSettings
 ROOT = Path(__file__).resolve().parents[2]
 LINE, PRODUCT = "watched", "part"
 CAMERAS = ("east-1", "east-2")
-FPS, SIDE, STEPS, NORMALS = 5.0, 64, 50, 48
+FPS, SIDE, STEPS, NORMALS = (5.0, 10.0), 64, 50, 48
+# Of the second camera: full after some 80 s without a broker, when it has been growing for long enough.
+SPOOL_BYTES = 1_700_000
 TRAINED_WITHIN, STARTED_WITHIN = 600.0, 120.0
 
 
@@ -132,6 +134,7 @@ class ObservedLine:
             "STEADYLINE_LOG_FORMAT": "json",
             "STEADYLINE_HEALTH_PORT": str(self._ports[name]),
             "PRODUCERS_STATE": str(self.home / "producers"),
+            "PRODUCERS_SPOOL_BYTES": str(SPOOL_BYTES),
             "PRODUCERS_STATUS_SECONDS": "0.5",
             "SCORER_INSTANCE": instance or "a",
             "TRITON_TIMEOUT_SECONDS": "2",
@@ -194,13 +197,15 @@ class ObservedLine:
         for number in range(NORMALS):
             (good / f"{number:03}.png").write_bytes(encode_png(render(options, 10_000 + number)))
         cameras = "".join(
-            f"  - {{id: {camera}, product: {PRODUCT}, when_behind: drop_oldest, "
-            f'source: "folder:{self.pictures(camera)}?fps={FPS:g}&loop=true"}}\n'
-            for camera in CAMERAS
+            f"  - {{id: {camera}, product: {PRODUCT}, when_behind: {when_behind}, "
+            f'source: "folder:{self.pictures(camera)}?fps={fps:g}&loop=true"}}\n'
+            for camera, when_behind, fps in zip(CAMERAS, ("drop_oldest", "spool"), FPS, strict=True)
         )
         self.file.write_text(
             f"line: {LINE}\ntopics: {{prefix: {LINE}, partitions: 2}}\nstore: file://{self.store}\n"
-            f"products:\n  {PRODUCT}:\n    detector: cobra\n    picture: {{size: {SIDE}, channels: gray}}\n"
+            # Fitted in seconds, where others need minutes: there is one training in each run, or more.
+            f"products:\n  {PRODUCT}:\n    detector: certified\n"
+            f"    picture: {{size: {SIDE}, channels: gray}}\n"
             f"    normals: {self.home / 'normals'}\n    steps: {STEPS}\n    evidence_sample: 0.3\n"
             f"    false_alarm_rate: 0.1\n"
             f"    gate: {{clean_drop: 1, robust_drop: 1, floor_drop: 1, steps: 2}}\n"

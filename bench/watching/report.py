@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.watching.causes import Cause
+from bench.watching.cause import Cause
 from bench.watching.queries import PanelRows
 
 
