@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from steadyline.contracts.frame import Frame
+from steadyline.grid import Grid
 from steadyline.inference import Pixels
 from steadyline.kafka.broker import Record
 from steadyline.kafka.loop.stream_loop import Outputs
@@ -16,8 +17,8 @@ from steadyline.telemetry.tracing import ActiveSpan
 class FrameTask:
     """A frame, what has been made of it so far, and the promise that the loop waits for.
 
-    ``prepared`` is (S, S, C) uint8 for a model that takes ``input`` (S, channels). ``preprocess`` queues the
-    task to be prepared: once at first, and again when the model in use has come to take another input.
+    ``prepared`` is (H, W, C) uint8 for a model that takes ``input`` (grid, channels). ``preprocess`` queues
+    the task to be prepared: once at first, and again when the model in use has come to take another input.
     ``refusals`` counts how often the model has refused the frame although it was asked for it alone.
     """
 
@@ -27,7 +28,7 @@ class FrameTask:
     preprocess: Callable[["FrameTask"], None]
     result: Future[Outputs] = field(default_factory=Future)
     info: PictureInfo | None = None
-    input: tuple[int, str] = (0, "gray")
+    input: tuple[Grid, str] | None = None
     prepared: Pixels | None = None
     refusals: int = 0
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from steadyline.contracts.model_event import Model
+from steadyline.grid import Grid
 from steadyline.inference import ModelRef
 
 NO_LIVE_MODEL = "no_live_model"  # why frames wait while the product has no model in service
@@ -17,9 +18,9 @@ class ActiveModel:
     model: Model
 
     @property
-    def input(self) -> tuple[int, str]:
-        """Size and channels of the pictures that the model takes."""
-        return self.model.size, self.model.channels
+    def input(self) -> tuple[Grid, str]:
+        """Grid and channels of the pictures that the model takes."""
+        return self.model.grid, self.model.channels
 
     @property
     def is_pair(self) -> bool:

@@ -12,6 +12,7 @@ from scorer.model_slot import Slots
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame
 from steadyline.errors import PoisonMessage, UndecodablePicture, UnknownCamera
+from steadyline.grid import MOST_DISTORTION, Grid
 from steadyline.inference import Pixels
 from steadyline.kafka.broker import Record
 from steadyline.line import Line
@@ -20,6 +21,9 @@ from steadyline.prepare import prepare
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+MOST_TOLD = 10_000  # where the line lists no cameras, whoever publishes frames names them
+_DISTORTED = "distorted"
 
 
 def read_frame(record: Record, line: Line) -> Frame:
@@ -71,26 +75,35 @@ class Preprocessor:
         info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
         self._tell(task.frame.product, info.assumed)
         model = self.slots[task.frame.product].known
-        size, channels = (model.size, model.channels) if model else (section.size, section.channels)
+        grid, channels = (model.grid, model.channels) if model else (section.grid, section.channels)
         try:
-            task.prepared = self.model_input(data, info, size, channels)
+            task.prepared = self.model_input(data, info, grid, channels)
         except PoisonMessage:
             raise
         except Exception as error:  # the bytes of this frame alone were at work, so it is at fault and goes
             raise UndecodablePicture(
                 f"the {info.format} of {info.width} x {info.height} pixels cannot be prepared: {error!r}"
             ) from error
-        task.info, task.input = info, (size, channels)
+        self._tell_distortion(task.frame.id.camera, info, grid)
+        task.info, task.input = info, (grid, channels)
 
-    def model_input(self, data: bytes, info: PictureInfo, size: int, channels: Channels) -> Pixels:
-        """Return (size, size, C) uint8 of an encoded picture."""
+    def model_input(self, data: bytes, info: PictureInfo, grid: Grid, channels: Channels) -> Pixels:
+        """Return (height, width, C) uint8 of an encoded picture."""
         began = self.clock.monotonic()
         pixels = decode(data, info, channels)
         decoded = self.clock.monotonic()
-        prepared = prepare(pixels, size, channels)
+        prepared = prepare(pixels, grid, channels)
         metrics.STAGE_SECONDS.record(decoded - began, stage="decode")
         metrics.STAGE_SECONDS.record(self.clock.monotonic() - decoded, stage="prepare")
         return prepared
+
+    def _tell_distortion(self, camera: str, info: PictureInfo, grid: Grid) -> None:
+        """Say once for each camera that its frames have other proportions than the model's grid."""
+        if grid.distortion(*info.shape) <= MOST_DISTORTION or (camera, _DISTORTED) in self.told:
+            return
+        if len(self.told) < MOST_TOLD:
+            self.told.add((camera, _DISTORTED))
+            log.warning("frames_distorted", camera=camera, note=grid.note([info.shape]))
 
     def _tell(self, product: str, assumed: tuple[str, ...]) -> None:
         """Say once what decoding takes for granted about a product's frames."""

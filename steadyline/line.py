@@ -1,11 +1,12 @@
 """The line file: one YAML file that every service reads, with errors that name line and field."""
 
+import math
 import os
 import re
 from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -14,15 +15,16 @@ from steadyline.alert_rules import LineAlerts, ProductAlerts
 from steadyline.contracts.frame import NAME
 from steadyline.contracts.topics import Replication, Topics, line_topics, shadowed_prefix
 from steadyline.errors import InvalidConfiguration
-from steadyline.line_fields import Duration, Epsilon, Interval, LineSection, Name
+from steadyline.grid import DEFAULT_GRID, LEAST_SIDE, MOST_GRID_PIXELS, Grid, parse_grid
+from steadyline.line_fields import Duration, Epsilon, GridSides, Interval, LineSection, Name
 from steadyline.part_pattern import check_part_pattern
-from steadyline.picture import LARGEST_INPUT
 from steadyline.picture_folder import printable
 from steadyline.setting_text import read_text_file
 from steadyline.yaml_lines import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
 DEFAULT_DETECTOR = "robust"
+_LARGEST_SQUARE = math.isqrt(MOST_GRID_PIXELS)
 _BARE = re.compile(r"[a-z0-9+]+://[^@?#%:]*(:\d{1,5}(/[^@?#%:]*)?)?")  # a store without user or token
 _STORE = r"^[a-z][a-z0-9+]*://.+"
 _WRITTEN_AS = {
@@ -79,12 +81,31 @@ class TopicSection(LineSection):
 class PictureSection(LineSection):
     """What the model gets of a frame, and the limits that are checked before anything is decoded."""
 
-    size: int = Field(
-        64, ge=16, le=LARGEST_INPUT, description="Height and width of the model's input, in pixels."
+    grid: GridSides = Field(
+        DEFAULT_GRID,
+        description="Height and width of the model's input in pixels, 512x208 for example, with the "
+        "proportions of the frames.",
+    )
+    size: int | None = Field(
+        None,
+        ge=LEAST_SIDE,
+        le=_LARGEST_SQUARE,
+        description="Side of a square grid, in pixels; the short form of grid, one of the two.",
     )
     channels: Literal["gray", "rgb"] = Field("gray", description="Channels of the model's input.")
     max_bytes: int = Field(6 << 20, ge=1024, le=7 << 20, description="Largest encoded picture accepted.")
     max_pixels: int = Field(40_000_000, ge=1024, description="Most pixels accepted, read from the header.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _square_of_its_size(cls, given: Any) -> Any:
+        """Fill in the grid that a size stands for; both may be there where they say the same."""
+        size = given.get("size") if isinstance(given, dict) else None
+        if type(size) is not int or not LEAST_SIDE <= size <= _LARGEST_SQUARE:
+            return given  # size itself says what is wrong with it
+        if "grid" in given and parse_grid(given["grid"]) != Grid.square(size):
+            raise ValueError("size and grid are both set: size is the short form of a square grid, keep one")
+        return {**given, "grid": Grid.square(size)}
 
 
 class RetrainSection(LineSection):

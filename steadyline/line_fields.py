@@ -4,9 +4,10 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from steadyline.contracts.frame import NAME
+from steadyline.grid import Grid, parse_grid
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 3650 * 86400
@@ -35,6 +36,12 @@ def parse_fraction(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(0))]
 Interval = Annotated[timedelta, BeforeValidator(parse_duration), Field(ge=timedelta(seconds=1))]
 Epsilon = Annotated[float, BeforeValidator(parse_fraction), Field(gt=0, le=1)]
+GridSides = Annotated[
+    Grid,
+    BeforeValidator(parse_grid),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d{2,4}x\d{2,4}$"}),
+]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 
 

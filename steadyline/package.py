@@ -10,6 +10,7 @@ from steadyline.contracts.message import MOST_VERSION, AwareDatetime, Items, Par
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
 from steadyline.digest import sha256
 from steadyline.errors import PackageRejected
+from steadyline.grid import Grid
 from steadyline.manifest import (
     MOST_SUMS_BYTES,
     SUMS,
@@ -60,6 +61,13 @@ class Card(Part):
     licence: str = Field(NO_LICENCE, max_length=500, exclude_if=lambda licence: licence == NO_LICENCE)
     # That trained it; "" for `fit`, which has none, and in packages of earlier releases.
     line: str = Field("", max_length=500, exclude_if=lambda line: not line)
+    # Of the input, where it is not the height; ``size`` is the height then.
+    width: int | None = Field(None, ge=8, le=4096, exclude_if=lambda width: width is None)
+
+    @property
+    def grid(self) -> Grid:
+        """Height and width of the input, in pixels."""
+        return Grid.of(self.size, self.width)
 
     def model(self, package: Package, state: ModelState, reason: str) -> Model:
         """Return the model in the form that events carry; its lineage names the licence of the weights."""
@@ -71,6 +79,7 @@ class Card(Part):
             reason=reason,
             trained_at=self.trained_at,
             size=self.size,
+            width=self.width,
             channels=self.channels,
             package=package,
             threshold_version=1,

@@ -21,11 +21,10 @@ from steadyline.errors import (
 )
 from steadyline.formats import jpeg, png
 from steadyline.formats.structure import UPRIGHT
+from steadyline.grid import MOST_GRID_PIXELS
 
 Channels = Literal["gray", "rgb"]
 Pixels = NDArray[np.uint8]
-
-LARGEST_INPUT = 1024  # pixels of the side of the largest input a model may have
 
 # Whoever looks at a picture may ask for arrays as long as its sides. Line-scan cameras have 16,384 pixels;
 # JPEG itself ends at 65,535.
@@ -94,7 +93,7 @@ class PictureLimits:
 LARGEST = PictureLimits(max_bytes=64 << 20, max_pixels=64_000_000)
 
 # The limits of what we write ourselves in the size of a model's input: maps, and pictures and masks of banks.
-INPUT_LIMITS = PictureLimits(max_bytes=8 << 20, max_pixels=LARGEST_INPUT * LARGEST_INPUT)
+INPUT_LIMITS = PictureLimits(max_bytes=16 << 20, max_pixels=MOST_GRID_PIXELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +109,12 @@ class PictureInfo:
     height: int
     orientation: int = UPRIGHT
     assumed: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the picture that ``decode`` returns, which is turned upright."""
+        turned = _TURNS[self.orientation][0]
+        return (self.width, self.height) if turned else (self.height, self.width)
 
     @property
     def content_type(self) -> Literal["image/jpeg", "image/png"]:

@@ -20,6 +20,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steadyline.grid import Grid
+
 Channels = Literal["gray", "rgb"]
 Pixels = NDArray[np.uint8]
 Weights = NDArray[np.float32]
@@ -31,37 +33,38 @@ _KEPT_SIZES = 64  # a line has few camera formats; the weights of 5000 pixels ar
 _RED, _GREEN, _BLUE, _GRAY_BITS = 19595, 38470, 7471, 16  # ITU-R BT.601 in 2^-16, Pillow's own; the sum is 1
 
 
-def prepare(picture: Pixels, size: int, channels: Channels) -> Pixels:
-    """Return ``picture`` as (size, size, C) uint8, with C = 1 for ``gray`` and 3 for ``rgb``.
+def prepare(picture: Pixels, grid: Grid, channels: Channels) -> Pixels:
+    """Return ``picture`` as (height, width, C) uint8 of ``grid``, with C = 1 for ``gray`` and 3 for ``rgb``.
 
-    ``picture`` is (H, W), (H, W, 1) or (H, W, 3) uint8 of any size. The aspect ratio is not kept: every frame
-    fills the input. Raises ValueError on another shape or type.
+    ``picture`` is (H, W), (H, W, 1) or (H, W, 3) uint8 of any size. Every frame fills the grid, whose
+    proportions may be others than its own. Raises ValueError on another shape or type.
     """
     planes = _planes(picture, channels)
-    if planes.shape[:2] != (size, size):
-        planes = np.floor(resize(planes, size) + 0.5).astype(np.uint8)
+    if planes.shape[:2] != grid:
+        planes = np.floor(resize(planes, grid) + 0.5).astype(np.uint8)
     prepared = np.repeat(planes, 3, axis=2) if planes.shape[2] == 1 and channels == "rgb" else planes
     return np.ascontiguousarray(prepared)
 
 
-def resize(planes: Pixels, size: int) -> NDArray[np.float64]:
-    """Resize (H, W, C) uint8 to (size, size, C) float64, exactly and without rounding.
+def resize(planes: Pixels, grid: Grid) -> NDArray[np.float64]:
+    """Resize (H, W, C) uint8 to (height, width, C) float64 of ``grid``, exactly and without rounding.
 
-    The longer axis of a flat picture is resized first, so that what lies between the two passes is never
-    larger than the picture or the output. The order changes no bit, because every sum is exact.
+    The axis that leaves less between the two passes is resized first. The order changes no bit, because every
+    sum is exact.
     """
     height, width, depth = planes.shape
-    if height < min(size, width):
-        return resize(planes.transpose(1, 0, 2), size).transpose(1, 0, 2)
-    rows = np.zeros((size, width * depth), np.int32)
-    for places, weights, _ in _taps(height, size):
+    if grid.height * width > height * grid.width:
+        turned = Grid(grid.width, grid.height)
+        return resize(planes.transpose(1, 0, 2), turned).transpose(1, 0, 2)
+    rows = np.zeros((grid.height, width * depth), np.int32)
+    for places, weights, _ in _taps(height, grid.height):
         rows += np.multiply(planes.reshape(height, width * depth)[places], weights, dtype=np.int32)
-    sideways = rows.reshape(size, width, depth).transpose(1, 0, 2).reshape(width, size * depth)
-    total = np.zeros((size, size * depth), np.float64)
-    for places, _, shares in _taps(width, size):
+    sideways = rows.reshape(grid.height, width, depth).transpose(1, 0, 2).reshape(width, grid.height * depth)
+    total = np.zeros((grid.width, grid.height * depth), np.float64)
+    for places, _, shares in _taps(width, grid.width):
         total += np.multiply(sideways[places], shares, dtype=np.float64)
     exact: NDArray[np.float64] = total * 0.5 ** (2 * WEIGHT_BITS)
-    return exact.reshape(size, size, depth).transpose(1, 0, 2)
+    return exact.reshape(grid.width, grid.height, depth).transpose(1, 0, 2)
 
 
 def resize_weights(length: int, size: int) -> Weights:

@@ -61,14 +61,14 @@ def probe_pictures(model: Model) -> Pixels:
     """Return the probes' pictures (N, H, W, C) uint8; raises ContractBroken when one is unusable."""
     if not model.probes:
         raise ContractBroken(f"version {model.version} has no probes: its answers cannot be checked")
-    limits = PictureLimits(16 << 20, model.size * model.size)
+    limits = PictureLimits(16 << 20, model.grid.pixels)
     channels = 1 if model.channels == "gray" else 3
     pictures = []
     for known in model.probes:
         try:
             data = base64.b64decode(known.picture_png, validate=True)
             pixels = decode(data, inspect(data, limits), model.channels)
-            pictures.append(pixels.reshape(model.size, model.size, channels))
+            pictures.append(pixels.reshape(*model.grid, channels))
         except (binascii.Error, PoisonMessage, ValueError) as error:
             raise ContractBroken(f"version {model.version}: a probe's picture: {error}") from error
     return np.stack(pictures)

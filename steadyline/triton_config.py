@@ -7,6 +7,7 @@ write it again, and compare.
 from dataclasses import dataclass
 from typing import Literal
 
+from steadyline.grid import Grid
 from steadyline.inference import CERTIFIED_SCORE
 
 Accelerator = Literal["cpu", "gpu"]
@@ -19,12 +20,12 @@ MOST_INSTANCES, MOST_THREADS, MOST_BATCH = 64, 1024, 4096
 
 @dataclass(frozen=True, slots=True)
 class ServedShape:
-    """What the configuration says of the model: its name in Triton, its input (H=W, C), its map (h, w), and
+    """What the configuration says of the model: its name in Triton, its input (H, W, C), its map (h, w), and
     whether it has a certified part.
     """
 
     name: str
-    size: int
+    grid: Grid
     channels: int
     map_height: int
     map_width: int
@@ -44,7 +45,7 @@ class Serving:
 
 def config_pbtxt(served: ServedShape, serving: Serving) -> str:
     """Return the configuration; ``steadyline.triton.parse_config`` checks it against Triton's own schema."""
-    shape = f"{served.size}, {served.size}, {served.channels}"
+    shape = f"{served.grid.height}, {served.grid.width}, {served.channels}"
     outputs = [
         _score_output("score"),
         f'{{ name: "map" data_type: TYPE_FP32 dims: [ {served.map_height}, {served.map_width} ] }}',

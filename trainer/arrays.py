@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Pictures = NDArray[np.uint8]  # (N, S, S, C)
-Masks = NDArray[np.bool_]  # (N, S, S)
+Pictures = NDArray[np.uint8]  # (N, H, W, C)
+Masks = NDArray[np.bool_]  # (N, H, W)
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoBank:
-    """Pseudo-anomalies: pictures (M, S, S, C), masks (M, S, S); ``source`` (M,) indexes the normals."""
+    """Pseudo-anomalies: pictures (M, H, W, C), masks (M, H, W); ``source`` (M,) indexes the normals."""
 
     pictures: Pictures
     masks: Masks
@@ -21,7 +21,7 @@ class PseudoBank:
 
 @dataclass(frozen=True, slots=True)
 class KnownDefects:
-    """Real defects that people marked: pictures (K, S, S, C), each with a mask (S, S) or None."""
+    """Real defects that people marked: pictures (K, H, W, C), each with a mask (H, W) or None."""
 
     pictures: Pictures
     masks: tuple[Masks | None, ...]

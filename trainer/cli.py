@@ -20,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from steadyline.child_process import exit_with_parent
 from steadyline.clock import SystemClock
+from steadyline.errors import InvalidConfiguration
+from steadyline.grid import DEFAULT_GRID, Grid, grid_option
 from steadyline.kafka.model_events import read_seal
 from steadyline.line import DEFAULT_DETECTOR, load_line, whole_name
 from steadyline.service import (
@@ -64,6 +66,8 @@ IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End togethe
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
 _COMPANION = "Detector beside it, certified, for the margin of its verdicts; by default none."
+_SIZE = "Side of a square input in pixels, by default 64; the short form of --grid."
+_GRID = "Height and width of the input in pixels, 512x208 for example; by default those of --size."
 _PROFILE = "Size of the training: cpu (minutes on two cores) or paper (needs a GPU)."
 _STEPS = "Training steps; by default those of the profile."
 _ALARMS = "Share of normals that may be called anomalous; sets the threshold."
@@ -145,7 +149,8 @@ def fit(
     profile: Annotated[str, typer.Option("--profile", help=_PROFILE)] = "cpu",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help=_STEPS)] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bank and of the training.")] = 0,
-    size: Annotated[int, typer.Option("--size", min=16, max=1024, help="Side of the input in pixels.")] = 64,
+    size: Annotated[int | None, typer.Option("--size", min=16, max=2048, help=_SIZE)] = None,
+    grid: Annotated[str | None, typer.Option("--grid", help=_GRID)] = None,
     channels: Annotated[
         Literal["gray", "rgb"], typer.Option("--channels", help="Channels of the input.")
     ] = "gray",
@@ -174,7 +179,7 @@ def fit(
         profile=profile,
         steps=steps,
         seed=seed,
-        size=size,
+        grid=_grid_of(size, grid),
         channels=channels,
         false_alarm_rate=false_alarm_rate,
         overrides=overrides,
@@ -269,6 +274,15 @@ app.command()(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     return run_application(app, argv)
+
+
+def _grid_of(size: int | None, grid: str | None) -> Grid:
+    """Return the grid that the two options give together; raises InvalidConfiguration when both are there."""
+    if size is not None and grid is not None:
+        raise InvalidConfiguration("--size and --grid are both given: --size is the short form, keep one")
+    if grid is not None:
+        return grid_option("--grid", grid)
+    return DEFAULT_GRID if size is None else Grid.square(size)
 
 
 def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:

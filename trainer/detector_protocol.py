@@ -42,13 +42,13 @@ class ServedModule(Protocol):
     """A torch module that obeys the inference contract."""
 
     def __call__(self, picture: Tensor) -> tuple[Tensor, ...]:
-        """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, S, S, C) uint8; where it
+        """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, H, W, C) uint8; where it
         has a certified part, that part's scores (B,) too.
         """
         ...
 
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Do the same for ``x`` (B, C, S, S) float32 in [0, 1]; attacks differentiate this function."""
+        """Do the same for ``x`` (B, C, H, W) float32 in [0, 1]; attacks differentiate this function."""
         ...
 
 
@@ -72,7 +72,7 @@ class Served(nn.Module, ABC):
         return self if self.lipschitz is not None and self.lipschitz <= 1 else None
 
     def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return all that is served of ``x`` (B, C, S, S): score, map and, of a certified part, its score."""
+        """Return all that is served of ``x`` (B, C, H, W): score, map and, of a certified part, its score."""
         score, anomaly_map = self.score_float(x)
         return (score, anomaly_map) if self.certified_part is None else (score, anomaly_map, score.clone())
 
@@ -83,7 +83,7 @@ class Served(nn.Module, ABC):
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor] | None:
         """Return proven bounds (B,), least and greatest, of the score; None when nothing is proven.
 
-        They hold for any change of ``x`` (B, C, S, S) by at most ``epsilon`` per pixel.
+        They hold for any change of ``x`` (B, C, H, W) by at most ``epsilon`` per pixel.
         """
         if self.lipschitz is None:
             return None

@@ -52,7 +52,7 @@ def make_pseudo_anomalies(
     held_out: Masks | None = None,
     progress: OnProgress | None = None,
 ) -> MadeBank:
-    """Return the bank of normals (N, S, S, C); the same normals, settings and marks give the same bank.
+    """Return the bank of normals (N, H, W, C); the same normals, settings and marks give the same bank.
 
     Raises InvalidConfiguration when there are too few normals or when the profile is unknown.
     """
@@ -74,7 +74,7 @@ def train(
     progress: OnProgress,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Train on normals (N, S, S, C) and their bank, resuming from the newest checkpoint in ``checkpoint``.
+    """Train on normals (N, H, W, C) and their bank, resuming from the newest checkpoint in ``checkpoint``.
 
     The same input on the same number of threads gives the same weights, whether killed on the way or not.
     Raises InvalidConfiguration when the input cannot be trained on.

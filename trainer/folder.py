@@ -8,6 +8,7 @@ from typing import Literal
 from steadyline.bank.memory import MemoryBank
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.line import GateSection, PictureSection
 from steadyline.package import WEIGHTS, Card, load_package, read_card, read_package, write_package
 from steadyline.signing import NO_KEYS, Signer, TrustedKeys
@@ -17,7 +18,7 @@ from trainer.arrays import KnownDefects
 from trainer.data.banks import Banks, BankStore
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
-from trainer.data.normals import believed, from_folder
+from trainer.data.normals import believed, distortion_note, from_folder
 from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import OnProgress, Overrides, Served
 from trainer.evaluation.evaluate import Evaluation, evaluate
@@ -43,7 +44,7 @@ class FolderOrder:
     profile: str
     steps: int | None
     seed: int
-    size: int
+    grid: Grid
     channels: Literal["gray", "rgb"]
     false_alarm_rate: float
     overrides: Overrides = field(default_factory=dict)
@@ -64,7 +65,7 @@ def fit_folder(order: FolderOrder, context: BuildContext) -> tuple[Card, tuple[s
     shutil.rmtree(_work(order), ignore_errors=True)
     unused = order.known_defects is not None and "known_defects" not in made.card.figures
     note = (f"{order.detector} makes no use of known defects; bgad does",) if unused else ()
-    return made.card, (*made.notes, *note, *_left_out(inputs.snapshot))
+    return made.card, (*made.notes, *note, *_left_out(inputs.snapshot), *_distorted(order))
 
 
 def help_fit(order: FolderOrder, context: BuildContext) -> None:
@@ -79,7 +80,7 @@ def help_fit(order: FolderOrder, context: BuildContext) -> None:
 def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs, BuildContext]:
     """Return what the package is made from, and the context with the order's own checkpoints."""
     known = _known(order)
-    pictures = PictureSection(size=order.size, channels=order.channels)
+    pictures = PictureSection(grid=order.grid, channels=order.channels)
     frames = from_folder(order.data, pictures)
     snapshot = believed(frames) if order.guard else make_snapshot(frames)
     packed = snapshot.pack()
@@ -97,6 +98,12 @@ def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs,
     return inputs, replace(context, checkpoints=work / spec.digest()[:16])
 
 
+def _distorted(order: FolderOrder) -> tuple[str, ...]:
+    """Return the note on proportions that the grid does not keep, if any."""
+    note = distortion_note(order.data, PictureSection(grid=order.grid))
+    return () if note is None else (note,)
+
+
 def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
     """Return the note that names what the guard has left out, if anything."""
     count = len(snapshot.left_out)
@@ -112,7 +119,7 @@ def _left_out(snapshot: Snapshot) -> tuple[str, ...]:
 def _known(order: FolderOrder) -> KnownDefects | None:
     if order.known_defects is None:
         return None
-    return read_known_defects(order.known_defects, Preparation(order.size, order.channels))
+    return read_known_defects(order.known_defects, Preparation(order.grid, order.channels))
 
 
 def _work(order: FolderOrder) -> Path:
@@ -158,7 +165,7 @@ def read_test_set(data: Path, card: Card) -> TestSet:
 
 
 def _preparation(card: Card) -> Preparation:
-    return Preparation(card.size, "rgb" if card.channels == "rgb" else "gray")
+    return Preparation(card.grid, "rgb" if card.channels == "rgb" else "gray")
 
 
 def _spec(order: FolderOrder, context: BuildContext, digest: str) -> JobSpec:
@@ -171,7 +178,8 @@ def _spec(order: FolderOrder, context: BuildContext, digest: str) -> JobSpec:
         steps=order.steps,
         overrides=dict(order.overrides),
         seed=order.seed,
-        size=order.size,
+        size=order.grid.height,
+        width=order.grid.told_width,
         channels=order.channels,
         false_alarm_rate=order.false_alarm_rate,
         gate=GateSection(),

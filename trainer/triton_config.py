@@ -16,5 +16,5 @@ def config_of(product: str, model: Model, file: bytes, serving: Serving) -> byte
     channels, found = 3 if model.channels == "rgb" else 1, graph_outputs(file)
     if model.is_certified and not found.is_certified:
         raise PackageRejected(f"the model file has no output {CERTIFIED_SCORE!r}, and the model is certified")
-    served = ServedShape(product, model.size, channels, *found.map_shape, found.is_certified)
+    served = ServedShape(product, model.grid, channels, *found.map_shape, found.is_certified)
     return config_pbtxt(served, serving).encode()

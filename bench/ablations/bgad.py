@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from steadyline.grid import Grid
 from trainer.arrays import KnownDefects, Pictures, PseudoBank
 from trainer.backbone.lite import Lite0
 from trainer.data.mvtec import GOOD, Preparation, TestSet, read_normals, read_test
@@ -112,7 +113,7 @@ def main(
 
 
 def _read(folder: Path, size: int) -> BgadData:
-    how = Preparation(size, "gray")
+    how = Preparation(Grid.square(size), "gray")
     normals, test = read_normals(folder, how)[0], read_test(folder, how)
     rng = np.random.default_rng(_SPLIT)
     held_back = np.zeros(len(test.kinds), bool)

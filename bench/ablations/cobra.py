@@ -21,6 +21,7 @@ import typer
 from torch import Tensor
 from typing_extensions import override
 
+from steadyline.grid import Grid
 from trainer.arrays import Masks, Pictures, PseudoBank
 from trainer.data.mvtec import Preparation, TestSet, read_normals, read_test
 from trainer.data.snapshot import split
@@ -122,7 +123,7 @@ def read_data(folder: Path, pictures: int) -> CobraData:
     ``pictures`` is how many test pictures of each kind are taken. Raises InvalidConfiguration when the folder
     is wrong.
     """
-    how = Preparation(SIZE, "gray")
+    how = Preparation(Grid.square(SIZE), "gray")
     normals = read_normals(folder, how)[0]
     test = read_test(folder, how)
     return CobraData(normals, split(normals), test, chosen(test.anomalous, pictures))

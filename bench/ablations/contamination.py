@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from steadyline.contracts.model_event import PRODUCT_WIDE
 from steadyline.datasets.elpv import import_elpv
+from steadyline.grid import Grid
 from trainer.arrays import Pictures
 from trainer.data.mvtec import Preparation, read_normals, read_test
 from trainer.data.normals import believed
@@ -81,7 +82,7 @@ def main(
     """Train and measure two models a row; print a line of the table and a line of JSON for each."""
     torch.set_num_threads(1)
     folder = data if data is not None else import_elpv(Path("var/elpv")).folder
-    drawn = _drawn(folder, Preparation(_SIZE, "gray"), np.random.default_rng(seed))
+    drawn = _drawn(folder, Preparation(Grid.square(_SIZE), "gray"), np.random.default_rng(seed))
     fit = FitSettings(seed=seed, steps=steps)
     print(f"| {' | '.join(_COLUMNS)} |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)

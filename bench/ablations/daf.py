@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import typer
 
+from steadyline.grid import Grid
 from trainer.arrays import Pictures, PseudoBank
 from trainer.data.mvtec import Preparation, TestSet, read_normals, read_test
 from trainer.data.snapshot import split
@@ -57,7 +58,7 @@ def main(
 ) -> None:
     """Train and measure two models a strategy; print a row and a line of JSON for each, then the gaps."""
     torch.set_num_threads(1)
-    how = Preparation(size, "gray")
+    how = Preparation(Grid.square(size), "gray")
     normals, test = read_normals(data, how)[0], read_test(data, how)
     held_out = split(normals)
     found: dict[str, list[Figures]] = {row: [] for row in _ROWS}

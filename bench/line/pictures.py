@@ -8,6 +8,7 @@ import numpy as np
 
 from producers.sources.address import SyntheticOptions
 from producers.sources.synthetic import render
+from steadyline.grid import Grid
 from steadyline.inference import Pixels
 from steadyline.picture import PictureLimits, decode, encode_jpeg, inspect
 from steadyline.prepare import prepare
@@ -29,13 +30,18 @@ def jpegs(count: int = DISTINCT, side: int = SIDE, first: int = 1) -> Sequence[b
 def good_parts(count: int) -> Pixels:
     """Return pictures of parts without a defect as the model takes them, (N, S, S, 1) uint8."""
     options = SyntheticOptions.model_validate({"size": SIDE, "defect_rate": 0.0})
-    parts = [prepare(render(options, 10_000 + number), MODEL_SIDE, "gray") for number in range(count)]
+    parts = [
+        prepare(render(options, 10_000 + number), Grid.square(MODEL_SIDE), "gray") for number in range(count)
+    ]
     return np.stack(parts)
 
 
 def prepared(pictures: Sequence[bytes]) -> Pixels:
     """Return encoded frames as the scorer's model input, (N, S, S, 1) uint8."""
-    parts = [prepare(decode(data, inspect(data, LIMITS), "gray"), MODEL_SIDE, "gray") for data in pictures]
+    parts = [
+        prepare(decode(data, inspect(data, LIMITS), "gray"), Grid.square(MODEL_SIDE), "gray")
+        for data in pictures
+    ]
     return np.stack(parts)
 
 

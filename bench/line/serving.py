@@ -23,6 +23,7 @@ from bench.line.direct import BATCH, drive, triton_client
 from bench.line.environment import ROOT
 from bench.line.report import Section, machine
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.inference import ModelRef, Pixels
 from steadyline.package import MODEL
 from steadyline.servers import LocalStack, StackPaths
@@ -47,18 +48,18 @@ class Graph:
 
     name: str
     data: bytes
-    side: int
+    grid: Grid
     channels: int
 
     def pictures(self, count: int) -> Pixels:
-        """Return (count, S, S, C) uint8."""
-        shape = (count, self.side, self.side, self.channels)
+        """Return (count, H, W, C) uint8."""
+        shape = (count, *self.grid, self.channels)
         return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
     def config(self, serving: Serving) -> str:
         """Return its ``config.pbtxt``."""
         _scores, maps = OnnxModel(self.data)(self.pictures(1))
-        return config_pbtxt(ServedShape(NAME, self.side, self.channels, *maps.shape[1:]), serving)
+        return config_pbtxt(ServedShape(NAME, self.grid, self.channels, *maps.shape[1:]), serving)
 
 
 app = typer.Typer(name="bench.line.serving", pretty_exceptions_enable=False, add_completion=False)
@@ -90,8 +91,8 @@ def graphs(folders: list[Path], say: Callable[[str], None]) -> Iterator[Graph]:
     for number, file in enumerate(files, 1):
         name = "/".join(file.parent.parts[-2:])
         say(f"{number}/{len(files)}: {name}")
-        side, channels = OnnxModel(file.read_bytes()).input_shape
-        yield Graph(name, file.read_bytes(), side, channels)
+        grid, channels = OnnxModel(file.read_bytes()).input_shape
+        yield Graph(name, file.read_bytes(), grid, channels)
 
 
 def measured(graph: Graph, serving: Serving, seconds: float) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def measured(graph: Graph, serving: Serving, seconds: float) -> dict[str, Any]:
     shutil.rmtree(home, ignore_errors=True)
     return {
         "model": graph.name,
-        "side": graph.side,
+        "grid": str(graph.grid),
         **{name: round(value, 3) for name, value in figures.items()},
         "memory_mb": round(memory / _MEGA, 1),
         "file_mb": round(len(graph.data) / _MEGA, 1),
@@ -135,8 +136,8 @@ def _asked(triton: TritonClient, server: int, graph: Graph, seconds: float) -> d
 
 
 def _section(rows: list[dict[str, Any]]) -> Section:
-    columns = ("model", "side", "ms", "CPU ms", "alone, ms", "memory, MB", "file, MB")
-    names = ("model", "side", "ms", "cpu_ms", "alone_ms", "memory_mb", "file_mb")
+    columns = ("model", "grid", "ms", "CPU ms", "alone, ms", "memory, MB", "file, MB")
+    names = ("model", "grid", "ms", "cpu_ms", "alone_ms", "memory_mb", "file_mb")
     return Section(
         name="serving",
         title=f"A picture through Triton: in batches of {BATCH}, and alone",

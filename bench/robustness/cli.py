@@ -12,6 +12,7 @@ import typer
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid, grid_option
 from steadyline.service import EXIT_FAILED
 from steadyline.service import run as run_application
 from steadyline.settings import TelemetrySettings, read_settings
@@ -31,8 +32,8 @@ _DETECTOR = (
 )
 _SEED = "A seed of the trainings; again for another one, which trains every detector anew. The default is 0."
 _SIZE = (
-    "The side of a detector's input in pixels, as DETECTOR=SIDE. The default is 64, 128 for daf, and 224 for "
-    "bgad and for baselines on frozen features."
+    "The input of a detector in pixels, as DETECTOR=SIDE or DETECTOR=HEIGHTxWIDTH; again for another. "
+    "The default is 64, 128 for daf, and 224 for bgad and for baselines on frozen features."
 )
 _SET = (
     "Another number than the profile of a detector has, as DETECTOR:NAME=VALUE; again for another number. "
@@ -105,7 +106,7 @@ def bench(
         mixed=is_native() if mixed is None else mixed,
     )
     overrides = overrides_by_detector(numbers or [])
-    fitting = FitSettingsByModel(profile, fit_steps, _sides(size or []), channels, overrides=overrides)
+    fitting = FitSettingsByModel(profile, fit_steps, _grids(size or []), channels, overrides=overrides)
     models = ModelStore(out / "models", fitting, _lines())
     rows = measure_all(matrix, BenchFolder(out, splits or out / "splits", models, settings, _say))
     _publish(rows, matrix.data, out)
@@ -143,8 +144,8 @@ def _named(pairs: list[str], option: str) -> dict[str, Path]:
     return found
 
 
-def _sides(pairs: list[str]) -> dict[str, int]:
-    return {name: int(str(side)) for name, side in _named(pairs, "--size").items()}
+def _grids(pairs: list[str]) -> dict[str, Grid]:
+    return {name: grid_option("--size", str(text)) for name, text in _named(pairs, "--size").items()}
 
 
 def _say(text: str) -> None:

@@ -14,6 +14,7 @@ from bench.robustness.plots import draw
 from bench.robustness.result_cache import ResultCache, key_of
 from bench.robustness.splits import fixed_split
 from steadyline.errors import SteadylineError
+from steadyline.grid import Grid
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
 
 FIGURES = "figures.json"  # holds the figures of one run
@@ -64,16 +65,16 @@ def measure_all(matrix: Matrix, bench: BenchFolder) -> list[Row]:
     for data, folder in matrix.data.items():
         own = [run for run in runs if run.data == data]
         models = {run: _model(run, folder, (matrix, bench)) for run in own}
-        tests: dict[tuple[int, str], TestSet] = {}
+        tests: dict[tuple[Grid, str], TestSet] = {}
         for run in own:
             bench.say(f"run {runs.index(run) + 1}/{len(runs)}: {run.path.as_posix()}")
             model = models[run]
             if isinstance(model, str):
                 rows.append({"data": data, "model": run.model, "seed": run.seed, "error": model})
                 continue
-            if (model.size, model.channels) not in tests:
-                tests = {(model.size, model.channels): _test(folder, model)}
-            test = tests[model.size, model.channels]
+            if (model.grid, model.channels) not in tests:
+                tests = {(model.grid, model.channels): _test(folder, model)}
+            test = tests[model.grid, model.channels]
             try:
                 rows.append(_row((run, model), test, _other(run, models), (bench, digests[data])))
             except (SteadylineError, ValueError) as error:  # for example a score that is not finite
@@ -106,7 +107,7 @@ def _other(run: Run, models: Mapping[Run, EvaluatedModel | str]) -> EvaluatedMod
 
 
 def _test(folder: Path, model: EvaluatedModel) -> TestSet:
-    how = Preparation(model.size, model.channels)
+    how = Preparation(model.grid, model.channels)
     return with_native(read_test(folder, how), folder, how)
 
 
@@ -126,7 +127,7 @@ def _row(
 
     results = ResultCache(folder / RESULTS, key, report)
     measured = measure(model, test, bench.settings, results, other)
-    figures = {"size": model.size, "attack_at": bench.settings.at, **measured.figures}
+    figures = {"grid": str(model.grid), "attack_at": bench.settings.at, **measured.figures}
     row: Row = {"data": run.data, "model": run.model, "seed": run.seed, **figures}
     (folder / FIGURES).write_text(json.dumps(row, indent=1), encoding="utf-8")
     draw(folder, measured, model.module)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from steadyline.contracts.model_event import PRODUCT_WIDE
+from steadyline.grid import Grid
 from steadyline.package import MODEL
 from steadyline.picture import Channels
 from trainer.detector_protocol import Served
@@ -22,7 +23,7 @@ class EvaluatedModel:
     module: Served
     graph: bytes
     digest: str
-    size: int
+    grid: Grid
     channels: Channels
     threshold: float
     facts: Mapping[str, float]
@@ -36,7 +37,7 @@ def from_package(folder: Path) -> EvaluatedModel:
         module=prepared(module),
         graph=graph,
         digest=digest_of(module),
-        size=card.size,
+        grid=card.grid,
         channels="rgb" if card.channels == "rgb" else "gray",
         threshold=card.calibrations[PRODUCT_WIDE].threshold,
         facts={"training_seconds": card.figures["training_seconds"]},

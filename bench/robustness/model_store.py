@@ -16,6 +16,7 @@ from bench.robustness.baselines import BASELINES
 from bench.robustness.model import EvaluatedModel, digest_of, from_package, prepared
 from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.clock import SystemClock
+from steadyline.grid import Grid
 from steadyline.line import PictureSection
 from steadyline.manifest import SUMS
 from steadyline.package import MODEL, WEIGHTS
@@ -62,7 +63,7 @@ class ModelStore:
             profile=fitting.profile,
             steps=fitting.steps,
             seed=run.seed,
-            size=fitting.size(run.model),
+            grid=fitting.grid(run.model),
             channels=fitting.channels,
             false_alarm_rate=fitting.false_alarm_rate,
             overrides=fitting.overrides.get(run.model, {}),
@@ -70,7 +71,7 @@ class ModelStore:
         )
 
     def _fit_baseline(self, baseline: Baseline, order: FolderOrder) -> None:
-        section = PictureSection(size=order.size, channels=order.channels)
+        section = PictureSection(grid=order.grid, channels=order.channels)
         snapshot = make_snapshot(from_folder(order.data, section))
         order.out.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
@@ -96,7 +97,8 @@ def _write_baseline(order: FolderOrder, module: Served, snapshot: Snapshot, seco
     save_file({name: value.contiguous() for name, value in module.state_dict().items()}, out / WEIGHTS)
     scores = all_scores(OnnxModel(exported.model), held_out)
     card = {
-        "size": snapshot.pictures.shape[1],
+        "size": order.grid.height,
+        "width": order.grid.width,
         "channels": order.channels,
         "profile": order.profile,
         "threshold": calibration(scores.tolist(), order.false_alarm_rate).threshold,
@@ -114,7 +116,7 @@ def _stored_baseline(baseline: Baseline, out: Path) -> EvaluatedModel:
         module=prepared(module),
         graph=(out / MODEL).read_bytes(),
         digest=digest_of(module),
-        size=card["size"],
+        grid=Grid.of(card["size"], card.get("width")),
         channels=card["channels"],
         threshold=card["threshold"],
         facts={"training_seconds": card["training_seconds"]},

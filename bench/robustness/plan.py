@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from bench.robustness.anomalib import NAMES
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.picture import Channels
 from trainer.detector_protocol import Overrides
 from trainer.overrides import overrides_of
@@ -42,22 +43,22 @@ class AttackSettings:
 
 @dataclass(frozen=True, slots=True)
 class FitSettingsByModel:
-    """How models are trained: profile, steps (None means the profile's), and input sizes other than the
-    usual.
+    """How models are trained: profile, steps (None means the profile's), and grids of the input other than
+    the usual.
 
     ``overrides`` are, by detector, the numbers that replace the profile's.
     """
 
     profile: str = "cpu"
     steps: int | None = None
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, Grid] = field(default_factory=dict)
     channels: Channels = "gray"
     false_alarm_rate: float = 0.01
     overrides: Mapping[str, Overrides] = field(default_factory=dict)
 
-    def size(self, name: str) -> int:
-        """Return the side in pixels of the input of a detector or baseline."""
-        return self.sizes.get(name, SIZES.get(name, DEFAULT_SIZE))
+    def grid(self, name: str) -> Grid:
+        """Return the height and width in pixels of the input of a detector or baseline."""
+        return self.sizes.get(name) or Grid.square(SIZES.get(name, DEFAULT_SIZE))
 
 
 @dataclass(frozen=True, slots=True)

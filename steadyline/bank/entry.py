@@ -35,6 +35,8 @@ class BankManifest(Part):
     entries: int = Field(ge=1, le=MOST_ENTRIES)
     digest: str
     made_at: AwareDatetime
+    # Of the pictures, where it is not the height; ``size`` is the height then.
+    width: int | None = Field(None, ge=8, le=4096, exclude_if=lambda width: width is None)
 
 
 @dataclass(frozen=True, slots=True)

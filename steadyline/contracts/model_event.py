@@ -19,6 +19,7 @@ from steadyline.contracts.message import (
     Version,
     Word,
 )
+from steadyline.grid import Grid
 
 ModelState = Literal["candidate", "shadow", "canary", "live", "retired", "rejected"]
 
@@ -97,7 +98,9 @@ class Model(Part):
     state: ModelState = Field(description="Where the version stands; shadow and canary are kept for later.")
     reason: Text = Field(description="Why it stands there.")
     trained_at: AwareDatetime = Field(description="When its training ended.")
-    size: int = Field(ge=8, le=4096, description="Height and width of the input, in pixels.")
+    size: int = Field(
+        ge=8, le=4096, description="Height of the input in pixels; its width too, where no width is told."
+    )
     channels: Literal["gray", "rgb"] = Field(description="Channels of the input.")
     package: Package
     threshold_version: Version = Field(description="Grows when thresholds change within the version.")
@@ -119,6 +122,13 @@ class Model(Part):
         description="The same of the output certified_score; absent where the model has no certified part.",
         exclude_if=lambda calibrations: not calibrations,
     )
+    width: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="Width of the input in pixels, where it is not the height; size is the height then.",
+        exclude_if=lambda width: width is None,
+    )
 
     @field_validator("calibrations", "certified_calibrations")
     @classmethod
@@ -128,6 +138,11 @@ class Model(Part):
         if PRODUCT_WIDE not in found and (found or info.field_name == "calibrations"):
             raise ValueError(f"there is no calibration of the whole product ({PRODUCT_WIDE!r})")
         return found
+
+    @property
+    def grid(self) -> Grid:
+        """Height and width of the input, in pixels."""
+        return Grid.of(self.size, self.width)
 
     @property
     def is_certified(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from steadyline.grid import Grid
 from steadyline.triton import parse_config
 from steadyline.triton_config import (
     MOST_BATCH,
@@ -34,11 +35,11 @@ def unlike_ours(config: Any, product: str) -> Iterator[str]:
 
 def _shape(config: Any, product: str) -> ServedShape:
     """Return what the configuration says of the model, as far as it may say it."""
-    size, _, channels = _numbers([one.dims for one in config.input], 3)
+    above, beside, channels = _numbers([one.dims for one in config.input], 3)
     height, width = _numbers([one.dims for one in config.output if one.name == "map"], 2)
     return ServedShape(
         product,
-        _within(size, _LEAST_SIDE, _MOST_SIDE),
+        Grid(_within(above, _LEAST_SIDE, _MOST_SIDE), _within(beside, _LEAST_SIDE, _MOST_SIDE)),
         channels if channels in (1, 3) else 1,
         _within(height, 1, _MOST_SIDE),
         _within(width, 1, _MOST_SIDE),

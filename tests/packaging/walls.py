@@ -11,6 +11,7 @@ from tools.packages import PACKAGES
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
         "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
+        "grid",
         "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
         "formats picture picture_folder map_png inference",
         "signing alert_rules part_pattern",

@@ -27,6 +27,7 @@ from steadyline.contracts.model_event import (
     Package,
     Probe,
 )
+from steadyline.grid import Grid
 from steadyline.inference import CERTIFIED_SCORE, Inferred, Pixels
 from steadyline.picture import encode_png
 from steadyline.triton import TritonClient
@@ -44,12 +45,23 @@ class Contrast:
     gain: float = 1.0
     layers: int = 0
     is_certified: bool = False
+    width: int | None = None  # where it is not the height
+
+    @property
+    def grid(self) -> Grid:
+        """Height and width of its input."""
+        return Grid.of(self.size, self.width)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of its map."""
+        return self.grid.height // PATCH, self.grid.width // PATCH
 
     def answer(self, pictures: Pixels) -> Inferred:
-        """Return what the ONNX model answers, computed with numpy; ``pictures`` (B, S, S, 1) uint8."""
-        batch, cells = len(pictures), self.size // PATCH
+        """Return what the ONNX model answers, computed with numpy; ``pictures`` (B, H, W, 1) uint8."""
+        rows, columns = self.cells
         values = pictures[..., 0].astype(np.float32) / 255
-        patches = values.reshape(batch, cells, PATCH, cells, PATCH)
+        patches = values.reshape(len(pictures), rows, PATCH, columns, PATCH)
         means = patches.mean(axis=(2, 4), keepdims=True, dtype=np.float32)
         maps = (self.gain * np.abs(patches - means).mean(axis=(2, 4))).astype(np.float32)
         certified = values.mean(axis=(1, 2), dtype=np.float32) if self.is_certified else None
@@ -57,9 +69,9 @@ class Contrast:
 
     def onnx(self) -> bytes:
         """Return the model file."""
-        cells = self.size // PATCH
+        rows, columns = self.cells
         constants: dict[str, NDArray[Any]] = {
-            "cells_shape": np.array([-1, cells, PATCH, cells, PATCH], np.int64),
+            "cells_shape": np.array([-1, rows, PATCH, columns, PATCH], np.int64),
             "axes": np.array([2, 4], np.int64),
             "map_axes": np.array([1, 2], np.int64),
             "full": np.array(255.0, np.float32),
@@ -80,7 +92,7 @@ class Contrast:
         ]
         outputs = [
             helper.make_tensor_value_info("score", TensorProto.FLOAT, ["B"]),
-            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", cells, cells]),
+            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", rows, columns]),
         ]
         if self.is_certified:
             constants["all_axes"] = np.array([1, 2, 3], np.int64)
@@ -91,7 +103,7 @@ class Contrast:
         graph = helper.make_graph(
             nodes,
             "contrast",
-            [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["B", self.size, self.size, 1])],
+            [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["B", *self.grid, 1])],
             outputs,
             [_tensor(name, array) for name, array in constants.items()],
         )
@@ -101,13 +113,12 @@ class Contrast:
 
     def config(self, name: str) -> bytes:
         """Return config.pbtxt as the trainer writes it."""
-        cells = self.size // PATCH
-        served = ServedShape(name, self.size, 1, cells, cells, self.is_certified)
+        served = ServedShape(name, self.grid, 1, *self.cells, self.is_certified)
         return config_pbtxt(served, Serving()).encode()
 
     def event_model(self, version: int, threshold: float = 0.2, threshold_version: int = 1) -> Model:
         """Return the model as events carry it: two probes, 99 calibration scores up to the threshold."""
-        pictures = np.stack([a_plain_picture(self.size), a_defective_picture(self.size)])[..., None]
+        pictures = np.stack([a_plain_picture(self.grid), a_defective_picture(self.grid)])[..., None]
         answer = self.answer(pictures)
         proven = [None, None] if answer.certified_scores is None else answer.certified_scores.tolist()
         ladder = [self.gain * threshold * (step + 1) / 99 for step in range(99)]
@@ -119,6 +130,7 @@ class Contrast:
             reason="made by hand",
             trained_at=datetime(2026, 1, 1, tzinfo=UTC),
             size=self.size,
+            width=self.width,
             channels="gray",
             package=Package(uri="memory://nowhere", digests={}),
             threshold_version=threshold_version,
@@ -138,15 +150,15 @@ class Contrast:
         )
 
 
-def a_plain_picture(size: int, level: int = 120) -> NDArray[np.uint8]:
-    """Return an even part, (size, size) uint8: contrast 0, normal."""
-    return np.full((size, size), level, np.uint8)
+def a_plain_picture(size: int | Grid, level: int = 120) -> NDArray[np.uint8]:
+    """Return an even part, (H, W) uint8, of a grid or of the side of a square: contrast 0, normal."""
+    return np.full(Grid.square(size) if isinstance(size, int) else size, level, np.uint8)
 
 
-def a_defective_picture(size: int, cell: int = 0) -> NDArray[np.uint8]:
+def a_defective_picture(size: int | Grid, cell: int = 0) -> NDArray[np.uint8]:
     """Return an even part with one checkered patch (row-major ``cell``): contrast 0.5, anomalous."""
     picture = a_plain_picture(size)
-    row, column = divmod(cell, size // PATCH)
+    row, column = divmod(cell, picture.shape[1] // PATCH)
     checks = (np.indices((PATCH, PATCH)).sum(axis=0) % 2 * 255).astype(np.uint8)
     picture[row * PATCH : (row + 1) * PATCH, column * PATCH : (column + 1) * PATCH] = checks
     return picture

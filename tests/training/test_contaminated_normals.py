@@ -12,6 +12,7 @@ from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
 from steadyline.contracts.model_event import PRODUCT_WIDE
 from steadyline.digest import sha256
+from steadyline.grid import Grid
 from steadyline.line import GateSection
 from steadyline.picture import encode_png
 from steadyline.store import Store
@@ -71,8 +72,8 @@ def test_a_fit_on_a_folder_leaves_out_what_is_no_normal_and_names_it(tmp_path: P
     noise = np.random.default_rng(3).integers(0, 256, (SIDE, SIDE), np.uint8)
     (tmp_path / "parts" / "train" / "good" / "dirty.png").write_bytes(encode_png(noise))
     order = FolderOrder(
-        tmp_path / "parts", tmp_path / "model", "plate", "certified", "cpu", None, 0, SIDE, "gray", 0.1,
-        guard=guard,
+        tmp_path / "parts", tmp_path / "model", "plate", "certified", "cpu", None, 0,
+        Grid.square(SIDE), "gray", 0.1, guard=guard,
     )  # fmt: skip
     card, notes = fit_folder(order, BuildContext(tmp_path, lambda phase, done, of: None, ManualClock()))
     said = [note for note in notes if "look at them: dirty.png; --no-guard" in note]

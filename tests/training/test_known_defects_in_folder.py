@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from steadyline.clock import SystemClock
+from steadyline.grid import Grid
 from steadyline.picture import encode_png
 from tests.support.parts import a_set_of_parts, defective_parts, good_parts
 from trainer.arrays import KnownDefects
@@ -29,7 +30,7 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
         profile="cpu",
         steps=2,
         seed=0,
-        size=32,
+        grid=Grid.square(32),
         channels="gray",
         false_alarm_rate=0.1,
         overrides={"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 4},
@@ -37,7 +38,7 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
     )
     bench = BuildContext(tmp_path, lambda phase, done, of: None, SystemClock())
     card, notes = fit_folder(order, bench)
-    read = read_known_defects(marked, Preparation(32, "gray"))
+    read = read_known_defects(marked, Preparation(Grid.square(32), "gray"))
     assert card.lineage["known_defects"] == known_digest(read)
     assert "cobra makes no use of known defects; bgad does" in notes
 

@@ -17,6 +17,7 @@ from steadyline.bank.entry import MOST_MANIFEST_BYTES, Bank, BankEntry, BankLost
 from steadyline.clock import Clock
 from steadyline.digest import sha256
 from steadyline.errors import BankUnavailable, ContractBroken, PackageRejected
+from steadyline.grid import Grid
 from steadyline.picture import INPUT_LIMITS, decode, inspect
 from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
@@ -165,11 +166,13 @@ class Banks:
     def _keep(
         self, made: GeneratedBank, wanted: BankSpec, snapshot: Snapshot, version: int
     ) -> tuple[BankManifest, list[BankEntry]]:
+        grid = Grid(*snapshot.pictures.shape[1:3])
         manifest = BankManifest(
             product=wanted.product,
             version=version,
             seed=wanted.seed,
-            size=snapshot.pictures.shape[1],
+            size=grid.height,
+            width=grid.told_width,
             channels=wanted.channels,
             per_normal=made.per_normal,
             normals_uri=wanted.snapshot_uri,
@@ -220,7 +223,7 @@ def read_bank(bank: Bank, product: str, digest: str) -> list[BankEntry] | None:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutSet:
-    """Frames that no training saw, with known truth: (N, S, S, C) uint8 each; a transform per anomaly."""
+    """Frames that no training saw, with known truth: (N, H, W, C) uint8 each; a transform per anomaly."""
 
     anomalies: Pictures
     transforms: tuple[str, ...]
@@ -269,7 +272,7 @@ class HeldOutCache:
 
 
 def decode_png(data: bytes, channels: str) -> Pictures:
-    """Return a picture of the bank as (S, S, C)."""
+    """Return a picture of the bank as (H, W, C)."""
     info = inspect(data, INPUT_LIMITS)
     pixels = decode(data, info, "rgb" if channels == "rgb" else "gray")
     return pixels if pixels.ndim == 3 else pixels[..., None]

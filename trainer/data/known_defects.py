@@ -42,7 +42,7 @@ def read_known_defects(folder: Path, how: Preparation) -> KnownDefects:
     drawn = _masks_of(folder, files)
     pictures, shapes = read_pictures(files, how)
     masks = tuple(
-        read_mask(drawn[path], how.limits).of_size(how.size, shape) if path in drawn else None
+        read_mask(drawn[path], how.limits).of_grid(how.grid, shape) if path in drawn else None
         for path, shape in zip(files, shapes, strict=True)
     )
     return KnownDefects(pictures, masks)

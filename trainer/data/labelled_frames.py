@@ -14,7 +14,7 @@ from steadyline.contracts.feedback import MarkedRegion
 from steadyline.contracts.kept_labels import KeptAs
 from steadyline.contracts.message import Part
 from steadyline.errors import PackageRejected
-from steadyline.picture import LARGEST_INPUT
+from steadyline.grid import MOST_GRID_PIXELS, Grid
 from trainer.arrays import KnownDefects, Masks, Pictures
 
 
@@ -34,14 +34,14 @@ class _LabelledHead(Part):
 
 @dataclass(frozen=True, slots=True)
 class LabelledFrames:
-    """``pictures`` is (N, S, S, C) uint8, one for each source."""
+    """``pictures`` is (N, H, W, C) uint8, one for each source."""
 
     sources: tuple[LabelledSource, ...]
     pictures: Pictures
 
     @staticmethod
     def of(frames: Sequence[tuple[LabelledSource, Pictures]]) -> "LabelledFrames | None":
-        """Return prepared frames, each (S, S, C), ordered by frame id; None when there is none."""
+        """Return prepared frames, each (H, W, C), ordered by frame id; None when there is none."""
         if not frames:
             return None
         ordered = sorted(frames, key=lambda frame: frame[0].frame)
@@ -60,8 +60,8 @@ class LabelledFrames:
         if not chosen.any():
             return None
         marked = [source.region for source in self.sources if source.label == "defect"]
-        side = self.pictures.shape[1]
-        masks = (None if region is None else mask_of(region, side) for region in marked)
+        grid = Grid(*self.pictures.shape[1:3])
+        masks = (None if region is None else mask_of(region, grid) for region in marked)
         return KnownDefects(self.pictures[chosen], tuple(masks))
 
     def pack(self) -> bytes:
@@ -79,16 +79,24 @@ class LabelledFrames:
             pictures = np.frombuffer(pixels, np.uint8).reshape(head.shape).copy()  # torch wants to write
         except (ValidationError, ValueError) as error:
             raise PackageRejected(f"the labelled frames cannot be read: {error}") from error
-        if min(head.shape) < 1 or head.shape[1] > LARGEST_INPUT or len(head.sources) != len(pictures):
+        if (
+            min(head.shape) < 1
+            or Grid(*head.shape[1:3]).pixels > MOST_GRID_PIXELS
+            or len(head.sources) != len(pictures)
+        ):
             raise PackageRejected(f"{len(head.sources)} labelled frames in {head.shape}")
         return LabelledFrames(tuple(head.sources), pictures)
 
 
-def mask_of(region: MarkedRegion, side: int) -> Masks:
-    """Return the mask (S, S) of a marked rectangle: every cell that it touches, one at least."""
-    mask = np.zeros((side, side), np.bool_)
-    left, top = (min(int(at * side), side - 1) for at in (region.x, region.y))
-    right = max(left + 1, min(side, int(np.ceil((region.x + region.width) * side))))
-    bottom = max(top + 1, min(side, int(np.ceil((region.y + region.height) * side))))
-    mask[top:bottom, left:right] = True
+def mask_of(region: MarkedRegion, grid: Grid) -> Masks:
+    """Return the mask (H, W) of a marked rectangle: every cell that it touches, one at least."""
+    mask = np.zeros(grid, np.bool_)
+    rows = _touched(region.y, region.height, grid.height)
+    mask[rows, _touched(region.x, region.width, grid.width)] = True
     return mask
+
+
+def _touched(begin: float, length: float, cells: int) -> slice:
+    """Return which of ``cells`` along an axis a stretch in fractions of it touches."""
+    first = min(int(begin * cells), cells - 1)
+    return slice(first, max(first + 1, min(cells, int(np.ceil((begin + length) * cells)))))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.picture_folder import printable
 from steadyline.prepare import resize
 from trainer.arrays import Masks, Pictures
@@ -26,8 +27,8 @@ class DrawnMask:
     gray: Pictures
     has_soft_edges: bool
 
-    def of_size(self, size: int, picture: tuple[int, int]) -> Masks:
-        """Return (S, S) bool, True on the defect; ``picture`` is the height and width of the mask's picture.
+    def of_grid(self, grid: Grid, picture: tuple[int, int]) -> Masks:
+        """Return (H, W) bool, True on the defect; ``picture`` is the height and width of the mask's picture.
 
         The lowest level is the background and every other one marks, whatever their values (0 and 255, 0 and
         1, a number for each class). A mask with soft edges marks from the middle of its levels on. A defect
@@ -47,7 +48,7 @@ class DrawnMask:
             )
         is_soft = self.has_soft_edges or len(levels) > _FEW_LEVELS
         limit = (int(levels[0]) + int(levels[-1])) / 2 if is_soft else levels[0]
-        covered = resize((self.gray > limit).astype(np.uint8), size)[..., 0]
+        covered = resize((self.gray > limit).astype(np.uint8), grid)[..., 0]
         found: NDArray[np.bool_] = covered >= min(_COVERED, covered.max())
         return found
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.errors import InvalidConfiguration, PoisonMessage
+from steadyline.grid import Grid
 from steadyline.picture import LARGEST, Channels, PictureInfo, PictureLimits, decode, inspect
 from steadyline.picture_folder import FoundPictures, find_pictures, printable, sub_folders
 from steadyline.prepare import prepare
@@ -26,7 +27,7 @@ log = get_logger(__name__)
 class Preparation:
     """How pictures are prepared, and the limits that are checked before anything is decoded."""
 
-    size: int
+    grid: Grid
     channels: Channels
     limits: PictureLimits = LARGEST
 
@@ -77,9 +78,9 @@ def read_test(folder: Path, how: Preparation) -> TestSet:
     pictures, shapes = read_pictures([path for _, path in files], how)
     drawn = _masks_of(folder, files)
     masks = [
-        np.zeros((how.size, how.size), bool)
+        np.zeros(how.grid, bool)
         if path not in drawn
-        else read_mask(drawn[path], how.limits).of_size(how.size, shape)
+        else read_mask(drawn[path], how.limits).of_grid(how.grid, shape)
         for (_, path), shape in zip(files, shapes, strict=True)
     ]
     return TestSet(
@@ -99,14 +100,14 @@ def with_native(test: TestSet, folder: Path, how: Preparation) -> TestSet:
 
 
 def read_pictures(files: Sequence[Path], how: Preparation) -> tuple[Pictures, list[tuple[int, int]]]:
-    """Return prepared pictures (N, S, S, C), and the height and width of each before.
+    """Return prepared pictures (N, H, W, C), and the height and width of each before.
 
     What their decoding takes for granted is logged. Raises InvalidConfiguration when one cannot be read.
     """
     pictures, shapes, assumed = [], [], Counter[str]()
     for path in files:
         pixels, info = _decoded(path, how.channels, how.limits)
-        pictures.append(prepare(pixels, how.size, how.channels))
+        pictures.append(prepare(pixels, how.grid, how.channels))
         shapes.append((pixels.shape[0], pixels.shape[1]))
         assumed.update(info.assumed)
     tell_assumed(assumed, files[0].parent)

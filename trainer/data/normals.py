@@ -51,7 +51,12 @@ def collect(product: Product, reservoir: Sequence[Normal], store: Store) -> Snap
 
     Raises InvalidConfiguration when too few are left, StoreUnavailable when the store cannot be reached.
     """
-    frames = from_folder(Path(product.normals), product.picture) if product.normals else []
+    frames: list[tuple[NormalSource, Pictures]] = []
+    if product.normals:
+        folder = Path(product.normals)
+        frames = from_folder(folder, product.picture)
+        if (note := distortion_note(folder, product.picture)) is not None:
+            log.warning("frames_distorted", folder=printable(folder), note=note)
     frames += _from_reservoir(reservoir, store, product.picture)
     return believed(frames) if product.retrain.guard else make_snapshot(frames)
 
@@ -78,6 +83,19 @@ def from_folder(folder: Path, picture: PictureSection) -> list[tuple[NormalSourc
             found.append((NormalSource(id=printable(Path(path.name)), uri=path.absolute().as_uri()), pixels))
     tell_assumed(assumed, folder)
     return found
+
+
+def distortion_note(folder: Path, picture: PictureSection) -> str | None:
+    """Return what a person should read when the product's grid distorts the frames of a folder, from the
+    headers alone; None when it does not. What cannot be read does not count.
+    """
+    limits, shapes = PictureLimits(picture.max_bytes, picture.max_pixels), set()
+    for path in folder_files(folder):
+        try:
+            shapes.add(inspect(path.read_bytes(), limits).shape)
+        except PoisonMessage:
+            continue
+    return picture.grid.note(shapes)
 
 
 def is_own_picture(store: Store, line: Line, score: Score) -> bool:
@@ -125,13 +143,13 @@ def _from_reservoir(
 
 
 def prepared(data: bytes, picture: PictureSection, name: str, assumed: Counter[str]) -> Pictures | None:
-    """Return an encoded picture as a model takes it, (S, S, C); None, which is logged, when it is unreadable.
+    """Return an encoded picture as a model takes it, (H, W, C); None, which is logged, when it is unreadable.
 
     What its format did not say and was taken for granted is counted in ``assumed``.
     """
     try:
         info = inspect(data, PictureLimits(picture.max_bytes, picture.max_pixels))
-        found = prepare(decode(data, info, picture.channels), picture.size, picture.channels)
+        found = prepare(decode(data, info, picture.channels), picture.grid, picture.channels)
     except PoisonMessage as error:
         log.warning("normal_unreadable", frame=name, reason=error.reason, error=str(error))
         return None

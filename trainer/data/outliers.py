@@ -36,7 +36,7 @@ MOST_REFERENCES = 1000  # pictures that each is compared with; one core needs se
 
 
 def distances(pictures: Pictures) -> list[float]:
-    """Return how far each picture (N, S, S, C) is from the others, at the places where it is farthest.
+    """Return how far each picture (N, H, W, C) is from the others, at the places where it is farthest.
 
     Each patch is compared with the patches at its place of the other pictures. Light and contrast of a whole
     picture do not count.
@@ -65,19 +65,30 @@ def far_from_all_others(pictures: Pictures) -> dict[int, float]:
 
 
 def _small(pictures: Pictures) -> NDArray[np.float32]:
-    """Return pictures (N, s, s, C) of mean 0 and spread 1, s at most about SIDE, by averaging squares."""
-    factor = max(1, pictures.shape[1] // SIDE)
-    side = pictures.shape[1] // factor
-    cut = pictures[:, : side * factor, : side * factor].astype(np.float32)
-    small = cut.reshape(len(cut), side, factor, side, factor, -1).mean(axis=(2, 4))
+    """Return pictures (N, h, w, C) of mean 0 and spread 1, by averaging squares; h·w is at most about SIDE²
+    and no side is under a patch.
+    """
+    height, width = pictures.shape[1:3]
+    wanted = int((height * width) ** 0.5) // SIDE
+    factor = max(1, min(wanted, min(height, width) // PATCH))
+    high, wide = height // factor, width // factor
+    small = np.stack([_averaged(picture, factor, (high, wide)) for picture in pictures])
     small -= small.mean(axis=(1, 2, 3), keepdims=True)
     result: NDArray[np.float32] = small / (small.std(axis=(1, 2, 3), keepdims=True) + 1e-3)
     return result
 
 
+def _averaged(picture: Pictures, factor: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the means of squares of ``factor`` pixels of (H, W, C), picture by picture to spare memory."""
+    high, wide = shape
+    cut = picture[: high * factor, : wide * factor].astype(np.float32)
+    means: NDArray[np.float32] = cut.reshape(high, factor, wide, factor, -1).mean(axis=(1, 3))
+    return means
+
+
 def _patches(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (N, P, D): the patches of each picture (N, s, s, C), row by row."""
-    side = min(PATCH, small.shape[1])
-    windows = np.lib.stride_tricks.sliding_window_view(small, (side, side), axis=(1, 2))
+    """Return (N, P, D): the patches of each picture (N, h, w, C), row by row."""
+    shape = min(PATCH, small.shape[1]), min(PATCH, small.shape[2])
+    windows = np.lib.stride_tricks.sliding_window_view(small, shape, axis=(1, 2))
     chosen = windows[:, ::STRIDE, ::STRIDE]
     return chosen.reshape(len(small), chosen.shape[1] * chosen.shape[2], -1)

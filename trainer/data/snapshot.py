@@ -14,12 +14,13 @@ from pydantic import Field, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.errors import InvalidConfiguration, PackageRejected
-from steadyline.picture import LARGEST_INPUT
+from steadyline.grid import MOST_GRID_PIXELS, Grid
 from trainer.arrays import Pictures
 
 HELD_OUT_OF = 5  # one frame in five is never trained on; it serves calibration and evaluation
 LEAST_HELD_OUT = 8
 LEAST_NORMALS = 24
+LEAST_INPUT_SIDE = 8  # of the input that a card may name
 
 
 class NormalSource(Part):
@@ -40,7 +41,7 @@ class _Head(Part):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """``pictures`` is (N, S, S, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool.
+    """``pictures`` is (N, H, W, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool.
 
     ``left_out`` are the ids of frames that were not believed to be normal, the most suspicious first.
     """
@@ -70,7 +71,7 @@ class Snapshot:
 def make_snapshot(
     frames: Sequence[tuple[NormalSource, Pictures]], left_out: tuple[str, ...] = ()
 ) -> Snapshot:
-    """Return the snapshot of prepared frames, each (S, S, C); equal pictures count once.
+    """Return the snapshot of prepared frames, each (H, W, C); equal pictures count once.
 
     Raises InvalidConfiguration when there are fewer than LEAST_NORMALS.
     """
@@ -96,9 +97,10 @@ def unpack(data: bytes) -> Snapshot:
     except (ValidationError, ValueError) as error:
         raise PackageRejected(f"the snapshot of training frames cannot be read: {error}") from error
     count, height, width, channels = head.shape
-    if min(head.shape) < 1 or height != width or height > LARGEST_INPUT or channels not in (1, 3):
+    is_of_a_model = min(height, width) >= LEAST_INPUT_SIDE and Grid(height, width).pixels <= MOST_GRID_PIXELS
+    if count < 1 or not is_of_a_model or channels not in (1, 3):
         raise PackageRejected(
-            f"the snapshot holds {count} frames of {width} x {height} x {channels}, which no model takes"
+            f"the snapshot holds {count} frames of {height} x {width} x {channels}, which no model takes"
         )
     if len(head.sources) != len(pictures):
         raise PackageRejected(f"the snapshot names {len(head.sources)} sources of {len(pictures)} frames")

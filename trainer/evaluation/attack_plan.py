@@ -18,7 +18,7 @@ from trainer.evaluation.subject import AttackTarget, Scores
 class AttackResult:
     """What all attacks of one size did to K pictures.
 
-    ``scores`` (K,) and ``pictures`` (K, C, S, S) in [0, 1] are the plan's final ones. ``stages`` holds the
+    ``scores`` (K,) and ``pictures`` (K, C, H, W) in [0, 1] are the plan's final ones. ``stages`` holds the
     AUROC after each attack, by its name. ``is_bound`` is true when the plan stopped because almost nothing
     was left, so that the AUROC is at most this. ``unsettled`` holds how many pictures each attack was run on,
     for a plan that leaves some out.
@@ -61,7 +61,7 @@ class AttackRuns:
         self._on_progress, self._total, self._done = on_progress, total, 0
 
     def attacked(self, target: AttackTarget, attack: NamedAttack) -> Tensor:
-        """Return the attacked pictures (N, C, S, S) of ``target``."""
+        """Return the attacked pictures (N, C, H, W) of ``target``."""
 
         def report(pictures: int) -> None:
             self.report(pictures * attack.steps, attack.name)

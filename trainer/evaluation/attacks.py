@@ -1,6 +1,6 @@
 """Attacks on the served score: they ask how wrong a change too small to see can make it.
 
-Each attack gets a score (B, C, S, S) → (B,) on pictures in [0, 1] and a direction per picture: +1 raises the
+Each attack gets a score (B, C, H, W) → (B,) on pictures in [0, 1] and a direction per picture: +1 raises the
 score (a normal is to look anomalous), -1 lowers it (an anomaly is to look normal).
 """
 
@@ -32,14 +32,14 @@ class Attack(Protocol):
     """An attack of a fixed size."""
 
     def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
-        """Return the worst pictures found (B, C, S, S), within the attack's size of ``x`` and in [0, 1]."""
+        """Return the worst pictures found (B, C, H, W), within the attack's size of ``x`` and in [0, 1]."""
         ...
 
 
 def _worst(x: Tensor, found: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return for each picture the worst of its candidates.
 
-    ``found`` gives candidates (B, C, S, S), each with how far it is in the attack's favour (B,).
+    ``found`` gives candidates (B, C, H, W), each with how far it is in the attack's favour (B,).
     """
     worst = torch.full((len(x),), -torch.inf)
     pictures = x.clone()

@@ -27,7 +27,7 @@ def certified_aurocs(target: AttackTarget, epsilons: tuple[float, ...]) -> dict[
 def certified_auroc(module: Served, x: Tensor, anomalous: NDArray[np.bool_], epsilon: float) -> float | None:
     """Return the AUROC with each normal at its greatest proven score and each anomaly at its least.
 
-    ``x`` is (N, C, S, S) float32 in [0, 1], ``anomalous`` (N,). Returns None when the module proves nothing.
+    ``x`` is (N, C, H, W) float32 in [0, 1], ``anomalous`` (N,). Returns None when the module proves nothing.
     """
     worst: list[Tensor] = []
     with torch.inference_mode():

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from trainer.arrays import Pictures
 from trainer.data.mvtec import TestSet
@@ -14,7 +15,7 @@ from trainer.evaluation.auroc import auroc
 from trainer.evaluation.corruption import CORRUPTIONS, Severity
 from trainer.evaluation.subject import Scores
 
-ScorePictures = Callable[[Pictures], Scores]  # (N, S, S, C) uint8 → (N,)
+ScorePictures = Callable[[Pictures], Scores]  # (N, H, W, C) uint8 → (N,)
 SeverityFigures = dict[str, dict[str, float]]  # severity → name of the figure → figure
 
 
@@ -58,9 +59,9 @@ def _corrupted(test: TestSet, name: str, severity: Severity, at: Literal["input"
     if at == "input":
         return corrupt(test.pictures, severity)
     assert test.native is not None, "the test set comes with its native pictures"
-    size, depth = test.pictures.shape[1], test.pictures.shape[3]
+    grid, depth = Grid(*test.pictures.shape[1:3]), test.pictures.shape[3]
     rows = [
-        prepare(corrupt(picture[None], severity)[0], size, "gray" if depth == 1 else "rgb")
+        prepare(corrupt(picture[None], severity)[0], grid, "gray" if depth == 1 else "rgb")
         for picture in test.native
     ]
     return np.stack(rows)

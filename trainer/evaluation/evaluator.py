@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from steadyline.grid import Grid
 from trainer.arrays import Masks, Pictures
 from trainer.data.mvtec import TestSet
 from trainer.detector_protocol import OnProgress, Served
@@ -224,7 +225,7 @@ class Evaluator:
 
     @cached_property
     def _maps(self) -> Maps:
-        """Clean maps (L, S, S) of all pictures whose mask is known."""
+        """Clean maps (L, H, W) of all pictures whose mask is known."""
         return self._whole.maps(self._whole.x[torch.from_numpy(np.flatnonzero(self._test.located))])
 
     def _score(self, pictures: Pictures) -> Scores:
@@ -254,7 +255,7 @@ def forward_ms(module: Served, test: TestSet, batch: int = 8, rounds: int = 15) 
 
 
 def _pixel_figures(target: AttackTarget, x: Tensor, masks: Masks) -> PixelFigures:
-    """Return pixel AUROC, AUPRO and average precision of pictures (N, C, S, S) with masks (N, S, S)."""
+    """Return pixel AUROC, AUPRO and average precision of pictures (N, C, H, W) with masks (N, H, W)."""
     return localisation(target.maps(x), masks).rounded()
 
 
@@ -266,6 +267,6 @@ def _target(
         found = AttackTarget.of(module, test.pictures, test.anomalous).part(index)
     else:
         assert test.native is not None, "the test set comes with its native pictures"
-        native = Native([test.native[place] for place in index], test.pictures.shape[1])
+        native = Native([test.native[place] for place in index], Grid(*test.pictures.shape[1:3]))
         found = AttackTarget.at_native(module, native, test.anomalous[index])
     return replace(found, mixed=settings.mixed)

@@ -26,7 +26,7 @@ class ExportedGraph:
 def graph_check(
     module: Served, graph: ExportedGraph, pictures: Pictures, anomalous: NDArray[np.bool_]
 ) -> Check:
-    """Compare graph and twin on attacked pictures (N, S, S, C), rounded to 8 bits as a camera must send them.
+    """Compare graph and twin on attacked pictures (N, H, W, C), rounded to 8 bits as a camera must send them.
 
     The difference is a fraction of the scores' spread, as in the export's own check.
     """

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steadyline.grid import Grid
 from steadyline.prepare import resize_weights
 from trainer.arrays import Pictures
 from trainer.evaluation.attacks import Attack, ReportDone
@@ -23,24 +24,24 @@ BATCH = 32  # pictures attacked together: 32 of 300 x 300 floats are 12 MB
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """Pictures (H, W, C) uint8, each of its own size, and the side S of the model's input."""
+    """Pictures (H, W, C) uint8, each of its own size, and the grid of the model's input."""
 
     pictures: Sequence[Pictures]
-    side: int
+    grid: Grid
 
     def part(self, index: Sequence[int]) -> "Native":
         """Return some of the pictures."""
-        return Native([self.pictures[place] for place in index], self.side)
+        return Native([self.pictures[place] for place in index], self.grid)
 
     def batches(self) -> Iterator["NativeBatch"]:
         """Yield all pictures in batches of similar size."""
         order = sorted(range(len(self.pictures)), key=lambda place: self.pictures[place].shape)
         for start in range(0, len(order), BATCH):
             places = order[start : start + BATCH]
-            yield _batch([self.pictures[place] for place in places], places, self.side)
+            yield _batch([self.pictures[place] for place in places], places, self.grid)
 
     def resized(self) -> Tensor:
-        """Return the pictures as the model gets them, (N, C, S, S), without the rounding."""
+        """Return the pictures as the model gets them, (N, C, h, w), without the rounding."""
         return attack_native(_unchanged, lambda x, places: x[:, 0, 0, 0], self)
 
 
@@ -48,7 +49,7 @@ class Native:
 class NativeBatch:
     """A batch of padded pictures with their resize matrices.
 
-    ``x`` is (B, C, H, W) in [0, 1], padded; ``down`` (B, 1, S, H) and ``across`` (B, 1, W, S) resize it;
+    ``x`` is (B, C, H, W) in [0, 1], padded; ``down`` (B, 1, h, H) and ``across`` (B, 1, W, w) resize it;
     ``places`` says which pictures these are.
     """
 
@@ -58,16 +59,16 @@ class NativeBatch:
     places: Tensor
 
     def resized(self, x: Tensor) -> Tensor:
-        """Return ``x`` (B, C, H, W) resized to (B, C, S, S) as by ``steadyline.prepare``, but unrounded."""
+        """Return ``x`` (B, C, H, W) resized to (B, C, h, w) as by ``steadyline.prepare``, but unrounded."""
         return self.down @ x @ self.across
 
 
 def attack_native(
     attack: Attack, gain: Objective, native: Native, on_progress: ReportDone | None = None
 ) -> Tensor:
-    """Return the attacked pictures as the model gets them, (N, C, S, S).
+    """Return the attacked pictures as the model gets them, (N, C, h, w).
 
-    ``gain`` gets resized pictures (B, C, S, S) and which ones they are (B,), and returns how far each is in
+    ``gain`` gets resized pictures (B, C, h, w) and which ones they are (B,), and returns how far each is in
     the attack's favour.
     """
     found: list[Tensor] = []
@@ -91,17 +92,17 @@ def _unchanged(score: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor) 
     return x
 
 
-def _batch(pictures: Sequence[Pictures], places: Sequence[int], side: int) -> NativeBatch:
+def _batch(pictures: Sequence[Pictures], places: Sequence[int], grid: Grid) -> NativeBatch:
     height = max(picture.shape[0] for picture in pictures)
     width = max(picture.shape[1] for picture in pictures)
     channels = pictures[0].shape[2]
     x = np.zeros((len(pictures), channels, height, width), np.float32)
-    down = np.zeros((len(pictures), 1, side, height), np.float32)
-    across = np.zeros((len(pictures), 1, width, side), np.float32)
+    down = np.zeros((len(pictures), 1, grid.height, height), np.float32)
+    across = np.zeros((len(pictures), 1, width, grid.width), np.float32)
     for place, picture in enumerate(pictures):
         rows, columns = picture.shape[:2]
         x[place, :, :rows, :columns] = picture.transpose(2, 0, 1) / np.float32(255)
-        down[place, 0, :, :rows] = resize_weights(rows, side)
-        across[place, 0, :columns] = resize_weights(columns, side).T
+        down[place, 0, :, :rows] = resize_weights(rows, grid.height)
+        across[place, 0, :columns] = resize_weights(columns, grid.width).T
     seen, above, beside = (torch.from_numpy(array) for array in (x, down, across))
     return NativeBatch(seen, above, beside, torch.tensor(places))

@@ -14,7 +14,7 @@ KindFigures = dict[str, float]
 def by_kind(test: TestSet, scores: Scores, maps: Maps | None) -> dict[str, KindFigures]:
     """Return, by kind of defect, how many ``pictures`` it has and its figures against the good pictures.
 
-    ``scores`` (N,) belong to all pictures, ``maps`` (L, S, S) to the located ones. Kinds that have masks get
+    ``scores`` (N,) belong to all pictures, ``maps`` (L, H, W) to the located ones. Kinds that have masks get
     pixel figures as well, with the number of ``defective_pixels``, because a kind of large defects dominates
     the figures of all kinds together.
     """

@@ -22,7 +22,7 @@ Scores = NDArray[np.float32]
 class AttackTarget:
     """A model together with pictures of known truth, scored and attacked through the served score.
 
-    ``x`` is (N, C, S, S) in [0, 1], ``anomalous`` (N,) bool. With ``native`` attacks change the camera's own
+    ``x`` is (N, C, H, W) in [0, 1], ``anomalous`` (N,) bool. With ``native`` attacks change the camera's own
     pixels, through the resize; without it they change ``x``. With ``mixed`` an attack searches with products
     in bfloat16, and the pictures it finds are still scored in float32.
     """
@@ -35,7 +35,7 @@ class AttackTarget:
 
     @staticmethod
     def of(module: Served, pictures: Pictures, anomalous: NDArray[np.bool_]) -> "AttackTarget":
-        """Return the target of uint8 pictures (N, S, S, C)."""
+        """Return the target of uint8 pictures (N, H, W, C)."""
         return AttackTarget(module, floats(pictures), anomalous)
 
     @staticmethod
@@ -56,16 +56,16 @@ class AttackTarget:
         return torch.from_numpy(np.where(self.anomalous, -1.0, 1.0).astype(np.float32))
 
     def score(self, x: Tensor) -> Tensor:
-        """Return the scores (B,) of pictures (B, C, S, S), differentiable."""
+        """Return the scores (B,) of pictures (B, C, H, W), differentiable."""
         return self.module.score_alone(x)
 
     def scores(self, x: Tensor) -> Scores:
-        """Return the scores (N,) of any number of pictures (N, C, S, S)."""
+        """Return the scores (N,) of any number of pictures (N, C, H, W)."""
         with torch.inference_mode():
             return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
 
     def maps(self, x: Tensor) -> Maps:
-        """Return the maps (N, S, S) of any number of pictures (N, C, S, S), enlarged to their side."""
+        """Return the maps (N, H, W) of any number of pictures (N, C, H, W), enlarged to their side."""
         found = []
         with torch.inference_mode():
             for part in torch.split(x, BATCH):
@@ -75,7 +75,7 @@ class AttackTarget:
         return maps
 
     def attacked(self, attack: Attack, on_progress: ReportDone | None = None) -> Tensor:
-        """Return the pictures (N, C, S, S), each attacked in its own direction.
+        """Return the pictures (N, C, H, W), each attacked in its own direction.
 
         ``on_progress`` gets how many are done.
         """
@@ -83,7 +83,7 @@ class AttackTarget:
         return self.maximise(attack, lambda x, places: self.score(x) * direction[places], on_progress)
 
     def maximise(self, attack: Attack, gain: Objective, on_progress: ReportDone | None = None) -> Tensor:
-        """Return the pictures (N, C, S, S) changed so that ``gain`` rises; see ``attack_native`` for
+        """Return the pictures (N, C, H, W) changed so that ``gain`` rises; see ``attack_native`` for
         ``gain``.
         """
 
@@ -107,11 +107,11 @@ class AttackTarget:
 
 
 def rounded(x: Tensor) -> Pictures:
-    """Return pictures (N, C, S, S) in [0, 1] as a camera sends them: uint8 (N, S, S, C)."""
+    """Return pictures (N, C, H, W) in [0, 1] as a camera sends them: uint8 (N, H, W, C)."""
     found: Pictures = (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
     return found
 
 
 def floats(pictures: Pictures) -> Tensor:
-    """Return uint8 pictures (N, S, S, C) as float32 (N, C, S, S) in [0, 1], as the served module does."""
+    """Return uint8 pictures (N, H, W, C) as float32 (N, C, H, W) in [0, 1], as the served module does."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

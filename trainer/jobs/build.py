@@ -125,7 +125,7 @@ def compared_pictures(module: Served, known: HeldOutSet, epsilon: float) -> Pict
 
 
 def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
-    """Return the graph's scores (N,) of pictures (N, S, S, C)."""
+    """Return the graph's scores (N,) of pictures (N, H, W, C)."""
     parts = [run(pictures[start : start + SCORE_BATCH])[0] for start in range(0, len(pictures), SCORE_BATCH)]
     return np.concatenate(parts)
 
@@ -182,6 +182,7 @@ def _card(
         seed=spec.seed,
         trained_at=context.clock.now(),
         size=spec.size,
+        width=spec.width,
         channels=spec.channels,
         recipe=dict(trained.recipe),
         false_alarm_rate=spec.false_alarm_rate,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from steadyline.errors import ContractBroken
+from steadyline.grid import Grid
 from steadyline.inference import CERTIFIED_ROUNDING, CERTIFIED_SCORE
 from trainer.arrays import Pictures
 
@@ -50,10 +51,10 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     @property
-    def input_shape(self) -> tuple[int, int]:
-        """Return the side (H = W) and the channels of the pictures that the graph takes."""
-        _batch, side, _side, channels = self._session.get_inputs()[0].shape
-        return side, channels
+    def input_shape(self) -> tuple[Grid, int]:
+        """Return the grid and the channels of the pictures that the graph takes."""
+        _batch, height, width, channels = self._session.get_inputs()[0].shape
+        return Grid(height, width), channels
 
     def __call__(self, pictures: Pictures) -> tuple[Floats, Floats]:
         """Return scores (B,) and maps (B, h, w) of pictures (B, H, W, C)."""

@@ -55,7 +55,7 @@ def measure(
 
 
 def certified_companion(normals: Pictures, progress: OnProgress) -> Served:
-    """Return the certified distance to normals (N, S, S, C); fitting takes seconds and learns nothing."""
+    """Return the certified distance to normals (N, H, W, C); fitting takes seconds and learns nothing."""
     none = PseudoBank(
         normals[:0], np.zeros((0, *normals.shape[1:3]), bool), np.zeros(0, np.int64), transform=()
     )
@@ -73,7 +73,7 @@ def measure_floor(companion: Served, known: HeldOutSet, gate: GateSection) -> fl
 
 
 def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], epsilon: float) -> Pictures:
-    """Return pictures (N, S, S, C) attacked in the model's disfavour, rounded to what a camera can send."""
+    """Return pictures (N, H, W, C) attacked in the model's disfavour, rounded to what a camera can send."""
     hit = AttackTarget.of(module, pictures, is_anomaly).attacked(Pgd(epsilon, steps=5, seed=ATTACK_SEED))
     return rounded(hit)
 

@@ -9,6 +9,7 @@ from steadyline.contracts.message import AwareDatetime, Part
 from steadyline.contracts.model_event import Package
 from steadyline.digest import sha256
 from steadyline.errors import StoreUnavailable
+from steadyline.grid import Grid
 from steadyline.line import GateSection
 from steadyline.replace_file import replace_file
 from steadyline.telemetry.logs import get_logger
@@ -48,6 +49,13 @@ class JobSpec(Part):
     live: LivePackage | None
     known_banks: tuple[str, ...] = ()  # digests of banks that models of the product were made with
     ordered_at: AwareDatetime
+    # Of the input, where it is not the height; ``size`` is the height then.
+    width: int | None = Field(None, exclude_if=lambda width: width is None)
+
+    @property
+    def grid(self) -> Grid:
+        """Height and width of the input, in pixels."""
+        return Grid.of(self.size, self.width)
 
     def digest(self) -> str:
         """Return the name of this training's checkpoint: a digest of all that the weights depend on, and of

@@ -144,7 +144,7 @@ def _judge(
     for version, package in wanted:
         files = packages.load(spec.product, version, package)
         card = read_card(files)
-        if (card.size, card.channels) == (spec.size, spec.channels):
+        if (card.grid, card.channels) == (spec.grid, spec.channels):
             verdicts.append(flagged(rebuilt(card, files), card, labelled))
     return labelled_figures(labelled, *verdicts)
 
@@ -170,13 +170,13 @@ def _measure_live(
 ) -> Figures | None:
     """Return the live model's figures on the candidate's frames.
 
-    Returns None when there is no live model, or when it takes pictures of another size or other channels.
+    Returns None when there is no live model, or when it takes pictures of another grid or other channels.
     """
     if spec.live is None:
         return None
     files = packages.load(spec.product, spec.live.version, spec.live.package)
     card = read_card(files)
-    if (card.size, card.channels) != (spec.size, spec.channels):
+    if (card.grid, card.channels) != (spec.grid, spec.channels):
         log.warning("live_model_sees_other_frames", product=spec.product, version=card.version)
         return None
     threshold = card.calibrations[PRODUCT_WIDE].threshold

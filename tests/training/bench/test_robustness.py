@@ -22,6 +22,7 @@ from bench.robustness.result_cache import ResultCache
 from bench.robustness.splits import fixed_split
 from bench.robustness.table import headline, markdown
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.picture import encode_png
 from steadyline.prepare import prepare
 from steadyline.service import EXIT_FAILED
@@ -37,6 +38,7 @@ from trainer.evaluation.localisation import localisation
 from trainer.evaluation.subject import AttackTarget
 from trainer.jobs.export import export
 
+GRID = Grid.square(32)
 SETTINGS = AttackSettings(first_steps=3, steps=6, restarts=1, attacked=8, checked=6)
 COUNT = 10
 
@@ -44,9 +46,9 @@ COUNT = 10
 def a_test_set() -> TestSet:
     good, (bad, masks) = good_parts(COUNT, 48, seed=5), defective_parts(COUNT, 48, seed=6)
     native = np.concatenate([good, bad])
-    small = np.stack([prepare(mask.astype(np.uint8) * 255, 32, "gray")[..., 0] > 64 for mask in masks])
+    small = np.stack([prepare(mask.astype(np.uint8) * 255, GRID, "gray")[..., 0] > 64 for mask in masks])
     return TestSet(
-        pictures=np.stack([prepare(picture, 32, "gray") for picture in native]),
+        pictures=np.stack([prepare(picture, GRID, "gray") for picture in native]),
         kinds=("good",) * COUNT + ("scratch",) * COUNT,
         names=tuple(str(index) for index in range(2 * COUNT)),
         masks=np.concatenate([np.zeros_like(small), small]),
@@ -58,7 +60,7 @@ def a_test_set() -> TestSet:
 def a_model(module: Served, test: TestSet) -> EvaluatedModel:
     graph = export(module, test.pictures[:4]).model
     facts = {"training_seconds": 0.0}
-    return EvaluatedModel(module.eval(), graph, digest_of(module), 32, "gray", 0.55, facts)
+    return EvaluatedModel(module.eval(), graph, digest_of(module), Grid.square(32), "gray", 0.55, facts)
 
 
 def results_in(folder: Path, report: Callable[[str, bool], None] = lambda name, is_new: None) -> ResultCache:
@@ -127,7 +129,7 @@ def test_a_graph_that_answers_otherwise_than_its_twin_is_caught(tmp_path: Path) 
 
     test = a_test_set()
     swapped = EvaluatedModel(
-        Darkest().eval(), export(Other(), test.pictures[:4]).model, "", 32, "gray", 0.5, {}
+        Darkest().eval(), export(Other(), test.pictures[:4]).model, "", Grid.square(32), "gray", 0.5, {}
     )
     measured = measure(swapped, test, SETTINGS, results_in(tmp_path), None)
     assert "the exported graph falls as its torch twin does" in fails(measured)

@@ -18,6 +18,7 @@ from bench.robustness.model_store import ModelStore
 from bench.robustness.plan import FitSettingsByModel, Run
 from steadyline.datasets.elpv import import_elpv
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from trainer.backbone.weights import pretrained
 from trainer.data.mvtec import Preparation, TestSet, read_test
 from trainer.evaluation.auroc import auroc
@@ -46,7 +47,9 @@ def on_progress(phase: str, done: int, total: int) -> None:
 
 
 def models_in(folder: Path) -> ModelStore:
-    return ModelStore(folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, SIZE)), on_progress)
+    return ModelStore(
+        folder, FitSettingsByModel(steps=STEPS, sizes=dict.fromkeys(NAMES, Grid.square(SIZE))), on_progress
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def made(request: pytest.FixtureRequest, cells: Path, tmp_path_factory: pytest.T
 
 @pytest.fixture
 def test(cells: Path) -> TestSet:
-    return read_test(cells, Preparation(SIZE, "gray"))
+    return read_test(cells, Preparation(Grid.square(SIZE), "gray"))
 
 
 def as_input(pictures: NDArray[np.uint8]) -> torch.Tensor:

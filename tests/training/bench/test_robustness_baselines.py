@@ -11,6 +11,7 @@ from bench.robustness.baseline import BaselineInput
 from bench.robustness.baselines import BANK, BASELINES, NearestPatch, PlaceGaussian
 from bench.robustness.model_store import ModelStore
 from bench.robustness.plan import FitSettingsByModel, Run
+from steadyline.grid import Grid
 from steadyline.picture import encode_png
 from tests.support.parts import defective_parts, good_parts
 from trainer.detector_protocol import Served
@@ -41,7 +42,7 @@ def scores(module: Served, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.ui
 
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_a_baseline_is_made_once_and_answers_as_its_graph_does(name: str, data: Path, tmp_path: Path) -> None:
-    fitting = FitSettingsByModel(steps=STEPS, sizes={name: SIZE})
+    fitting = FitSettingsByModel(steps=STEPS, sizes={name: Grid.square(SIZE)})
     models = ModelStore(tmp_path, fitting, on_progress)
     run = Run("parts", name, 0)
     model = models.model(run, data)

@@ -7,6 +7,7 @@ import pytest
 from bench.robustness.model_store import ModelStore
 from bench.robustness.plan import FitSettingsByModel, Run, overrides_by_detector
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.package import CARD
 from tests.support.parts import a_set_of_parts
 
@@ -14,7 +15,7 @@ from tests.support.parts import a_set_of_parts
 def test_a_detector_is_trained_with_the_numbers_given_for_it_and_not_with_anothers(tmp_path: Path) -> None:
     fitting = FitSettingsByModel(
         steps=1,
-        sizes={"cobra": 32},
+        sizes={"cobra": Grid.square(32)},
         overrides={
             "cobra": {"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 8},
             "robust": {"schedule.batch": 7},

@@ -10,6 +10,7 @@ import torch
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.grid import Grid
 from steadyline.package import Card
 from tests.packaging.rules import ROOT
 from tests.support.parts import a_set_of_parts
@@ -23,10 +24,13 @@ from trainer.jobs.build import BuildContext
 CODE = Path(__file__).parent / "gaussian" / "detector.py"
 PAGE = ROOT / "docs/add-a-detector.md"
 ENTRY = {"gaussian": "tests.training.detectors.gaussian.detector:Gaussian"}
+GRID = Grid.square(32)
 
 
 def an_order(folder: Path, detector: str = "gaussian") -> FolderOrder:
-    return FolderOrder(folder / "parts", folder / "model", "plate", detector, "cpu", None, 0, 32, "gray", 0.1)
+    return FolderOrder(
+        folder / "parts", folder / "model", "plate", detector, "cpu", None, 0, GRID, "gray", 0.1
+    )
 
 
 def a_bench(folder: Path) -> BuildContext:
@@ -71,7 +75,7 @@ def test_its_package_rebuilds_it_and_another_detectors_is_refused(fitted: tuple[
 
 def test_a_profile_it_does_not_have_is_refused(fitted: tuple[Path, Card], tmp_path: Path) -> None:
     order = FolderOrder(
-        fitted[0] / "parts", tmp_path, "plate", "gaussian", "laptop", None, 0, 32, "gray", 0.1
+        fitted[0] / "parts", tmp_path, "plate", "gaussian", "laptop", None, 0, GRID, "gray", 0.1
     )
     with pytest.raises(InvalidConfiguration, match="no profile 'laptop'"):
         fit_folder(order, a_bench(tmp_path))

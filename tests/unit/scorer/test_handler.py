@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 from scorer.config import ScorerSettings
 from steadyline.contracts.headers import decode_headers
@@ -379,3 +380,28 @@ def test_a_fixed_sample_of_normal_frames_leaves_evidence() -> None:
     assert 30 <= len(first) <= 70
     assert kept() == first
     top.close()
+
+
+WIDE = Contrast(size=16, width=64)
+
+
+def test_a_model_may_take_pictures_that_are_no_squares(top: BenchTop) -> None:
+    """Peak and map are in fractions of the frame, whatever the grid's proportions."""
+    top.put(3, WIDE)
+    defect = encode_png(a_defective_picture(WIDE.grid, cell=11))
+    score = score_of(top.handler.submit(a_record(1, defect)).result(10))  # type: ignore[arg-type]
+    assert score.verdict == "anomalous"
+    assert (score.peak.x, score.peak.y) == (3.5 / 8, 1.5 / 2)
+    assert decode_map(top.store.get(score.map_uri or "")).shape == (2, 8)
+
+
+def test_a_camera_whose_frames_the_grid_distorts_is_told_of_once(top: BenchTop) -> None:
+    top.put(3, WIDE)
+    square, wide = encode_png(a_plain_picture(32)), encode_png(a_plain_picture(WIDE.grid))
+    with capture_logs() as log:
+        for sequence, camera in enumerate(("c1", "c1", "c2"), 1):
+            top.handler.submit(a_record(sequence, square, camera)).result(10)
+        top.handler.submit(a_record(4, wide, "c1")).result(10)
+    told = [(row["camera"], row["note"]) for row in log if row["event"] == "frames_distorted"]
+    assert [camera for camera, _ in told] == ["c1", "c2"]
+    assert "stretched 4.00 times to the grid 16x64; the grid 32x32 keeps their proportions" in told[0][1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from steadyline.errors import PoisonMessage
+from steadyline.grid import Grid
 from steadyline.picture import Channels, PictureLimits, decode, inspect
 from steadyline.prepare import prepare
 from tests.support.models import a_defective_picture
@@ -28,5 +29,5 @@ def test_every_legal_form_gives_the_same_pixels(data: bytes, channels: Channels)
 )
 def test_every_hostile_picture_is_refused_with_its_word(data: bytes, reason: str) -> None:
     with pytest.raises(PoisonMessage) as refused:
-        prepare(decode(data, inspect(data, LIMITS), "gray"), 64, "gray")
+        prepare(decode(data, inspect(data, LIMITS), "gray"), Grid.square(64), "gray")
     assert refused.value.reason == reason

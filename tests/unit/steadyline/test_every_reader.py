@@ -19,6 +19,7 @@ from scorer.model_slot import empty_slots
 from scorer.preprocess import Preprocessor
 from steadyline.clock import SystemClock
 from steadyline.contracts.frame import Frame, FrameId
+from steadyline.grid import Grid
 from steadyline.line import Line, PictureSection
 from steadyline.picture import PictureLimits
 from tests.support.models import a_defective_picture
@@ -69,7 +70,7 @@ def evaluated(data: bytes, folder: Path) -> Seen:
     (folder / "train/good").mkdir(parents=True)
     (folder / "train/good/a.jpg").write_bytes(data)
     with capture_logs() as lines:
-        pixels = read_normals(folder, Preparation(32, "gray", LIMITS))[0]
+        pixels = read_normals(folder, Preparation(Grid.square(32), "gray", LIMITS))[0]
     return Seen(pixels[0, ..., 0], assumed(lines))
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from steadyline.errors import InvalidConfiguration
-from steadyline.line import DEFAULT_DETECTOR, Product, load_line
+from steadyline.grid import Grid
+from steadyline.line import DEFAULT_DETECTOR, PictureSection, Product, load_line
 
 KNOWN = ("cobra", "robust", "daf")
 
@@ -113,3 +115,35 @@ def test_replicas_go_to_every_topic_of_the_line_and_by_default_the_broker_decide
     for topic in load_line(file).kafka_topics():
         assert topic.replication.factor is None
         assert not {"min.insync.replicas", "unclean.leader.election.enable"} & topic.config.keys()
+
+
+@pytest.mark.parametrize(
+    ("written", "grid"),
+    [
+        ("", Grid(64, 64)),
+        ("size: 96", Grid(96, 96)),
+        ("grid: 512x208", Grid(512, 208)),
+        ("grid: [48, 64]", Grid(48, 64)),
+    ],
+)
+def test_a_picture_has_a_grid_and_a_size_is_the_short_form_of_a_square(written: str, grid: Grid) -> None:
+    section = PictureSection.model_validate(yaml.safe_load(f"{{{written}}}"))
+    assert section.grid == grid
+    assert PictureSection.model_validate(section.model_dump()) == section
+
+
+@pytest.mark.parametrize(
+    ("written", "refusal"),
+    [
+        ("size: 64, grid: 64x32", "keep one"),
+        ("size: 4000", "less than or equal to 2048"),
+        ("grid: 8x64", "is not within 16 to 4096"),
+        ("grid: 4096x4096", "are the most"),
+        ("grid: big", "HEIGHTxWIDTH"),
+    ],
+)
+def test_a_picture_of_no_grid_is_refused_with_its_line(tmp_path: Path, written: str, refusal: str) -> None:
+    file = tmp_path / "line.yaml"
+    file.write_text(f"line: cells\nproducts:\n  cell:\n    picture: {{{written}}}\n", encoding="utf-8")
+    with pytest.raises(InvalidConfiguration, match=rf":4: products.cell.picture.*{refusal}"):
+        load_line(file)

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image, PngImagePlugin
 
 from steadyline.errors import PictureTooManyPixels, PoisonMessage, UndecodablePicture
+from steadyline.grid import MOST_GRID_PIXELS, MOST_SIDE
 from steadyline.inference import Floats
 from steadyline.map_png import MAP_MAX, MAP_MIN, decode_map, encode_map
-from steadyline.picture import LARGEST_INPUT
 
 maps = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-99, 99, width=32)
@@ -109,7 +109,7 @@ def test_a_damaged_map_is_refused_or_read_and_never_another_error(place: int, va
 
 
 def test_a_map_is_no_larger_than_the_largest_input() -> None:
-    largest = encode_map(np.zeros((LARGEST_INPUT, LARGEST_INPUT), np.float32))
-    assert decode_map(largest).shape == (LARGEST_INPUT, LARGEST_INPUT)
+    widest = MOST_GRID_PIXELS // MOST_SIDE, MOST_SIDE
+    assert decode_map(encode_map(np.zeros(widest, np.float32))).shape == widest
     with pytest.raises(PictureTooManyPixels):
-        decode_map(encode_map(np.zeros((LARGEST_INPUT + 1, LARGEST_INPUT), np.float32)))
+        decode_map(encode_map(np.zeros((widest[0] + 1, MOST_SIDE), np.float32)))

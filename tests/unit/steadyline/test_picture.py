@@ -20,6 +20,7 @@ from steadyline.errors import (
     UndecodablePicture,
     UnsupportedFormat,
 )
+from steadyline.grid import Grid
 from steadyline.picture import (
     PictureInfo,
     PictureLimits,
@@ -243,6 +244,6 @@ def test_no_damage_gets_anything_but_poison_out(data: st.DataObject) -> None:
         damaged[position] = data.draw(st.integers(0, 255))
     try:
         info = inspect(bytes(damaged), LIMITS)
-        assert prepare(decode(bytes(damaged), info, "rgb"), 16, "rgb").shape == (16, 16, 3)
+        assert prepare(decode(bytes(damaged), info, "rgb"), Grid.square(16), "rgb").shape == (16, 16, 3)
     except PoisonMessage:
         pass

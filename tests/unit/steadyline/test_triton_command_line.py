@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from steadyline.cli import main
+from steadyline.grid import Grid
 from steadyline.service import EXIT_OK
 from steadyline.settings import TritonSettings, read_settings
 from steadyline.triton_config import ServedShape, Serving, config_pbtxt
@@ -22,7 +23,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for product in ("cell", "part"):
         (folder / product / "1").mkdir(parents=True)
         (folder / product / "1" / "model.onnx").write_bytes(b"graph")
-        text = config_pbtxt(ServedShape(product, 32, 1, 4, 4), Serving())
+        text = config_pbtxt(ServedShape(product, Grid.square(32), 1, 4, 4), Serving())
         (folder / product / "config.pbtxt").write_text(text)
     return folder
 

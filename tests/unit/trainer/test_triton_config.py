@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from steadyline.grid import Grid
 from steadyline.triton import parse_config
 from steadyline.triton_config import Accelerator, ServedShape, Serving, config_pbtxt
 
-SERVED = ServedShape("cell", 64, 1, 16, 16)
+SERVED = ServedShape("cell", Grid.square(64), 1, 16, 16)
 
 
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from steadyline.grid import Grid
 from steadyline.servers.config_check import unlike_ours
 from steadyline.triton import parse_config
 from steadyline.triton_config import (
@@ -16,7 +17,7 @@ from steadyline.triton_config import (
     config_pbtxt,
 )
 
-SHAPE = ServedShape("part", 32, 1, 4, 4)
+SHAPE = ServedShape("part", Grid.square(32), 1, 4, 4)
 CPU, GPU = config_pbtxt(SHAPE, Serving()), config_pbtxt(SHAPE, Serving("gpu"))
 OTHERS = [*itertools.product(("cpu", "gpu"), (False, True), (1, 3), ("FP32", "FP16"))]
 
@@ -29,7 +30,7 @@ def problems(text: str) -> list[str]:
 def test_whatever_the_trainer_writes_is_served(
     accelerator: Accelerator, is_certified: bool, channels: int, precision: str
 ) -> None:
-    shape = ServedShape("part", 264, channels, 33, 17, is_certified)
+    shape = ServedShape("part", Grid(264, 136), channels, 33, 17, is_certified)
     least = Serving(accelerator, 1, 1, 1, "FP16" if precision == "FP16" else "FP32")
     most = Serving(accelerator, MOST_INSTANCES, MOST_THREADS, MOST_BATCH)
     assert problems(config_pbtxt(shape, least)) == problems(config_pbtxt(shape, most)) == []
@@ -69,7 +70,7 @@ def test_a_field_that_ours_has_not_is_refused(more: str, word: str) -> None:
         (CPU, "max_batch_size: 32", "max_batch_size: 2000000000", "max_batch_size 2000000000"),
         (CPU, 'string_value: "2"', 'string_value: "99999"', "intra_op_thread_count"),
         (CPU, 'string_value: "2"', 'string_value: "../x"', "intra_op_thread_count"),
-        (CPU, "32, 32, 1", "32, 64, 1", "input[0].dims[1] 64"),
+        (CPU, "32, 32, 1", "32, 640000, 1", "input[0].dims[1] 640000"),
         (CPU, "32, 32, 1", "320000, 320000, 1", "input[0].dims[0] 320000"),
         (CPU, "TYPE_UINT8", "TYPE_STRING", "input[0].data_type"),
         (CPU, "dynamic_batching { }", "dynamic_batching { priority_levels: 9 }", "priority_levels"),
@@ -95,5 +96,5 @@ def test_a_part_of_ours_may_not_be_missing() -> None:
 
 
 def test_a_certified_part_is_never_in_sixteen_bits() -> None:
-    text = config_pbtxt(ServedShape("part", 32, 1, 4, 4, True), Serving("gpu"))
+    text = config_pbtxt(ServedShape("part", Grid.square(32), 1, 4, 4, True), Serving("gpu"))
     assert "precision_mode" in " ".join(problems(text.replace('"FP32"', '"FP16"')))

@@ -8,13 +8,14 @@ import pytest
 from typing_extensions import override
 
 from steadyline.digest import sha256
+from steadyline.grid import Grid
 from steadyline.package import CARD, MODEL, WEIGHTS, read_card, write_card, write_package
 from steadyline.servers.served_repository import RepositoryReader, SignedPackages
 from steadyline.signing import Signer, TrustedKeys
 from steadyline.store import Store
 from steadyline.triton_config import ServedShape, Serving, config_pbtxt
 
-SHAPE = ServedShape("part", 32, 1, 4, 4)
+SHAPE = ServedShape("part", Grid.square(32), 1, 4, 4)
 OF_0_1 = Path(__file__).resolve().parents[3] / "data" / "package-of-0.1" / CARD
 
 

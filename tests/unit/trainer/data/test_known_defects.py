@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.picture import encode_png
 from tests.support.parts import defective_parts
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation
 
-HOW = Preparation(32, "gray")
+HOW = Preparation(Grid.square(32), "gray")
 
 
 def write(path: Path, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:

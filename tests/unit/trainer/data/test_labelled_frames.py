@@ -5,6 +5,7 @@ import pytest
 
 from steadyline.contracts.feedback import MarkedRegion
 from steadyline.errors import PackageRejected
+from steadyline.grid import Grid
 from trainer.data.labelled_frames import LabelledFrames, LabelledSource, mask_of
 
 
@@ -42,7 +43,7 @@ def test_known_defects_have_the_mask_that_was_marked_or_none() -> None:
 @pytest.mark.parametrize("at", [0.0, 0.3, 0.999, 1.0])
 def test_a_mark_however_thin_touches_a_cell(at: float) -> None:
     region = MarkedRegion.model_construct(x=at, y=at, width=1e-9, height=1e-9)
-    assert mask_of(region, 8).sum() == 1
+    assert mask_of(region, Grid.square(8)).sum() == 1
 
 
 def test_none_at_all_are_no_frames() -> None:
@@ -60,3 +61,10 @@ def test_none_at_all_are_no_frames() -> None:
 def test_what_is_no_such_file_is_refused(data: bytes) -> None:
     with pytest.raises(PackageRejected):
         LabelledFrames.unpack(data)
+
+
+def test_a_rectangle_is_marked_in_the_proportions_of_the_grid() -> None:
+    mask = mask_of(MarkedRegion(x=0.5, y=0.25, width=0.5, height=0.25), Grid(32, 16))
+    assert mask.shape == (32, 16)
+    assert mask[8:16, 8:].all()
+    assert mask.sum() == 8 * 8

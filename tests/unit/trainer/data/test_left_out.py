@@ -9,13 +9,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from steadyline.demo.split import split_dataset
+from steadyline.grid import Grid
 from steadyline.line import PictureSection
 from steadyline.picture import encode_png
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation, read_normals, read_test
 from trainer.data.normals import from_folder
 
-HOW = Preparation(32, "gray")
+HOW = Preparation(Grid.square(32), "gray")
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(100)
 
 READERS: dict[str, Callable[[Path], object]] = {

@@ -10,9 +10,10 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from trainer.data.mvtec import Preparation, read_test
 
-HOW = Preparation(32, "gray")
+HOW = Preparation(Grid.square(32), "gray")
 DRAWN = np.zeros((64, 64), bool)
 DRAWN[20:36, 10:40] = True
 Draw = Callable[[NDArray[np.bool_]], Image.Image]

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from steadyline.picture import PictureLimits
 from tests.support.parts import defective_parts, good_parts
 from trainer.data.mvtec import Preparation, read_normals, read_test
 
-GRAY = Preparation(size=32, channels="gray")
+GRAY = Preparation(Grid.square(32), channels="gray")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_test_pictures_know_their_kind_and_where_the_defect_is(folder: Path) -> 
     assert test.masks is not None
     assert not test.masks[0].any()
     assert 12 <= test.masks[1].sum() <= 30  # 8 x 8 pixels of 64, at half the size
-    assert read_test(folder, Preparation(32, "rgb")).pictures.shape == (4, 32, 32, 3)
+    assert read_test(folder, Preparation(Grid.square(32), "rgb")).pictures.shape == (4, 32, 32, 3)
 
 
 def test_without_ground_truth_there_are_no_masks(folder: Path) -> None:
@@ -73,6 +74,6 @@ def test_a_broken_picture_is_named_and_not_skipped(folder: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_decoded(folder: Path) -> None:
-    small = Preparation(32, "gray", PictureLimits(max_bytes=1 << 20, max_pixels=1000))
+    small = Preparation(Grid.square(32), "gray", PictureLimits(max_bytes=1 << 20, max_pixels=1000))
     with pytest.raises(InvalidConfiguration, match="64 x 64 pixels, the limit is 1000"):
         read_normals(folder, small)

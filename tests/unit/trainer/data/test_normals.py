@@ -11,12 +11,13 @@ from typing_extensions import override
 
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.grid import Grid
 from steadyline.line import Line, PictureSection, Product, RetrainSection
 from steadyline.picture import encode_png
 from steadyline.store import Store
 from tests.support.parts import defective_parts, good_parts
 from tests.support.stream_scores import a_score
-from trainer.data.normals import MOST_UNREADABLE, collect, is_own_picture
+from trainer.data.normals import MOST_UNREADABLE, collect, distortion_note, is_own_picture
 from trainer.data.sightings import Normal
 from trainer.data.snapshot import unpack
 
@@ -194,3 +195,14 @@ def test_a_defect_in_the_folder_is_left_out_and_named_unless_the_owner_knows_bet
 def test_too_few_frames_are_refused_by_their_number(store: Store) -> None:
     with pytest.raises(InvalidConfiguration, match="5 different normal frames are too few"):
         collect(a_product(), [a_normal(store, sequence) for sequence in range(5)], store)
+
+
+def test_a_folder_whose_frames_the_grid_distorts_is_told_of(tmp_path: Path) -> None:
+    for name, shape in (("a.png", (60, 60)), ("b.png", (120, 60))):
+        (tmp_path / name).write_bytes(encode_png(np.zeros(shape, np.uint8)))
+    note = distortion_note(tmp_path, PictureSection(grid=Grid(32, 32)))
+    assert note is not None
+    assert note.startswith("frames of 120 x 60 pixels (height x width) are stretched 2.00 times to the grid")
+    assert distortion_note(tmp_path, PictureSection(grid=Grid(48, 32), max_pixels=4000)) is not None
+    (tmp_path / "a.png").unlink()
+    assert distortion_note(tmp_path, PictureSection(grid=Grid(64, 32))) is None

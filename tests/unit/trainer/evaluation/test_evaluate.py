@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from steadyline.terminal import PlainConsole
 from tests.support.parts import defective_parts, good_parts
@@ -149,7 +150,7 @@ def test_the_terminal_tells_the_kinds_of_defects_apart(evaluation: Evaluation) -
 def test_an_attack_through_the_resize_can_do_no_more_than_one_at_the_input() -> None:
     made = a_test_set()
     large = tuple(np.kron(picture[..., 0], np.ones((3, 3), np.uint8))[..., None] for picture in made.pictures)
-    test = replace(made, pictures=np.stack([prepare(picture, 32, "gray") for picture in large]))
+    test = replace(made, pictures=np.stack([prepare(picture, Grid.square(32), "gray") for picture in large]))
     attack = IndependentAttacks((10,))
     settings = EvaluationSettings(epsilons=(8 / 255,), attack=attack, attacked=12, checked=6)
     through = replace(settings, at="native")

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.native import Native, attack_native
@@ -22,15 +23,15 @@ def brightness(x: Tensor) -> Tensor:
 
 def test_pictures_of_every_size_are_resized_as_the_line_resizes_them() -> None:
     mixed = pictures((40, 60), (16, 16), (60, 40), (33, 47))
-    found = Native(mixed, SIDE).resized()
-    due = np.stack([prepare(picture, SIDE, "gray") for picture in mixed]).transpose(0, 3, 1, 2)
+    found = Native(mixed, Grid.square(SIDE)).resized()
+    due = np.stack([prepare(picture, Grid.square(SIDE), "gray") for picture in mixed]).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(found.numpy() * 255, due, atol=0.501)
 
 
 def test_each_picture_moves_in_its_own_direction_by_no_more_than_epsilon() -> None:
     mixed = pictures((40, 60), (20, 20), (60, 40), (33, 47))
     direction = torch.tensor([1.0, -1.0, 1.0, -1.0])
-    native = Native(mixed, SIDE)
+    native = Native(mixed, Grid.square(SIDE))
     clean = native.resized()
     hit = attack_native(Pgd(8 / 255, 5), lambda x, places: brightness(x) * direction[places], native)
     assert bool(((brightness(hit) - brightness(clean)) * direction > 4 / 255).all())

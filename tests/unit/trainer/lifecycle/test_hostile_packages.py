@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from steadyline.contracts.model_event import Package
 from steadyline.digest import sha256
+from steadyline.grid import Grid
 from steadyline.manifest import SUMS, manifest_text
 from steadyline.model_folder import CONFIG, FENCE
 from steadyline.package import CARD, MODEL, NEVER_READ, read_card, write_card
@@ -19,7 +20,7 @@ from tests.support.graphs import SIDE, a_graph
 from tests.support.works import Works, WorksSetUp
 from trainer.lifecycle.repository import ModelRepository
 
-OURS = config_pbtxt(ServedShape("cell", SIDE, 1, 2, 2), Serving()).encode()
+OURS = config_pbtxt(ServedShape("cell", Grid.square(SIDE), 1, 2, 2), Serving()).encode()
 PYTHON_CONFIG = b'name: "cell"\nbackend: "python"\nparameters { key: "EXECUTION_ENV_PATH" }\n'
 PYTHON_CODE = b"import os\nos.system('id')\n"
 
@@ -292,7 +293,7 @@ def parameters_of(message: Message) -> set[str]:
 @pytest.mark.parametrize("accelerator", ["cpu", "gpu"])
 def test_a_configuration_says_nothing_but_what_is_on_the_list(accelerator: Accelerator) -> None:
     for is_certified in (False, True):
-        served = ServedShape("cell", 64, 3, 16, 16, is_certified)
+        served = ServedShape("cell", Grid.square(64), 3, 16, 16, is_certified)
         config = parse_config(config_pbtxt(served, Serving(accelerator)))
         assert {field.name for field, _ in config.ListFields()} <= FIXED
         assert config.backend == "onnxruntime"
