@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from steadyline.errors import PackageRejected
 from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Overrides, Recipe, Served
+from trainer.detectors.recipe import size_in_recipe
 from trainer.pseudo.recipe import BankRecipe
 
 WHOLE = 2000  # the units of progress that the parts share
@@ -61,7 +62,7 @@ class InParts(Detector):
         recipe: Recipe = {
             "detector": self._name,
             "profile": given.profile,
-            "size": given.normals.shape[1],
+            **size_in_recipe(given),
             "channels": given.normals.shape[3],
             **{part.name: one.recipe for part, one in zip(self._parts, fitted, strict=True)},
         }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import Grid
 from trainer.data.known_defects import known_digest
 from trainer.detector_protocol import FitInput, Recipe
 from trainer.learning.checkpoint import Checkpoints
@@ -48,10 +49,23 @@ def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) ->
         "profile": given.profile,
         "seed": given.seed,
         "steps": steps,
-        "size": given.normals.shape[1],
+        **size_in_recipe(given),
         "channels": given.normals.shape[3],
         "numbers": json.loads(json.dumps({_STORED.get(name, name): part for name, part in numbers.items()})),
     }
+
+
+def size_in_recipe(given: FitInput) -> Recipe:
+    """Return the recipe's ``size``, the height of the input, and its ``width`` where that is another."""
+    grid = Grid(*given.normals.shape[1:3])
+    return {"size": grid.height} if grid.told_width is None else {"size": grid.height, "width": grid.width}
+
+
+def grid_in_recipe(recipe: Recipe) -> Grid:
+    """Return the grid of the input; raises KeyError or ValueError when the recipe names none."""
+    size: Any = recipe["size"]
+    width: Any = recipe.get("width", size)
+    return Grid(int(size), int(width))
 
 
 def _key(given: FitInput, recipe: Recipe) -> str:

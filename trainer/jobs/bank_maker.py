@@ -22,6 +22,6 @@ def pseudo_maker(on_progress: ReportProgress) -> Maker:
         )
         entries = to_entries(made, [source.id for source in snapshot.sources])
         numbers = {**recipe.parameters(), **made.found_shares()}
-        return GeneratedBank(entries, numbers, recipe.per_normal, made.rates)
+        return GeneratedBank(entries, numbers, made.per_normal, made.rates)
 
     return make

@@ -1,11 +1,14 @@
 """Check that a pseudo-anomaly no longer looks normal: a Gaussian per cell, compared with held-out normals.
 
-Features are taken per cell of a 16 x 16 grid and modelled by one Gaussian per cell. Its covariance is shrunk
-towards that of all cells, because there are few normals and many cells. A picture is as unlikely as its least
-likely cell, so that a small defect counts as much as a large one. The bar is a low quantile of likelihood
-over normals that the Gaussians were not fitted to; on those they were fitted to, almost anything would pass.
+Features are taken per cell, of which there are about 16 x 16, and modelled by one Gaussian per cell. Its
+covariance is shrunk towards that of all cells, because there are few normals and many cells. A picture is as
+unlikely as its least likely cell, so that a small defect counts as much as a large one. The bar is a low
+quantile of likelihood over normals that the Gaussians were not fitted to; on those they were fitted to,
+almost anything would pass.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 
 from trainer.pseudo.transform import Picture
 
-GRID = 16
+CELLS = 16  # along each side of a square picture; another one has as many, as square as its pixels allow
 SHRINKAGE = 0.2  # towards the covariance of all cells; with 100 normals a cell has 100 samples of 6 features
 _FLOOR = 1e-5  # variance of features in [0, 1]: below the 8-bit step of 1/255
 
@@ -36,8 +39,10 @@ class Bar:
 class NormalCells:
     """One Gaussian per cell, fitted to normals, and the distances of held-out normals to it."""
 
-    def __init__(self, fitted: Picture, held_out: Picture) -> None:
-        """``fitted`` and ``held_out`` are (N, S, S, C) in [0, 1]; neither may be empty."""
+    def __init__(self, fitted: Iterable[Picture], held_out: Iterable[Picture]) -> None:
+        """``fitted`` and ``held_out`` each give pictures (H, W, C) in [0, 1], one after the other; neither
+        may be empty.
+        """
         found = np.stack([cell_features(picture) for picture in fitted])
         self._means = found.mean(axis=0)
         apart = found - self._means
@@ -47,7 +52,7 @@ class NormalCells:
         self._held_out = np.sort([self.distance(picture) for picture in held_out])
 
     def distance(self, picture: Picture) -> float:
-        """Return the squared Mahalanobis distance of the least likely cell of (S, S, C)."""
+        """Return the squared Mahalanobis distance of the least likely cell of (H, W, C)."""
         apart = cell_features(picture) - self._means
         return float(np.einsum("cf,cfg,cg->c", apart, self._precisions, apart).max())
 
@@ -58,17 +63,18 @@ class NormalCells:
 
 
 def cell_features(picture: Picture) -> Floats:
-    """Return (GRID·GRID, 6·C): mean, deviation, extremes and mean slopes of each cell of (S, S, C).
+    """Return (cells, 6·C): mean, deviation, extremes and mean slopes of each cell of (H, W, C).
 
-    Raises ValueError when the picture is smaller than the grid.
+    Raises ValueError when a side is shorter than CELLS pixels.
     """
-    side = picture.shape[0] // GRID * GRID
-    if side == 0:
-        raise ValueError(f"pictures smaller than {GRID} pixels cannot be checked: {picture.shape}")
-    whole = picture[:side, :side].astype(np.float64)
+    height, width = picture.shape[:2]
+    if min(height, width) < CELLS:
+        raise ValueError(f"pictures smaller than {CELLS} pixels cannot be checked: {picture.shape}")
+    side = cell_side(height, width)
+    whole = picture[: height // side * side, : width // side * side].astype(np.float64)
     down = np.abs(np.diff(whole, axis=0, append=whole[-1:]))
     right = np.abs(np.diff(whole, axis=1, append=whole[:, -1:]))
-    cells, slopes_down, slopes_right = (_cells(plane) for plane in (whole, down, right))
+    cells, slopes_down, slopes_right = (_cells(plane, side) for plane in (whole, down, right))
     features = [
         cells.mean(axis=1),
         cells.std(axis=1),
@@ -80,6 +86,11 @@ def cell_features(picture: Picture) -> Floats:
     return np.concatenate(features, axis=1)
 
 
+def cell_side(height: int, width: int) -> int:
+    """Return the side in pixels of a cell, which is square."""
+    return min(math.isqrt(height * width) // CELLS, height, width)
+
+
 def largest_change(before: Picture, after: Picture) -> float:
     """Return the largest 2 x 2 mean of the change, over all channels."""
     change = np.abs(after - before)
@@ -87,8 +98,8 @@ def largest_change(before: Picture, after: Picture) -> float:
     return float(means.max() / 4)
 
 
-def _cells(plane: Floats) -> Floats:
-    """Reshape (S, S, C) to (GRID·GRID, pixels of a cell, C)."""
-    size, channels = plane.shape[0] // GRID, plane.shape[2]
-    blocks = plane.reshape(GRID, size, GRID, size, channels).transpose(0, 2, 1, 3, 4)
-    return blocks.reshape(GRID * GRID, size * size, channels)
+def _cells(plane: Floats, side: int) -> Floats:
+    """Reshape (H, W, C) to (cells, pixels of a cell, C)."""
+    rows, columns, channels = plane.shape[0] // side, plane.shape[1] // side, plane.shape[2]
+    blocks = plane.reshape(rows, side, columns, side, channels).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(rows * columns, side * side, channels)

@@ -15,12 +15,13 @@ from trainer.pseudo.recipe import Adapt, BankRecipe
 from trainer.pseudo.transform import Parameters, Picture
 
 _PILOT = 1  # the last number in the seeds of a pilot, which no other draw has
+MOST_BYTES = 1 << 30  # of a bank's pictures and masks in memory: 268 in colour at a megapixel
 _HELD_OUT_OF = 5  # one normal in five is held out, unless the caller says which
 
 
 @dataclass(frozen=True, slots=True)
 class PseudoAnomaly:
-    """One pseudo-anomaly: ``picture`` (S, S, C) uint8, ``mask`` (S, S); ``source`` indexes the normals."""
+    """One pseudo-anomaly: ``picture`` (H, W, C) uint8, ``mask`` (H, W); ``source`` indexes the normals."""
 
     source: int
     number: int
@@ -37,11 +38,13 @@ class MadeBank:
 
     ``rates`` maps each transform to its accepted draws per draw, pilot included. ``shares`` maps it to how
     often it was drawn: as the recipe says, or as the pilot found it for this product; they sum to 1.
+    ``per_normal`` is how many each normal was to get.
     """
 
     anomalies: tuple[PseudoAnomaly, ...]
     rates: dict[str, float]
     shares: dict[str, float]
+    per_normal: int
 
     def found_shares(self) -> dict[str, float | int | str]:
         """Return the shares as flat numbers for a manifest."""
@@ -55,36 +58,54 @@ def make_bank(
     held_out: Masks | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> MadeBank:
-    """Return up to ``per_normal`` pseudo-anomalies of every normal (N, S, S, C).
+    """Return up to ``per_normal`` pseudo-anomalies of every normal (N, H, W, C).
 
     ``held_out`` (N,) marks normals that no training uses: the bar comes from them, and they lend no texture
     to the others. Each draw depends only on the seed, its own two numbers and the shares. A normal gets fewer
-    when all ``tries`` of a draw were refused. ``on_progress(done, of)`` is called after each normal. Raises
-    ValueError when there is no normal in or out of training.
+    when all ``tries`` of a draw were refused, and when the pictures are large (``room_for``).
+    ``on_progress(done, of)`` is called after each normal. Raises ValueError when there is no normal in or out
+    of training.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
-    pictures = _as_floats(normals)
-    cells = NormalCells(pictures[~aside], pictures[aside])
-    drawer = _Drawer(pictures, recipe, cells, (np.flatnonzero(~aside), np.flatnonzero(aside)))
+    sides = np.flatnonzero(~aside), np.flatnonzero(aside)
+    cells = NormalCells(*((_as_floats(normals[place]) for place in side) for side in sides))
+    drawer = _Drawer(normals, recipe, cells, sides)
     if recipe.adapt is not None:
         drawer.adapt(recipe.adapt, seed)
+    per_normal, sources = room_for(normals, recipe.per_normal, sides)
     found: list[PseudoAnomaly] = []
-    for source in range(len(normals)):
-        for number in range(recipe.per_normal):
+    for source in sources:
+        for number in range(per_normal):
             rng = np.random.default_rng([seed, source, number])
             anomaly = drawer.draw(source, number, donors=int(aside[source]), rng=rng)
             if anomaly is not None:
                 found.append(anomaly)
         if on_progress is not None:
             on_progress(source + 1, len(normals))
-    return MadeBank(tuple(found), drawer.rates(), drawer.shares())
+    return MadeBank(tuple(found), drawer.rates(), drawer.shares(), per_normal)
+
+
+def room_for(
+    normals: Pictures, per_normal: int, sides: Sequence[NDArray[np.intp]]
+) -> tuple[int, Sequence[int]]:
+    """Return how many pseudo-anomalies each normal (N, H, W, C) gets, and which normals get any, so that
+    pictures and masks have MOST_BYTES at most.
+
+    A bank of large pictures has fewer of each normal, and where one of each is too many, every second or
+    third normal of those in training and of those out of it has one.
+    """
+    _, height, width, channels = normals.shape
+    most = MOST_BYTES // (height * width * (channels + 1))
+    step = max(1, -(-len(normals) // max(1, most)))
+    sources = sorted(int(place) for side in sides for place in side[::step])
+    return max(1, min(per_normal, most // len(normals))), sources
 
 
 class _Drawer:
     """Draws until a try is accepted, and counts tries."""
 
     def __init__(
-        self, normals: Picture, recipe: BankRecipe, cells: NormalCells, sides: Sequence[NDArray[np.intp]]
+        self, normals: Pictures, recipe: BankRecipe, cells: NormalCells, sides: Sequence[NDArray[np.intp]]
     ) -> None:
         self._normals, self._recipe, self._cells, self._sides = normals, recipe, cells, sides
         self._names = sorted(recipe.shares)
@@ -122,10 +143,10 @@ class _Drawer:
     def _tried(self, name: str, of: tuple[int, int], donors: int, rng: Generator) -> PseudoAnomaly | None:
         """Return one draw of a transform, or None when refused; ``of`` is (normal, number of the draw)."""
         source, number = of
-        transform, normal = TRANSFORMS[name], self._normals[source]
+        transform, normal = TRANSFORMS[name], _as_floats(self._normals[source])
         donor = int(rng.choice(self._sides[donors]))
         parameters: Parameters = {**transform.draw(rng), "donor": donor}
-        picture = _as_stored(transform.apply(normal, self._normals[donor], parameters))
+        picture = _as_stored(transform.apply(normal, _as_floats(self._normals[donor]), parameters))
         self._drawn[name] += 1
         stored = _as_floats(picture)
         share = self._accept(normal, stored)

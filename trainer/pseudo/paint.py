@@ -11,12 +11,12 @@ from numpy.random import Generator
 
 from trainer.pseudo.canvas import blurred, smooth_noise
 from trainer.pseudo.shape import SHAPES
-from trainer.pseudo.transform import Alpha, Parameters, Picture, Transform, details, log_uniform
+from trainer.pseudo.transform import Alpha, Parameters, Picture, Transform, details, grid_of, log_uniform
 
 # Most defects of parts that emit or reflect light are darker than the part.
 _LOOKS = ("darken", "lighten", "gain", "level", "foreign")
 _LOOK_SHARES = (0.55, 0.10, 0.10, 0.15, 0.10)
-_GRAIN = 0.05  # of the side: finer structure is grain, coarser structure is light
+_GRAIN = 0.05  # of the shorter side: finer structure is grain, coarser structure is light
 _UNEVEN = 0.35  # share of masks with a smooth gain, so that contrast varies within the defect
 
 
@@ -39,10 +39,10 @@ def draw_painted(shape: str, rng: Generator) -> Parameters:
 
 def painted(shape: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with the defect; nothing changes outside its mask."""
-    size = picture.shape[0]
-    alpha = SHAPES[shape][1](size, of)
+    grid = grid_of(picture)
+    alpha = SHAPES[shape][1](grid, of)
     if of["uneven"]:
-        gain = 0.5 + 0.5 * smooth_noise(details(of), size, int(of["uneven"]))
+        gain = 0.5 + 0.5 * smooth_noise(details(of), grid, int(of["uneven"]))
         alpha = alpha * np.clip(gain, 0, 1)
     return np.asarray(np.clip(_look(picture, donor, alpha[..., None], of), 0, 1), np.float32)
 
@@ -72,8 +72,8 @@ def _look(picture: Picture, donor: Picture, alpha: Alpha, of: Parameters) -> Pic
 
 
 def _shifted(donor: Picture, of: Parameters) -> Picture:
-    shift = round(float(of["shift"]) * donor.shape[0])
-    return np.asarray(np.roll(donor, shift, int(of["shift_axis"])), np.float32)
+    axis = int(of["shift_axis"])
+    return np.asarray(np.roll(donor, round(float(of["shift"]) * donor.shape[axis]), axis), np.float32)
 
 
 TRANSFORMS = tuple(

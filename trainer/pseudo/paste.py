@@ -5,8 +5,19 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from steadyline.grid import Grid
 from trainer.pseudo.canvas import Canvas
-from trainer.pseudo.transform import Parameters, Picture, Transform, details, log_uniform, new_seed, one_of
+from trainer.pseudo.transform import (
+    Parameters,
+    Picture,
+    Transform,
+    details,
+    grid_of,
+    length_of,
+    log_uniform,
+    new_seed,
+    one_of,
+)
 
 
 def draw_scar(rng: Generator) -> Parameters:
@@ -27,18 +38,18 @@ def draw_scar(rng: Generator) -> Parameters:
 
 def scar(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with a turned, jittered rectangle of ``donor`` (cut-paste scar, Li et al. 2021)."""
-    size = picture.shape[0]
-    high, wide = (max(2, round(float(of[side]) * size)) for side in ("height", "width"))
-    y, x = round(float(of["from_y"]) * (size - high)), round(float(of["from_x"]) * (size - wide))
+    grid = grid_of(picture)
+    high, wide = (length_of(grid, of[side], 2) for side in ("height", "width"))
+    y, x = round(float(of["from_y"]) * (grid.height - high)), round(float(of["from_x"]) * (grid.width - wide))
     piece = donor[y : y + high, x : x + wide]
     mean = piece.mean()
     piece = (piece - mean) * float(of["contrast"]) + mean * float(of["brightness"])
     turned = _turned(np.clip(piece, 0, 1), float(of["angle"]))
     high, wide = turned.shape[:2]
     # A third of the piece may extend beyond the border.
-    top = round(float(of["to_y"]) * (size - high + 2 * (high // 3))) - high // 3
-    left = round(float(of["to_x"]) * (size - wide + 2 * (wide // 3))) - wide // 3
-    alpha = _rectangle(size, of, top + high / 2, left + wide / 2)[..., None]
+    top = round(float(of["to_y"]) * (grid.height - high + 2 * (high // 3))) - high // 3
+    left = round(float(of["to_x"]) * (grid.width - wide + 2 * (wide // 3))) - wide // 3
+    alpha = _rectangle(grid, of, top + high / 2, left + wide / 2)[..., None]
     layer = _laid(np.zeros_like(picture), turned, top, left)
     return np.asarray(picture * (1 - alpha) + layer * alpha, np.float32)
 
@@ -51,12 +62,12 @@ def draw_permute(rng: Generator) -> Parameters:
 
 def permute(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with two of its quarters swapped."""
-    half = picture.shape[0] // 2
-    corners = [(y, x) for y in (0, half) for x in (0, half)]
+    down, right = (side // 2 for side in grid_of(picture))
+    corners = [(y, x) for y in (0, down) for x in (0, right)]
     (y1, x1), (y2, x2) = corners[int(of["first"])], corners[int(of["second"])]
     found = picture.copy()
-    found[y1 : y1 + half, x1 : x1 + half] = picture[y2 : y2 + half, x2 : x2 + half]
-    found[y2 : y2 + half, x2 : x2 + half] = picture[y1 : y1 + half, x1 : x1 + half]
+    found[y1 : y1 + down, x1 : x1 + right] = picture[y2 : y2 + down, x2 : x2 + right]
+    found[y2 : y2 + down, x2 : x2 + right] = picture[y1 : y1 + down, x1 : x1 + right]
     return found
 
 
@@ -73,9 +84,9 @@ def draw_cut_out(rng: Generator) -> Parameters:
 
 def cut_out(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with a rectangle filled by one level."""
-    size = picture.shape[0]
-    high, wide = (max(2, round(float(of[side]) * size)) for side in ("height", "width"))
-    y, x = round(float(of["y"]) * (size - high)), round(float(of["x"]) * (size - wide))
+    grid = grid_of(picture)
+    high, wide = (length_of(grid, of[side], 2) for side in ("height", "width"))
+    y, x = round(float(of["y"]) * (grid.height - high)), round(float(of["x"]) * (grid.width - wide))
     found = picture.copy()
     found[y : y + high, x : x + wide] = float(of["level"])
     return found
@@ -102,24 +113,25 @@ def draw_window(rng: Generator) -> Parameters:
 
 def window(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with a window that is turned, taken from ``donor``, blurred, or noisy."""
-    size = picture.shape[0]
-    side = max(4, round(float(of["side"]) * size))
-    y, x = round(float(of["y"]) * (size - side)), round(float(of["x"]) * (size - side))
+    grid = grid_of(picture)
+    side = length_of(grid, of["side"], 4)
+    y, x = round(float(of["y"]) * (grid.height - side)), round(float(of["x"]) * (grid.width - side))
     found = picture.copy()
     found[y : y + side, x : x + side] = _window(picture[y : y + side, x : x + side], donor, of)
     return found
 
 
 def _window(inside: Picture, donor: Picture, of: Parameters) -> Picture:
-    side, size, strength = inside.shape[0], donor.shape[0], float(of["strength"])
+    side, grid, strength = inside.shape[0], grid_of(donor), float(of["strength"])
     match of["kind"]:
         case "turn":
             return np.rot90(inside, int(of["turns"]))
         case "foreign":
-            y, x = round(float(of["from_y"]) * (size - side)), round(float(of["from_x"]) * (size - side))
+            y = round(float(of["from_y"]) * (grid.height - side))
+            x = round(float(of["from_x"]) * (grid.width - side))
             return donor[y : y + side, x : x + side]
         case "blur":
-            return _blurred(inside, size / 256 * (2 + 4 * strength))
+            return _blurred(inside, grid.shorter / 256 * (2 + 4 * strength))
         case _:
             knots = max(2, side // int(of["grain"]))
             rough = Image.fromarray(details(of).standard_normal((knots, knots)).astype(np.float32))
@@ -127,11 +139,11 @@ def _window(inside: Picture, donor: Picture, of: Parameters) -> Picture:
             return np.asarray(np.clip(inside + noise * (0.05 + 0.15 * strength), 0, 1), np.float32)
 
 
-def _rectangle(size: int, of: Parameters, y: float, x: float) -> NDArray[np.float32]:
+def _rectangle(grid: Grid, of: Parameters, y: float, x: float) -> NDArray[np.float32]:
     """Return the mask of the turned rectangle, centred at (y, x)."""
-    canvas = Canvas(size)
-    scale = canvas.side / size
-    high, wide = (max(2, round(float(of[side]) * size)) * scale for side in ("height", "width"))
+    canvas = Canvas(grid)
+    scale = canvas.factor
+    high, wide = (length_of(grid, of[side], 2) * scale for side in ("height", "width"))
     angle = np.deg2rad(float(of["angle"]))
     corners = np.array([[-wide, -high], [wide, -high], [wide, high], [-wide, high]]) / 2
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -161,9 +173,8 @@ def _turned(piece: Picture, angle: float) -> Picture:
 
 def _laid(ground: Picture, piece: Picture, top: int, left: int) -> Picture:
     """Lay ``piece`` on ``ground``; its corner may lie outside of ``ground``."""
-    size = ground.shape[0]
     y0, x0 = max(0, top), max(0, left)
-    y1, x1 = min(size, top + piece.shape[0]), min(size, left + piece.shape[1])
+    y1, x1 = min(ground.shape[0], top + piece.shape[0]), min(ground.shape[1], left + piece.shape[1])
     ground[y0:y1, x0:x1] = piece[y0 - top : y1 - top, x0 - left : x1 - left]
     return ground
 

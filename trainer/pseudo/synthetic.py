@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from steadyline.grid import Grid
 from trainer.pseudo.canvas import smooth_noise
 from trainer.pseudo.transform import (
     Alpha,
@@ -20,13 +21,18 @@ from trainer.pseudo.transform import (
     Picture,
     Transform,
     details,
+    grid_of,
+    length_of,
     log_uniform,
     new_seed,
     one_of,
 )
 
 _OPACITY = 0.8  # the largest share of the picture that stays visible within a defect
-_SMALLEST, _LARGEST = 0.03, 0.4  # sides of rectangles and blended pieces, as shares of the picture's side
+_SMALLEST, _LARGEST = (
+    0.03,
+    0.4,
+)  # sides of rectangles and blended pieces, as shares of the shorter side
 
 
 def draw_filled(shape: str, fill: str, rng: Generator) -> Parameters:
@@ -41,19 +47,19 @@ def draw_filled(shape: str, fill: str, rng: Generator) -> Parameters:
 
 def filled(shape: str, fill: str, picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with the area of a ``shape`` mixed with a ``fill``; the rest is unchanged."""
-    rng, size = details(of), picture.shape[0]
-    mask = perlin_mask(rng, size, of) if shape == "perlin" else _rectangle_mask(size, of)
-    look: Alpha = _texture(rng, size) if fill == "texture" else np.ones((size, size), np.float32)
+    rng, grid = details(of), grid_of(picture)
+    mask = perlin_mask(rng, grid, of) if shape == "perlin" else _rectangle_mask(grid, of)
+    look: Alpha = _texture(rng, grid) if fill == "texture" else np.ones(grid, np.float32)
     colour = np.asarray(rng.uniform(0, 1, picture.shape[2]), np.float32)
     layer = np.clip(look[..., None] * colour, 0, 1)
     alpha = mask[..., None] * np.float32(1 - float(of["kept"]))
     return np.asarray(picture * (1 - alpha) + layer * alpha, np.float32)
 
 
-def perlin_mask(rng: Generator, size: int, of: Parameters) -> Alpha:
-    """Return (S, S) of 0 and 1: where smooth noise, often stretched along one axis, is above a level."""
-    grid = rng.standard_normal((int(of["knots_y"]) + 1, int(of["knots_x"]) + 1))
-    noise = _stretched(grid, size)
+def perlin_mask(rng: Generator, grid: Grid, of: Parameters) -> Alpha:
+    """Return (H, W) of 0 and 1: where smooth noise, often stretched along one axis, is above a level."""
+    knots = rng.standard_normal((int(of["knots_y"]) + 1, int(of["knots_x"]) + 1))
+    noise = _stretched(knots, grid)
     return np.asarray(noise > np.quantile(noise, rng.uniform(0.85, 0.99)), np.float32)
 
 
@@ -70,10 +76,14 @@ def draw_blended(rng: Generator) -> Parameters:
 
 def blended(picture: Picture, donor: Picture, of: Parameters) -> Picture:
     """Return ``picture`` with the gradients of a piece of ``donor``; the border keeps its values."""
-    size = picture.shape[0]
-    top, left, high, wide = _corners(size, of)
-    tall, broad = (min(size, max(4, round(side * float(of["scale"])))) for side in (high, wide))
-    y, x = round(float(of["from_y"]) * (size - tall)), round(float(of["from_x"]) * (size - broad))
+    grid = grid_of(picture)
+    top, left, high, wide = _corners(grid, of)
+    scaled = (max(4, round(side * float(of["scale"]))) for side in (high, wide))
+    tall, broad = (min(most, side) for most, side in zip(grid, scaled, strict=True))
+    y, x = (
+        round(float(of["from_y"]) * (grid.height - tall)),
+        round(float(of["from_x"]) * (grid.width - broad)),
+    )
     rows = np.linspace(y, y + tall - 1, high).round().astype(int)
     columns = np.linspace(x, x + broad - 1, wide).round().astype(int)
     piece = donor[rows][:, columns] * np.float32(of["gain"])
@@ -122,43 +132,45 @@ def _rectangle(rng: Generator) -> Parameters:
     }
 
 
-def _corners(size: int, of: Parameters) -> tuple[int, int, int, int]:
+def _corners(grid: Grid, of: Parameters) -> tuple[int, int, int, int]:
     """Return top, left, height and width in pixels; each side has at least 4, so that there is an inside."""
-    high, wide = (max(4, round(float(of[side]) * size)) for side in ("height", "width"))
-    return round(float(of["y"]) * (size - high)), round(float(of["x"]) * (size - wide)), high, wide
+    high, wide = (length_of(grid, of[side], 4) for side in ("height", "width"))
+    top, left = round(float(of["y"]) * (grid.height - high)), round(float(of["x"]) * (grid.width - wide))
+    return top, left, high, wide
 
 
-def _rectangle_mask(size: int, of: Parameters) -> Alpha:
-    top, left, high, wide = _corners(size, of)
-    mask = np.zeros((size, size), np.float32)
+def _rectangle_mask(grid: Grid, of: Parameters) -> Alpha:
+    top, left, high, wide = _corners(grid, of)
+    mask = np.zeros(grid, np.float32)
     mask[top : top + high, left : left + wide] = 1
     return mask
 
 
-def _texture(rng: Generator, size: int) -> Alpha:
-    """Return a texture (S, S) around .8: noise of several grains, or waves bent by noise."""
-    grains = [smooth_noise(rng, size, knots) for knots in (5, 11, max(13, size // 4), size)]
+def _texture(rng: Generator, grid: Grid) -> Alpha:
+    """Return a texture (H, W) around .8: noise of several grains, or waves bent by noise."""
+    size = grid.shorter
+    grains = [smooth_noise(rng, grid, knots) for knots in (5, 11, max(13, size // 4), size)]
     weights = rng.dirichlet(np.ones(len(grains)))
     noise = sum(weight * grain for weight, grain in zip(weights, grains, strict=True))
     if rng.random() < 0.5:
         return np.asarray(0.8 + 0.5 * noise, np.float32)
-    y, x = np.mgrid[:size, :size] / size
+    y, x = np.mgrid[: grid.height, : grid.width] / size
     along = x * np.cos(angle := rng.uniform(0, np.pi)) + y * np.sin(angle)
     waves = np.sin(2 * np.pi * rng.uniform(3, size / 5) * along + 2 * noise)
     return np.asarray(0.8 + 0.5 * waves, np.float32)
 
 
-def _stretched(grid: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """Interpolate (S, S) between the knots of ``grid``, smoothly (with the cubic of Perlin's noise)."""
+def _stretched(knots: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Interpolate (H, W) between ``knots``, smoothly (with the cubic of Perlin's noise)."""
 
-    def along(count: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def along(count: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         place = np.linspace(0, count - 1 - 1e-9, size)
         first = place.astype(np.intp)
         rest = place - first
         return first, rest * rest * (3 - 2 * rest)
 
-    (top, down), (left, right) = along(grid.shape[0]), along(grid.shape[1])
-    rows = grid[top] * (1 - down)[:, None] + grid[top + 1] * down[:, None]
+    (top, down), (left, right) = (along(*sides) for sides in zip(knots.shape, grid, strict=True))
+    rows = knots[top] * (1 - down)[:, None] + knots[top + 1] * down[:, None]
     found: NDArray[np.float64] = rows[:, left] * (1 - right) + rows[:, left + 1] * right
     return found
 

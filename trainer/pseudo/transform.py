@@ -7,8 +7,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float32]  # (S, S, C) in [0, 1]
-Alpha = NDArray[np.float32]  # (S, S) in [0, 1]: the opacity of the defect at each pixel
+from steadyline.grid import Grid
+
+Picture = NDArray[np.float32]  # (H, W, C) in [0, 1]
+Alpha = NDArray[np.float32]  # (H, W) in [0, 1]: the opacity of the defect at each pixel
 Parameters = dict[str, float | int | str]
 
 Draw = Callable[[Generator], Parameters]
@@ -17,7 +19,8 @@ Apply = Callable[[Picture, Picture, Parameters], Picture]
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """``draw`` chooses parameters; lengths are fractions of the side, so that they fit any size.
+    """``draw`` chooses parameters that fit any grid: lengths are fractions of the shorter side, so that no
+    defect is stretched, and places are fractions of height and width.
 
     ``apply(picture, donor, parameters)`` returns the distorted picture; ``donor`` is another normal, which
     lends texture. The same three arguments always give the same picture.
@@ -26,6 +29,16 @@ class Transform:
     name: str
     draw: Draw
     apply: Apply
+
+
+def grid_of(picture: Picture) -> Grid:
+    """Return height and width of a picture."""
+    return Grid(*picture.shape[:2])
+
+
+def length_of(grid: Grid, share: float | str, least: int) -> int:
+    """Return a length in pixels: a share of the shorter side, ``least`` at least."""
+    return max(least, round(float(share) * grid.shorter))
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:

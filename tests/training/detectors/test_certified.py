@@ -12,12 +12,17 @@ from torch import Tensor
 from scorer.scoring import certify
 from steadyline.contracts.model_event import Calibration
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
 from trainer.arrays import PseudoBank
 from trainer.detector_protocol import FitInput, Fitted
+from trainer.detectors.certified import layout
 from trainer.detectors.certified.detector import Certified
-from trainer.detectors.certified.patches import cover, leave_one_out, patch_planes, patches_by_place, places
+from trainer.detectors.certified.layout import Layout
+from trainer.detectors.certified.patches import cover, leave_one_out, patch_planes, patches_by_place
+from trainer.detectors.certified.profile import profile_named
+from trainer.detectors.recipe import grid_in_recipe
 from trainer.evaluation.attacks import Pgd
 from trainer.jobs.export import export
 
@@ -91,7 +96,7 @@ def test_from_native_pixel_to_score_nothing_is_added_to_the_change(
     native = rng.integers(0, 256, (*rng.integers(20, 120, 2), 3))
     changed = np.clip(native + rng.integers(-steps, steps + 1, native.shape), 0, 255)
     before, after = (
-        small.module(torch.from_numpy(prepare(one.astype(np.uint8), SMALL, "gray"))[None])[0]
+        small.module(torch.from_numpy(prepare(one.astype(np.uint8), Grid.square(SMALL), "gray"))[None])[0]
         for one in (native, changed)
     )
     assert (after - before).abs() <= steps / 255 + EXACT
@@ -171,10 +176,10 @@ def test_defects_are_told_from_normals_and_located(whole: Fitted) -> None:
         normal = whole.module.score_float(floats(good_parts(16, SIDE, seed=8)))[0]
         score, anomaly_map = whole.module.score_float(floats(parts))
     assert score.min() > normal.max()
-    grid = places(SIDE, 4, 2)
+    across = (SIDE - 4) // 2 + 1
     highest = anomaly_map.flatten(1).argmax(1)
     for index, mask in enumerate(masks):
-        row, column = divmod(int(highest[index]), grid)
+        row, column = divmod(int(highest[index]), across)
         assert mask[2 * row : 2 * row + 4, 2 * column : 2 * column + 4].any()
 
 
@@ -209,7 +214,7 @@ def test_a_kept_patch_does_not_excuse_the_normal_it_came_from() -> None:
 
 def test_the_memory_of_a_place_covers_what_was_seen_there() -> None:
     near, far = torch.full((1, 9, 2), 0.1), torch.full((1, 1, 2), 0.9)
-    chosen = cover(torch.cat([near, far], 1), 2, lambda done, of: None)
+    chosen = cover(torch.cat([near, far], 1), 2)
     assert 9 in chosen[0].tolist()
 
 
@@ -263,3 +268,66 @@ def test_one_step_beyond_the_margin_may_turn_the_verdict() -> None:
     assert (found.verdict, found.margin) == ("anomalous", 3)
     assert float(module(torch.from_numpy(picture - 3))[2]) > threshold
     assert float(module(torch.from_numpy(picture - 4))[2]) < threshold
+
+
+def fitted_on(grid: Grid) -> Fitted:
+    normals = good_parts(12, max(grid))[:, : grid.height, : grid.width].copy()
+    empty = PseudoBank(normals[:0], np.zeros((0, *grid), bool), np.zeros(0, np.int64), ())
+    return Certified().fit(FitInput(normals, empty, "cpu", 0), lambda step, total, message: None, None)
+
+
+@pytest.fixture(scope="module", params=["no square", "averaged"])
+def wide(request: pytest.FixtureRequest) -> Fitted:
+    """A model of 16 x 40 pixels, and one of 24 x 48 that are averaged by 2 x 2."""
+    if request.param == "no square":
+        return fitted_on(Grid(16, 40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "MOST_PIXELS", 24 * 48 // 4)
+        return fitted_on(Grid(24, 48))
+
+
+def pictures_for(found: Fitted, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    grid = grid_in_recipe(found.recipe)
+    return defective_parts(2, max(grid), seed=seed)[0][:, : grid.height, : grid.width].copy()
+
+
+@given(seed=st.integers(0, 2**31), epsilon=st.floats(1e-4, 0.3))
+@settings(max_examples=15, deadline=None)
+def test_the_certificate_and_its_bounds_hold_for_every_grid(wide: Fitted, seed: int, epsilon: float) -> None:
+    x = floats(pictures_for(wide, seed))
+    with torch.no_grad():
+        score, anomaly_map = wide.module.score_float(x)
+        moved, moved_map = wide.module.score_float(within(x, epsilon, seed))
+        bounds = wide.module.score_bounds(x, epsilon)
+    assert bounds is not None
+    assert (moved - score).abs().max() <= epsilon + EXACT
+    assert (moved_map - anomaly_map).abs().max() <= epsilon + EXACT
+    assert (bounds[0] - EXACT <= moved).all()
+    assert (moved <= bounds[1] + EXACT).all()
+
+
+def test_a_model_of_any_grid_is_made_again_and_exported(wide: Fitted) -> None:
+    again = Certified().rebuild(wide.recipe, wide.module.state_dict())
+    pictures = pictures_for(wide, 3)
+    torch.testing.assert_close(again.score_float(floats(pictures)), wide.module.score_float(floats(pictures)))
+    weights = {"memory": torch.rand(4, 96, 3), "usual": torch.rand(96)}
+    numbers = {"patch": 2, "stride": 2, "tolerance": 0.0, "pool": 2}
+    small = {"detector": "certified", "size": 32, "width": 48, "channels": 1, "numbers": numbers}
+    exported = export(Certified().rebuild(small, weights), defective_parts(4, 48)[0][:, :32].copy())
+    assert (exported.map_height, exported.map_width) == (8, 12)
+
+
+@pytest.mark.parametrize(
+    "grid", [Grid(64, 64), Grid(512, 208), Grid(1024, 1024), Grid(16, 4096), Grid(2048, 2048)]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_model_of_any_grid_is_bounded(grid: Grid, channels: int) -> None:
+    profile = profile_named("cpu")
+    found = Layout.of(grid, profile)
+    kept = found.kept(channels, profile.memory)
+    assert kept >= 8
+    assert found.places.pixels * kept * 16 * channels <= layout.MOST_KEPT
+    assert found.pooled.pixels <= layout.MOST_PIXELS
+    assert found.most_views(channels, kept) >= 1000
+    if grid == Grid(64, 64):
+        assert (found.pool, kept) == (1, 128)

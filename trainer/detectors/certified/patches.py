@@ -1,23 +1,19 @@
 """Cut patches out of pictures, and choose at each place the few normal patches that stand for all of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 CHUNK = 8  # places at once: 8 x 4,000 patches of 16 pixels fit the second-level cache of a core
 
 
-def places(side: int, patch: int, stride: int) -> int:
-    """Return how many places a patch has along a side."""
-    return (side - patch) // stride + 1
-
-
 def patch_planes(x: Tensor, patch: int, stride: int) -> list[Tensor]:
-    """Return one plane (B, places²) per pixel of a patch: its values at every place of (B, C, S, S)."""
-    reach = (places(x.shape[3], patch, stride) - 1) * stride + 1
+    """Return one plane (B, places) per pixel of a patch: its values at every place of (B, C, H, W)."""
+    high, wide = ((side - patch) // stride * stride + 1 for side in x.shape[2:])
     return [
-        x[:, channel, down : down + reach : stride, right : right + reach : stride].flatten(1)
+        x[:, channel, down : down + high : stride, right : right + wide : stride].flatten(1)
         for channel in range(x.shape[1])
         for down in range(patch)
         for right in range(patch)
@@ -25,11 +21,16 @@ def patch_planes(x: Tensor, patch: int, stride: int) -> list[Tensor]:
 
 
 def patches_by_place(x: Tensor, patch: int, stride: int) -> Tensor:
-    """Return the patches (places², B, pixels of a patch) of pictures (B, C, S, S)."""
+    """Return the patches (places, B, pixels of a patch) of pictures (B, C, H, W)."""
     return torch.stack(patch_planes(x, patch, stride), dim=2).transpose(0, 1).contiguous()
 
 
-def cover(found: Tensor, size: int, on_progress: Callable[[int, int], None]) -> Tensor:
+def pooled(x: Tensor, pool: int) -> Tensor:
+    """Return the means (B, C, H // pool, W // pool) of squares of ``pool`` x ``pool`` pixels."""
+    return x if pool == 1 else functional.avg_pool2d(x, pool)
+
+
+def cover(found: Tensor, size: int) -> Tensor:
     """Return indices (L, size): at each of L places, those of R patches (L, R, P) that cover the others.
 
     Each next patch is the one farthest from those chosen before (Gonzalez, 1985), by mean absolute
@@ -45,7 +46,6 @@ def cover(found: Tensor, size: int, on_progress: Callable[[int, int], None]) -> 
             chosen[start : start + CHUNK, place] = index
             covered = torch.minimum(covered, _apart(part, part[row, index]))
             index = covered.argmax(1)
-        on_progress(min(start + CHUNK, len(found)), len(found))
     return chosen
 
 
@@ -66,10 +66,13 @@ def leave_one_out(patches: Tensor, memory: Tensor, origin: Tensor, tolerance: fl
     return torch.stack(rows)
 
 
-def views(normals: Tensor, gains: Sequence[float]) -> Tensor:
-    """Return (gains · 4 · N, C, S, S) of (N, C, S, S): each normal under each gain, in its four flips."""
-    lit = [(normals * gain).clamp(0, 1) for gain in gains]
-    return torch.cat([seen for one in lit for seen in (one, one.flip(-1), one.flip(-2), one.flip(-1, -2))])
+def views(normals: Tensor, gains: Sequence[float], rows: slice) -> Tensor:
+    """Return ``rows`` of normals (N, C, H, W) under each gain, in four flips: (gains · 4 · N, C, h, W)."""
+    height = normals.shape[2]
+    upright = normals[:, :, rows]
+    overturned = normals[:, :, height - rows.stop : height - rows.start].flip(-2)
+    seen = (upright, upright.flip(-1), overturned, overturned.flip(-1))
+    return torch.cat([(one * gain).clamp(0, 1) for gain in gains for one in seen])
 
 
 def _apart(part: Tensor, centre: Tensor) -> Tensor:

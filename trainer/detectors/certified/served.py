@@ -5,7 +5,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from trainer.detector_protocol import Served
-from trainer.detectors.certified.patches import patch_planes, places
+from trainer.detectors.certified.layout import Layout
+from trainer.detectors.certified.patches import patch_planes, pooled
 
 NEAREST = 16  # kept patches whose means are tried as upper bounds; more gained nothing on ELPV
 
@@ -13,30 +14,30 @@ NEAREST = 16  # kept patches whose means are tried as upper bounds; more gained 
 class CertifiedServed(Served):
     """score = max over places (distance to the nearest kept patch - usual distance there).
 
-    The distance d is the mean over a patch of max(|difference| - tolerance, 0), so |d(p, q) - d(p', q)| <=
-    max |p - p'|. Minimum, offset and maximum preserve this. A change of every pixel of the input by at most e
-    therefore moves map and score by at most e. ``score_bounds`` gives bounds that are mostly tighter.
+    Where the layout says so, the picture is averaged over squares first, which moves no mean by more than the
+    largest change of a pixel. The distance d is the mean over a patch of max(|difference| - tolerance, 0), so
+    |d(p, q) - d(p', q)| <= max |p - p'|. Minimum, offset and maximum preserve this. A change of every pixel
+    of the input by at most e therefore moves map and score by at most e. ``score_bounds`` gives bounds that
+    are mostly tighter.
     """
 
     lipschitz = 1.0
     memory: Tensor
     usual: Tensor
 
-    def __init__(self, layout: tuple[int, int, int], tolerance: float, shape: tuple[int, int]) -> None:
-        """``layout``: side of the input, patch, stride; ``shape``: pixels of a patch, patches per place."""
+    def __init__(self, layout: Layout, tolerance: float, shape: tuple[int, int]) -> None:
+        """``shape``: pixels of a patch, patches per place."""
         super().__init__()
-        side, self._patch, self._stride = layout
+        self._layout, self._tolerance = layout, tolerance
         pixels, kept = shape
-        self._tolerance = tolerance
-        self._grid = places(side, self._patch, self._stride)
-        count = self._grid * self._grid
+        count = layout.places.pixels
         self.register_buffer("memory", torch.zeros(pixels, count, kept))
         self.register_buffer("usual", torch.zeros(count))
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         anomaly_map = self._apart(x, self._tolerance).amin(2) - self.usual
-        return anomaly_map.amax(1), anomaly_map.reshape(-1, self._grid, self._grid)
+        return anomaly_map.amax(1), anomaly_map.reshape(-1, *self._layout.places)
 
     @override
     def score_bounds(self, x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -51,7 +52,7 @@ class CertifiedServed(Served):
         nearest = self._apart(x, self._tolerance).topk(min(NEAREST, self.memory.shape[2]), largest=False)[1]
         highest = torch.zeros(nearest.shape)
         count = torch.arange(1, nearest.shape[2] + 1)
-        for plane, kept in zip(patch_planes(x, self._patch, self._stride), self.memory, strict=True):
+        for plane, kept in zip(self._planes(x), self.memory, strict=True):
             near = kept.expand(len(x), -1, -1).gather(2, nearest)
             up, down = ((end[:, :, None] - near).abs() for end in (plane + epsilon, plane - epsilon))
             ends = ((one - self._tolerance).clamp_min(0).cumsum(2) / count for one in (up, down))
@@ -61,8 +62,13 @@ class CertifiedServed(Served):
 
     def _apart(self, x: Tensor, tolerance: float) -> Tensor:
         """Return distances (B, places, kept) of each place's patch to each patch that is kept there."""
-        planes = patch_planes(x, self._patch, self._stride)
+        planes = self._planes(x)
         apart = torch.zeros(())
         for plane, kept in zip(planes, self.memory, strict=True):
             apart = apart + ((plane[:, :, None] - kept).abs() - tolerance).clamp_min(0)
         return apart / len(planes)
+
+    def _planes(self, x: Tensor) -> list[Tensor]:
+        """Return what is compared of ``x``: one plane (B, places) per pixel of a patch."""
+        layout = self._layout
+        return patch_planes(pooled(x, layout.pool), layout.patch, layout.stride)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from steadyline.grid import Grid
 from tests.support.parts import good_parts
 from trainer.evaluation.localisation import components
 from trainer.pseudo.kinds import LOCAL_SHARES, PAPER_SHARES, TRANSFORMS
@@ -63,7 +64,7 @@ def test_a_local_defect_leaves_most_of_the_picture_as_it_was(name: str) -> None:
 @pytest.mark.parametrize("quarter", range(4))
 def test_a_margin_covers_one_side_of_its_edge_and_nothing_else(quarter: int) -> None:
     straight = {"depth": 0.25, "bend": 0.0, "softness": 0.0, "seed": 1}
-    found = margin(64, {**straight, "angle": quarter * np.pi / 2})
+    found = margin(Grid.square(64), {**straight, "angle": quarter * np.pi / 2})
     wanted = np.zeros((64, 64), bool)
     wanted[:16] = True
     np.testing.assert_array_equal(found > 0.5, np.rot90(wanted, -quarter))
@@ -72,7 +73,7 @@ def test_a_margin_covers_one_side_of_its_edge_and_nothing_else(quarter: int) -> 
 def test_an_edge_wanders_but_a_margin_stays_in_one_piece() -> None:
     rng = np.random.default_rng(2)
     for _ in range(20):
-        mask = margin(64, draw_margin(rng)) > 0.5
+        mask = margin(Grid.square(64), draw_margin(rng)) > 0.5
         assert 0.01 < mask.mean() < 0.75
         assert components(mask).max() == 1
 
