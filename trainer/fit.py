@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.line import DEFAULT_DETECTOR
 from trainer.arrays import KnownDefects, Masks, Pictures, PseudoBank
+from trainer.crops.bank import make_crop_bank
 from trainer.detector_protocol import FitInput, OnProgress, Overrides, Recipe, Served
 from trainer.detectors.registry import detector_named
 from trainer.pseudo.bank import MadeBank, make_bank
@@ -54,6 +55,8 @@ def make_pseudo_anomalies(
 ) -> MadeBank:
     """Return the bank of normals (N, H, W, C); the same normals, settings and marks give the same bank.
 
+    Where the recipe has crops and the pictures are large enough, it holds crops of the normals that are
+    trained on, and whole pictures of those ``held_out`` (N,).
     Raises InvalidConfiguration when there are too few normals or when the profile is unknown.
     """
     recipe = detector_named(settings.detector).bank_recipe(settings.profile)
@@ -64,7 +67,8 @@ def make_pseudo_anomalies(
         if progress is not None:
             progress(done, of, "pseudo-anomalies")
 
-    return make_bank(normals, recipe, settings.seed, held_out, on_progress)
+    make = make_bank if recipe.crops_of(*normals.shape[1:3]) is None else make_crop_bank
+    return make(normals, recipe, settings.seed, held_out, on_progress)
 
 
 def train(

@@ -18,7 +18,7 @@ from bench.robustness.baseline import Baseline, BaselineInput, StoredBaseline, f
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import CellNetwork
-from trainer.adversarial.training import AdversarialTraining, TrainingPlan
+from trainer.adversarial.training import AdversarialTraining, TrainingPlan, whole_pictures
 from trainer.arrays import Pictures
 from trainer.backbone.lite import CHANNELS, STRIDES, as_input
 from trainer.backbone.weights import pretrained
@@ -150,15 +150,16 @@ def fit_gaussian(given: BaselineInput, on_progress: OnProgress, checkpoint: Path
 def fit_classifier(given: BaselineInput, on_progress: OnProgress, checkpoint: Path) -> Served:
     """Return a net with a global head that PGD training has taught to tell normals from pseudo-anomalies."""
     profile = _classifier_profile(given.profile)
-    made = make_pseudo_anomalies(given.normals, FitSettings("robust", given.profile, given.seed))
+    made = make_pseudo_anomalies(given.normals, FitSettings("robust", f"{given.profile}-whole", given.seed))
     input_ = FitInput(given.normals, in_memory(made), given.profile, given.seed, given.steps)
     check_input(input_, "adversarial-classifier")
     steps = profile.schedule.steps if given.steps is None else given.steps
     recipe = training_recipe(input_, "adversarial-classifier", profile, steps)
     torch.manual_seed(given.seed)
     network = CellNetwork(profile.shape, given.normals.shape[3])
-    plan = TrainingPlan(profile.schedule, Variation(profile.light, profile.shift), steps, given.seed)
-    return AdversarialTraining(input_, plan, network, _WholePictures(profile)).run(
+    plan = TrainingPlan(profile.schedule, steps, given.seed)
+    material = whole_pictures(input_, network, Variation(profile.light, profile.shift))
+    return AdversarialTraining(material, plan, network, _WholePictures(profile)).run(
         checkpoints_of(checkpoint, input_, recipe), on_progress
     )
 

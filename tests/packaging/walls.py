@@ -76,6 +76,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "detector_protocol learning",
         "evaluation",
         "adversarial",
+        "crops",
         "detectors",
         "fit",
         "jobs",

@@ -11,11 +11,13 @@ from pathlib import Path
 import torch
 
 from steadyline.errors import InvalidConfiguration
+from tests.support.crops import a_crop_input
 from tests.support.parts import good_parts
 from trainer.adversarial import distributed
 from trainer.adversarial.batch import Variation
 from trainer.adversarial.network import CellNetwork
-from trainer.adversarial.training import AdversarialTraining, TrainingPlan
+from trainer.adversarial.training import AdversarialTraining, TrainingPlan, whole_pictures
+from trainer.crops.material import crop_material
 from trainer.detector_protocol import FitInput
 from trainer.detectors.cobra.network import Network
 from trainer.detectors.cobra.objective import CobraObjective
@@ -53,8 +55,21 @@ def a_robust_training(given: FitInput, **changes: int) -> AdversarialTraining:
     changed = {f"schedule.{name}": value for name, value in changes.items()}
     robust = with_overrides(robust_profile("cpu"), {**SMALL, **changed})
     torch.manual_seed(3)
-    plan = TrainingPlan(robust.schedule, Variation(robust.light, robust.shift), STEPS, 3)
-    return AdversarialTraining(given, plan, CellNetwork(robust.shape, 1), RobustObjective(robust))
+    plan = TrainingPlan(robust.schedule, STEPS, 3)
+    network = CellNetwork(robust.shape, 1)
+    material = whole_pictures(given, network, Variation(robust.light, robust.shift))
+    return AdversarialTraining(material, plan, network, RobustObjective(robust))
+
+
+def a_crop_training() -> AdversarialTraining:
+    """Return a training of the detector ``robust`` on crops."""
+    given = a_crop_input()
+    robust = with_overrides(robust_profile("cpu"), SMALL)
+    torch.manual_seed(3)
+    plan = TrainingPlan(robust.schedule, STEPS, 3)
+    network = CellNetwork(robust.shape, 1)
+    material = crop_material(given, network, robust.light, aside=8).material
+    return AdversarialTraining(material, plan, network, RobustObjective(robust, in_crops=True))
 
 
 def trainings(given: FitInput) -> dict[str, AdversarialTraining]:
@@ -65,9 +80,11 @@ def trainings(given: FitInput) -> dict[str, AdversarialTraining]:
         profile = overridden(cobra_profile("cpu"), {**SMALL, "score.memory": 8, **changes})
         torch.manual_seed(3)
         network = Network(profile.shape, 1, profile.embedding, profile.classes)
-        plan = TrainingPlan(profile.schedule, Variation(profile.light), STEPS, 3, profile.rows_per_pair)
-        found[name] = AdversarialTraining(given, plan, network, CobraObjective(profile, x, 3))
+        plan = TrainingPlan(profile.schedule, STEPS, 3, profile.rows_per_pair)
+        material = whole_pictures(given, network, Variation(profile.light))
+        found[name] = AdversarialTraining(material, plan, network, CobraObjective(profile, x, 3))
     found["robust"] = a_robust_training(given)
+    found["robust on crops"] = a_crop_training()
     return found
 
 

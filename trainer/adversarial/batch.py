@@ -1,11 +1,14 @@
 """The pictures of one step: pairs of a normal and its pseudo-anomaly, in two views, with defective cells."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from trainer.adversarial import distributed
 from trainer.arrays import PseudoBank
@@ -29,7 +32,7 @@ class Variation:
 
 @dataclass(frozen=True, slots=True)
 class PairedBatch:
-    """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, S, S).
+    """Rows are n normals, then their n pseudo-anomalies. Views are (2n, C, H, W).
 
     ``cells`` (2n, h, w) is 1 where a cell is defective. ``picked`` (n, R) numbers the cells that enter the
     contrastive loss.
@@ -57,23 +60,50 @@ class PairedBatch:
         )
 
 
-class Pairs:
-    """Draws each batch from the seed and its step alone, so that a resumed training continues unchanged."""
+class Batches(Protocol):
+    """Draws each batch from the seed, its step and the places it has learned, so that trainings resume."""
 
-    def __init__(self, normals: Tensor, bank: PseudoBank, grid: int, variation: Variation) -> None:
-        """``normals`` is (N, C, S, S) in [0, 1]; ``grid`` is the number of cells along a side."""
+    def size(self, wanted: int) -> int:
+        """Return how many pairs a batch has: at most ``wanted``, and the same number in each process."""
+        ...
+
+    def draw(self, seed: int, step: int, size: int, picks: int) -> PairedBatch:
+        """Return the batch of a step, with as many pairs as the method ``size`` allows."""
+        ...
+
+    def learn(self, network: nn.Module, step: int, steps: int) -> None:
+        """See the average of the weights after a step, which may tell where normals are hard."""
+        ...
+
+    def kept(self) -> Mapping[str, Tensor]:
+        """Return what was learned, for a checkpoint."""
+        ...
+
+    def resume(self, kept: Mapping[str, Tensor]) -> None:
+        """Go on with what a checkpoint has kept."""
+        ...
+
+
+class Pairs(Batches):
+    """Draws each batch of whole pictures from the seed and its step alone; nothing is learned on the way."""
+
+    def __init__(
+        self, normals: Tensor, bank: PseudoBank, grid: tuple[int, int], variation: Variation
+    ) -> None:
+        """``normals`` is (N, C, H, W) in [0, 1]; ``grid`` is how many cells there are down and across."""
         self._normals, self._variation, self._grid = normals, variation, grid
         self._pictures, self._masks = torch.from_numpy(bank.pictures), torch.from_numpy(bank.masks)
         self._of = [np.flatnonzero(bank.source == source) for source in range(len(normals))]
         self._sources = np.flatnonzero([len(own) > 0 for own in self._of])
 
+    @override
     def size(self, wanted: int) -> int:
         """Return how many pairs a batch has: at most one per normal, and the same number in each process."""
         found = min(wanted, len(self._sources))
         return found if found == wanted else found // distributed.world() * distributed.world()
 
+    @override
     def draw(self, seed: int, step: int, size: int, picks: int) -> PairedBatch:
-        """Return the batch of a step, with as many pairs as the method ``size`` allows."""
         size = self.size(size)
         rng = np.random.default_rng([seed, step])
         random = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
@@ -89,15 +119,19 @@ class Pairs:
         if self._variation.shift:
             way = _ways(size, self._variation.shift, random).repeat(2, 1)
             pairs, masks = move(pairs, way), move(masks, way)
-        cells = functional.adaptive_avg_pool2d(masks, self._grid)[:, 0]
-        light = self._variation.light
-        layout = torch.channels_last
-        return PairedBatch(
-            first=relight(pairs, light, random).contiguous(memory_format=layout),
-            second=relight(pairs, light, random).contiguous(memory_format=layout),
-            cells=(cells >= CELL_SHARE).float(),
-            picked=_picked(cells[size:], picks, random),
-        )
+        return lit(pairs, masks, self._grid, picks, (self._variation.light, random))
+
+    @override
+    def learn(self, network: nn.Module, step: int, steps: int) -> None:
+        """Learn nothing."""
+
+    @override
+    def kept(self) -> Mapping[str, Tensor]:
+        return {}
+
+    @override
+    def resume(self, kept: Mapping[str, Tensor]) -> None:
+        """Go on: there is nothing to take over."""
 
     def _turn(self, seed: int, step: int, size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Return the normals of a step: each pass uses every normal once, in an order of its own."""
@@ -105,6 +139,21 @@ class Pairs:
         passes, place = divmod(step, per_pass)
         order = np.random.default_rng([seed, passes, 1]).permutation(self._sources)
         return order[place * size : (place + 1) * size].astype(np.int64)
+
+
+def lit(
+    pairs: Tensor, masks: Tensor, grid: tuple[int, int], picks: int, drawn: tuple[Light, Generator]
+) -> PairedBatch:
+    """Return the batch of pairs (2n, C, H, W) and masks (2n, 1, H, W), normals first, in two lights."""
+    light, random = drawn
+    cells = functional.adaptive_avg_pool2d(masks, grid)[:, 0]
+    layout = torch.channels_last
+    return PairedBatch(
+        first=relight(pairs, light, random).contiguous(memory_format=layout),
+        second=relight(pairs, light, random).contiguous(memory_format=layout),
+        cells=(cells >= CELL_SHARE).float(),
+        picked=_picked(cells[len(pairs) // 2 :], picks, random),
+    )
 
 
 def _ways(count: int, shift: float, random: Generator) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.arrays import PseudoBank
+from trainer.arrays import Pictures, PseudoBank
 from trainer.detector_protocol import Served
 from trainer.evaluation.attacks import Pgd, attack_in_batches
 from trainer.evaluation.auroc import auroc
@@ -24,27 +24,12 @@ SLACK = 0.005  # AUROC that a later state may lose, because it has trained for l
 
 
 class ModelSelection:
-    """Holds pictures out of the training and evaluates served modules on them under attack."""
+    """Evaluates served modules under attack on pictures that are held out of the training."""
 
-    def __init__(self, normals: Tensor, bank: PseudoBank, seed: int) -> None:
-        """``normals`` is (N, C, S, S). Held-out normals are trained on, held-out pseudo-anomalies are not."""
-        rng = np.random.default_rng([seed, len(normals)])
-        chosen = np.sort(rng.permutation(len(bank.source))[: min(PICTURES, len(bank.source) // 8)])
-        pseudo = torch.from_numpy(bank.pictures[chosen]).permute(0, 3, 1, 2).float() / 255
-        self._bank, self._aside = bank, chosen
-        own = normals[torch.from_numpy(rng.permutation(len(normals))[: len(chosen)])]
-        self._pictures = torch.cat([own, pseudo])
-        self._anomalous = torch.cat([torch.zeros(len(own)), torch.ones(len(pseudo))])
-
-    def rest_of_bank(self) -> PseudoBank:
-        """Return the pseudo-anomalies that may be trained on."""
-        kept = np.setdiff1d(np.arange(len(self._bank.source)), self._aside)
-        return PseudoBank(
-            self._bank.pictures[kept],
-            self._bank.masks[kept],
-            self._bank.source[kept],
-            tuple(self._bank.transform[index] for index in kept),
-        )
+    def __init__(self, normals: Tensor, pseudo: Tensor) -> None:
+        """Judge by ``normals`` and ``pseudo``, (K, C, H, W) each in [0, 1]; no training sees ``pseudo``."""
+        self._pictures = torch.cat([normals, pseudo])
+        self._anomalous = torch.cat([torch.zeros(len(normals)), torch.ones(len(pseudo))])
 
     def is_due(self, step: int, steps: int) -> bool:
         """Tell whether the state is evaluated after this step; it always is after the last one."""
@@ -61,3 +46,20 @@ class ModelSelection:
         found = attack_in_batches(attack, score, self._pictures, 1 - 2 * self._anomalous)
         with torch.no_grad():
             return auroc(score(found).numpy(), self._anomalous.numpy())
+
+
+def held_out(normals: Tensor, bank: PseudoBank, seed: int) -> tuple[ModelSelection, PseudoBank]:
+    """Return the model selection of whole pictures (N, C, H, W), and the rest of the bank to train on.
+
+    The normals that it judges by are trained on, its pseudo-anomalies are not.
+    """
+    rng = np.random.default_rng([seed, len(normals)])
+    chosen = np.sort(rng.permutation(len(bank.source))[: min(PICTURES, len(bank.source) // 8)])
+    own = normals[torch.from_numpy(rng.permutation(len(normals))[: len(chosen)])]
+    rest = bank.subset(np.setdiff1d(np.arange(len(bank.source)), chosen))
+    return ModelSelection(own, as_floats(bank.pictures[chosen])), rest
+
+
+def as_floats(pictures: Pictures) -> Tensor:
+    """Return pictures (N, H, W, C) uint8 as (N, C, H, W) in [0, 1]."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255

@@ -26,6 +26,11 @@ class NetworkShape:
         """The number of features of a cell."""
         return 2 * self.width if self.cells else 8 * self.width
 
+    @property
+    def side_of(self) -> int:
+        """The number of pixels of which the sides of a picture are multiples: the net halves it so often."""
+        return 16 if self.stem == "small" else 32
+
 
 class CellNetwork(nn.Module):
     """``features`` gives cells (B, F, h, w); ``classify`` scores each cell alone, ``pool`` all together."""
@@ -53,7 +58,7 @@ class CellNetwork(nn.Module):
             nn.init.constant_(self.head.bias, _RARE)
 
     def features(self, x: Tensor) -> Tensor:
-        """Return (B, F, h, w) of pictures (B, C, S, S) in [0, 1]."""
+        """Return (B, F, h, w) of pictures (B, C, H, W) in [0, 1]."""
         x = self.stem((x - _MEAN) / _SPREAD)
         levels = []
         for stage in self.stages:
@@ -77,10 +82,11 @@ class CellNetwork(nn.Module):
         highest = torch.logsumexp(cells.flatten(1), dim=1) - 0.5 * torch.log(torch.tensor(float(count)))
         return functional.softplus(self.steepness) * highest + self.offset
 
-    def grid(self, channels: int, side: int) -> int:
-        """Return how many cells there are along a side of a picture of ``side`` pixels."""
+    def grid(self, channels: int, height: int, width: int) -> tuple[int, int]:
+        """Return how many cells there are down and across a picture of ``height`` x ``width`` pixels."""
         with torch.no_grad():
-            return self.features(torch.zeros(1, channels, side, side)).shape[2]
+            _, _, down, across = self.features(torch.zeros(1, channels, height, width)).shape
+        return down, across
 
 
 class _ConvBlock(nn.Module):

@@ -19,15 +19,18 @@ _STORED = {"schedule": "course"}  # part of a profile → its name in a recipe, 
 SIDE_OF = 32  # a side is a multiple of this: the net halves it five times
 
 
-def check_input(given: FitInput, detector: str) -> None:
-    """Raise InvalidConfiguration when ``detector`` cannot be trained on ``given``."""
+def check_input(given: FitInput, detector: str, multiple: int = SIDE_OF) -> None:
+    """Raise InvalidConfiguration when ``detector`` cannot be trained on ``given``.
+
+    Sides in pixels are multiples of ``multiple``.
+    """
     count, height, width, channels = given.normals.shape
     if count < FEWEST_NORMALS:
         raise InvalidConfiguration(f"{count} normals are too few to train on: {FEWEST_NORMALS} are needed")
-    if height != width or height % SIDE_OF or channels not in (1, 3):
+    if height % multiple or width % multiple or channels not in (1, 3):
         raise InvalidConfiguration(
-            f"{detector} takes square pictures whose side is a multiple of {SIDE_OF}, with 1 or 3 channels; "
-            f"these are {height} x {width} with {channels}"
+            f"{detector} takes pictures whose sides are multiples of {multiple}, with 1 or 3 channels; these "
+            f"are {height} x {width} with {channels}"
         )
     if not len(given.bank.source):
         raise InvalidConfiguration("the bank has no pseudo-anomaly of these normals")

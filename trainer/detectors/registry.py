@@ -21,6 +21,8 @@ DETECTORS: dict[str, str] = {
     "robust": "trainer.detectors.robust.detector:Robust",
 }
 LEARN_FROM_DEFECTS = frozenset({"bgad"})
+# These learn from crops of a large picture, or not from the bank at all. The others want whole pictures.
+TAKE_CROPS = frozenset({"certified", "cobra", "robust"})
 
 # What the weights came from, as SPDX writes it. A detector that is not named here has no known licence.
 OWN_LICENCE = "LicenseRef-plant"  # they were learned from the plant's own pictures
@@ -49,6 +51,11 @@ def has_backbone(name: str) -> bool:
 def learns_from_defects(name: str) -> bool:
     """Tell whether a detector, or one of a pair, makes use of known defects."""
     return not LEARN_FROM_DEFECTS.isdisjoint(name.split("+"))
+
+
+def takes_crops(name: str) -> bool:
+    """Tell whether each part of a detector can do with a bank of crops."""
+    return TAKE_CROPS.issuperset(_parts(name))
 
 
 def detector_named(name: str) -> "Detector":

@@ -57,14 +57,15 @@ def make_bank(
     seed: int,
     held_out: Masks | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    only: Masks | None = None,
 ) -> MadeBank:
     """Return up to ``per_normal`` pseudo-anomalies of every normal (N, H, W, C).
 
     ``held_out`` (N,) marks normals that no training uses: the bar comes from them, and they lend no texture
     to the others. Each draw depends only on the seed, its own two numbers and the shares. A normal gets fewer
     when all ``tries`` of a draw were refused, and when the pictures are large (``room_for``).
-    ``on_progress(done, of)`` is called after each normal. Raises ValueError when there is no normal in or out
-    of training.
+    ``on_progress(done, of)`` is called after each normal. ``only`` (N,) marks the normals that are distorted,
+    where that is not all. Raises ValueError when there is no normal in or out of training.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
     sides = np.flatnonzero(~aside), np.flatnonzero(aside)
@@ -72,7 +73,8 @@ def make_bank(
     drawer = _Drawer(normals, recipe, cells, sides)
     if recipe.adapt is not None:
         drawer.adapt(recipe.adapt, seed)
-    per_normal, sources = room_for(normals, recipe.per_normal, sides)
+    distorted = sides if only is None else tuple(side[only[side]] for side in sides)
+    per_normal, sources = room_for(normals, recipe.per_normal, distorted)
     found: list[PseudoAnomaly] = []
     for source in sources:
         for number in range(per_normal):
@@ -88,17 +90,18 @@ def make_bank(
 def room_for(
     normals: Pictures, per_normal: int, sides: Sequence[NDArray[np.intp]]
 ) -> tuple[int, Sequence[int]]:
-    """Return how many pseudo-anomalies each normal (N, H, W, C) gets, and which normals get any, so that
-    pictures and masks have MOST_BYTES at most.
+    """Return how many pseudo-anomalies each of the normals (N, H, W, C) in ``sides`` gets, and which of them
+    get any, so that pictures and masks have MOST_BYTES at most.
 
     A bank of large pictures has fewer of each normal, and where one of each is too many, every second or
     third normal of those in training and of those out of it has one.
     """
     _, height, width, channels = normals.shape
     most = MOST_BYTES // (height * width * (channels + 1))
-    step = max(1, -(-len(normals) // max(1, most)))
+    count = max(1, sum(map(len, sides)))
+    step = max(1, -(-count // max(1, most)))
     sources = sorted(int(place) for side in sides for place in side[::step])
-    return max(1, min(per_normal, most // len(normals))), sources
+    return max(1, min(per_normal, most // count)), sources
 
 
 class _Drawer:

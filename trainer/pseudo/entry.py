@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from steadyline.bank.entry import BankEntry
 from steadyline.picture import INPUT_LIMITS, decode, encode_png, inspect
 from trainer.arrays import Masks, Pictures, PseudoBank
 from trainer.pseudo.bank import MadeBank
+
+# The parameters of a crop, in pixels of its normal; a pseudo-anomaly without them is a whole picture.
+TOP, LEFT = "crop.top", "crop.left"
 
 
 def to_entries(made: MadeBank, sources: Sequence[str]) -> list[BankEntry]:
@@ -36,6 +40,7 @@ def from_entries(entries: Sequence[BankEntry], index: Mapping[str, int], channel
         masks=np.stack([_mask(entry.mask_png) for entry in chosen]),
         source=np.array([index[entry.source] for entry in chosen], np.int64),
         transform=tuple(entry.transform for entry in chosen),
+        corner=_corners([entry.parameters for entry in chosen]),
     )
 
 
@@ -48,7 +53,14 @@ def in_memory(made: MadeBank, kept: Masks | None = None) -> PseudoBank:
         masks=np.stack([anomaly.mask for anomaly in chosen]),
         source=np.array([a.source if renumbered is None else renumbered[a.source] for a in chosen], np.int64),
         transform=tuple(anomaly.transform for anomaly in chosen),
+        corner=_corners([anomaly.parameters for anomaly in chosen]),
     )
+
+
+def _corners(parameters: Sequence[Mapping[str, float | int | str]]) -> NDArray[np.int64] | None:
+    """Return the corners (M, 2) of crops, or None when they are whole pictures."""
+    found = [(int(of[TOP]), int(of[LEFT])) for of in parameters if TOP in of]
+    return np.array(found, np.int64) if found else None
 
 
 def _with_named_donor(

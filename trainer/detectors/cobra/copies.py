@@ -26,8 +26,8 @@ def copies(x: Tensor, classes: Classes) -> list[Tensor]:
 
 def permuted(x: Tensor) -> Tensor:
     """Return (B, C, S, S) with the first and the last quarter swapped."""
-    half = x.shape[-1] // 2
-    upper, lower = x[..., :half, :], x[..., half:, :]
+    down, half = (side // 2 for side in x.shape[-2:])
+    upper, lower = x[..., :down, :], x[..., down:, :]
     first = torch.cat([lower[..., half:], upper[..., half:]], dim=-1)
     last = torch.cat([lower[..., :half], upper[..., :half]], dim=-1)
     return torch.cat([first, last], dim=-2)

@@ -11,6 +11,7 @@ from trainer.adversarial import distributed
 from trainer.adversarial.batch import PairedBatch
 from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.objective import CellLogits, TrainingObjective, attacked, class_loss
+from trainer.crops.serve import DenseAnswer, DenseScore
 from trainer.detectors.cobra.copies import picked_with_turned, with_turned
 from trainer.detectors.cobra.loss import contrastive_loss
 from trainer.detectors.cobra.network import Network
@@ -44,9 +45,9 @@ class Outputs:
 class CobraObjective(TrainingObjective):
     """Opposite pairs and classification, on clean rows and on the rows of each adversary."""
 
-    def __init__(self, profile: CobraProfile, normals: Tensor, seed: int) -> None:
-        """``normals`` (N, C, S, S) in [0, 1] fill the memory."""
-        self._profile, self._normals, self._seed = profile, normals, seed
+    def __init__(self, profile: CobraProfile, normals: Tensor, seed: int, in_crops: bool = False) -> None:
+        """``normals`` (N, C, H, W) in [0, 1], or crops of them, fill the memory."""
+        self._profile, self._normals, self._seed, self._in_crops = profile, normals, seed, in_crops
 
     @override
     def loss(self, network: nn.Module, batch: PairedBatch, epsilon: float, random: Generator) -> Tensor:
@@ -78,6 +79,7 @@ class CobraObjective(TrainingObjective):
         channels = self._normals.shape[1]
         module = CobraServed(profile.shape, profile.embedding, profile.score, channels, profile.classes)
         module.network = folded(network)
+        module.dense = DenseAnswer(DenseScore(profile.crops.top)) if self._in_crops else None
         module = module.eval().to(next(network.parameters()).device)
         module.remember(self._normals, self._seed)
         return module.to(memory_format=torch.channels_last)
@@ -106,7 +108,7 @@ class CobraObjective(TrainingObjective):
     def _attacked(
         self, network: Network, adversary: Adversary, batch: PairedBatch, of: tuple[float, Generator]
     ) -> Tensor:
-        """Return an adversary's view (2n, C, S, S); its targets are computed once."""
+        """Return an adversary's view (2n, C, H, W); its targets are computed once."""
         targets = _targets(network, adversary, batch)
         x = batch.first if adversary.view == 1 else batch.second
         return attacked(
@@ -136,7 +138,7 @@ class CobraObjective(TrainingObjective):
 
 
 def outputs(network: Network, x: Tensor) -> Outputs:
-    """Return what the losses need to know of pictures (B, C, S, S)."""
+    """Return what the losses need to know of pictures (B, C, H, W)."""
     features = network.features(x)
     judged = network.judged(features)
     cells = network.classify(judged)

@@ -7,11 +7,12 @@ from typing import Literal
 from steadyline.errors import InvalidConfiguration
 from trainer.adversarial.network import NetworkShape
 from trainer.adversarial.schedule import CPU_SCHEDULE, TrainingSchedule
+from trainer.crops.material import CPU_CROPS, CropCourse
 from trainer.detectors.cobra.copies import CLASSES, Classes
 from trainer.detectors.profiles import Number, named, with_overrides
 from trainer.learning.augment import LINE_LIGHT, Light
 from trainer.pseudo.kinds import LOCAL_BANK, PAPER_BANK
-from trainer.pseudo.recipe import BankRecipe
+from trainer.pseudo.recipe import BankRecipe, CropRecipe
 
 Switch = Literal["mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only"]
 SWITCHES: tuple[Switch, ...] = ("mean", "sum", "ntxent", "supcon", "opposite-only", "cls-only")
@@ -63,7 +64,10 @@ class CobraLossWeights:
 
 @dataclass(frozen=True, slots=True)
 class CobraProfile:
-    """One complete set of numbers; ``embedding`` is the length of a cell's embedding, ``classes`` is K."""
+    """One complete set of numbers; ``embedding`` is the length of a cell's embedding, ``classes`` is K.
+
+    Where the bank holds crops, ``crops`` has the numbers that are others.
+    """
 
     bank: BankRecipe
     shape: NetworkShape
@@ -78,6 +82,7 @@ class CobraProfile:
     rows_per_pair: int  # cells in the contrastive loss, per pair of a normal and its pseudo-anomaly
     schedule: TrainingSchedule
     classes: Classes = 2
+    crops: CropCourse = CPU_CROPS
 
 
 # The paper's three move away from the other view, towards the opposite, and across the head's boundary.
@@ -88,7 +93,7 @@ ADVERSARIES: Mapping[str, Adversary] = {
 }
 
 _CPU = CobraProfile(
-    bank=LOCAL_BANK,
+    bank=replace(LOCAL_BANK, crops=CropRecipe()),
     shape=NetworkShape(width=16, blocks=(1, 1, 1, 1), stem="small", cells=True),
     embedding=32,
     score=CobraScoring(memory=256, weight=1.0, sharpness=20.0, norm_power=0.0),
@@ -133,7 +138,12 @@ _PAPER = CobraProfile(
     ),
 )
 
-PROFILES: Mapping[str, CobraProfile] = {"cpu": _CPU, "paper": _PAPER}
+# With ``-whole`` a net sees the whole picture at any size, as the paper's always does.
+PROFILES: Mapping[str, CobraProfile] = {
+    "cpu": _CPU,
+    "cpu-whole": replace(_CPU, bank=LOCAL_BANK),
+    "paper": _PAPER,
+}
 
 
 def profile_named(name: str) -> CobraProfile:

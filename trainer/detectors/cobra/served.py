@@ -10,6 +10,8 @@ from typing_extensions import override
 
 from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import NetworkShape
+from trainer.arrays import Pictures
+from trainer.crops.serve import DenseAnswer
 from trainer.detector_protocol import Served
 from trainer.detectors.cobra.copies import Classes, copies, signs
 from trainer.detectors.cobra.memory import EmbeddingMemory
@@ -34,9 +36,12 @@ class CobraServed(Served):
 
     Without ``shifted`` only k = 0 counts. The norms are left out unless ``norm_power`` is 1, and the division
     of h unless ``scaled``. The map is that of the unchanged picture.
+
+    A net that was trained on crops has ``dense``, which then gives score and map of the cells.
     """
 
     confidence: Tensor
+    dense: DenseAnswer | None
 
     def __init__(
         self, shape: NetworkShape, embedding: int, score: CobraScoring, channels: int, classes: Classes = 2
@@ -47,6 +52,7 @@ class CobraServed(Served):
         count = classes if score.shifted else 1
         self.of_copies = nn.ModuleList(EmbeddingMemory(score, embedding) for _ in range(count - 1))
         self._score, self._classes = score, classes
+        self.dense = None
         if score.scaled:
             self.register_buffer("confidence", torch.ones(count))
 
@@ -54,6 +60,9 @@ class CobraServed(Served):
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.network.features(x)
         cells = self.cells(features)
+        if self.dense is not None:
+            dense, served = self.dense(cells)
+            return dense, served
         judged = cells if self.network.cells else self.cells(self.network.judged(features))
         score = self.network.pool(judged)
         if self._classes == 4:
@@ -68,6 +77,15 @@ class CobraServed(Served):
         logits = self.network.classify(features) / self._scale(0)
         return logits + self._unlike(self.memory, features) if self._score.weight else logits
 
+    def maps_of(self, normals: Pictures) -> Tensor:
+        """Return the cells (N, h, w) of normals (N, H, W, C) uint8, before they are answered."""
+        found = []
+        with torch.inference_mode():
+            for picture in normals:
+                x = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+                found.append(self.cells(self.network.features(x))[0])
+        return torch.stack(found)
+
     def resized(self, size: int) -> "CobraServed":
         """Return the same network with empty memories of ``size`` entries; ``remember`` fills them."""
         found = copy.deepcopy(self)
@@ -78,7 +96,7 @@ class CobraServed(Served):
         return found
 
     def remember(self, normals: Tensor, seed: int) -> None:
-        """Fill the memories and the head's mean confidence from normals (N, C, S, S) in all their flips."""
+        """Fill the memories and the head's mean confidence from normals (N, C, H, W) in all their flips."""
         with torch.no_grad():
             for k, memory in enumerate([self.memory, *self.of_copies]):
                 found: list[Tensor] = []

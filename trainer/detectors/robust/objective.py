@@ -8,6 +8,7 @@ from trainer.adversarial.batch import PairedBatch
 from trainer.adversarial.fuse_batchnorm import folded
 from trainer.adversarial.network import CellNetwork
 from trainer.adversarial.objective import CellLogits, TrainingObjective, attacked, class_loss
+from trainer.crops.serve import DenseAnswer, DenseScore
 from trainer.detectors.robust.profile import RobustProfile
 from trainer.detectors.robust.served import RobustServed
 
@@ -15,8 +16,8 @@ from trainer.detectors.robust.served import RobustServed
 class RobustObjective(TrainingObjective):
     """The weighted sum of the cross-entropies of clean and attacked pictures and their cells."""
 
-    def __init__(self, profile: RobustProfile) -> None:
-        self._profile = profile
+    def __init__(self, profile: RobustProfile, in_crops: bool = False) -> None:
+        self._profile, self._in_crops = profile, in_crops
 
     @override
     def loss(self, network: nn.Module, batch: PairedBatch, epsilon: float, random: Generator) -> Tensor:
@@ -36,10 +37,12 @@ class RobustObjective(TrainingObjective):
     def served(self, network: nn.Module) -> RobustServed:
         """Return the module without flips: it only compares states of one training, four times as fast."""
         assert isinstance(network, CellNetwork)
-        return RobustServed(network, 1, self._profile.sharpness).eval().to(memory_format=torch.channels_last)
+        dense = DenseAnswer(DenseScore(self._profile.crops.top)) if self._in_crops else None
+        served = RobustServed(network, 1, self._profile.sharpness, dense)
+        return served.eval().to(memory_format=torch.channels_last)
 
 
 def judged(network: CellNetwork, x: Tensor) -> CellLogits:
-    """Return the logits of pictures (B, C, S, S)."""
+    """Return the logits of pictures (B, C, H, W)."""
     cells = network.classify(network.judged(network.features(x)))
     return CellLogits(network.pool(cells), cells)

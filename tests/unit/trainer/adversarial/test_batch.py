@@ -13,7 +13,7 @@ from trainer.learning.augment import Light
 from trainer.pseudo.entry import in_memory
 
 STILL = Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=0)
-GRID = 16
+GRID = (16, 16)
 
 
 @cache
