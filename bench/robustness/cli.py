@@ -23,7 +23,6 @@ from trainer.detectors.registry import DETECTORS
 from trainer.progress import ProgressLines
 
 app = typer.Typer(name="bench.robustness", pretty_exceptions_enable=False, add_completion=False)
-_MODELS = (*DETECTORS, "patch-nearest", "patch-gaussian", "adversarial-classifier")
 _DATA = "A data set in MVTec layout, as NAME=FOLDER; give the option again for another one."
 _OUT = "The folder of models and results; a command that was killed goes on from what lies there."
 _DETECTOR = (
@@ -33,7 +32,7 @@ _DETECTOR = (
 _SEED = "A seed of the trainings; again for another one, which trains every detector anew. The default is 0."
 _SIZE = (
     "The input of a detector in pixels, as DETECTOR=SIDE or DETECTOR=HEIGHTxWIDTH; again for another. "
-    "The default is 64, 128 for daf, and 224 for bgad and for baselines on frozen features."
+    "The default is 64, 128 for daf, and 224 for bgad, patch and baselines on frozen features."
 )
 _SET = (
     "Another number than the profile of a detector has, as DETECTOR:NAME=VALUE; again for another number. "
@@ -91,10 +90,11 @@ def bench(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from bench.robustness.matrix import BenchFolder, Matrix, measure_all
     from bench.robustness.model_store import ModelStore
-    from bench.robustness.plan import AttackSettings, FitSettingsByModel, overrides_by_detector
+    from bench.robustness.plan import VARIANTS, AttackSettings, FitSettingsByModel, overrides_by_detector
     from trainer.learning.precision import is_native
 
-    wanted = tuple(detector) if detector else (() if model else _MODELS)
+    every = (*DETECTORS, *VARIANTS, "adversarial-classifier")
+    wanted = tuple(detector) if detector else (() if model else every)
     matrix = Matrix(_named(data, "--data"), wanted, tuple(seed or [0]), _named(model or [], "--model"))
     settings = AttackSettings(
         epsilons=tuple(sorted(value / 255 for value in epsilon or (2, 4))),

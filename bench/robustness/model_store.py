@@ -55,18 +55,19 @@ class ModelStore:
 
     def _order(self, run: Run, data: Path, out: Path) -> FolderOrder:
         fitting = self.fitting
+        detector, overrides = fitting.detector(run.model)
         return FolderOrder(
             data=data,
             out=out,
             product=run.data,
-            detector=run.model,
+            detector=detector,
             profile=fitting.profile,
             steps=fitting.steps,
             seed=run.seed,
             grid=fitting.grid(run.model),
             channels=fitting.channels,
             false_alarm_rate=fitting.false_alarm_rate,
-            overrides=fitting.overrides.get(run.model, {}),
+            overrides=overrides,
             guard=False,  # every method gets the same pictures
         )
 

@@ -12,7 +12,14 @@ from steadyline.picture import Channels
 from trainer.detector_protocol import Overrides
 from trainer.overrides import overrides_of
 
-_FROZEN = ("patch-nearest", "patch-gaussian", *NAMES)  # these use features of a frozen network
+# Detectors with other numbers than their profile's, which the bench measures under names of their own.
+VARIANTS: Mapping[str, tuple[str, Overrides]] = {
+    "patch-nearest": ("patch", {"judged": "nearest"}),
+    "patch-gaussian": ("patch", {"judged": "gaussian"}),
+    "patch-unvaried": ("patch", {"vary.copies": 0}),
+}
+
+_FROZEN = ("patch", *VARIANTS, *NAMES)  # these use features of a frozen network
 SIZES: Mapping[str, int] = {"daf": 128, "bgad": 224, **dict.fromkeys(_FROZEN, 224)}
 DEFAULT_SIZE = 64
 
@@ -59,6 +66,11 @@ class FitSettingsByModel:
     def grid(self, name: str) -> Grid:
         """Return the height and width in pixels of the input of a detector or baseline."""
         return self.sizes.get(name) or Grid.square(SIZES.get(name, DEFAULT_SIZE))
+
+    def detector(self, name: str) -> tuple[str, Overrides]:
+        """Return the detector that is trained under a name of the bench, and the numbers that it gets."""
+        detector, own = VARIANTS.get(name, (name, {}))
+        return detector, {**own, **self.overrides.get(name, {})}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ SMALL: dict[str, Overrides] = {
     "bgad": {"flow.couplings": 2, "flow.hidden": 16, "schedule.normal": 64},
     "cobra": ATTACKED,
     "daf": {"schedule.batch": 2, "shape.student": 8, "shape.decoder": 8},
+    "patch": {"nearest.memory": 100, "nearest.seen": 1000},
     "robust": ATTACKED,
     "robust&certified": ATTACKED,
     "robust+certified": {f"verdict.{name}": value for name, value in ATTACKED.items()},

@@ -4,8 +4,12 @@ A detector's class is imported when it is first asked for, because the serving p
 and runs without torch.
 """
 
+from collections.abc import Mapping
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.package import NO_LICENCE
@@ -18,11 +22,13 @@ DETECTORS: dict[str, str] = {
     "certified": "trainer.detectors.certified.detector:Certified",
     "cobra": "trainer.detectors.cobra.detector:Cobra",
     "daf": "trainer.detectors.daf.detector:Daf",
+    "patch": "trainer.detectors.patch.detector:Patch",
     "robust": "trainer.detectors.robust.detector:Robust",
 }
 LEARN_FROM_DEFECTS = frozenset({"bgad"})
 # These learn from crops of a large picture, or not from the bank at all. The others want whole pictures.
-TAKE_CROPS = frozenset({"certified", "cobra", "robust"})
+TAKE_CROPS = frozenset({"certified", "cobra", "patch", "robust"})
+CHOOSE_BACKBONE = frozenset({"patch"})  # their recipes say which frozen network they contain
 
 # What the weights came from, as SPDX writes it. A detector that is not named here has no known licence.
 OWN_LICENCE = "LicenseRef-plant"  # they were learned from the plant's own pictures
@@ -32,19 +38,39 @@ LICENCES: dict[str, frozenset[str]] = {
     "certified": frozenset({OWN_LICENCE}),
     "cobra": frozenset({OWN_LICENCE}),
     "daf": frozenset({BACKBONE_LICENCE, OWN_LICENCE}),
+    "patch": frozenset({OWN_LICENCE}),  # and that of its backbone, which is a choice
     "robust": frozenset({OWN_LICENCE}),
 }
 
 
-def licence_of(name: str) -> str:
-    """Return the licence of the weights that a detector gives, in pairs and companions of all of them."""
+def licence_of(name: str, recipe: Mapping[str, JsonValue] = MappingProxyType({})) -> str:
+    """Return the licence of the weights that a detector gives, in pairs and companions of all of them.
+
+    ``recipe`` is that of the trained model; where a backbone was chosen it names the licence that the user
+    stated. One part whose licence nobody knows leaves that of the whole unknown.
+    """
     found = [LICENCES.get(part) for part in _parts(name)]
     known = [licences for licences in found if licences is not None]
-    return " AND ".join(sorted(frozenset().union(*known))) if len(known) == len(found) else NO_LICENCE
+    chosen = frozenset(one["licence"] for one in backbones_in(recipe))
+    if chosen or not CHOOSE_BACKBONE.isdisjoint(_parts(name)):
+        known.append(chosen or frozenset({BACKBONE_LICENCE}))
+        found.append(known[-1])
+    every = frozenset().union(*known)
+    return " AND ".join(sorted(every)) if len(known) == len(found) and NO_LICENCE not in every else NO_LICENCE
+
+
+def backbones_in(recipe: Mapping[str, JsonValue]) -> list[dict[str, str]]:
+    """Return the identities of the backbones that a recipe says were chosen, those of its parts included."""
+    found: list[dict[str, str]] = []
+    for name, part in recipe.items():
+        if isinstance(part, dict):
+            whole = name == "backbone" and "file_sha256" in part
+            found += [{key: str(value) for key, value in part.items()}] if whole else backbones_in(part)
+    return found
 
 
 def has_backbone(name: str) -> bool:
-    """Tell whether the model of a detector contains the published weights."""
+    """Tell whether the model of a detector always contains the published weights."""
     return any(BACKBONE_LICENCE in LICENCES.get(part, ()) for part in _parts(name))
 
 

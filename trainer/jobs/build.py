@@ -190,7 +190,7 @@ def _card(
         probes=[],
         figures=figures,
         acceptance=manifest.acceptance,
-        licence=licence_of(spec.detector),
+        licence=licence_of(spec.detector, trained.recipe),
         lineage={
             "data": spec.snapshot_digest,
             "data_uri": spec.snapshot_uri,

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any
 
 from steadyline.digest import sha256
 from steadyline.package import Card
@@ -19,7 +20,7 @@ from steadyline.provenance import (
     SlsaPredicate,
     write_provenance,
 )
-from trainer.detectors.registry import BACKBONE_LICENCE, has_backbone
+from trainer.detectors.registry import BACKBONE_LICENCE, backbones_in, has_backbone
 from trainer.jobs.spec import JobSpec
 
 # What the training depended on, by its name in the card's lineage. Addresses stay out: paths may name people.
@@ -42,8 +43,8 @@ def provenance(card: Card, spec: JobSpec, files: Mapping[str, bytes], started: d
     predicate = SlsaPredicate(
         build_definition=BuildDefinition(
             build_type=BUILD_TYPE,
-            external_parameters=line | spec.model_dump(mode="json", include=_ORDERED),
-            resolved_dependencies=made_of + _published(spec.detector),
+            external_parameters=line | _ordered(spec),
+            resolved_dependencies=made_of + _published(card),
         ),
         run_details=RunDetails(builder=BuilderVersion(id=BUILDER, version=versions), metadata=metadata),
     )
@@ -51,14 +52,25 @@ def provenance(card: Card, spec: JobSpec, files: Mapping[str, bytes], started: d
     return write_provenance(ProvenanceStatement(subject=subject, predicate=predicate))
 
 
-def _published(detector: str) -> list[Artifact]:
-    """Return the weights that others have published and the model contains."""
-    if not has_backbone(detector):
-        return []
+def _ordered(spec: JobSpec) -> dict[str, Any]:
+    """Return what was ordered, without where a file lay."""
+    ordered = spec.model_dump(mode="json", include=_ORDERED)
+    kept = {name: value for name, value in spec.overrides.items() if not name.endswith("backbone.file")}
+    return {**ordered, "overrides": kept}
+
+
+def _published(card: Card) -> list[Artifact]:
+    """Return the weights that others have published and the model contains, each once."""
     from trainer.backbone.weights import DIGEST, DISTRIBUTION
 
-    found = _artifact(DISTRIBUTION, DIGEST)
-    return [found.model_copy(update={"annotations": {"licence": BACKBONE_LICENCE}})]
+    found = {DIGEST: (DISTRIBUTION, BACKBONE_LICENCE)} if has_backbone(card.detector) else {}
+    for one in backbones_in(card.recipe):
+        shipped = one["file_sha256"] == DIGEST
+        found[one["file_sha256"]] = DISTRIBUTION if shipped else one["name"], one["licence"]
+    return [
+        _artifact(name, digest).model_copy(update={"annotations": {"licence": licence}})
+        for digest, (name, licence) in found.items()
+    ]
 
 
 def _artifact(name: str, digest: str) -> Artifact:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from steadyline.contracts.model_event import Calibration
 from steadyline.digest import sha256
@@ -107,6 +108,7 @@ def test_every_detector_says_what_its_weights_are_licensed_as() -> None:
         ("robust+daf", "Apache-2.0 AND LicenseRef-plant"),
         ("robust+certified", "LicenseRef-plant"),
         ("bgad&certified", "Apache-2.0 AND LicenseRef-plant"),
+        ("patch", "Apache-2.0 AND LicenseRef-plant"),
         ("own", NO_LICENCE),
         ("robust+own", NO_LICENCE),
         ("own&certified", NO_LICENCE),
@@ -116,3 +118,29 @@ def test_a_pair_has_the_licences_of_both_and_none_that_is_known_when_one_is_not(
     detector: str, licence: str
 ) -> None:
     assert licence_of(detector) == licence
+
+
+def own_backbone(licence: str) -> dict[str, JsonValue]:
+    """Return the recipe of a model whose backbone is the user's own."""
+    own: dict[str, JsonValue] = {"name": "resnet18", "licence": licence, "file_sha256": "e" * 64}
+    return {"detector": "patch", "numbers": {"backbone": {**own, "tensors_sha256": "f" * 64}}}
+
+
+def test_a_backbone_of_the_users_own_has_the_licence_that_the_user_stated() -> None:
+    assert licence_of("patch", own_backbone("MIT")) == "LicenseRef-plant AND MIT"
+    assert licence_of("patch+daf", own_backbone("MIT")) == "Apache-2.0 AND LicenseRef-plant AND MIT"
+    assert licence_of("patch", own_backbone(NO_LICENCE)) == NO_LICENCE
+
+
+def test_a_backbone_of_the_users_own_is_named_by_its_digest_and_not_by_its_path() -> None:
+    card = card_of("patch").model_copy(update={"recipe": own_backbone("MIT")})
+    ordered: dict[str, float | int | str | bool] = {
+        "backbone.name": "resnet18",
+        "backbone.file": "/home/ann/w",
+    }
+    spec = spec_of("patch").model_copy(update={"overrides": ordered})
+    told = json.loads(provenance(card, spec, FILES, STARTED))["predicate"]["buildDefinition"]
+    assert told["externalParameters"]["overrides"] == {"backbone.name": "resnet18"}
+    assert told["resolvedDependencies"][-1]["name"] == "resnet18"
+    assert told["resolvedDependencies"][-1]["digest"] == {"sha256": "e" * 64}
+    assert told["resolvedDependencies"][-1]["annotations"] == {"licence": "MIT"}
