@@ -10,7 +10,7 @@ TARGET_LABELS = frozenset({"job", "instance", "line"})
 # Metrics that are there without being declared: of the scrape, of Python, of the rules.
 FOREIGN = re.compile(r"up|ALERTS|(?:process|python)_[a-z_]+|steadyline:[a-z0-9_:]+")
 _OURS = re.compile(
-    r"\b((?:health|kafka|loop|producers|scorer|trainer|alerts)_[a-z_]*[a-z])\b(?!\s*[=!]~?\s*\")"
+    r"\b((?:certificate|health|kafka|loop|producers|scorer|trainer|alerts)_[a-z_]*[a-z])\b(?!\s*[=!]~?\s*\")"
 )
 _SELECTOR = re.compile(r"\b([a-z_:][a-z0-9_:]*)\{([^}]*)\}")
 _MATCHER = re.compile(r'\s*([a-z_]+)\s*(=~|!~|!=|=)\s*"([^"]*)"\s*')
