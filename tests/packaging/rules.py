@@ -24,6 +24,7 @@ VENDORS = {
     "fsspec": ("steadyline/store.py",),
     "grpc": ("steadyline/triton_edge.py",),
     "kafka": ("steadyline/kafka/*.py",),
+    "kubernetes": ("trainer/cluster/client.py",),
     "onnx": ("trainer/jobs/export.py",),
     "opentelemetry": (
         "steadyline/telemetry/export.py",

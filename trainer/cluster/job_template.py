@@ -13,10 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
+from steadyline.yaml_lines import parse_yaml
 from trainer.jobs.spec import JobSpec
 
 Manifest = dict[str, Any]
@@ -91,9 +90,10 @@ def product_label(product: str) -> str:
 def read_template(path: Path) -> JobTemplate:
     """Return the template in a file; raises InvalidConfiguration with what is wrong with it."""
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(f"TRAINER_JOB_TEMPLATE={path} cannot be read: {error}") from error
+    found: Any = parse_yaml(text, f"TRAINER_JOB_TEMPLATE={path}").data
     problem = _problem(found)
     if problem:
         raise InvalidConfiguration(f"TRAINER_JOB_TEMPLATE={path} {problem}")
