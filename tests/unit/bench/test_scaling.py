@@ -1,6 +1,6 @@
 """The simulation of a line: what must be so of any line, and what is known of simple ones."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import pytest
 
@@ -115,15 +115,8 @@ def test_costs_of_a_frame_and_of_a_transaction_are_told_apart_by_two_loads() -> 
         return {"cpu_ms_per_frame": spent, "transactions": {"per_frame": commits, "mean_ms": 11.0}}
 
     found = read_costs([load(2.6, 0.9, 0.1), load(8.0, 4.5, 1.0)])
-    assert found == FrameCosts(
-        1.0,
-        pytest.approx(0.5),
-        pytest.approx(2.0),
-        1.5,
-        scorer_commit_ms=pytest.approx(6.0),
-        broker_commit_ms=pytest.approx(4.0),
-        commit_ms=11.0,
-    )
+    expected = FrameCosts(1.0, 0.5, 2.0, 1.5, scorer_commit_ms=6.0, broker_commit_ms=4.0, commit_ms=11.0)
+    assert astuple(found) == pytest.approx(astuple(expected))
     assert found.answers_ms == pytest.approx(1.0)
     same = read_costs([load(2.6, 0.9, 0.1), load(2.6, 0.9, 0.1)])
     assert (same.scorer_ms, same.scorer_commit_ms) == (2.6, 0.0)
