@@ -34,15 +34,16 @@ class Database:
     def __init__(self, url: str) -> None:
         """Open nothing yet; raises InvalidConfiguration when ``url`` is none of a database we know."""
         try:
-            self._engine, self._reading = _engine(url), _reading_engine(url)
+            self._engine, reading = _engine(url), _reading_engine(url)
         except (ArgumentError, NoSuchModuleError, ValueError) as error:
             raise InvalidConfiguration(
                 "ALERTS_DATABASE must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
             ) from error
         self._writing = threading.Lock() if self.is_sqlite else None
-        if self._reading is None:  # the same connections, told to show one state to all of a transaction
+        if reading is None:  # the same connections, told to show one state to all of a transaction
             levels = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-            self._reading = self._engine.execution_options(**levels)
+            reading = self._engine.execution_options(**levels)
+        self._reading: Engine = reading
 
     @property
     def engine(self) -> Engine:

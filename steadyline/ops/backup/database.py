@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.ops.backup.moved import MovedOffsets
@@ -20,7 +20,7 @@ class LineDatabase(Protocol):
     must be.
     """
 
-    NAME: str
+    NAME: ClassVar[str]
 
     def take(self, folder: Path) -> None:
         """Write a copy to ``folder``."""
