@@ -10,12 +10,12 @@ everywhere gives an input that is brighter by exactly e. So changing native pixe
 bits changes no pixel of the input by more than e steps (docs/certificate.md). Every sum is exact, so the bits
 are the same on every machine and in any order.
 
-It uses no matrix product, because the threads of a BLAS spin between calls (3.1 ms of CPU for a picture of
-300 x 300, against 0.3).
+Each axis is one contraction by numpy's own loops (docs/results/2026-11-29-resize.md). It is no product,
+because the threads of a BLAS spin between calls (3.1 ms of CPU for a picture of 300 x 300, against 0.3).
 """
 
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +25,11 @@ from steadyline.grid import Grid
 Channels = Literal["gray", "rgb"]
 Pixels = NDArray[np.uint8]
 Weights = NDArray[np.float32]
-Tap = tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]
+Whole = NDArray[np.int32] | NDArray[np.float64]
 
 # 255 · 2^22 fits into the 31 bits of the first pass, and 255 · 2^44 into the 53 bits of the second.
 WEIGHT_BITS = 22
+_GATHERED_BYTES = 1 << 20  # of the rows that are weighed at once: they stay in the second-level cache
 _KEPT_SIZES = 64  # a line has few camera formats; the weights of 5000 pixels are 0.2 MB
 _RED, _GREEN, _BLUE, _GRAY_BITS = 19595, 38470, 7471, 16  # ITU-R BT.601 in 2^-16, Pillow's own; the sum is 1
 
@@ -56,28 +57,38 @@ def resize(planes: Pixels, grid: Grid) -> NDArray[np.float64]:
     if grid.height * width > height * grid.width:
         turned = Grid(grid.width, grid.height)
         return resize(planes.transpose(1, 0, 2), turned).transpose(1, 0, 2)
-    rows = np.zeros((grid.height, width * depth), np.int32)
-    for places, weights, _ in _taps(height, grid.height):
-        rows += np.multiply(planes.reshape(height, width * depth)[places], weights, dtype=np.int32)
+    places, steps, _ = _weights(height, grid.height)
+    rows = _contracted(np.ascontiguousarray(planes).reshape(height, width * depth), places, steps)
     sideways = rows.reshape(grid.height, width, depth).transpose(1, 0, 2).reshape(width, grid.height * depth)
-    total = np.zeros((grid.width, grid.height * depth), np.float64)
-    for places, _, shares in _taps(width, grid.width):
-        total += np.multiply(sideways[places], shares, dtype=np.float64)
-    exact: NDArray[np.float64] = total * 0.5 ** (2 * WEIGHT_BITS)
+    places, _, shares = _weights(width, grid.width)
+    exact: NDArray[np.float64] = _contracted(sideways, places, shares) * 0.5 ** (2 * WEIGHT_BITS)
     return exact.reshape(grid.width, grid.height, depth).transpose(1, 0, 2)
+
+
+def _contracted(values: Pixels | NDArray[Any], places: NDArray[np.intp], weights: Whole) -> NDArray[Any]:
+    """Return (size, N) of ``values`` (length, N): the weighed sum of the rows at ``places`` (size, taps)."""
+    size, taps = places.shape
+    found = np.empty((size, values.shape[1]), weights.dtype)
+    step = max(1, _GATHERED_BYTES // (taps * values.shape[1] * values.itemsize))
+    for start in range(0, size, step):
+        part = slice(start, start + step)
+        gathered = values[places[part]]
+        np.einsum("st,stn->sn", weights[part], gathered, out=found[part], dtype=weights.dtype)
+    return found
 
 
 def resize_weights(length: int, size: int) -> Weights:
     """Return the matrix (size, length) float32 that resizes one axis; rows sum to exactly 1."""
+    places, _, shares = _weights(length, size)
     found = np.zeros((size, length), np.float32)
-    for places, _, shares in _taps(length, size):
-        found[np.arange(size), places] = (shares * 0.5**WEIGHT_BITS)[:, 0]
+    found[np.arange(size)[:, None], places] = shares * 0.5**WEIGHT_BITS
     return found
 
 
 @lru_cache(maxsize=_KEPT_SIZES)
-def _taps(length: int, size: int) -> tuple[Tap, ...]:
-    """Return the nonzero weights, tap by tap, for both passes: places (size,) and steps (size, 1).
+def _weights(length: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
+    """Return the places (size, taps) of the pixels that each output pixel is made of, and their weights for
+    the first pass and for the second.
 
     The weights are in steps of 2^-22. The triangle gives whole numbers per row. Their running sum is rounded,
     so that no part of the sum is lost.
@@ -96,10 +107,8 @@ def _taps(length: int, size: int) -> tuple[Tap, ...]:
     edges = ((running << (WEIGHT_BITS + 1)) + whole) // (2 * whole)
     steps = np.diff(edges, axis=1, prepend=0)
     used = steps.any(axis=0)
-    return tuple(
-        (place, step[:, None].astype(np.int32), step[:, None].astype(np.float64))
-        for place, step in zip(places.T[used], steps.T[used], strict=True)
-    )
+    places, steps = places[:, used], steps[:, used]
+    return places, steps.astype(np.int32), steps.astype(np.float64)
 
 
 def _planes(picture: Pixels, channels: Channels) -> Pixels:
