@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from httpx import Response
+from httpx2 import Response
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from typing_extensions import override

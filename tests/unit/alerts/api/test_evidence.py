@@ -1,7 +1,7 @@
 """Evidence over the API: whole or in part, of this line alone, and never an address."""
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from steadyline.contracts.alert import AnomalyFacts
 from tests.support.alerts_api import LINE, ApiUnderTest, an_incident, reason_of

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from alerts.simulation.reading import ReadingBounds
 from tests.support.alerts_api import LINE, ApiUnderTest, reason_of

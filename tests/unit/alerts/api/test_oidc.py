@@ -10,7 +10,7 @@ from pathlib import Path
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from httpx import Response
+from httpx2 import Response
 
 from alerts.api.oidc import OidcIssuer, OidcVerifier
 from alerts.config import AlertsSettings

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.types import Scope

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from alerts.simulation.reading import TopicSpan
 from steadyline.rule_set import RuleSet
