@@ -31,8 +31,9 @@ REFUSALS = 3  # of one frame alone, before it is held against the model's known 
 class BatchPolicy:
     """Limits of one product's requests, and the delays between attempts.
 
-    At most ``in_flight`` requests of at most ``max_batch`` frames are under way. One that is not answered
-    within ``answer_seconds``, because the client has not kept its own deadline, is given up.
+    At most ``in_flight`` requests of at most ``max_batch`` frames, fewer of a large grid, are under way. One
+    that is not answered within ``answer_seconds``, because the client has not kept its own deadline, is given
+    up.
 
     While a request is under way, another is sent full or not at all: with one instance of the model it would
     only wait, and batches of 8 instead of 3 save a fifth of Triton's CPU.
@@ -86,7 +87,7 @@ class Batcher:
         self._ready: deque[FrameTask] = deque()
         self._under_way: set[_Request] = set()
         self._in_flight = 0
-        self._largest: tuple[ActiveModel | None, int] = None, policy.max_batch
+        self._largest: tuple[ActiveModel | None, int] | None = None  # what a version was found to take
         backoff = Backoff.of_seconds(policy.retry_seconds, policy.retry_longest_seconds)
         self._retry = RetryTimer(backoff, clock)
         self._error: InferenceUnavailable | ContractBroken | None = None
@@ -128,7 +129,7 @@ class Batcher:
     def _take(self) -> tuple[ActiveModel | None, list[FrameTask], list[FrameTask]]:
         """Return the model, its batch, and frames prepared for another input; the caller holds the lock."""
         model = self._slot.current  # read once: the whole batch is asked of this version
-        largest = self._largest[1] if self._largest[0] is model else self._policy.max_batch
+        largest = self._most(model)
         limit = 1 if self._retry.is_failing else self._policy.in_flight
         fewest = largest if self._in_flight else 1
         if len(self._ready) < fewest or self._in_flight >= limit or not self._retry.is_due:
@@ -144,6 +145,13 @@ class Batcher:
                 (batch if task.input == model.input else stale).append(task)
         self._in_flight += bool(batch)
         return model, batch, stale
+
+    def _most(self, model: ActiveModel | None) -> int:
+        """Return how many frames a request may have; the caller holds the lock."""
+        if self._largest is not None and self._largest[0] is model:
+            return self._largest[1]
+        most = self._policy.max_batch
+        return most if model is None else model.model.grid.batch(most)
 
     def _send(self, model: ActiveModel, batch: list[FrameTask]) -> None:
         span = start_span(
@@ -241,7 +249,7 @@ class Batcher:
         with self._lock:
             self._in_flight -= 1
             self._ready.extendleft(reversed(batch))
-            is_new = self._largest[0] is not model or half < self._largest[1]
+            is_new = half < self._most(model)
             if is_new:
                 self._largest = model, half
         if is_new:
@@ -264,7 +272,7 @@ class Batcher:
             except Exception as bug:  # only the promise leads to the loop
                 task.fail(bug)
             else:
-                self._largest = None, self._policy.max_batch  # it may have been this frame that was too much
+                self._largest = None  # it may have been this frame that was too much
                 self._succeeded(model)
                 task.fail(UnscorableFrame(f"the model refuses this frame alone, {REFUSALS} times: {error}"))
             self.pump()

@@ -25,7 +25,8 @@ class ScorerSettings(Settings):
         8,
         ge=1,
         le=128,
-        description="Most frames per request; a model that takes fewer at once is asked for fewer.",
+        description="Most frames per request; a model that takes fewer at once, or whose frames together "
+        "have more than two megapixels, is asked for fewer.",
     )
     in_flight: PositiveInt = Field(
         2,
@@ -34,7 +35,9 @@ class ScorerSettings(Settings):
     decoders: PositiveInt = Field(2, description="Threads that decode and prepare frames.")
     in_hand_frames: PositiveInt = Field(256, description="Most frames taken and not yet scored.")
     in_hand_bytes: PositiveInt = Field(
-        64 << 20, description="Most bytes of encoded pictures taken and not yet scored."
+        64 << 20,
+        description="Most bytes of pictures taken and not yet scored, encoded and prepared; one frame is "
+        "always let in.",
     )
     commit_seconds: Seconds = Field(
         0.025,

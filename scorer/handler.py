@@ -29,7 +29,7 @@ CLOSE_SECONDS = 1.0  # for what is under way when the scorer ends: its frames ar
 
 @dataclass(frozen=True, slots=True)
 class InFlightLimit:
-    """The most frames and bytes that may be in hand; one frame is always let in."""
+    """The most frames, and bytes of them, encoded and prepared, that may be in hand; one is always let in."""
 
     frames: int = 256
     bytes: int = 64 << 20
@@ -82,12 +82,12 @@ class ScoringHandler:
 
     def submit(self, record: Record) -> Future[Outputs]:
         """See ``RecordHandler.submit``."""
-        size = record.size
+        frame = read_frame(record, self._line)
+        size = record.size + self._preprocessor.prepared_bytes(frame.product)
         with self._lock:
             full = self._frames >= self._limit.frames or self._bytes + size > self._limit.bytes
             if self._frames and full:
                 raise Backpressure(f"{self._frames} frames, {self._bytes} bytes in hand")
-        frame = read_frame(record, self._line)
         span = start_span(
             "score", parent=frame.traceparent, attributes={"frame": str(frame.id)}, kind="consumer"
         )

@@ -42,7 +42,7 @@ HELD = counter(
     },
 )
 IN_HAND = gauge("scorer_in_hand_frames", "Frames taken and not yet scored.")
-IN_HAND_BYTES = gauge("scorer_in_hand_bytes", "Bytes of the encoded pictures of those frames.")
+IN_HAND_BYTES = gauge("scorer_in_hand_bytes", "Bytes of the pictures of those frames, encoded and prepared.")
 LAG = gauge(
     "scorer_lag_frames", "Frames on the topic that the group has not committed.", labels=("partition",)
 )

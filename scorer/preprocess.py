@@ -74,8 +74,7 @@ class Preprocessor:
         data = task.frame.picture
         info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
         self._tell(task.frame.product, info.assumed)
-        model = self.slots[task.frame.product].known
-        grid, channels = (model.grid, model.channels) if model else (section.grid, section.channels)
+        grid, channels = self._input(task.frame.product)
         try:
             task.prepared = self.model_input(data, info, grid, channels)
         except PoisonMessage:
@@ -86,6 +85,16 @@ class Preprocessor:
             ) from error
         self._tell_distortion(task.frame.id.camera, info, grid)
         task.info, task.input = info, (grid, channels)
+
+    def prepared_bytes(self, product: str) -> int:
+        """Return how many bytes a prepared frame of a product has."""
+        grid, channels = self._input(product)
+        return grid.pixels * (1 if channels == "gray" else 3)
+
+    def _input(self, product: str) -> tuple[Grid, Channels]:
+        """Return what the model in use takes, or without one what the line file says."""
+        model, section = self.slots[product].known, self.line.products[product].picture
+        return (section.grid, section.channels) if model is None else (model.grid, model.channels)
 
     def model_input(self, data: bytes, info: PictureInfo, grid: Grid, channels: Channels) -> Pixels:
         """Return (height, width, C) uint8 of an encoded picture."""

@@ -13,6 +13,7 @@ from steadyline.errors import InvalidConfiguration
 LEAST_SIDE, MOST_SIDE = 16, 4096
 MOST_GRID_PIXELS = 1 << 22  # 2,048 x 2,048; the arrays of a training hold hundreds of them
 MULTIPLE = 16  # of both sides of a chosen grid: networks halve a picture four times
+BATCH_PIXELS = 1 << 21  # of one request: a model's inner layers take hundreds of bytes a pixel
 MOST_DISTORTION = 1.2  # of a camera's frames, from which on it is said; 4:3 made square has 1.33
 _ENOUGH = 0.8  # of the pixels asked for; a chosen grid gives up that much to keep the frames' proportions
 _TEXT = re.compile(r"([0-9]{1,5})x([0-9]{1,5})")
@@ -70,6 +71,10 @@ class Grid(NamedTuple):
     def shorter(self) -> int:
         """The shorter side in pixels."""
         return min(self)
+
+    def batch(self, most: int) -> int:
+        """Return how many pictures may be asked for at once, of at most ``most``: fewer as they grow."""
+        return max(1, min(most, BATCH_PIXELS // self.pixels))
 
     def distortion(self, height: int, width: int) -> float:
         """Return by how much a frame of ``height`` x ``width`` pixels is stretched along one side, ≥ 1."""

@@ -193,10 +193,10 @@ def encode_jpeg(pixels: Pixels, quality: int = 92) -> bytes:
     return target.getvalue()
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Return a PNG of (H, W) or (H, W, 3) uint8 pixels, without loss."""
+def encode_png(pixels: Pixels, level: int = 3) -> bytes:
+    """Return a PNG of (H, W) or (H, W, 3) uint8 pixels, without loss; ``level`` is zlib's, 9 the smallest."""
     target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "PNG", compress_level=3)
+    Image.fromarray(pixels).save(target, "PNG", compress_level=level)
     return target.getvalue()
 
 

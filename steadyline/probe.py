@@ -16,39 +16,45 @@ WITHIN = timedelta(seconds=30)
 
 
 def probe(product: str, model: Model, inference: Inference, within: timedelta = WITHIN) -> None:
-    """Ask the served version for its known answers, all in one request.
+    """Ask the served version for its known answers, in as few requests as its pictures allow.
 
     Raises ContractBroken when an answer differs by more than its tolerance, when the outputs break the
     inference contract, or when the model has no probes. Raises InferenceUnavailable when no answer comes.
     """
     pictures = probe_pictures(model)
-    try:
-        inferred = inference.infer(ModelRef.of(product, model), pictures).result(within.total_seconds())
-    except TimeoutError as error:
-        raise InferenceUnavailable(f"probing {product} version {model.version}: no answer") from error
-    check_answers(product, model, inferred)
+    at_once = model.grid.batch(len(pictures))
+    for first in range(0, len(pictures), at_once):
+        asked = inference.infer(ModelRef.of(product, model), pictures[first : first + at_once])
+        try:
+            inferred = asked.result(within.total_seconds())
+        except TimeoutError as error:
+            raise InferenceUnavailable(f"probing {product} version {model.version}: no answer") from error
+        check_answers(product, model, inferred, first)
 
 
-def check_answers(product: str, model: Model, inferred: Inferred) -> None:
-    """Raise ContractBroken when the answers to the first of the model's probes are not the known ones."""
-    asked = model.probes[: len(inferred.scores)]
-    for number, (known, found) in enumerate(zip(asked, inferred.scores, strict=True)):
+def check_answers(product: str, model: Model, inferred: Inferred, first: int = 0) -> None:
+    """Raise ContractBroken when the answers to the model's probes, from ``first`` on, are not the known
+    ones.
+    """
+    asked = model.probes[first : first + len(inferred.scores)]
+    for number, (known, found) in enumerate(zip(asked, inferred.scores, strict=True), first):
         if not abs(float(found) - known.score) <= known.tolerance:  # written so that NaN fails too
             raise ContractBroken(
                 f"{product} version {model.version} gives {found:.6g} for probe {number}, known is "
                 f"{known.score:.6g} ± {known.tolerance:.2g}"
             )
     if inferred.certified_scores is not None:
-        _check_certified(product, model, inferred.certified_scores)
+        _check_certified(product, model, inferred.certified_scores, first)
     if not np.isfinite(inferred.maps).all():
         raise ContractBroken(f"{product} version {model.version}: the map of a probe is not finite")
 
 
-def _check_certified(product: str, model: Model, found: Floats) -> None:
+def _check_certified(product: str, model: Model, found: Floats, first: int) -> None:
     """Raise ContractBroken when the server does not compute as exactly as margins take for granted, as one
     that computes in 16 bits would not.
     """
-    for number, (known, score) in enumerate(zip(model.probes[: len(found)], found, strict=True)):
+    asked = model.probes[first : first + len(found)]
+    for number, (known, score) in enumerate(zip(asked, found, strict=True), first):
         due = known.certified_score
         if due is None or not abs(float(score) - due) <= 2 * CERTIFIED_ROUNDING:
             raise ContractBroken(

@@ -27,7 +27,11 @@ class TrainerSettings(Settings):
         1, le=MOST_INSTANCES, description="Copies of the model that Triton runs per device."
     )
     threads: PositiveInt = Field(2, le=MOST_THREADS, description="CPU threads of one copy.")
-    max_batch: PositiveInt = Field(32, le=MOST_BATCH, description="Largest batch that Triton makes.")
+    max_batch: PositiveInt = Field(
+        32,
+        le=MOST_BATCH,
+        description="Largest batch that Triton makes; smaller ones of large pictures.",
+    )
     precision: Literal["FP32", "FP16"] = Field("FP32", description="TensorRT precision, with gpu.")
     nice: int = Field(
         5, ge=0, le=19, description="Niceness of a training: higher leaves more of the CPU to the line."

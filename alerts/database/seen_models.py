@@ -16,7 +16,12 @@ class SeenModel(Part):
     state: ModelState = Field(description="Where the version stands.")
     reason: str = Field(description="Why it stands there.")
     trained_at: AwareDatetime = Field(description="When its training ended.")
-    size: int = Field(description="Height and width of its input, in pixels.")
+    size: int = Field(description="Height of its input in pixels; its width too, where no width is told.")
+    width: int | None = Field(
+        None,
+        description="Width of its input in pixels, where it is not the height.",
+        exclude_if=lambda width: width is None,
+    )
     channels: Literal["gray", "rgb"] = Field(description="Channels of its input.")
     threshold_version: int = Field(description="Grows when its thresholds change.")
     threshold: float = Field(description="Threshold of the whole product.")
@@ -66,6 +71,7 @@ def _seen_model(model: Model) -> SeenModel:
         reason=model.reason,
         trained_at=model.trained_at,
         size=model.size,
+        width=model.width,
         channels=model.channels,
         threshold_version=model.threshold_version,
         threshold=whole.threshold,

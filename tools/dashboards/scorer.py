@@ -51,7 +51,7 @@ _WORK = (
     ),
     Panel(
         "Bytes in hand",
-        "Bytes of the encoded pictures of those frames.",
+        "Bytes of the pictures of those frames, encoded and prepared.",
         (Query(f"sum by (instance) ({chosen('scorer_in_hand_bytes')})", "{{instance}}"),),
         unit="bytes",
     ),

@@ -18,6 +18,7 @@ Score = Callable[[Tensor], Tensor]
 ReportDone = Callable[[int], None]
 
 BATCH = 64  # pictures attacked together: 64 of 64 pixels fit a core's cache well enough
+BATCH_PIXELS = 1 << 20  # of them all: a network under attack keeps its inner layers, kilobytes a pixel
 _LAST_STEP = 0.05  # as a share of epsilon: steps shrink linearly to this, so that the last ones only polish
 _AHEAD = 0.75  # APGD's momentum: a move takes this share of the new step, and the rest of the move before
 _RISES = 0.75  # APGD: a step is too long when it raises the objective in a smaller share of iterates
@@ -26,6 +27,11 @@ _RISES = 0.75  # APGD: a step is too long when it raises the objective in a smal
 def name_of(epsilon: float) -> str:
     """Return the name of an epsilon in steps of 8 bits: 2/255 for 0.00784."""
     return f"{round(epsilon * 255, 3):g}/255"
+
+
+def at_once(x: Tensor) -> int:
+    """Return how many of the pictures (N, C, H, W) are attacked or scored together: fewer of large ones."""
+    return max(1, min(BATCH, BATCH_PIXELS // (x.shape[2] * x.shape[3])))
 
 
 class Attack(Protocol):
@@ -229,8 +235,9 @@ def attack_in_batches(
 ) -> Tensor:
     """Return any number of pictures attacked, BATCH at a time; ``on_progress`` gets how many are done."""
     found = []
-    for start in range(0, len(x), BATCH):
-        found.append(attack(score, x[start : start + BATCH], direction[start : start + BATCH]))
+    size = at_once(x)
+    for start in range(0, len(x), size):
+        found.append(attack(score, x[start : start + size], direction[start : start + size]))
         if on_progress is not None:
-            on_progress(min(start + BATCH, len(x)))
+            on_progress(min(start + size, len(x)))
     return torch.cat(found)

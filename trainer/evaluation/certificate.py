@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH, name_of
+from trainer.evaluation.attacks import at_once, name_of
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.subject import AttackTarget
 
@@ -31,9 +31,8 @@ def certified_auroc(module: Served, x: Tensor, anomalous: NDArray[np.bool_], eps
     """
     worst: list[Tensor] = []
     with torch.inference_mode():
-        for part, bad in zip(
-            torch.split(x, BATCH), torch.split(torch.from_numpy(anomalous), BATCH), strict=True
-        ):
+        split = torch.split(x, size := at_once(x)), torch.split(torch.from_numpy(anomalous), size)
+        for part, bad in zip(*split, strict=True):
             bounds = module.score_bounds(part, epsilon)
             if bounds is None:
                 return None

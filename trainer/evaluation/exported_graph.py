@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trainer.arrays import Pictures
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH
+from trainer.evaluation.attacks import at_once
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.corruption_figures import ScorePictures
 from trainer.evaluation.sanity import Check
@@ -38,6 +38,7 @@ def graph_check(
 
 
 def _twin_scores(module: Served, pictures: Pictures) -> Scores:
+    x = torch.from_numpy(pictures)
     with torch.inference_mode():
-        parts = [module(part)[0] for part in torch.split(torch.from_numpy(pictures), BATCH)]
+        parts = [module(part)[0] for part in torch.split(x, at_once(x.permute(0, 3, 1, 2)))]
         return torch.cat(parts).numpy()

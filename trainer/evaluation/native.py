@@ -20,6 +20,7 @@ from trainer.evaluation.attacks import Attack, ReportDone
 Objective = Callable[[Tensor, Tensor], Tensor]
 
 BATCH = 32  # pictures attacked together: 32 of 300 x 300 floats are 12 MB
+BATCH_PIXELS = 1 << 23  # of them all, so that a few of five megapixels do not fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,10 @@ class Native:
     def batches(self) -> Iterator["NativeBatch"]:
         """Yield all pictures in batches of similar size."""
         order = sorted(range(len(self.pictures)), key=lambda place: self.pictures[place].shape)
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
+        largest = max((picture.shape[0] * picture.shape[1] for picture in self.pictures), default=1)
+        size = max(1, min(BATCH, BATCH_PIXELS // largest))
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
             yield _batch([self.pictures[place] for place in places], places, self.grid)
 
     def resized(self) -> Tensor:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH, Apgd, Attack, Pgd, Squares
+from trainer.evaluation.attacks import Apgd, Attack, Pgd, Squares, at_once
 from trainer.evaluation.results import FreshResults, Results
 from trainer.evaluation.subject import AttackTarget, Scores, rounded
 
@@ -209,7 +209,7 @@ class Sanity:
         """
         proven = self._subject.module.lipschitz is not None
         found = []
-        for part in torch.split(self._subject.x, BATCH):
+        for part in torch.split(self._subject.x, at_once(self._subject.x)):
             x = part.clone().requires_grad_(True)
             found.append(torch.autograd.grad(self._subject.score(x).sum(), x)[0])
         gradient = torch.cat(found)

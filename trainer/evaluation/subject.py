@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from trainer.arrays import Pictures
 from trainer.detector_protocol import Served
-from trainer.evaluation.attacks import BATCH, Attack, ReportDone
+from trainer.evaluation.attacks import Attack, ReportDone, at_once
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.localisation import Maps
 from trainer.evaluation.native import Native, Objective, attack_native
@@ -62,13 +62,13 @@ class AttackTarget:
     def scores(self, x: Tensor) -> Scores:
         """Return the scores (N,) of any number of pictures (N, C, H, W)."""
         with torch.inference_mode():
-            return torch.cat([self.score(part) for part in torch.split(x, BATCH)]).numpy()
+            return torch.cat([self.score(part) for part in torch.split(x, at_once(x))]).numpy()
 
     def maps(self, x: Tensor) -> Maps:
         """Return the maps (N, H, W) of any number of pictures (N, C, H, W), enlarged to their side."""
         found = []
         with torch.inference_mode():
-            for part in torch.split(x, BATCH):
+            for part in torch.split(x, at_once(x)):
                 anomaly_map = self.module.score_float(part)[1][:, None]
                 found.append(functional.interpolate(anomaly_map, size=x.shape[2:], mode="bilinear")[:, 0])
         maps: Maps = torch.cat(found).numpy()
@@ -94,7 +94,7 @@ class AttackTarget:
         if self.native is not None:
             return attack_native(attack, searched, self.native, on_progress)
         found = []
-        for places in torch.split(torch.arange(len(self.x)), BATCH):
+        for places in torch.split(torch.arange(len(self.x)), at_once(self.x)):
             x = self.x[places]
             found.append(attack(lambda x, at=places: searched(x, at), x, torch.ones(len(x))))  # type: ignore[misc]
             if on_progress is not None:

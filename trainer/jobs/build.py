@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from steadyline.bank.entry import BankEntry, BankManifest
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Probe
+from steadyline.grid import Grid
 from steadyline.package import CARD, MODEL, PROVENANCE, WEIGHTS, Card, write_card
 from steadyline.picture import encode_png
 from trainer.arrays import KnownDefects, Pictures
@@ -29,7 +30,7 @@ from trainer.jobs.spec import JobSpec
 from trainer.progress import ReportProgress
 from trainer.pseudo.entry import from_entries
 
-COMPARED = 24  # pictures of each kind on which the graph is compared with torch
+COMPARED = 24  # pictures of each kind at most on which the graph is compared with torch
 PROBES = 2  # a package carries so many normals and as many pseudo-anomalies as probes
 SCORE_BATCH = 64
 MOST_LEFT_OUT = 4_000  # characters of the names of what was left out; they may be paths
@@ -38,6 +39,7 @@ MOST_LEFT_OUT = 4_000  # characters of the names of what was left out; they may 
 # and the least anomalous probe: far more than that difference, and far less than another model's answer is
 # off by.
 PROBE_TOLERANCE = 0.02
+MOST_PROBE_BYTES = 24 << 10  # of a probe's PNG: with ten versions of four each an event has 1.3 MB of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +120,23 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
 
 
 def compared_pictures(module: Served, known: HeldOutSet, epsilon: float) -> Pictures:
-    """Return real frames and their attacked copies, for the comparison of the graph with torch."""
-    real = np.concatenate([known.normals[:COMPARED], known.anomalies[:COMPARED]])
-    is_anomaly = np.arange(len(real)) >= len(known.normals[:COMPARED])
+    """Return real frames and their attacked copies, for the comparison of the graph with torch: fewer of a
+    large grid.
+    """
+    most = Grid(*known.normals.shape[1:3]).batch(COMPARED)
+    real = np.concatenate([known.normals[:most], known.anomalies[:most]])
+    is_anomaly = np.arange(len(real)) >= len(known.normals[:most])
     return np.concatenate([real, attacked(module, real, is_anomaly, epsilon)])
 
 
 def all_scores(run: OnnxModel, pictures: Pictures) -> NDArray[np.float32]:
     """Return the graph's scores (N,) of pictures (N, H, W, C)."""
-    parts = [run(pictures[start : start + SCORE_BATCH])[0] for start in range(0, len(pictures), SCORE_BATCH)]
-    return np.concatenate(parts)
+    return np.concatenate([run(part)[0] for part in _batches(pictures)])
+
+
+def _batches(pictures: Pictures) -> list[Pictures]:
+    size = Grid(*pictures.shape[1:3]).batch(SCORE_BATCH)
+    return np.split(pictures, range(size, len(pictures), size))
 
 
 def probes(
@@ -135,12 +144,16 @@ def probes(
 ) -> list[Probe]:
     """Return known answers: those of the least anomalous normals and of the most anomalous pseudo-anomalies.
 
-    Their scores are far apart, so that another model is unlikely to give the same answers.
+    Their scores are far apart, so that another model is unlikely to give the same answers. Large pictures are
+    made coarse (``coarse_enough``), since a model event carries the probes of every version.
     """
     low, high = np.argsort(normal)[:PROBES], np.argsort(-anomalous)[:PROBES]
-    tolerance = max(PROBE_TOLERANCE * float(anomalous[high].max() - normal[low].min()), 1e-4)
-    pictures = np.concatenate([known.normals[low], known.anomalies[high]])
+    whole = np.concatenate([known.normals[low], known.anomalies[high]])
+    pictures = np.stack([coarse_enough(picture) for picture in whole])
     scores = np.concatenate([normal[low], anomalous[high]])
+    if not np.array_equal(pictures, whole):
+        scores = all_scores(run, pictures)
+    tolerance = max(PROBE_TOLERANCE * float(scores[PROBES:].max() - scores[:PROBES].min()), 1e-4)
     certified = run.certified_scores(pictures).tolist() if run.is_certified else [None] * len(pictures)
     return [
         Probe(
@@ -151,6 +164,18 @@ def probes(
         )
         for picture, score, proven in zip(pictures, scores, certified, strict=True)
     ]
+
+
+def coarse_enough(picture: Pictures) -> Pictures:
+    """Return a picture (H, W, C) whose PNG has MOST_PROBE_BYTES at most: itself, or a mosaic of its pixels in
+    squares that are no larger than that needs.
+    """
+    found, side = picture, 1
+    while len(_png(found)) > MOST_PROBE_BYTES and side < max(picture.shape):
+        side *= 2
+        rows = picture[::side, ::side].repeat(side, axis=0)[: len(picture)]
+        found = np.ascontiguousarray(rows.repeat(side, axis=1)[:, : picture.shape[1]])
+    return found
 
 
 def train_on(inputs: PackageInputs, context: BuildContext) -> Trained:
@@ -235,10 +260,9 @@ def _certified_calibrations(
     """
     if not run.is_certified:
         return {}
-    parts = np.split(normals, range(SCORE_BATCH, len(normals), SCORE_BATCH))
-    scores = np.concatenate([run.certified_scores(part) for part in parts])
+    scores = np.concatenate([run.certified_scores(part) for part in _batches(normals)])
     return calibrate(_held_out_scores(inputs.snapshot, scores), inputs.spec.false_alarm_rate).calibrations
 
 
 def _png(picture: Pictures) -> bytes:
-    return encode_png(picture if picture.shape[2] == 3 else picture[..., 0])
+    return encode_png(picture if picture.shape[2] == 3 else picture[..., 0], level=9)

@@ -17,7 +17,10 @@ from steadyline.inference import CERTIFIED_ROUNDING, CERTIFIED_SCORE
 from trainer.arrays import Pictures
 
 OPSET = 18  # old enough for the Triton releases of the last years
-BATCH_SIZES = (1, 3)  # tried besides all pictures at once: a graph with a fixed batch size fails here
+BATCH_SIZES = (
+    1,
+    3,
+)  # tried besides as many as the grid allows: a graph with a fixed batch size fails here
 
 # Summing in another order moves a float32 result by about 1e-6 of the output's spread. A thousandth is far
 # above that, and far below the gap between a normal and an anomalous score.
@@ -88,13 +91,13 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
     module = module.eval().cpu()
     edges = np.stack([np.zeros_like(pictures[0]), np.full_like(pictures[0], 255)])
     pictures = np.concatenate([pictures, edges])
-    with torch.inference_mode():
-        expected = [output.numpy() for output in module(torch.from_numpy(pictures))]
+    most = Grid(*pictures.shape[1:3]).batch(len(pictures))
+    expected = _outputs(module, pictures, most)
     _check_contract(expected, len(pictures))
     model = _to_onnx(module, pictures[:2], OUTPUTS[: len(expected)])
     run = OnnxModel(model)
     worst, apart = np.zeros(2), [0.0]
-    for size in (*BATCH_SIZES, len(pictures)):
+    for size in (*BATCH_SIZES, most):
         for start in range(0, min(len(pictures), 4 * size), size):
             score, anomaly_map, *certified = run.outputs(pictures[start : start + size])
             wanted = [output[start : start + size] for output in expected]
@@ -113,6 +116,13 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
         )
     map_height, map_width = expected[1].shape[1:]
     return Exported(model, map_height, map_width, float(worst[0]), float(worst[1]))
+
+
+def _outputs(module: nn.Module, pictures: Pictures, most: int) -> list[Floats]:
+    """Return what torch answers, asked for ``most`` pictures at a time."""
+    with torch.inference_mode():
+        parts = [module(part) for part in torch.split(torch.from_numpy(pictures), most)]
+    return [torch.cat(outputs).numpy() for outputs in zip(*parts, strict=True)]
 
 
 def _to_onnx(module: nn.Module, example: Pictures, outputs: Sequence[str]) -> bytes:

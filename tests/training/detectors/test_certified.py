@@ -16,7 +16,7 @@ from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
 from trainer.arrays import PseudoBank
-from trainer.detector_protocol import FitInput, Fitted
+from trainer.detector_protocol import FitInput, Fitted, Recipe
 from trainer.detectors.certified import layout
 from trainer.detectors.certified.detector import Certified
 from trainer.detectors.certified.layout import Layout
@@ -311,8 +311,8 @@ def test_a_model_of_any_grid_is_made_again_and_exported(wide: Fitted) -> None:
     pictures = pictures_for(wide, 3)
     torch.testing.assert_close(again.score_float(floats(pictures)), wide.module.score_float(floats(pictures)))
     weights = {"memory": torch.rand(4, 96, 3), "usual": torch.rand(96)}
-    numbers = {"patch": 2, "stride": 2, "tolerance": 0.0, "pool": 2}
-    small = {"detector": "certified", "size": 32, "width": 48, "channels": 1, "numbers": numbers}
+    numbers: Recipe = {"patch": 2, "stride": 2, "tolerance": 0.0, "pool": 2}
+    small: Recipe = {"detector": "certified", "size": 32, "width": 48, "channels": 1, "numbers": numbers}
     exported = export(Certified().rebuild(small, weights), defective_parts(4, 48)[0][:, :32].copy())
     assert (exported.map_height, exported.map_width) == (8, 12)
 

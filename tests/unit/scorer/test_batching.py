@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from scorer.config import ScorerSettings
 from scorer.model_slot import NO_LIVE_MODEL
 from steadyline.contracts.score import Score
-from steadyline.errors import ContractBroken, UnscorableFrame
+from steadyline.errors import Backpressure, ContractBroken, UnscorableFrame
 from steadyline.inference import Inferred, Pixels
 from steadyline.picture import encode_png
 from steadyline.telemetry.health import ServiceHealth
@@ -212,3 +212,44 @@ def test_an_outage_of_the_server_is_no_reason_to_halve_a_batch(line: WatchedTop)
     line.pass_time(1)
     assert all(future.result(10) for future in futures)
     assert max(model.sizes) == 16
+
+
+def test_batches_shrink_as_the_pictures_of_the_model_grow() -> None:
+    """Two megapixels at once: nineteen frames of 512 x 208, two of 1,024 x 960 are."""
+    model = Contrast(size=1024, width=960)
+    line = WatchedTop()
+    try:
+        sizes: list[int] = []
+
+        def answer(pictures: Pixels) -> Inferred:
+            sizes.append(len(pictures))
+            return model.answer(pictures)
+
+        line.inference.serve("part", 1, answer)
+        line.top.slot.put(model.event_model(1))
+        futures = [line.top.handler.submit(a_record(number)) for number in range(1, 8)]
+        line.pass_time(2)
+        assert all(future.result(30) for future in futures)
+        assert max(sizes) <= 2
+        assert sum(sizes) == 7
+    finally:
+        line.top.close()
+
+
+def test_the_room_in_hand_counts_prepared_bytes() -> None:
+    """Encoded, seven plain pictures are nothing; prepared, each has as many bytes as the model has pixels."""
+    model = Contrast(size=64, width=32)
+    top = BenchTop(settings=ScorerSettings(instance="a", in_hand_bytes=5 * model.grid.pixels))
+    try:
+        top.put(1, model)
+        top.inference.is_slow = True
+        for number in range(1, 5):
+            top.handler.submit(a_record(number))
+        with pytest.raises(Backpressure, match="4 frames"):
+            top.handler.submit(a_record(5))
+        top.inference.is_slow = False
+        top.inference.release()
+        top.settle()
+        assert top.handler.submit(a_record(5)).result(10)
+    finally:
+        top.close()

@@ -47,3 +47,11 @@ def test_a_certified_part_is_a_third_output_and_never_computed_in_16_bits(accele
     assert (list(config.output[2].dims), list(config.output[2].reshape.shape)) == ([1], [])
     for used in config.optimization.execution_accelerators.gpu_execution_accelerator:
         assert used.parameters["precision_mode"] == "FP32"
+
+
+@pytest.mark.parametrize(
+    ("grid", "most"), [(Grid(64, 64), 32), (Grid(512, 208), 19), (Grid(1024, 1024), 2), (Grid(2048, 2048), 1)]
+)
+def test_batches_shrink_as_pictures_grow(grid: Grid, most: int) -> None:
+    assert grid.batch(32) == most
+    assert grid.batch(1) == 1
