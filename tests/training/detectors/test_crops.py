@@ -125,10 +125,9 @@ def test_a_training_on_crops_that_is_killed_after_hard_places_were_found_ends_in
 @pytest.mark.parametrize("detector", ["robust", "cobra"])
 def test_a_whole_picture_need_not_be_square(detector: str) -> None:
     normals = np.ascontiguousarray(good_parts(12, 64)[:, :48])
-    bad, masks = defective_parts(12, 64)
-    bank = PseudoBank(
-        np.ascontiguousarray(bad[:, :48]), masks[:, :48].copy(), np.arange(12), ("square",) * 12
-    )
+    bad, where = defective_parts(12, 64)
+    masks = where[:, :48].astype(np.bool_)
+    bank = PseudoBank(np.ascontiguousarray(bad[:, :48]), masks, np.arange(12), ("square",) * 12)
     overrides = {"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 8}
     made = train(normals, bank, FitSettings(detector, steps=2, overrides=overrides), quiet)
     assert made.module(torch.from_numpy(normals[:2]))[1].shape == (2, 12, 16)
