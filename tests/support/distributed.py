@@ -31,7 +31,7 @@ from trainer.pseudo.entry import in_memory
 
 STEPS = 4
 SMALL: dict[str, float | int | str | bool] = {
-    "shape.width": 4,
+    "shape.width": 8,
     "schedule.batch": 8,
     "schedule.attack_steps": 2,
     "schedule.mixed": False,

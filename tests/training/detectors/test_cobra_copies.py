@@ -14,7 +14,7 @@ from trainer.jobs.export import export
 from trainer.pseudo.kinds import TRANSFORMS
 
 TINY: dict[str, float | int | str | bool] = {
-    "shape.width": 4,
+    "shape.width": 8,
     "schedule.batch": 4,
     "schedule.attack_steps": 1,
     "score.memory": 8,
