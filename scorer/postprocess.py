@@ -19,6 +19,7 @@ from scorer.scoring import (
     calibration_of,
     certify,
     is_on_map_of,
+    louder,
     score_frame,
 )
 from steadyline.backoff import Backoff, RetryTimer
@@ -36,11 +37,14 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FrameAnswer:
-    """What the model answers of one frame; ``certified_score`` is None where it has no certified part."""
+    """What the model answers of one frame; ``certified_score`` is None where it has no certified part, and
+    ``halves`` (2,) where it has none.
+    """
 
     score: float
     anomaly_map: Floats
     certified_score: float | None
+    halves: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class ScoredFrame:
     anomaly_map: Floats
     certificate: FrameCertificate | None
     area: float | None
+    spoke: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +172,11 @@ class Postprocessor:
         began = self._clock.monotonic()
         inferred, tasks = inferred_batch.inferred, inferred_batch.tasks
         certified = [None] * len(tasks) if inferred.certified_scores is None else inferred.certified_scores
-        for task, score, anomaly_map, proven in zip(
-            tasks, inferred.scores, inferred.maps, certified, strict=True
+        halves = [None] * len(tasks) if inferred.halves is None else inferred.halves
+        for task, score, anomaly_map, proven, both in zip(
+            tasks, inferred.scores, inferred.maps, certified, halves, strict=True
         ):
-            answer = FrameAnswer(float(score), anomaly_map, None if proven is None else float(proven))
+            answer = FrameAnswer(float(score), anomaly_map, None if proven is None else float(proven), both)
             task.attempt(partial(self._judge, task, inferred_batch.model, answer))
         metrics.STAGE_SECONDS.record(self._clock.monotonic() - began, stage="finish")
 
@@ -196,7 +202,8 @@ class Postprocessor:
             certificate = certify(answer.certified_score, own)
             if model.is_pair and is_on_map_of(answer.certified_score, judgement.peak):
                 area = area_above(answer.anomaly_map, answer.certified_score, own.threshold)
-        scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, area)
+        spoke = None if answer.halves is None else louder(answer.halves, model.model.halves)
+        scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, area, spoke)
         sample = self._sink.samples[task.frame.product]
         if task.info is not None and is_kept(scored.judgement.verdict, task.record, sample):
             self._evidence.put(KeptFrame(scored, task.info, partial(self._complete, scored)))
@@ -232,6 +239,7 @@ class Postprocessor:
             certified_margin=None if certificate is None else certificate.margin,
             part=frame.part,
             area=scored.area,
+            spoke=scored.spoke,
         )
         metrics.SCORED.add(1, product=frame.product, verdict=judgement.verdict)
         metrics.CAPTURE_TO_SCORE.record(

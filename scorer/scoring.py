@@ -70,6 +70,16 @@ def certify(certified_score: float, calibration: Calibration) -> FrameCertificat
     )
 
 
+def louder(halves: Floats, names: Sequence[str]) -> str:
+    """Return the name of the half that found more; ``halves`` (2,) are its score and the other's.
+
+    Raises UnscorableFrame when one of them is not finite.
+    """
+    if not np.isfinite(halves).all():
+        raise UnscorableFrame(f"the halves of the model answer with {halves.tolist()}")
+    return names[int(np.argmax(halves))]
+
+
 def certified_margin(score: float, threshold: float) -> int:
     """Return by how many whole steps of 8 bits every pixel may change without turning the verdict.
 

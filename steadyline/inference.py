@@ -16,6 +16,10 @@ Floats = NDArray[np.float32]
 # at most e (docs/certificate.md).
 CERTIFIED_SCORE = "certified_score"
 
+# The output of a graph whose score is that of two halves, of which either may speak: the score of each,
+# (B, 2), in units in which they can be compared.
+HALVES = "halves"
+
 # How far float32 may be from the certified score that the proof is about. A mean of n terms in [0, 1], summed
 # in any order, is off by at most (n + 4) / 2^24 with the cast, the difference, the tolerance and the offset:
 # 3.1e-6 for patches of 4 x 4 pixels in colour. Export, probes and tests hold served graphs to it.
@@ -26,29 +30,32 @@ CERTIFIED_ROUNDING = 1e-5
 class ModelRef:
     """One version of one model; ``name`` is the product's name.
 
-    ``is_certified`` asks for the output of its certified part too, which only some models have.
+    ``is_certified`` asks for the output of its certified part too, and ``has_halves`` for the scores of both
+    halves; only some models have them.
     """
 
     name: str
     version: int
     is_certified: bool = False
+    has_halves: bool = False
 
     @staticmethod
     def of(product: str, model: Model) -> "ModelRef":
         """Return what a model of an event is asked by."""
-        return ModelRef(product, model.version, model.is_certified)
+        return ModelRef(product, model.version, model.is_certified, bool(model.halves))
 
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
     """Outputs of the inference contract: ``scores`` (B,) float32 and ``maps`` (B, h, w) float32.
 
-    ``certified_scores`` (B,) float32 are there where they were asked for.
+    ``certified_scores`` (B,) float32 and ``halves`` (B, 2) float32 are there where they were asked for.
     """
 
     scores: Floats
     maps: Floats
     certified_scores: Floats | None = None
+    halves: Floats | None = None
 
 
 class Inference(Protocol):

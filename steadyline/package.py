@@ -6,7 +6,15 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from steadyline.contracts.message import MOST_VERSION, AwareDatetime, Items, Part, Table, first_problem
+from steadyline.contracts.message import (
+    MOST_VERSION,
+    AwareDatetime,
+    Items,
+    Part,
+    Table,
+    Word,
+    first_problem,
+)
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
 from steadyline.digest import sha256
 from steadyline.errors import PackageRejected
@@ -57,6 +65,7 @@ class Card(Part):
     certified_calibrations: Table[str, Calibration] = Field(
         default_factory=dict, exclude_if=lambda calibrations: not calibrations
     )
+    halves: Items[Word] = Field(default_factory=list, exclude_if=lambda halves: not halves)
     # Of the weights, as SPDX writes it; packages of earlier releases say nothing of it.
     licence: str = Field(NO_LICENCE, max_length=500, exclude_if=lambda licence: licence == NO_LICENCE)
     # That trained it; "" for `fit`, which has none, and in packages of earlier releases.
@@ -88,6 +97,7 @@ class Card(Part):
             lineage={**self.lineage, **licence},
             figures=self.figures,
             certified_calibrations=self.certified_calibrations,
+            halves=self.halves,
         )
 
 

@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import InferenceServerException
 
 from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
-from steadyline.inference import CERTIFIED_SCORE, Floats, Inference, Inferred, ModelRef, Pixels
+from steadyline.inference import CERTIFIED_SCORE, HALVES, Floats, Inference, Inferred, ModelRef, Pixels
 from steadyline.settings import TritonSettings
 from steadyline.telemetry.logs import get_logger
 from steadyline.triton_edge import TritonIdentity, hint, host_and_port, identity_of, speaks_http
@@ -39,7 +39,8 @@ _CHANNEL = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 _OUTPUTS = [grpcclient.InferRequestedOutput(name) for name in ("score", "map")]
-_CERTIFIED_OUTPUTS = [*_OUTPUTS, grpcclient.InferRequestedOutput(CERTIFIED_SCORE)]
+_CERTIFIED = grpcclient.InferRequestedOutput(CERTIFIED_SCORE)
+_HALVES = grpcclient.InferRequestedOutput(HALVES)
 
 
 log = get_logger(__name__)
@@ -150,7 +151,7 @@ class TritonClient:
                 [tensor],
                 done,
                 model_version=str(ref.version),
-                outputs=_CERTIFIED_OUTPUTS if ref.is_certified else _OUTPUTS,
+                outputs=[*_OUTPUTS, *[_CERTIFIED] * ref.is_certified, *[_HALVES] * ref.has_halves],
                 client_timeout=self._timeout,
                 headers={"traceparent": traceparent} if traceparent is not None else None,
             )
@@ -259,12 +260,14 @@ def _outputs(ref: ModelRef, count: int, result: Any) -> Inferred:
     try:
         scores, maps = _unbatched(result.as_numpy("score"), count), result.as_numpy("map")
         certified = _unbatched(result.as_numpy(CERTIFIED_SCORE), count) if ref.is_certified else None
+        halves = result.as_numpy(HALVES) if ref.has_halves else None
     except ValueError as error:  # there are fewer bytes than the shape says
         raise ContractBroken(f"{ref.name} version {ref.version}: {error}") from error
     return Inferred(
         _checked(ref, "score", scores, (count,)),
         _checked(ref, "map", maps, (count, -1, -1)),
         _checked(ref, CERTIFIED_SCORE, certified, (count,)) if ref.is_certified else None,
+        _checked(ref, HALVES, halves, (count, 2)) if ref.has_halves else None,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from steadyline.grid import Grid
-from steadyline.inference import CERTIFIED_SCORE
+from steadyline.inference import CERTIFIED_SCORE, HALVES
 
 Accelerator = Literal["cpu", "gpu"]
 
@@ -21,7 +21,7 @@ MOST_INSTANCES, MOST_THREADS, MOST_BATCH = 64, 1024, 4096
 @dataclass(frozen=True, slots=True)
 class ServedShape:
     """What the configuration says of the model: its name in Triton, its input (H, W, C), its map (h, w), and
-    whether it has a certified part.
+    whether it has a certified part, and two halves.
     """
 
     name: str
@@ -30,6 +30,7 @@ class ServedShape:
     map_height: int
     map_width: int
     is_certified: bool = False
+    has_halves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def config_pbtxt(served: ServedShape, serving: Serving) -> str:
         _score_output("score"),
         f'{{ name: "map" data_type: TYPE_FP32 dims: [ {served.map_height}, {served.map_width} ] }}',
         *[_score_output(CERTIFIED_SCORE)] * served.is_certified,
+        *[f'{{ name: "{HALVES}" data_type: TYPE_FP32 dims: [ 2 ] }}'] * served.has_halves,
     ]
     listed = ",\n  ".join(outputs)
     head = f'''name: "{served.name}"

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from typing_extensions import override
 
+from steadyline.inference import CERTIFIED_SCORE, HALVES
 from trainer.arrays import KnownDefects, Pictures, PseudoBank
 from trainer.pseudo.recipe import BankRecipe
 
@@ -43,7 +44,7 @@ class ServedModule(Protocol):
 
     def __call__(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Return scores (B,) float32, high for anomalies, and maps (B, h, w) of (B, H, W, C) uint8; where it
-        has a certified part, that part's scores (B,) too.
+        has a certified part, that part's scores (B,) too, and where it has halves, the scores (B, 2) of both.
         """
         ...
 
@@ -64,17 +65,29 @@ class Served(nn.Module, ABC):
     @override
     def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
         """Answer as in ``ServedModule``."""
-        return self.outputs(picture.permute(0, 3, 1, 2).float() / 255)
+        return tuple(self.outputs(picture.permute(0, 3, 1, 2).float() / 255).values())
 
     @property
     def certified_part(self) -> "Served | None":
         """The module whose score is certified: it moves by at most e when every pixel moves by at most e."""
         return self if self.lipschitz is not None and self.lipschitz <= 1 else None
 
-    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return all that is served of ``x`` (B, C, H, W): score, map and, of a certified part, its score."""
+    @property
+    def halves(self) -> tuple[str, ...]:
+        """The names of the two halves that may each speak; none where a score has one source."""
+        return ()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of all that is served, in the order of ``outputs``."""
+        certified = () if self.certified_part is None else (CERTIFIED_SCORE,)
+        return ("score", "map", *certified, *((HALVES,) if self.halves else ()))
+
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """Return all that is served of ``x`` (B, C, H, W), by ``output_names`` and in their order."""
         score, anomaly_map = self.score_float(x)
-        return (score, anomaly_map) if self.certified_part is None else (score, anomaly_map, score.clone())
+        certified = {} if self.certified_part is None else {CERTIFIED_SCORE: score.clone()}
+        return {"score": score, "map": anomaly_map, **certified}
 
     @abstractmethod
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from steadyline.errors import PackageRejected
-from steadyline.inference import CERTIFIED_SCORE
+from steadyline.inference import CERTIFIED_SCORE, HALVES
 
 STANDARD_DOMAINS = (b"", b"ai.onnx")
 DEEPEST = 32  # graphs within nodes within graphs; our exports have one level
 LARGEST_NUMBER = (1 << 29) - 1
-MAP, CERTIFIED = b"map", CERTIFIED_SCORE.encode()
+MAP, CERTIFIED, BOTH = b"map", CERTIFIED_SCORE.encode(), HALVES.encode()
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -53,23 +53,28 @@ Field = tuple[int, int | memoryview]
 
 @dataclass(frozen=True, slots=True)
 class GraphOutputs:
-    """What a model file answers with beside the score: a map of (h, w) and perhaps a certified score."""
+    """What a model file answers with beside the score: a map of (h, w), and perhaps a certified score and the
+    scores of two halves.
+    """
 
     map_shape: tuple[int, int]
     is_certified: bool
+    has_halves: bool = False
 
 
 @dataclass(slots=True)
 class _GraphWalk:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     certified: list[tuple[int, ...]] = field(default_factory=list)
+    halves: list[tuple[int, ...]] = field(default_factory=list)
 
 
 def graph_outputs(model: bytes) -> GraphOutputs:
     """Return what a model file answers with.
 
     Raises PackageRejected unless the file is an ONNX graph of standard operators alone whose numbers all lie
-    in the file itself, with one output ``map`` of a fixed size and at most one certified score per picture.
+    in the file itself, with one output ``map`` of a fixed size, and at most one certified score and the two
+    scores of halves per picture.
     """
     walk = _GraphWalk()
     try:
@@ -82,8 +87,10 @@ def graph_outputs(model: bytes) -> GraphOutputs:
         raise PackageRejected(
             f"the model file's output {CERTIFIED_SCORE!r} is not one score: {walk.certified}"
         )
+    if walk.halves not in ([], [(2,)]):
+        raise PackageRejected(f"the model file's output {HALVES!r} is not two scores: {walk.halves}")
     height, width = walk.shapes[0]
-    return GraphOutputs((height, width), bool(walk.certified))
+    return GraphOutputs((height, width), bool(walk.certified), bool(walk.halves))
 
 
 def _visit(kind: str, data: memoryview, walk: _GraphWalk, depth: int) -> None:
@@ -97,7 +104,8 @@ def _visit(kind: str, data: memoryview, walk: _GraphWalk, depth: int) -> None:
         if child is not None:
             _visit(child, value, walk, depth + 1)
         elif (kind, number, depth) == (_GRAPH, _OUTPUT, 1):
-            found = {MAP: walk.shapes, CERTIFIED: walk.certified}.get(_last(value, 1))
+            known = {MAP: walk.shapes, CERTIFIED: walk.certified, BOTH: walk.halves}
+            found = known.get(_last(value, 1))
             if found is not None:
                 found.append(_shape(value))
 

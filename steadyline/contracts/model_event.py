@@ -130,6 +130,14 @@ class Model(Part):
         exclude_if=lambda width: width is None,
     )
 
+    halves: Items[Word] = Field(
+        default_factory=list,
+        max_length=2,
+        description="Names of the two halves whose scores are the output halves, in its order; absent where "
+        "the score has one source.",
+        exclude_if=lambda halves: not halves,
+    )
+
     @field_validator("calibrations", "certified_calibrations")
     @classmethod
     def _has_one_for_the_product(

@@ -7,7 +7,17 @@ from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
 from steadyline.contracts.frame import MOST_PART, is_part_name
-from steadyline.contracts.message import AwareDatetime, Count, Digest, JsonMessage, Name, Part, Uri, Version
+from steadyline.contracts.message import (
+    AwareDatetime,
+    Count,
+    Digest,
+    JsonMessage,
+    Name,
+    Part,
+    Uri,
+    Version,
+    Word,
+)
 
 Verdict = Literal["normal", "anomalous"]
 
@@ -83,6 +93,13 @@ class Score(JsonMessage):
         description="Share of the map's cells above the threshold, on the map's own scale; absent where the "
         "map's scale has no threshold.",
         exclude_if=lambda area: area is None,
+    )
+
+    spoke: Word | None = Field(
+        None,
+        description="The half of the model that found more, patch or robust for example; absent where the "
+        "score has one source.",
+        exclude_if=lambda spoke: spoke is None,
     )
 
     @model_validator(mode="after")

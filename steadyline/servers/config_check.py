@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from steadyline.grid import Grid
+from steadyline.inference import CERTIFIED_SCORE, HALVES
 from steadyline.triton import parse_config
 from steadyline.triton_config import (
     MOST_BATCH,
@@ -43,7 +44,8 @@ def _shape(config: Any, product: str) -> ServedShape:
         channels if channels in (1, 3) else 1,
         _within(height, 1, _MOST_SIDE),
         _within(width, 1, _MOST_SIDE),
-        len(config.output) > 2,
+        any(one.name == CERTIFIED_SCORE for one in config.output),
+        any(one.name == HALVES for one in config.output),
     )
 
 

@@ -69,7 +69,11 @@ def _asked(ref: ModelRef, answer: Inferred) -> Inferred:
     """Return no output that was not asked for; raises ContractBroken where one is missing."""
     if ref.is_certified and answer.certified_scores is None:
         raise ContractBroken(f"{ref} has no output {CERTIFIED_SCORE!r}")
-    return answer if ref.is_certified else replace(answer, certified_scores=None)
+    return replace(
+        answer,
+        certified_scores=answer.certified_scores if ref.is_certified else None,
+        halves=answer.halves if ref.has_halves else None,
+    )
 
 
 def constant(score: float) -> Answer:

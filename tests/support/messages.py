@@ -71,6 +71,7 @@ scores = st.builds(
     picture_uri=st.none() | words,
     map_uri=st.none() | words,
     picture_sha256=st.none() | hexes,
+    spoke=st.none() | st.sampled_from(["patch", "robust"]),
 )
 
 
@@ -141,6 +142,7 @@ _models = st.builds(
     threshold_version=versions,
     calibrations=_tables,
     certified_calibrations=st.just({}) | _tables,
+    halves=st.sampled_from([[], ["patch", "robust"]]),
     probes=st.lists(
         st.builds(
             Probe,

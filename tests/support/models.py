@@ -2,7 +2,8 @@
 
 ``Contrast``: map = gain * mean absolute deviation of each 8x8 patch from its own mean, in [0, 0.5] * gain;
 score = the map's maximum. Versions differ by their gain, so a score tells which version gave it. Where it
-is certified, its certified score is the mean of all pixels in [0, 1].
+is certified, its certified score is the mean of all pixels in [0, 1]. Where it has halves, the first has the
+score and the second one half of it.
 """
 
 import base64
@@ -28,7 +29,7 @@ from steadyline.contracts.model_event import (
     Probe,
 )
 from steadyline.grid import Grid
-from steadyline.inference import CERTIFIED_SCORE, Inferred, Pixels
+from steadyline.inference import CERTIFIED_SCORE, HALVES, Inferred, Pixels
 from steadyline.picture import encode_png
 from steadyline.triton import TritonClient
 from steadyline.triton_config import ServedShape, Serving, config_pbtxt
@@ -46,6 +47,7 @@ class Contrast:
     layers: int = 0
     is_certified: bool = False
     width: int | None = None  # where it is not the height
+    has_halves: bool = False
 
     @property
     def grid(self) -> Grid:
@@ -65,7 +67,9 @@ class Contrast:
         means = patches.mean(axis=(2, 4), keepdims=True, dtype=np.float32)
         maps = (self.gain * np.abs(patches - means).mean(axis=(2, 4))).astype(np.float32)
         certified = values.mean(axis=(1, 2), dtype=np.float32) if self.is_certified else None
-        return Inferred(maps.max(axis=(1, 2)), maps, certified)
+        scores = maps.max(axis=(1, 2))
+        halves = np.stack([scores, scores * np.float32(0.5)], 1) if self.has_halves else None
+        return Inferred(scores, maps, certified, halves)
 
     def onnx(self) -> bytes:
         """Return the model file."""
@@ -100,6 +104,15 @@ class Contrast:
                 helper.make_node("ReduceMean", ["values", "all_axes"], [CERTIFIED_SCORE], keepdims=0)
             )
             outputs.append(helper.make_tensor_value_info(CERTIFIED_SCORE, TensorProto.FLOAT, ["B"]))
+        if self.has_halves:
+            constants["column"] = np.array([1], np.int64)
+            constants["half"] = np.array(0.5, np.float32)
+            nodes += [
+                helper.make_node("Unsqueeze", ["score", "column"], ["first"]),
+                helper.make_node("Mul", ["first", "half"], ["second"]),
+                helper.make_node("Concat", ["first", "second"], [HALVES], axis=1),
+            ]
+            outputs.append(helper.make_tensor_value_info(HALVES, TensorProto.FLOAT, ["B", 2]))
         graph = helper.make_graph(
             nodes,
             "contrast",
@@ -113,7 +126,7 @@ class Contrast:
 
     def config(self, name: str) -> bytes:
         """Return config.pbtxt as the trainer writes it."""
-        served = ServedShape(name, self.grid, 1, *self.cells, self.is_certified)
+        served = ServedShape(name, self.grid, 1, *self.cells, self.is_certified, self.has_halves)
         return config_pbtxt(served, Serving()).encode()
 
     def event_model(self, version: int, threshold: float = 0.2, threshold_version: int = 1) -> Model:
@@ -147,6 +160,7 @@ class Contrast:
             lineage={},
             figures={},
             certified_calibrations={PRODUCT_WIDE: CERTIFIED} if self.is_certified else {},
+            halves=["loud", "quiet"] if self.has_halves else [],
         )
 
 

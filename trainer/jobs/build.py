@@ -229,6 +229,7 @@ def _card(
             **_left_out(inputs.snapshot, calibrated),
             **_known_lineage(inputs.known_defects),
         },
+        halves=list(trained.module.halves),
     )
 
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from steadyline.errors import ContractBroken
 from steadyline.grid import Grid
-from steadyline.inference import CERTIFIED_ROUNDING, CERTIFIED_SCORE
+from steadyline.inference import CERTIFIED_ROUNDING, CERTIFIED_SCORE, HALVES
 from trainer.arrays import Pictures
+from trainer.detector_protocol import Served
 
 OPSET = 18  # old enough for the Triton releases of the last years
 BATCH_SIZES = (
@@ -26,7 +27,7 @@ BATCH_SIZES = (
 # above that, and far below the gap between a normal and an anomalous score.
 LARGEST_DIFFERENCE = 1e-3
 
-OUTPUTS = ("score", "map", CERTIFIED_SCORE)  # the third only of a module with a certified part
+OUTPUTS = ("score", "map")  # of every module; ``Served.output_names`` may say that there are more
 
 Floats = NDArray[np.float32]
 
@@ -61,7 +62,7 @@ class OnnxModel:
 
     def __call__(self, pictures: Pictures) -> tuple[Floats, Floats]:
         """Return scores (B,) and maps (B, h, w) of pictures (B, H, W, C)."""
-        score, anomaly_map = self._session.run([*OUTPUTS[:2]], {"picture": pictures})
+        score, anomaly_map = self._session.run([*OUTPUTS], {"picture": pictures})
         return score, anomaly_map
 
     @property
@@ -76,8 +77,7 @@ class OnnxModel:
 
     def outputs(self, pictures: Pictures) -> list[Floats]:
         """Return everything that the graph answers, from one run, as a server is asked."""
-        names = OUTPUTS if self.is_certified else OUTPUTS[:2]
-        found: list[Floats] = self._session.run([*names], {"picture": pictures})
+        found: list[Floats] = self._session.run(None, {"picture": pictures})
         return found
 
 
@@ -93,21 +93,24 @@ def export(module: nn.Module, pictures: Pictures) -> Exported:
     pictures = np.concatenate([pictures, edges])
     most = Grid(*pictures.shape[1:3]).batch(len(pictures))
     expected = _outputs(module, pictures, most)
-    _check_contract(expected, len(pictures))
-    model = _to_onnx(module, pictures[:2], OUTPUTS[: len(expected)])
+    more = (*OUTPUTS, CERTIFIED_SCORE)[: len(expected)]
+    names = module.output_names if isinstance(module, Served) else more
+    _check_contract(names, expected, len(pictures))
+    model = _to_onnx(module, pictures[:2], names)
     run = OnnxModel(model)
-    worst, apart = np.zeros(2), [0.0]
+    worst, apart = np.zeros(len(expected)), [0.0]
+    exact = np.array([name == CERTIFIED_SCORE for name in names])
     for size in (*BATCH_SIZES, most):
         for start in range(0, min(len(pictures), 4 * size), size):
-            score, anomaly_map, *certified = run.outputs(pictures[start : start + size])
+            found = run.outputs(pictures[start : start + size])
             wanted = [output[start : start + size] for output in expected]
-            worst = np.maximum(worst, _differences((score, anomaly_map), wanted, expected))
-            for got, due in zip(certified, wanted[2:], strict=True):
-                apart.append(float(np.abs(got - due).max()))
+            worst = np.maximum(worst, np.where(exact, 0.0, _differences(found, wanted, expected)))
+            apart += [float(np.abs(found[at] - wanted[at]).max()) for at in np.flatnonzero(exact)]
     if not np.all(worst <= LARGEST_DIFFERENCE):
         raise ContractBroken(
-            f"the exported graph differs from torch by {worst[0]:.2e} (score) and {worst[1]:.2e} (map) of "
-            f"their spread on {len(pictures)} pictures; at most {LARGEST_DIFFERENCE:.0e} is accepted"
+            f"the exported graph differs from torch by {worst[0]:.2e} (score) and {worst[1:].max():.2e} (map "
+            f"and halves) of their spread on {len(pictures)} pictures; at most {LARGEST_DIFFERENCE:.0e} is "
+            "accepted"
         )
     if not all(one <= CERTIFIED_ROUNDING for one in apart):  # written so that NaN fails too
         raise ContractBroken(
@@ -159,14 +162,16 @@ def _forget_where_it_was_made(proto: onnx.ModelProto) -> None:
         del value.metadata_props[:]
 
 
-def _check_contract(outputs: Sequence[Floats], count: int) -> None:
-    score, anomaly_map, *certified = outputs
+def _check_contract(names: Sequence[str], outputs: Sequence[Floats], count: int) -> None:
+    score, anomaly_map, *others = outputs
     if score.shape != (count,) or anomaly_map.ndim != 3 or anomaly_map.shape[0] != count:
         raise ContractBroken(
             f"score is {score.shape} and map {anomaly_map.shape}; ({count},) and ({count}, h, w) are due"
         )
-    if any(one.shape != (count,) for one in certified):
-        raise ContractBroken(f"the certified score is {certified[0].shape}; ({count},) is due")
+    for name, one in zip(names[2:], others, strict=True):
+        due = (count, 2) if name == HALVES else (count,)
+        if one.shape != due:
+            raise ContractBroken(f"the {name.replace('_', ' ')} is {one.shape}; {due} is due")
     if any(output.dtype != np.float32 for output in outputs):
         raise ContractBroken(f"the outputs are {[str(one.dtype) for one in outputs]}; float32 is due")
     if not all(np.isfinite(output).all() for output in outputs):
@@ -174,11 +179,11 @@ def _check_contract(outputs: Sequence[Floats], count: int) -> None:
 
 
 def _differences(
-    answer: tuple[Floats, Floats], wanted: Sequence[Floats], everything: Sequence[Floats]
+    answer: Sequence[Floats], wanted: Sequence[Floats], everything: Sequence[Floats]
 ) -> NDArray[np.float64]:
-    """Return the largest differences of score and map as fractions of their spread; infinity for NaN."""
+    """Return the largest difference of each output as a fraction of its spread; infinity for NaN."""
     found = []
-    for got, due, whole in zip(answer, wanted[:2], everything[:2], strict=True):
+    for got, due, whole in zip(answer, wanted, everything, strict=True):
         if got.shape != due.shape:
             raise ContractBroken(f"the exported graph answers with shape {got.shape} instead of {due.shape}")
         spread = max(float(whole.max() - whole.min()), 1e-2)

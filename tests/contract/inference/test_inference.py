@@ -102,6 +102,21 @@ def test_a_certified_score_comes_in_the_same_answer_where_it_is_asked_for(server
     probe(name, model.event_model(1), server.inference)
 
 
+def test_the_scores_of_both_halves_come_in_the_same_answer_where_they_are_asked_for(
+    server: Server, name: str
+) -> None:
+    model = Contrast(has_halves=True)
+    server.serve(name, 1, model)
+    said = model.event_model(1)
+    found = server.inference.infer(ModelRef.of(name, said), PICTURES).result(20)
+    assert found.halves is not None
+    assert (found.halves.shape, found.halves.dtype) == ((2, 2), np.dtype(np.float32))
+    np.testing.assert_allclose(found.halves[:, 0], found.scores)
+    np.testing.assert_allclose(found.halves[:, 1], found.scores / 2)
+    assert server.inference.infer(ModelRef(name, 1), PICTURES).result(20).halves is None
+    probe(name, said, server.inference)
+
+
 def test_requests_under_way_together_get_their_own_answers(server: Server, name: str) -> None:
     server.serve(name, 1, Contrast())
     futures = [

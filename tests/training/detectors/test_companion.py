@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.inference import CERTIFIED_SCORE
 from steadyline.line import GateSection
 from tests.support.parts import defective_parts, good_parts
 from trainer.data.banks import HeldOutSet
@@ -97,7 +98,7 @@ def test_the_certified_part_of_a_pair_is_whichever_is_certified(both: Trained) -
     x = floats(PICTURES)
     for pair in (PairServed(learned, proven), PairServed(proven, learned)):
         assert pair.certified_part is proven
-        assert_close(pair.outputs(x)[2], proven.score_alone(x))
+        assert_close(pair.outputs(x)[CERTIFIED_SCORE], proven.score_alone(x))
     neither = PairServed(learned, learned)
     assert neither.certified_part is None
     assert len(neither.outputs(x)) == 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scorer.scoring import area_above, calibration_of, find_peak, p_value, score_frame
+from scorer.scoring import area_above, calibration_of, find_peak, louder, p_value, score_frame
 from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
 from steadyline.errors import UnscorableFrame
 
@@ -102,3 +102,10 @@ def test_a_score_that_is_a_mean_of_the_worst_cells_moves_the_threshold_on_the_ma
     anomaly_map = np.array([[9, 7, 3, 0]], np.float32)
     assert area_above(anomaly_map, 8.0, 5.0) == 0.5
     assert area_above(anomaly_map + 100, 8.0, 5.0) == 0.5
+
+
+def test_the_half_that_found_more_spoke() -> None:
+    assert louder(np.array([0.5, 0.25], np.float32), ["patch", "robust"]) == "patch"
+    assert louder(np.array([-2.0, -1.0], np.float32), ["patch", "robust"]) == "robust"
+    with pytest.raises(UnscorableFrame, match="halves"):
+        louder(np.array([np.nan, 1.0], np.float32), ["patch", "robust"])

@@ -197,6 +197,20 @@ def test_a_certified_score_is_one_number_a_picture() -> None:
         graph_outputs(model.SerializeToString())
 
 
+def test_halves_are_served_where_the_graph_has_them_and_a_claim_without_them_is_refused() -> None:
+    halves, plain = Contrast(has_halves=True), Contrast()
+    assert graph_outputs(halves.onnx()).has_halves
+    said = halves.event_model(1)
+    config = parse_config(config_of("cell", said, halves.onnx(), Serving()).decode())
+    assert [(item.name, list(item.dims)) for item in config.output][2:] == [("halves", [2])]
+    with pytest.raises(PackageRejected, match="no output 'halves'"):
+        config_of("cell", said, plain.onnx(), Serving())
+    model = onnx.load_from_string(a_graph("x"))
+    model.graph.output.append(helper.make_tensor_value_info("halves", TensorProto.FLOAT, ["B", 3]))
+    with pytest.raises(PackageRejected, match="is not two scores"):
+        graph_outputs(model.SerializeToString())
+
+
 def test_a_package_of_an_earlier_release_is_served_with_the_outputs_it_has() -> None:
     said = a_model(1).model_copy(update={"size": 32})
     config = parse_config(config_of("cell", said, OF_0_1.read_bytes(), Serving()).decode())

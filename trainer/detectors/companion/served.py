@@ -3,6 +3,7 @@
 from torch import Tensor
 from typing_extensions import override
 
+from steadyline.inference import CERTIFIED_SCORE
 from trainer.detector_protocol import Served
 
 
@@ -21,9 +22,15 @@ class WithCompanion(Served):
     def certified_part(self) -> Served | None:
         return self.companion
 
+    @property
     @override
-    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        return (*self.main.score_float(x), self.companion.score_alone(x))
+    def halves(self) -> tuple[str, ...]:
+        return self.main.halves
+
+    @override
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        found = {**self.main.outputs(x), CERTIFIED_SCORE: self.companion.score_alone(x)}
+        return {name: found[name] for name in self.output_names}
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,10 +19,16 @@ class PairServed(Served):
     def certified_part(self) -> Served | None:
         return self.verdict.certified_part or self.map.certified_part
 
+    @property
     @override
-    def outputs(self, x: Tensor) -> tuple[Tensor, ...]:
-        (score, _, *certified), (_, anomaly_map, *other) = self.verdict.outputs(x), self.map.outputs(x)
-        return (score, anomaly_map, *(certified or other))
+    def halves(self) -> tuple[str, ...]:
+        return self.verdict.halves
+
+    @override
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        verdict, mapped = self.verdict.outputs(x), self.map.outputs(x)
+        found = {**mapped, **verdict, "map": mapped["map"]}
+        return {name: found[name] for name in self.output_names}
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,18 +19,22 @@ from steadyline.triton_config import (
 
 SHAPE = ServedShape("part", Grid.square(32), 1, 4, 4)
 CPU, GPU = config_pbtxt(SHAPE, Serving()), config_pbtxt(SHAPE, Serving("gpu"))
-OTHERS = [*itertools.product(("cpu", "gpu"), (False, True), (1, 3), ("FP32", "FP16"))]
+OTHERS = [
+    *itertools.product(
+        ("cpu", "gpu"), ((False, False), (True, False), (False, True), (True, True)), (1, 3), ("FP32", "FP16")
+    )
+]
 
 
 def problems(text: str) -> list[str]:
     return list(unlike_ours(parse_config(text), "part"))
 
 
-@pytest.mark.parametrize(("accelerator", "is_certified", "channels", "precision"), OTHERS)
+@pytest.mark.parametrize(("accelerator", "outputs", "channels", "precision"), OTHERS)
 def test_whatever_the_trainer_writes_is_served(
-    accelerator: Accelerator, is_certified: bool, channels: int, precision: str
+    accelerator: Accelerator, outputs: tuple[bool, bool], channels: int, precision: str
 ) -> None:
-    shape = ServedShape("part", Grid(264, 136), channels, 33, 17, is_certified)
+    shape = ServedShape("part", Grid(264, 136), channels, 33, 17, *outputs)
     least = Serving(accelerator, 1, 1, 1, "FP16" if precision == "FP16" else "FP32")
     most = Serving(accelerator, MOST_INSTANCES, MOST_THREADS, MOST_BATCH)
     assert problems(config_pbtxt(shape, least)) == problems(config_pbtxt(shape, most)) == []
