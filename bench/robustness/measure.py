@@ -50,6 +50,7 @@ def measure(
         "clean": _rounded(auroc(clean, test.anomalous)),
         "noise": _rounded(evaluator.noise),
         "attacked": {name: _attack_row(found) for name, found in evaluator.attacked.items()},
+        "sides": {name: sides.rounded(4) for name, sides in evaluator.by_side().items()},
         "attacked_pictures": count_of_each_kind(target.anomalous),
         "pictures": count_of_each_kind(test.anomalous),
         "certified": {name: _rounded(value) for name, value in evaluator.certified.items()},

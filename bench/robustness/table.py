@@ -10,6 +10,7 @@ from steadyline.terminal import PlainConsole, styled
 
 Row = Mapping[str, Any]
 _SEVERITY = "2"
+_SIDES = ("hide", "raise")  # attacks that only hide defects, and that only raise false alarms
 
 
 def headline(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -17,7 +18,8 @@ def headline(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     whole = [row for row in rows if "error" not in row]
     sizes = list(dict.fromkeys(size for row in whole for size in row["attacked"]))
     head = ["data", "model", "seeds", "attacked", "clean", "random"]
-    head += [*sizes, *(f"proven {size}" for size in sizes)]
+    head += [*sizes, *(f"{side} {size}" for side in _SIDES for size in sizes)]
+    head += [f"proven {size}" for size in sizes]
     head += ["bad days", "false alarms", "misses", "pixel", "AUPRO", *(f"pixel {size}" for size in sizes)]
     head += ["train s", "ms", "checks"]
     lines = [_line(group, sizes) for group in _groups(whole)]
@@ -104,6 +106,7 @@ def _line(group: list[Row], sizes: list[str]) -> list[str]:
     for size in sizes:
         bound = any(row["attacked"][size]["is_bound"] for row in group)
         line.append(("≤ " if bound else "") + _mean(group, "attacked", size, "auroc"))
+    line += [_mean(group, "sides", size, side) for side in _SIDES for size in sizes]
     line += [_mean(group, "certified", size) for size in sizes]
     corrupted = [{"mean": _mean_corrupted(row)} for row in group]
     line += [_mean(corrupted, "mean"), _mean(group, "rates", "false_alarms"), _mean(group, "rates", "misses")]

@@ -39,7 +39,7 @@ from trainer.evaluation.native import Native
 from trainer.evaluation.per_defect import KindFigures, by_kind
 from trainer.evaluation.results import Results
 from trainer.evaluation.sanity import Check, Sanity, TransferSource, chosen
-from trainer.evaluation.subject import AttackTarget, Scores, floats, rounded
+from trainer.evaluation.subject import AttackTarget, Scores, SideAurocs, floats, rounded
 
 MAP_STEPS = 20  # of the attack on the map
 _SANITY_COST = 470  # picture-steps per picture that the checks take, for the progress
@@ -128,6 +128,12 @@ class Evaluator:
             for epsilon in settings.epsilons
         }
 
+    def by_side(self) -> dict[str, SideAurocs]:
+        """Return the AUROC of each side of the attack alone, by the size's name."""
+        return {
+            name: self.target.by_side(self._unattacked, found.scores) for name, found in self.attacked.items()
+        }
+
     @cached_property
     def certified(self) -> dict[str, float]:
         """The AUROC that no attack can go below, by the size's name; empty when the model proves nothing."""
@@ -199,8 +205,7 @@ class Evaluator:
 
         Without ``sanity`` those are left out that need attacks of their own.
         """
-        unattacked = self._results.scores("unrounded", lambda: self.target.scores(self.target.x))
-        clean = self.target.auroc(unattacked)
+        clean = self.target.auroc(self._unattacked)
         found = [not_above_clean(clean, attacked), noise_is_about_clean(clean, self.noise)]
         if self._model.exported is not None:
             found.append(self._graph_check(self._model.exported))
@@ -217,6 +222,11 @@ class Evaluator:
         """Return milliseconds per picture through torch, in batches of eight."""
         ms: float = self._results.value("forward", lambda: forward_ms(self._model.module, self._test))
         return ms
+
+    @cached_property
+    def _unattacked(self) -> Scores:
+        """Scores (K,) of the pictures that are attacked, as they are and not rounded to 8 bits."""
+        return self._results.scores("unrounded", lambda: self.target.scores(self.target.x))
 
     @property
     def _masks(self) -> Masks:

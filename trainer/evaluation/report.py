@@ -80,6 +80,9 @@ def show(evaluation: Evaluation, console: PlainConsole) -> None:
     for size, found in image["pgd"].items():
         for steps, value in found.items():
             table.add_row(f"PGD-{steps} {size}", f"{value:.3f}")
+    for size, sides in image["sides"].items():
+        table.add_row(f"only defects hidden, {size}", f"{sides['hide']:.3f}")
+        table.add_row(f"only false alarms raised, {size}", f"{sides['raise']:.3f}")
     for size, value in image.get("certified", {}).items():
         table.add_row(f"certified {size}", f"{value:.3f}")
     for name, value in image["corruptions"].items():

@@ -19,6 +19,20 @@ Scores = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class SideAurocs:
+    """AUROC when an attack only hides defects (anomalies lowered, normals as they are), and when it only
+    raises false alarms (normals raised, anomalies as they are).
+    """
+
+    hide: float
+    raise_: float
+
+    def rounded(self, digits: int) -> dict[str, float]:
+        """Return both by the names ``hide`` and ``raise``."""
+        return {"hide": round(self.hide, digits), "raise": round(self.raise_, digits)}
+
+
+@dataclass(frozen=True, slots=True)
 class AttackTarget:
     """A model together with pictures of known truth, scored and attacked through the served score.
 
@@ -104,6 +118,11 @@ class AttackTarget:
     def auroc(self, scores: Scores) -> float:
         """Return the image AUROC of scores (N,)."""
         return auroc(scores, self.anomalous)
+
+    def by_side(self, clean: Scores, attacked: Scores) -> SideAurocs:
+        """Return the AUROC of each side alone, of scores (N,) before and under an attack."""
+        hidden = self.auroc(np.where(self.anomalous, attacked, clean))
+        return SideAurocs(hidden, self.auroc(np.where(self.anomalous, clean, attacked)))
 
 
 def rounded(x: Tensor) -> Pictures:

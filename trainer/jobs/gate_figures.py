@@ -46,9 +46,14 @@ def measure(
         on_progress(done, len(subject.x))
 
     hit = subject.attacked(Pgd(gate.epsilon, gate.steps, seed=ATTACK_SEED), report)
+    clean, attacked_scores = subject.scores(subject.x), subject.scores(hit)
+    sides = subject.by_side(clean, attacked_scores)
     return Figures(
-        clean=subject.auroc(subject.scores(subject.x)),
-        attacked=subject.auroc(subject.scores(hit)),
+        clean=subject.auroc(clean),
+        attacked=subject.auroc(attacked_scores),
+        hidden=sides.hide,
+        raised=sides.raise_,
+        by_hiding=bool(module.halves),
         corrupted=subject.auroc(subject.scores(subject.x.mul(0.6).add(0.2))),
         detection=float(np.mean(everything.scores(everything.x) > threshold)),
     )
@@ -80,9 +85,11 @@ def attacked(module: Served, pictures: Pictures, is_anomaly: NDArray[np.bool_], 
 
 def named_figures(figures: Figures, gate: GateSection) -> dict[str, float]:
     """Return the figures under the names they have in cards and events."""
+    sides = {"hide": figures.hidden, "raise": figures.raised}
     return {
         "clean_auroc": figures.clean,
         attacked_name(gate): figures.attacked,
+        **{attacked_name(gate, side): value for side, value in sides.items() if value is not None},
         "corrupted_auroc": figures.corrupted,
         DETECTION: figures.detection,
     }
@@ -95,12 +102,17 @@ def figures_of(card: Card, gate: GateSection) -> Figures:
         attacked=card.figures[attacked_name(gate)],
         corrupted=card.figures["corrupted_auroc"],
         detection=card.figures[DETECTION],
+        hidden=card.figures.get(attacked_name(gate, "hide")),
+        raised=card.figures.get(attacked_name(gate, "raise")),
+        by_hiding=bool(card.halves),
     )
 
 
-def attacked_name(gate: GateSection) -> str:
-    """Return the name of the attacked figure: ``pgd_auroc_2/255`` for an epsilon of two steps of 8 bits."""
-    return f"pgd_auroc_{gate.epsilon * 255:g}/255"
+def attacked_name(gate: GateSection, side: str = "") -> str:
+    """Return the name of the attacked figure: ``pgd_auroc_2/255`` for an epsilon of two steps of 8 bits, and
+    ``pgd_hide_auroc_2/255`` or ``pgd_raise_auroc_2/255`` of one side of the attack.
+    """
+    return f"pgd_{side}{'_' * bool(side)}auroc_{gate.epsilon * 255:g}/255"
 
 
 def rebuilt(card: Card, files: Mapping[str, bytes]) -> Served:

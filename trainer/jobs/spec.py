@@ -82,12 +82,20 @@ class JobSpec(Part):
 
 
 class Figures(Part):
-    """The gate's figures of one model; ``detection`` is that at the model's own threshold."""
+    """The gate's figures of one model; ``detection`` is that at the model's own threshold.
+
+    ``hidden`` and ``raised`` are the attacked figure by side: only defects hidden, only false alarms raised;
+    an outcome of an earlier release has none. ``by_hiding`` marks a model of halves of which either may
+    speak: it is judged by what hiding a defect takes.
+    """
 
     clean: float
     attacked: float
     corrupted: float
     detection: float
+    hidden: float | None = None
+    raised: float | None = None
+    by_hiding: bool = False
 
 
 class LabelledFigures(Part):

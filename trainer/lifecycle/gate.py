@@ -6,7 +6,7 @@ that went live. Without it thirty-five candidates, each a little worse than the 
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from steadyline.contracts.model_event import ModelEvent
@@ -28,12 +28,29 @@ LEAST_DETECTION = 0.1
 class GateFigures:
     """One model on the gate's frames: AUROC clean, attacked at the gate's epsilon, and corrupted; and the
     share of pseudo-anomalies over the model's own threshold.
+
+    ``hidden`` and ``raised`` are the attacked AUROC when only defects are hidden, or only false alarms are
+    raised. A model of halves of which either may speak is judged ``by_hiding``: any of its halves can be
+    made to alarm, and to hide a defect an attack must fool both.
     """
 
     clean: float
     attacked: float
     corrupted: float
     detection: float
+    hidden: float | None = None
+    raised: float | None = None
+    by_hiding: bool = False
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The figures that are known, by their field."""
+        fields = {field: getattr(self, field) for field in NAMES}
+        return {field: value for field, value in fields.items() if value is not None}
+
+    def resists(self, by_hiding: bool) -> float:
+        """Return the figure by which the robustness is judged: on the hiding side, or on both."""
+        return self.hidden if by_hiding and self.hidden is not None else self.attacked
 
 
 NAMES: Mapping[str, str] = {
@@ -41,6 +58,8 @@ NAMES: Mapping[str, str] = {
     "attacked": "attacked_auroc",
     "corrupted": "corrupted_auroc",
     "detection": "detection_rate",
+    "hidden": "hide_auroc",
+    "raised": "raise_auroc",
 }
 
 
@@ -130,7 +149,7 @@ def rule(
 
 
 def _unsound(candidate: GateFigures) -> str | None:
-    values = tuple(asdict(candidate).values())
+    values = tuple(candidate.numbers.values())
     if not all(math.isfinite(value) for value in values):
         return f"not_finite: figures are {values}"
     if candidate.clean < CLEAN_FLOOR:
@@ -148,10 +167,11 @@ def _unsound(candidate: GateFigures) -> str | None:
 
 
 def _under(candidate: GateFigures, floor: float, limits: GateSection) -> str | None:
-    if candidate.attacked >= floor - limits.floor_drop:
+    resisted = candidate.resists(candidate.by_hiding)
+    if resisted >= floor - limits.floor_drop:
         return None
     return (
-        f"under_certified_floor: attacked AUROC {candidate.attacked:.3f} is under the certified {floor:.3f}, "
+        f"under_certified_floor: attacked AUROC {resisted:.3f} is under the certified {floor:.3f}, "
         f"at most {limits.floor_drop:g} may be missing"
     )
 
@@ -159,7 +179,11 @@ def _under(candidate: GateFigures, floor: float, limits: GateSection) -> str | N
 def _worse(candidate: GateFigures, live: GateFigures, limits: GateSection) -> str | None:
     checks = (
         ("clean_worse", live.clean, candidate.clean, limits.clean_drop),
-        ("robust_worse", live.attacked, candidate.attacked, limits.robust_drop),
+        (
+            "robust_worse",
+            *(one.resists(candidate.by_hiding) for one in (live, candidate)),
+            limits.robust_drop,
+        ),
         ("corrupted_worse", live.corrupted, candidate.corrupted, limits.robust_drop),
         ("detection_worse", live.detection, candidate.detection, limits.detection_drop),
     )
@@ -170,8 +194,10 @@ def _worse(candidate: GateFigures, live: GateFigures, limits: GateSection) -> st
 
 
 def _worse_than_ever(candidate: GateFigures, best: Mapping[str, float], limits: GateSection) -> str | None:
-    for field, name in NAMES.items():
-        found, known = getattr(candidate, field), best.get(name)
+    unjudged = ("attacked", "raised") if candidate.by_hiding else ("hidden", "raised")
+    for field, found in candidate.numbers.items():
+        name = NAMES[field]
+        known = None if field in unjudged else best.get(name)
         drop = limits.total_drop + (limits.detection_drop if field == "detection" else 0)
         if known is not None and not found >= known - drop:
             return (
@@ -195,7 +221,7 @@ def _figures(candidate: GateFigures, live: GateFigures | None) -> dict[str, floa
         f"{who}_{NAMES[field]}": round(value, 4)
         for who, measured in (("candidate", candidate), ("live", live))
         if measured is not None
-        for field, value in asdict(measured).items()
+        for field, value in measured.numbers.items()
         if math.isfinite(value)
     }
 

@@ -167,7 +167,7 @@ class Rollout:
 
 
 def _measured(figures: Figures) -> GateFigures:
-    return GateFigures(figures.clean, figures.attacked, figures.corrupted, figures.detection)
+    return GateFigures(**figures.model_dump())
 
 
 def _with_left_out(reason: str, model: Model) -> str:

@@ -121,3 +121,14 @@ def test_alarms_and_misses_are_counted_at_the_threshold() -> None:
 def test_pictures_survive_the_way_to_floats_and_back() -> None:
     every = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     np.testing.assert_array_equal(rounded(floats(every)), every)
+
+
+def test_each_side_of_an_attack_alone_does_less_than_both() -> None:
+    good, bad = good_parts(COUNT, seed=5), defective_parts(COUNT, seed=6)[0]
+    target = AttackTarget.of(Darkest(), np.concatenate([good, bad]), np.arange(2 * COUNT) >= COUNT)
+    clean = np.r_[np.zeros(COUNT), np.ones(COUNT)].astype(np.float32)
+    assert target.by_side(clean, clean).rounded(4) == {"hide": 1.0, "raise": 1.0}
+    hidden = target.by_side(clean, np.r_[np.zeros(COUNT), -np.ones(COUNT)].astype(np.float32))
+    assert hidden.rounded(4) == {"hide": 0.0, "raise": 1.0}
+    raised = target.by_side(clean, np.r_[2 * np.ones(COUNT), np.ones(COUNT)].astype(np.float32))
+    assert raised.rounded(4) == {"hide": 1.0, "raise": 0.0}

@@ -85,7 +85,7 @@ def test_a_candidate_whose_threshold_is_above_everything_is_refused_even_beside_
         assert rule(blind, live, GateSection(detection_drop=1)).reason.startswith("blind_at_threshold")
 
 
-@pytest.mark.parametrize("field", list(NAMES))
+@pytest.mark.parametrize("field", list(LIVE.numbers))
 def test_a_figure_far_under_its_best_is_refused_however_bad_the_live_model_has_become(field: str) -> None:
     limits = GateSection(total_drop=0.05, detection_drop=0.02)
     allowed = 0.07 if field == "detection" else 0.05
@@ -100,7 +100,7 @@ def test_a_figure_far_under_its_best_is_refused_however_bad_the_live_model_has_b
 def test_the_best_of_each_figure_is_kept_and_only_rises() -> None:
     event = a_history(1)
     first = best_figures(event, rule(LIVE, None, LIMITS).figures)
-    assert first == {name: getattr(LIVE, field) for field, name in NAMES.items()}
+    assert first == {NAMES[field]: value for field, value in LIVE.numbers.items()}
     after = event.model_copy(update={"best": first})
     other = rule(replace(LIVE, clean=0.95, detection=0.55), LIVE, LIMITS).figures
     assert best_figures(after, other) == {**first, "clean_auroc": 0.95}
@@ -131,3 +131,29 @@ def test_orders_that_push_the_changes_out_of_the_event_give_no_more_versions_a_d
         event = note(event, 3, f"refused: order {number}", NOW)
     assert GateHistory.of(event, NOW + timedelta(hours=1)).within_a_day == 3
     assert GateHistory.of(event, NOW + timedelta(days=2)).within_a_day == 0
+
+
+HALVES = GateFigures(0.91, 0.1, 0.85, 0.6, hidden=0.75, raised=0.12, by_hiding=True)
+
+
+def test_a_model_of_halves_is_judged_by_what_hiding_a_defect_takes() -> None:
+    assert rule(HALVES, LIVE, LIMITS, floor=0.66).accepted
+    found = rule(replace(HALVES, hidden=0.6), LIVE, LIMITS)
+    assert found.reason == "robust_worse: 0.700 → 0.600, at most 0.02 may be lost"
+    assert (found.figures["candidate_hide_auroc"], found.figures["candidate_raise_auroc"]) == (0.6, 0.12)
+    under = rule(replace(HALVES, hidden=0.2), None, LIMITS, floor=0.66)
+    assert under.reason.startswith("under_certified_floor: attacked AUROC 0.200")
+
+
+def test_the_sides_of_any_other_model_are_told_and_not_judged() -> None:
+    figures = rule(replace(LIVE, hidden=0.1, raised=0.1), LIVE, LIMITS)
+    assert figures.accepted
+    assert figures.figures["candidate_hide_auroc"] == 0.1
+    assert "live_hide_auroc" not in figures.figures
+
+
+def test_the_hiding_side_of_a_model_of_halves_may_not_drift() -> None:
+    known = GateHistory({"attacked_auroc": 0.8, "hide_auroc": 0.9}, 0)
+    assert rule(HALVES, None, LIMITS, history=known).reason.startswith("drifted: hide_auroc")
+    known = GateHistory({"attacked_auroc": 0.8, "hide_auroc": 0.76}, 0)
+    assert rule(HALVES, None, LIMITS, history=known).accepted
