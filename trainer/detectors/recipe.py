@@ -19,21 +19,33 @@ _STORED = {"schedule": "course"}  # part of a profile → its name in a recipe, 
 SIDE_OF = 32  # a side is a multiple of this: the net halves it five times
 
 
-def check_input(given: FitInput, detector: str, multiple: int = SIDE_OF) -> None:
-    """Raise InvalidConfiguration when ``detector`` cannot be trained on ``given``.
-
-    Sides in pixels are multiples of ``multiple``.
-    """
-    count, height, width, channels = given.normals.shape
-    if count < FEWEST_NORMALS:
-        raise InvalidConfiguration(f"{count} normals are too few to train on: {FEWEST_NORMALS} are needed")
+def check_grid(given: FitInput, detector: str, multiple: int) -> None:
+    """Raise InvalidConfiguration unless both sides of the pictures are multiples of ``multiple`` pixels."""
+    _, height, width, channels = given.normals.shape
     if height % multiple or width % multiple or channels not in (1, 3):
         raise InvalidConfiguration(
             f"{detector} takes pictures whose sides are multiples of {multiple}, with 1 or 3 channels; these "
             f"are {height} x {width} with {channels}"
         )
+
+
+def check_bank(given: FitInput) -> None:
+    """Raise InvalidConfiguration when there are too few normals, or no pseudo-anomalies of them."""
+    if len(given.normals) < FEWEST_NORMALS:
+        raise InvalidConfiguration(
+            f"{len(given.normals)} normals are too few to train on: {FEWEST_NORMALS} are needed"
+        )
     if not len(given.bank.source):
         raise InvalidConfiguration("the bank has no pseudo-anomaly of these normals")
+
+
+def check_input(given: FitInput, detector: str, multiple: int = SIDE_OF) -> None:
+    """Raise InvalidConfiguration when ``detector`` cannot be trained on ``given``.
+
+    Sides in pixels are multiples of ``multiple``.
+    """
+    check_grid(given, detector, multiple)
+    check_bank(given)
 
 
 def checkpoints_of(folder: Path | None, given: FitInput, recipe: Recipe) -> Checkpoints | None:

@@ -26,7 +26,13 @@ from trainer.jobs.export import export
 from trainer.pseudo.entry import in_memory
 
 SIDE = 64
-SMALL: Overrides = {"schedule.steps": 10, "schedule.normal": 64, "flow.hidden": 16, "flow.couplings": 2}
+SMALL: Overrides = {
+    "schedule.steps": 10,
+    "schedule.normal": 64,
+    "flow.hidden": 16,
+    "flow.couplings": 2,
+    "vary.copies": 0,
+}
 PUSHED: Overrides = {**SMALL, "schedule.pushes": 20, "schedule.anomalous": 32, "known.tilt": 0.0}
 
 
@@ -140,11 +146,11 @@ def test_a_training_killed_while_it_pushes_goes_on_to_the_same_weights(
 def test_the_exported_graph_leans_and_joins_its_levels_as_torch_does() -> None:
     """One stage of the backbone is enough: whole ones are exported with every detector."""
     shape, random = LevelShape(stages=(1,), scales=(1.0, 0.8), standardised=True), torch.Generator()
-    sides = shape.sides(SIDE)
+    sizes = shape.sizes(SIDE, SIDE)
     flows = nn.ModuleList(
-        NormalizingFlow(16, side, FlowShape(couplings=1, hidden=4), seed=0) for side in sides
+        NormalizingFlow(16, size, FlowShape(couplings=1, hidden=4), seed=0) for size in sizes
     )
-    served = BgadServed(Levels(pretrained(), shape), flows, sides, profile_named("cpu").scoring)
+    served = BgadServed(Levels(pretrained(), shape), flows, sizes, profile_named("cpu").scoring)
     served.lean([torch.randn(16, generator=random.manual_seed(level)) for level in range(2)])
     exported = export(served, defective_parts(4, SIDE)[0])
     assert (exported.map_height, exported.map_width) == (32, 32)
@@ -206,7 +212,7 @@ def test_flips_keep_the_mask_on_the_defect() -> None:
 def test_a_small_mask_marks_the_cell_that_it_covers_most() -> None:
     masks = np.zeros((2, 32, 32), bool)
     masks[0, 9, 9], masks[1, :16] = True, True
-    cells = defective_cells(masks, 4)
+    cells = defective_cells(masks, (4, 4))
     assert cells[0].nonzero().flatten().tolist() == [5]
     assert cells[1].nonzero().flatten().tolist() == list(range(8))
 

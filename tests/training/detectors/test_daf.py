@@ -25,6 +25,7 @@ SMALL: dict[str, float | int | str | bool] = {
     "shape.decoder": 8,
     "schedule.mixed": False,
     "schedule.average": 0.9,
+    "vary.copies": 0,
 }
 SETTINGS = FitSettings("daf", seed=3, steps=90, overrides=SMALL)
 

@@ -18,7 +18,7 @@ _GAIN = 0.15  # a pasted copy is at most this much darker or brighter than the n
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Pictures (K, S, S, C) of defects, each with a mask (K, S, S) that is not empty."""
+    """Pictures (K, H, W, C) of defects, each with a mask (K, H, W) that is not empty."""
 
     pictures: Pictures
     masks: Masks
@@ -30,10 +30,12 @@ def locate(known: KnownDefects, anomaly_map: Tensor, region: float) -> Located:
     ``anomaly_map`` (K, h, w) comes from a model that knows normals only. ``region`` is the share of its cells
     that such a mask covers.
     """
-    side = known.pictures.shape[1]
     cells = max(1, round(region * anomaly_map[0].numel()))
     level = anomaly_map.flatten(1).topk(cells, 1).values[:, -1, None, None]
-    highest = functional.interpolate((anomaly_map >= level)[:, None].float(), size=(side, side))[:, 0] > 0.5
+    highest = (
+        functional.interpolate((anomaly_map >= level)[:, None].float(), size=known.pictures.shape[1:3])[:, 0]
+        > 0.5
+    )
     masks = [
         guess if mask is None or not mask.any() else mask
         for mask, guess in zip(known.masks, highest.numpy(), strict=True)
@@ -61,10 +63,13 @@ def pasted(normals: Pictures, defects: Located, count: int, seed: int) -> Locate
     return Located(np.stack([picture for picture, _ in made]), np.stack([mask for _, mask in made]))
 
 
-def defective_cells(masks: Masks, side: int) -> Tensor:
-    """Return (K, side²) bool: the cells that the mask covers enough, and always the cell it covers most."""
+def defective_cells(masks: Masks, size: tuple[int, int]) -> Tensor:
+    """Return (K, cells) bool: the cells that the mask covers enough, and always the cell it covers most.
+
+    ``size`` is how many rows and columns of cells there are.
+    """
     covered = torch.from_numpy(np.ascontiguousarray(masks))[:, None].float()
-    share = functional.adaptive_avg_pool2d(covered, side).flatten(1)
+    share = functional.adaptive_avg_pool2d(covered, size).flatten(1)
     return share >= share.amax(1, keepdim=True).clamp(max=_CELL_SHARE)
 
 
@@ -73,11 +78,14 @@ def _paste(normal: Pictures, defects: Located, index: int, rng: Generator) -> tu
     light = float(normal.mean()) / max(float(defects.pictures[index].mean()), 1.0)
     piece = cut * (light * rng.uniform(1 - _GAIN, 1 + _GAIN))
     turns = int(rng.integers(4))
+    if turns % 2 and (shape.shape[1] > normal.shape[0] or shape.shape[0] > normal.shape[1]):
+        turns -= 1  # on its side it does not fit
     piece, shape = np.rot90(piece, turns), np.rot90(shape, turns)
     if rng.random() < 0.5:
         piece, shape = piece[:, ::-1], shape[:, ::-1]
     high, wide = shape.shape
-    top, left = (int(rng.integers(normal.shape[0] - length + 1)) for length in (high, wide))
+    rooms = zip(normal.shape[:2], (high, wide), strict=True)
+    top, left = (int(rng.integers(room - length + 1)) for room, length in rooms)
     picture, mask = normal.astype(np.float64), np.zeros(normal.shape[:2], bool)
     mask[top : top + high, left : left + wide] = shape
     picture[mask] = piece[shape]

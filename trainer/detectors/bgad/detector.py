@@ -18,8 +18,10 @@ from trainer.detectors.bgad.profile import BgadScoring, profile_named
 from trainer.detectors.bgad.served import BgadServed
 from trainer.detectors.bgad.training import BgadTraining
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
+from trainer.detectors.recipe import check_bank, check_grid, checkpoints_of, grid_in_recipe, training_recipe
 from trainer.pseudo.recipe import BankRecipe
+
+GRID = 16  # both sides are multiples of this
 
 
 class Bgad(Detector):
@@ -39,7 +41,8 @@ class Bgad(Detector):
 
     @override
     def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
-        check_input(given, "bgad")
+        check_grid(given, "bgad", GRID)
+        check_bank(given)
         _check_known(given)
         profile = with_overrides(profile_named(given.profile), given.overrides)
         schedule = profile.schedule
@@ -56,15 +59,14 @@ class Bgad(Detector):
     def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
         try:
             numbers: Any = recipe["numbers"]
-            size: Any = recipe["size"]
             lists = {name: tuple(numbers["levels"][name]) for name in ("stages", "scales")}
             shape = LevelShape(**{**numbers["levels"], **lists})
-            sides = shape.sides(int(size))
+            sizes = shape.sizes(*grid_in_recipe(recipe))
             flows = nn.ModuleList(
-                NormalizingFlow(width, side, FlowShape(**numbers["flow"]), seed=0)
-                for width, side in zip(shape.channels(), sides, strict=True)
+                NormalizingFlow(width, size, FlowShape(**numbers["flow"]), seed=0)
+                for width, size in zip(shape.channels(), sizes, strict=True)
             )
-            served = BgadServed(Levels(Lite0(), shape), flows, sides, BgadScoring(**numbers["scoring"]))
+            served = BgadServed(Levels(Lite0(), shape), flows, sizes, BgadScoring(**numbers["scoring"]))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a bgad model do not fit: {error}") from error

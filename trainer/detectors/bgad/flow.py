@@ -27,23 +27,23 @@ class FlowShape:
 
 
 class NormalizingFlow(nn.Module):
-    """The log-density of vectors of ``channels`` numbers on a grid of ``side`` x ``side`` cells."""
+    """The log-density of vectors of ``channels`` numbers on a grid of ``size`` (rows, columns) of cells."""
 
     code: Tensor
 
-    def __init__(self, channels: int, side: int, shape: FlowShape, seed: int) -> None:
+    def __init__(self, channels: int, size: tuple[int, int], shape: FlowShape, seed: int) -> None:
         """``seed`` determines the rotations and the initial weights."""
         super().__init__()
         random = torch.Generator().manual_seed(seed)
         self._channels = channels
-        self.register_buffer("code", place_code(side), persistent=False)
+        self.register_buffer("code", place_code(size), persistent=False)
         self.couplings = nn.ModuleList(
             Coupling(channels, shape.hidden, random) for _ in range(shape.couplings)
         )
 
     @override
     def forward(self, x: Tensor, places: Tensor | None = None) -> Tensor:
-        """Return log p / channels of (V, channels) in the cells ``places`` (V,), or of (B, side², channels).
+        """Return log p / channels of (V, channels) in the cells ``places`` (V,), or of (B, cells, channels).
 
         log p = -C/2 log 2 pi - |z|²/2 + log|det J|, per dimension (BGAD, eq. 2 and its scaling).
         """
@@ -83,13 +83,15 @@ class Coupling(nn.Module):
         return torch.cat([kept, moved * scale.exp() + shift], -1), scale.sum(-1)
 
 
-def place_code(side: int) -> Tensor:
-    """Return (side², CODE): sines and cosines of each cell's row, then of its column."""
+def place_code(size: tuple[int, int]) -> Tensor:
+    """Return (cells, CODE) of ``size`` (rows, columns): sines and cosines of each cell's row, then column."""
     frequencies = _LONGEST ** -(torch.arange(CODE // 4) / (CODE // 4))
-    angles = torch.arange(side)[:, None] * frequencies
+    angles = torch.arange(max(size))[:, None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], 1)
-    rows, columns = waves[:, None].expand(side, side, -1), waves[None].expand(side, side, -1)
-    return torch.cat([rows, columns], 2).reshape(side * side, CODE)
+    height, width = size
+    rows = waves[:height, None].expand(height, width, -1)
+    columns = waves[None, :width].expand(height, width, -1)
+    return torch.cat([rows, columns], 2).reshape(height * width, CODE)
 
 
 def _linear(inputs: int, outputs: int, random: torch.Generator) -> nn.Linear:

@@ -26,10 +26,14 @@ class LevelShape:
     scales: tuple[float, ...]
     standardised: bool
 
-    def sides(self, size: int) -> list[int]:
-        """Return how many cells each level has along a side, for pictures of ``size`` pixels."""
-        sizes = [round(size * scale) for scale in self.scales]
-        return [-(-side // STRIDES[stage - 1]) for side in sizes for stage in self.stages]
+    def sizes(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return how many cells each level has from top to bottom and from left to right."""
+        found = []
+        for scale in self.scales:
+            for stride in (STRIDES[stage - 1] for stage in self.stages):
+                rows, columns = (-(-round(length * scale) // stride) for length in (height, width))
+                found.append((rows, columns))
+        return found
 
     def channels(self) -> list[int]:
         """Return the length of the vectors of each level."""
@@ -54,7 +58,7 @@ class Levels(nn.Module):
             self.register_buffer(f"white{level}", torch.eye(channels))
 
     def raw(self, x: Tensor) -> list[Tensor]:
-        """Return (B, cells, channels) per level of (B, C, S, S) in [0, 1]; each cell is a mean over 3 x 3."""
+        """Return (B, cells, channels) per level of (B, C, H, W) in [0, 1]; each cell is a mean over 3 x 3."""
         seen = as_input(_standardised(x) if self._shape.standardised else x)
         chosen = []
         for scale in self._shape.scales:
@@ -91,14 +95,14 @@ class Levels(nn.Module):
 
 
 def _scaled(x: Tensor, scale: float) -> Tensor:
-    side = round(x.shape[3] * scale)
-    if side == x.shape[3]:
+    size = (round(x.shape[2] * scale), round(x.shape[3] * scale))
+    if size == tuple(x.shape[2:]):
         return x
-    return functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def _standardised(x: Tensor) -> Tensor:
-    """Bring each picture of (B, C, S, S) to the mean and the deviation of natural pictures."""
+    """Bring each picture of (B, C, H, W) to the mean and the deviation of natural pictures."""
     mean = x.mean((1, 2, 3), keepdim=True)
     spread = (x - mean).square().mean((1, 2, 3), keepdim=True).clamp(min=1e-8).sqrt()
     return (x - mean) / (spread + _LEAST_SPREAD) * _SPREAD + _MEAN

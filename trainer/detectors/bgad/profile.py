@@ -1,13 +1,14 @@
 """Every number of a BGAD training, by profile. All profiles run the same code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from trainer.detectors.bgad.flow import FlowShape
 from trainer.detectors.bgad.levels import LevelShape
 from trainer.detectors.bgad.loss import Boundary
 from trainer.detectors.profiles import named
+from trainer.learning.vary import CAMERA_CHANGES, CameraChanges
 from trainer.pseudo.acceptance import Bar
 from trainer.pseudo.kinds import LOCAL_SHARES
 from trainer.pseudo.recipe import BankRecipe
@@ -61,7 +62,7 @@ class KnownDefectUse:
 
 @dataclass(frozen=True, slots=True)
 class BgadProfile:
-    """One complete set of numbers for BGAD."""
+    """One complete set of numbers for BGAD; ``vary`` is how normals are also seen in training."""
 
     bank: BankRecipe
     levels: LevelShape
@@ -70,6 +71,7 @@ class BgadProfile:
     boundary: Boundary
     known: KnownDefectUse
     scoring: BgadScoring
+    vary: CameraChanges = CAMERA_CHANGES
 
 
 # Pseudo-anomalies are only evaluated on: they decide whether known defects helped, and they serve the gate.
@@ -111,6 +113,7 @@ _PAPER = BgadProfile(
     boundary=Boundary(quantile=0.05, margin=0.1, weight=1.0),
     known=KnownDefectUse(region=0.1, tilt=0.0, prior=10.0, copies=32, most_copies=512),
     scoring=BgadScoring(share=0.0, levels="paper"),
+    vary=replace(CAMERA_CHANGES, copies=0),
 )
 
 PROFILES: Mapping[str, BgadProfile] = {"cpu": _CPU, "paper": _PAPER}

@@ -1,5 +1,8 @@
 """The BGAD module that is exported: it measures how unlikely each cell of a picture is under the flows."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,6 +12,8 @@ from trainer.detector_protocol import Served
 from trainer.detectors.bgad.flow import NormalizingFlow
 from trainer.detectors.bgad.levels import Levels
 from trainer.detectors.bgad.profile import BgadScoring
+
+Cells = tuple[int, int]
 
 
 class BgadServed(Served):
@@ -21,14 +26,17 @@ class BgadServed(Served):
     spread: Tensor
     most: Tensor
 
-    def __init__(self, levels: Levels, flows: nn.ModuleList, sides: list[int], scoring: BgadScoring) -> None:
-        """``sides`` is the number of cells along a side of each level."""
+    def __init__(
+        self, levels: Levels, flows: nn.ModuleList, sizes: Sequence[Cells], scoring: BgadScoring
+    ) -> None:
+        """``sizes`` are the cells of each level, from top to bottom and from left to right."""
         super().__init__()
         self.levels, self.flows = levels, flows
-        self._sides, self._scoring = sides, scoring
-        self._worst = max(1, round(scoring.share * max(sides) ** 2))
+        self._sizes, self._scoring = sizes, scoring
+        self._finest = max(sizes, key=math.prod)
+        self._worst = max(1, round(scoring.share * math.prod(self._finest)))
         for name in ("centre", "spread", "most"):
-            self.register_buffer(name, torch.ones(len(sides)))
+            self.register_buffer(name, torch.ones(len(sizes)))
         for level, channels in enumerate(levels.channels):
             self.register_buffer(f"tilt{level}", torch.zeros(channels))
 
@@ -52,15 +60,14 @@ class BgadServed(Served):
 
     def anomaly_map(self, whitened: list[Tensor]) -> Tensor:
         """Return the anomaly map (B, h, w) of whitened levels (B, cells, channels)."""
-        finest = max(self._sides)
         total = torch.zeros(())
-        for level, (found, side) in enumerate(zip(whitened, self._sides, strict=True)):
+        for level, (found, size) in enumerate(zip(whitened, self._sizes, strict=True)):
             tilt = self.get_buffer(f"tilt{level}")
             density = self._flow(level)(found) - (found * tilt).mean(-1)
-            unlikely = self._unlikely(density, level).reshape(-1, 1, side, side)
-            if side != finest:
+            unlikely = self._unlikely(density, level).reshape(-1, 1, *size)
+            if size != self._finest:
                 unlikely = functional.interpolate(
-                    unlikely, size=(finest, finest), mode="bilinear", align_corners=False
+                    unlikely, size=self._finest, mode="bilinear", align_corners=False
                 )
             total = total + unlikely[:, 0]
         return total

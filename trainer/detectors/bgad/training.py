@@ -42,7 +42,7 @@ class TrainingHooks:
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """Pictures (N, S, S, C) of normals and anomalies that no training step uses."""
+    """Pictures (N, H, W, C) of normals and anomalies that no training step uses."""
 
     pictures: Pictures
     anomalous: NDArray[np.bool_]
@@ -53,17 +53,19 @@ class BgadTraining:
 
     def __init__(self, given: FitInput, profile: BgadProfile, levels: Levels) -> None:
         self._given, self._profile, self._levels = given, profile, levels
-        size = given.normals.shape[1]
-        self._sides, channels = profile.levels.sides(size), profile.levels.channels()
+        height, width = given.normals.shape[1:3]
+        self._sizes, channels = profile.levels.sizes(height, width), profile.levels.channels()
         kept, self._judges = _split(given)
-        each = 4 * sum(side * side * width for side, width in zip(self._sides, channels, strict=True))
-        raw = vectors.raw_features(levels, vectors.with_mirrored(given.normals[kept], each))
+        cells = [rows * columns for rows, columns in self._sizes]
+        each = 4 * sum(count * depth for count, depth in zip(cells, channels, strict=True))
+        seen = vectors.seen_in_training(given.normals[kept], profile.vary, given.seed, each)
+        raw = vectors.raw_features(levels, seen)
         self._noise = levels.fit(raw, profile.schedule.shrinkage)
         self._normals = vectors.of_normals(levels.whitened(raw), self._noise)
         self._trained_on = given.normals[kept]
         flows = nn.ModuleList(
-            NormalizingFlow(width, side, profile.flow, given.seed * 100 + level)
-            for level, (width, side) in enumerate(zip(channels, self._sides, strict=True))
+            NormalizingFlow(depth, size, profile.flow, given.seed * 100 + level)
+            for level, (depth, size) in enumerate(zip(channels, self._sizes, strict=True))
         )
         optimizer = torch.optim.Adam(flows.parameters(), profile.schedule.learning_rate, fused=True)
         self.state = State.start(flows, optimizer)
@@ -93,7 +95,7 @@ class BgadTraining:
     def served(self, flows: nn.Module, tilts: Sequence[Tensor] = ()) -> BgadServed:
         """Return the served module, with units learned from the normals that were trained on."""
         assert isinstance(flows, nn.ModuleList)
-        module = BgadServed(self._levels, flows, self._sides, self._profile.scoring)
+        module = BgadServed(self._levels, flows, self._sizes, self._profile.scoring)
         with torch.no_grad():
             pairs = zip(flows, self._normals, strict=True)
             module.learn_units([_density(flow, kept) for flow, kept in pairs])
@@ -173,7 +175,7 @@ class BgadTraining:
         how = self._profile.known
         count = min(how.copies * len(real.masks), how.most_copies)
         parts = (flipped(real), pasted(self._trained_on, real, count, self._given.seed))
-        return [vectors.of_defects(self._levels, part, self._sides, self._noise) for part in parts]
+        return [vectors.of_defects(self._levels, part, self._sizes, self._noise) for part in parts]
 
     def _tilts(self, real: Located) -> list[Tensor]:
         """Return each level's mean vector over the defects, shrunk towards zero the fewer defects there are.
@@ -183,7 +185,7 @@ class BgadTraining:
         """
         how, count = self._profile.known, len(real.masks)
         strength = how.tilt * count / (count + how.prior)
-        return [strength * mean for mean in vectors.mean_defect(self._levels, real, self._sides)]
+        return [strength * mean for mean in vectors.mean_defect(self._levels, real, self._sizes)]
 
     def _judged(self, module: BgadServed) -> float:
         with torch.inference_mode():

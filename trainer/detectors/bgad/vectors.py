@@ -1,6 +1,6 @@
 """Feature vectors of pictures, computed once and kept in memory, from which each step draws."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from torch import Tensor
 from trainer.arrays import Pictures
 from trainer.detectors.bgad.defects import Located, defective_cells
 from trainer.detectors.bgad.levels import Levels
+from trainer.learning.vary import CameraChanges, views
 
 AT_ONCE = 16  # pictures, whose activations take 150 MB at 224 pixels
 MOST_BYTES = 1 << 30  # of features kept in memory; pictures beyond it are left out evenly
@@ -35,7 +36,7 @@ class Vectors:
 
 
 def raw_features(levels: Levels, pictures: Pictures) -> list[Tensor]:
-    """Return features (N, cells, channels) per level of pictures (N, S, S, C) uint8."""
+    """Return features (N, cells, channels) per level of pictures (N, H, W, C) uint8."""
     parts = []
     with torch.inference_mode():
         for x in batches(pictures):
@@ -44,18 +45,26 @@ def raw_features(levels: Levels, pictures: Pictures) -> list[Tensor]:
 
 
 def batches(pictures: Pictures) -> Iterator[Tensor]:
-    """Yield batches (B, C, S, S) in [0, 1]."""
+    """Yield batches (B, C, H, W) in [0, 1]."""
     for start in range(0, len(pictures), AT_ONCE):
         part = np.ascontiguousarray(pictures[start : start + AT_ONCE])
         yield torch.from_numpy(part).permute(0, 3, 1, 2).float() / 255
 
 
-def with_mirrored(pictures: Pictures, bytes_each: int) -> Pictures:
-    """Return pictures and their mirror images, evenly thinned so that their features fit into MOST_BYTES."""
-    both = np.concatenate([pictures, pictures[:, :, ::-1]])
+def seen_in_training(normals: Pictures, changes: CameraChanges, seed: int, bytes_each: int) -> Pictures:
+    """Return the normals (N, H, W, C), as they are and varied, each copy with its mirror image.
+
+    They are evenly thinned so that their features fit into MOST_BYTES.
+    """
     most = max(1, MOST_BYTES // bytes_each)
-    chosen = np.linspace(0, len(both) - 1, min(len(both), most)).round().astype(np.intp)
-    return both.take(chosen, axis=0)
+    whole = 2 * len(normals) * (changes.copies + 1)
+    chosen = set(np.linspace(0, whole - 1, min(whole, most)).round().astype(int).tolist())
+    found: list[Pictures] = []
+    number = 0
+    for part, _ in views(normals, changes, seed, AT_ONCE):
+        for picture in part:
+            found += [one for one in (picture, picture[:, ::-1]) if (number := number + 1) - 1 in chosen]
+    return np.stack(found)
 
 
 def of_normals(whitened: list[Tensor], noise: list[Tensor]) -> list[Vectors]:
@@ -66,21 +75,23 @@ def of_normals(whitened: list[Tensor], noise: list[Tensor]) -> list[Vectors]:
     ]
 
 
-def of_defects(levels: Levels, defects: Located, sides: list[int], noise: list[Tensor]) -> list[Vectors]:
+def of_defects(
+    levels: Levels, defects: Located, sizes: Sequence[tuple[int, int]], noise: list[Tensor]
+) -> list[Vectors]:
     """Return the vectors of the defective cells, per level."""
     whitened = levels.whitened(raw_features(levels, defects.pictures))
     found = []
-    for level, side, deviation in zip(whitened, sides, noise, strict=True):
-        chosen = defective_cells(defects.masks, side)
+    for level, size, deviation in zip(whitened, sizes, noise, strict=True):
+        chosen = defective_cells(defects.masks, size)
         found.append(Vectors(level[chosen], chosen.nonzero()[:, 1], deviation))
     return found
 
 
-def mean_defect(levels: Levels, defects: Located, sides: list[int]) -> list[Tensor]:
+def mean_defect(levels: Levels, defects: Located, sizes: Sequence[tuple[int, int]]) -> list[Tensor]:
     """Return each level's mean vector (channels,) over defects, of which each is a mean over its cells."""
     whitened = levels.whitened(raw_features(levels, defects.pictures))
     found = []
-    for level, side in zip(whitened, sides, strict=True):
-        chosen = defective_cells(defects.masks, side)[:, :, None].float()
+    for level, size in zip(whitened, sizes, strict=True):
+        chosen = defective_cells(defects.masks, size)[:, :, None].float()
         found.append(((level * chosen).sum(1) / chosen.sum(1)).mean(0))
     return found

@@ -18,9 +18,11 @@ from trainer.detectors.daf.profile import DafScoring, profile_named
 from trainer.detectors.daf.served import DafServed
 from trainer.detectors.daf.training import DafTraining
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.recipe import check_input, checkpoints_of, training_recipe
+from trainer.detectors.recipe import check_bank, check_grid, checkpoints_of, grid_in_recipe, training_recipe
 from trainer.learning.precision import is_native
 from trainer.pseudo.recipe import BankRecipe
+
+GRID = 16  # both sides are multiples of this: the coarsest stage has cells of so many pixels
 
 
 class Daf(Detector):
@@ -35,7 +37,8 @@ class Daf(Detector):
 
     @override
     def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
-        check_input(given, "daf")
+        check_grid(given, "daf", GRID)
+        check_bank(given)
         profile = with_overrides(profile_named(given.profile), given.overrides)
         schedule = profile.schedule
         steps = schedule.steps if given.steps is None else given.steps
@@ -57,11 +60,10 @@ class Daf(Detector):
         try:
             numbers: Any = recipe["numbers"]
             shape = DafShape(**{**numbers["shape"], "stages": tuple(numbers["shape"]["stages"])})
-            side: Any = recipe["size"]
             channels: Any = recipe["channels"]
             teacher = Teacher(trimmed(Lite0(), max(shape.stages)), shape)
             scoring = DafScoring(**numbers["scoring"])
-            served = DafServed(teacher, Learner(shape, int(channels)), scoring, int(side))
+            served = DafServed(teacher, Learner(shape, int(channels)), scoring, grid_in_recipe(recipe))
             served.load_state_dict(dict(weights))
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
             raise PackageRejected(f"recipe and weights of a daf model do not fit: {error}") from error

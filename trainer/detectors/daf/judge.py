@@ -21,7 +21,7 @@ class Judge:
     """Hold normals and their synthetic defects out of the training and evaluate served modules on them."""
 
     def __init__(self, normals: Tensor, bank: PseudoBank, seed: int) -> None:
-        """``normals`` is (N, C, S, S); at least two of them must have a synthetic defect."""
+        """``normals`` is (N, C, H, W); at least two of them must have a synthetic defect."""
         rng = np.random.default_rng([seed, len(normals)])
         with_defects = rng.permutation(np.unique(bank.source))
         aside = with_defects[: max(1, min(NORMALS, len(normals) // OF))]

@@ -11,11 +11,11 @@ from trainer.detectors.daf.discrepancy import Agreement
 def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
     """Return the sum over stages of 1 - cosine and 1 - SSIM, each averaged over normal cells alone.
 
-    Cells that touch a defect in ``mask`` (B, S, S) are left out. Without any normal cell the loss is 0.
+    Cells that touch a defect in ``mask`` (B, H, W) are left out. Without any normal cell the loss is 0.
     """
     total = mask.new_zeros(())
     for stage in stages:
-        normal = 1 - covered(mask, stage.cosine.shape[2])[:, None]
+        normal = 1 - covered(mask, stage.cosine.shape[2:])[:, None]
         count = normal.sum().clamp(min=1)
         apart = (1 - stage.cosine) + (1 - stage.structure).mean(1, keepdim=True)
         total = total + (apart * normal).sum() / count
@@ -25,12 +25,12 @@ def distillation_loss(stages: Sequence[Agreement], mask: Tensor) -> Tensor:
 def decoder_loss(anomaly_map: Tensor, auxiliary: Sequence[Tensor], mask: Tensor, negatives: int) -> Tensor:
     """Return the balanced cross-entropy of the map's logits (B, h, w) plus that of each auxiliary head.
 
-    The map is compared at the size of ``mask`` (B, S, S), and the auxiliary logits (B, h_i, w_i) at their
+    The map is compared at the size of ``mask`` (B, H, W), and the auxiliary logits (B, h_i, w_i) at their
     own.
     """
-    total = hard_cross_entropy(enlarged(anomaly_map, mask.shape[2]), mask, negatives)
+    total = hard_cross_entropy(enlarged(anomaly_map, mask.shape[1:]), mask, negatives)
     for found in auxiliary:
-        total = total + hard_cross_entropy(found, covered(mask, found.shape[2]), negatives)
+        total = total + hard_cross_entropy(found, covered(mask, found.shape[1:]), negatives)
     return total
 
 
@@ -50,13 +50,13 @@ def hard_cross_entropy(logits: Tensor, truth: Tensor, negatives: int) -> Tensor:
     return (positive + negatives * negative) / (1 + negatives)
 
 
-def covered(mask: Tensor, side: int) -> Tensor:
-    """Return (B, side, side): 1 where a cell touches the mask (B, S, S)."""
-    return functional.adaptive_max_pool2d(mask[:, None], side)[:, 0]
+def covered(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Return (B, *size): 1 where a cell touches the mask (B, H, W)."""
+    return functional.adaptive_max_pool2d(mask[:, None], tuple(size))[:, 0]
 
 
-def enlarged(logits: Tensor, side: int) -> Tensor:
-    """Resize (B, h, w) bilinearly to (B, side, side)."""
-    return functional.interpolate(logits[:, None], size=(side, side), mode="bilinear", align_corners=False)[
+def enlarged(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize (B, h, w) bilinearly to (B, *size)."""
+    return functional.interpolate(logits[:, None], size=tuple(size), mode="bilinear", align_corners=False)[
         :, 0
     ]

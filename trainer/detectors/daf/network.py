@@ -1,6 +1,6 @@
 """Teacher, student and decoder. The teacher's weights are those of ImageNet and are never changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,18 +60,29 @@ class Teacher(nn.Module):
             self.register_buffer(f"spread_{index}", torch.ones(channels))
 
     @torch.no_grad()
-    def fit(self, normals: Tensor, batch: int) -> None:
-        """Learn the mean and the deviation of each channel from normals (N, C, S, S) in [0, 1]."""
-        parts = [self._raw(part) for part in torch.split(normals, batch)]
-        for index, stage in enumerate(zip(*parts, strict=True)):
-            values = torch.cat([part.transpose(0, 1).flatten(1) for part in stage], 1)
-            spread, mean = torch.std_mean(values, dim=1)
+    def fit(self, normals: Iterable[Tensor]) -> None:
+        """Learn the mean and the deviation of each channel from batches of normals (B, C, H, W) in [0, 1].
+
+        Only sums are kept, so that it takes no more memory for more pictures.
+        """
+        count = torch.zeros(len(self._stages), dtype=torch.float64)
+        sums = [
+            torch.zeros(2, len(self.get_buffer(f"mean_{i}")), dtype=torch.float64) for i in range(len(count))
+        ]
+        for part in normals:
+            for index, stage in enumerate(self._raw(part)):
+                values = stage.transpose(0, 1).flatten(1).double()
+                count[index] += values.shape[1]
+                sums[index] += torch.stack([values.sum(1), values.square().sum(1)])
+        for index, (total, squares) in enumerate(sums):
+            mean = total / count[index]
+            spread = ((squares - count[index] * mean.square()) / (count[index] - 1)).clamp(min=0).sqrt()
             self.get_buffer(f"mean_{index}").copy_(mean)
             self.get_buffer(f"spread_{index}").copy_(spread.clamp(min=_FLAT))
 
     @override
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, S, S) in [0, 1]."""
+        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, H, W) in [0, 1]."""
         return [
             (found - self.get_buffer(f"mean_{index}")[:, None, None])
             / self.get_buffer(f"spread_{index}")[:, None, None]
@@ -107,7 +118,7 @@ class Student(nn.Module):
 
     @override
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, S, S) in [0, 1]."""
+        """Return the stages (B, C_i, h_i, w_i) of pictures (B, C, H, W) in [0, 1]."""
         x, found = self.stem(x * 2 - 1), []
         for block, head in zip(self.blocks, self.heads, strict=True):
             x = block(x)
@@ -142,7 +153,7 @@ class Decoder(nn.Module):
         for join, cue, own in zip(self.joins, reversed(cues), reversed(features), strict=True):
             parts = [cue.to(own.dtype), own] if self._cue else [own]
             if scales:
-                parts.append(_enlarged(scales[-1], own.shape[2]))
+                parts.append(_enlarged(scales[-1], own.shape[2:]))
             scales.append(join(torch.cat(parts, 1)))
         # served decoders have no auxiliary heads
         auxiliary = [head(scale)[:, 0].float() for head, scale in zip(self.auxiliary, scales, strict=False)]
@@ -168,7 +179,7 @@ class Learner(nn.Module):
 
     @override
     def forward(self, due: Sequence[Tensor], x: Tensor, teacher: Sequence[Tensor]) -> DafOutputs:
-        """Return the outputs for pictures ``x`` (B, C, S, S), whose stages by the teacher are ``teacher``.
+        """Return the outputs for pictures ``x`` (B, C, H, W), whose stages by the teacher are ``teacher``.
 
         ``due`` are the stages that the student should reproduce: the same, or those of the pictures without
         defects.
@@ -203,11 +214,11 @@ def _convolution(before: int, width: int, kernel: int, stride: int) -> nn.Sequen
     )
 
 
-def _enlarged(x: Tensor, side: int) -> Tensor:
-    """Resize to (B, C, side, side), unless ``x`` has that size already."""
-    if x.shape[2] == side:
+def _enlarged(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize to (B, C, *size), unless ``x`` has that size already."""
+    if x.shape[2:] == tuple(size):
         return x
-    return functional.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
+    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def _head(width: int) -> nn.Conv2d:

@@ -11,6 +11,7 @@ from typing import Literal
 from trainer.detectors.daf.network import DafShape
 from trainer.detectors.profiles import named
 from trainer.learning.augment import Light
+from trainer.learning.vary import CAMERA_CHANGES, CameraChanges
 from trainer.pseudo.kinds import LOCAL_BANK
 from trainer.pseudo.recipe import BankRecipe
 from trainer.pseudo.synthetic import STRATEGIES
@@ -63,7 +64,10 @@ class DafScoring:
 
 @dataclass(frozen=True, slots=True)
 class DafProfile:
-    """One complete set of numbers; the loss takes ``negatives`` hard normal pixels per defective one."""
+    """One complete set of numbers; the loss takes ``negatives`` hard normal pixels per defective one.
+
+    Of ``vary.copies + 1`` pictures of a step all but one are seen as another moment of the camera gives them.
+    """
 
     bank: BankRecipe
     shape: DafShape
@@ -71,6 +75,7 @@ class DafProfile:
     light: Light
     negatives: int
     scoring: DafScoring
+    vary: CameraChanges = CAMERA_CHANGES
 
 
 # The paper's weights are 1 and 3. Ours rely on the decoder, which was trained on margins: the discrepancy
@@ -118,6 +123,7 @@ _PAPER = DafProfile(
     light=Light(contrast=0, gain=0, colour=0, offset=0, noise=0, noisy=0, blurred=0),
     negatives=3,
     scoring=_PAPER_SCORING,
+    vary=replace(CAMERA_CHANGES, copies=0),
 )
 
 _BASES: Mapping[str, DafProfile] = {"cpu": _CPU, "paper": _PAPER}

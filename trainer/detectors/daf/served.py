@@ -27,13 +27,17 @@ class DafServed(Served):
 
     gauss: Tensor
 
-    def __init__(self, teacher: Teacher, learner: Learner, scoring: DafScoring, side: int) -> None:
+    def __init__(
+        self, teacher: Teacher, learner: Learner, scoring: DafScoring, size: tuple[int, int]
+    ) -> None:
+        """``size`` is height and width of the pictures."""
         super().__init__()
         self.teacher, self.learner = teacher, frozen(copy.deepcopy(learner))
         self.learner.decoder.auxiliary = nn.ModuleList()
-        self._scoring, self._side = scoring, side
-        self._count = min(side * side, max(scoring.fewest, round(scoring.share * side * side)))
-        self.register_buffer("gauss", _gauss(scoring.sigma * side / _SIDE), persistent=False)
+        self._scoring, self._size = scoring, size
+        pixels = size[0] * size[1]
+        self._count = min(pixels, max(scoring.fewest, round(scoring.share * pixels)))
+        self.register_buffer("gauss", _gauss(scoring.sigma * pixels**0.5 / _SIDE), persistent=False)
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,8 +47,8 @@ class DafServed(Served):
     def _anomaly_map(self, x: Tensor) -> Tensor:
         stages = self.teacher(x)
         found = self.learner(stages, x, stages)
-        apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._side) for stage in found.stages])
-        decoded = torch.sigmoid(enlarged(found.anomaly_map, self._side))
+        apart = torch.stack([enlarged(stage.discrepancy.mean(1), self._size) for stage in found.stages])
+        decoded = torch.sigmoid(enlarged(found.anomaly_map, self._size))
         return self._scoring.discrepancy * apart.sum(0) + self._scoring.decoder * decoded
 
     def _smoothed(self, anomaly_map: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from trainer.detectors.daf.served import DafServed
 from trainer.learning.checkpoint import Checkpoints
 from trainer.learning.precision import mixed, scaler
 from trainer.learning.state import State
+from trainer.learning.vary import views
 
 CHECKPOINT_EVERY = 100  # steps, which take about 25 s on one core
 _BATCH = 32
@@ -23,13 +24,14 @@ class DafTraining:
     def __init__(self, given: FitInput, profile: DafProfile, networks: tuple[Teacher, Learner]) -> None:
         normals = as_floats(given.normals)
         self._given, self._profile = given, profile
-        self._side = normals.shape[3]
+        self._size = (normals.shape[2], normals.shape[3])
         self._teacher, learner = networks
-        self._teacher.fit(normals, _BATCH)
+        seen = views(given.normals, profile.vary, given.seed, _BATCH)
+        self._teacher.fit(as_floats(part) for part, _ in seen)
         self._learner = learner.to(memory_format=torch.channels_last)
         self.state = State.start(self._learner, _optimizer(profile, self._learner), scaler())
         self._judge = Judge(normals, given.bank, given.seed)
-        self._draws = Draws(normals, given.bank, self._judge.rest, profile.light)
+        self._draws = Draws(given, self._judge.rest, profile)
         self._steps = profile.schedule.steps
 
     def run(self, checkpoints: Checkpoints | None, progress: OnProgress) -> DafServed:
@@ -69,7 +71,7 @@ class DafTraining:
     def _served(self) -> DafServed:
         average = self.state.average
         assert isinstance(average, Learner)
-        return DafServed(self._teacher, average, self._profile.scoring, self._side).eval()
+        return DafServed(self._teacher, average, self._profile.scoring, self._size).eval()
 
     def _message(self, loss: float) -> str:
         judged = self.state.guarded

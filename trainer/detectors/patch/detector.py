@@ -17,7 +17,7 @@ from trainer.detectors.patch.nearest import NearestPatches
 from trainer.detectors.patch.profile import Judgement, profile_named
 from trainer.detectors.patch.served import PatchServed
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.recipe import FEWEST_NORMALS, training_recipe
+from trainer.detectors.recipe import FEWEST_NORMALS, check_grid, training_recipe
 from trainer.pseudo.recipe import BankRecipe
 
 
@@ -62,16 +62,12 @@ class Patch(Detector):
 def _check(given: FitInput, judged: str) -> None:
     if judged not in get_args(Judgement):
         raise InvalidConfiguration(f"patch judges by {', '.join(get_args(Judgement))}, not by {judged!r}")
-    count, height, width, channels = given.normals.shape
+    count = len(given.normals)
     if count < FEWEST_NORMALS:
         raise InvalidConfiguration(
             f"{count} normals are too few to compare with: {FEWEST_NORMALS} are needed"
         )
-    if height % COARSE or width % COARSE or channels not in (1, 3):
-        raise InvalidConfiguration(
-            f"patch takes pictures whose sides are multiples of {COARSE}, with 1 or 3 channels; these are "
-            f"{height} x {width} with {channels}"
-        )
+    check_grid(given, "patch", COARSE)
 
 
 def _shape_of(module: PatchServed) -> dict[str, int]:

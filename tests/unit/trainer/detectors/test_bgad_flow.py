@@ -14,7 +14,7 @@ SHAPE = FlowShape(couplings=3, hidden=16)
 
 def a_moved_flow(channels: int) -> NormalizingFlow:
     """Return a flow whose couplings do something."""
-    flow = NormalizingFlow(channels, 2, SHAPE, seed=1)
+    flow = NormalizingFlow(channels, (2, 2), SHAPE, seed=1)
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in flow.parameters():
@@ -34,7 +34,7 @@ def mapped(flow: NormalizingFlow, x: Tensor, place: int) -> tuple[Tensor, Tensor
 def test_an_untrained_flow_is_the_standard_normal_density() -> None:
     x = torch.randn(5, 4, 6, generator=torch.Generator().manual_seed(0))
     expected = (-0.5 * x.square() - 0.5 * math.log(2 * math.pi)).mean(-1)
-    torch.testing.assert_close(NormalizingFlow(6, 2, SHAPE, seed=0)(x), expected)
+    torch.testing.assert_close(NormalizingFlow(6, (2, 2), SHAPE, seed=0)(x), expected)
 
 
 def test_the_volume_term_is_the_determinant_of_the_jacobian() -> None:
@@ -59,7 +59,7 @@ def test_a_vector_has_the_same_density_alone_and_in_its_picture() -> None:
 
 
 def test_training_makes_what_it_sees_likelier_where_it_was_seen() -> None:
-    flow = NormalizingFlow(4, 2, FlowShape(couplings=4, hidden=32), seed=0)
+    flow = NormalizingFlow(4, (2, 2), FlowShape(couplings=4, hidden=32), seed=0)
     optimizer, random = torch.optim.Adam(flow.parameters(), 5e-3), torch.Generator().manual_seed(0)
     places = torch.arange(400) % 2
     for _ in range(150):
@@ -73,6 +73,6 @@ def test_training_makes_what_it_sees_likelier_where_it_was_seen() -> None:
 
 
 def test_every_place_has_a_code_of_its_own() -> None:
-    code = place_code(7)
-    assert code.shape == (49, CODE)
-    assert (torch.cdist(code, code) + torch.eye(49) > 0.1).all()
+    code = place_code((7, 5))
+    assert code.shape == (35, CODE)
+    assert (torch.cdist(code, code) + torch.eye(35) > 0.1).all()

@@ -1,5 +1,7 @@
 """DAF's discrepancy and losses agree with what one computes by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from torch import Tensor
 
 from tests.support.parts import good_parts
 from trainer.arrays import PseudoBank
-from trainer.detectors.daf.batch import Draws, as_floats
+from trainer.detector_protocol import FitInput
+from trainer.detectors.daf.batch import Draws
 from trainer.detectors.daf.discrepancy import Agreement, agreement, cosine, structure
 from trainer.detectors.daf.loss import covered, decoder_loss, distillation_loss, hard_cross_entropy
 from trainer.detectors.daf.profile import profile_named
@@ -58,7 +61,7 @@ def test_dead_and_flat_channels_are_finite_with_finite_gradients(value: float) -
 def test_a_cell_that_touches_a_defect_is_free_to_disagree() -> None:
     mask = torch.zeros(1, 16, 16)
     mask[0, 5, 9] = 1
-    where = covered(mask, 4)
+    where = covered(mask, (4, 4))
     assert where.nonzero().tolist() == [[0, 1, 2]]
     wrong = Agreement(1 - where[:, None], 1 - 2 * where[:, None].expand(1, 3, 4, 4))
     assert distillation_loss([wrong, wrong], mask) == 0
@@ -90,8 +93,8 @@ def test_without_a_defect_false_alarms_still_cost() -> None:
 def test_auxiliary_heads_are_judged_at_their_own_size() -> None:
     mask = torch.zeros(1, 16, 16)
     mask[0, 4:8, 8:12] = 1
-    right = (covered(mask, 4) * 2 - 1) * 30
-    fine = (covered(mask, 8) * 2 - 1) * 30
+    right = (covered(mask, (4, 4)) * 2 - 1) * 30
+    fine = (covered(mask, (8, 8)) * 2 - 1) * 30
     assert decoder_loss(fine, [right], mask, 3) < 2
     assert decoder_loss(fine, [-right], mask, 3) > 20
 
@@ -106,8 +109,10 @@ def a_bank(normals: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> PseudoBa
 
 def test_a_batch_differs_from_its_normals_on_the_mask_alone_and_repeats_by_its_step() -> None:
     normals = good_parts(8)
-    draws = Draws(as_floats(normals), a_bank(normals), torch.arange(8), STILL)
-    schedule = profile_named("cpu").schedule
+    profile = profile_named("cpu")
+    still = replace(profile, light=STILL, vary=replace(profile.vary, copies=0))
+    draws = Draws(FitInput(normals, a_bank(normals), "cpu", 5), torch.arange(8), still)
+    schedule = profile.schedule
     batch, again, other = (draws.draw(5, step, schedule) for step in (3, 3, 4))
     changed = (batch.seen - batch.clean).abs().amax(1) > 0
     assert torch.equal(changed & (batch.mask == 0), torch.zeros_like(changed))
@@ -119,7 +124,7 @@ def test_a_batch_differs_from_its_normals_on_the_mask_alone_and_repeats_by_its_s
 def test_some_of_the_pictures_stay_clean_in_the_same_light() -> None:
     normals = good_parts(40)
     profile = profile_named("cpu")
-    draws = Draws(as_floats(normals), a_bank(normals), torch.arange(40), profile.light)
+    draws = Draws(FitInput(normals, a_bank(normals), "cpu", 1), torch.arange(40), profile)
     batches = [draws.draw(1, step, profile.schedule) for step in range(40)]
     share = np.mean([(batch.mask == 0).all(2).all(1).float().mean().item() for batch in batches])
     assert share == pytest.approx(profile.schedule.clean, abs=0.1)
