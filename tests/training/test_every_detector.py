@@ -46,6 +46,7 @@ SMALL: dict[str, Overrides] = {
     "bgad": {"flow.couplings": 2, "flow.hidden": 16, "schedule.normal": 64},
     "cobra": ATTACKED,
     "daf": {"schedule.batch": 2, "shape.student": 8, "shape.decoder": 8},
+    "either": {f"robust.{name}": value for name, value in ATTACKED.items()} | {"patch.nearest.memory": 100},
     "patch": {"nearest.memory": 100, "nearest.seen": 1000},
     "robust": ATTACKED,
     "robust&certified": ATTACKED,
@@ -122,7 +123,9 @@ def test_every_detector_is_served_as_the_contract_says_and_seen_by_the_watch(pac
     score, anomaly_map = graph(known.normals[:3])
     assert (score.shape, list(anomaly_map.shape[1:])) == ((3,), list(config.output[1].dims))
     assert graph.is_certified == said.is_certified == ("certified" in card.detector)
-    assert [item.name for item in config.output][2:] == ["certified_score"] * graph.is_certified
+    halves = ["halves"] * (card.detector == "either")
+    assert [item.name for item in config.output][2:] == ["certified_score"] * graph.is_certified + halves
+    assert len(said.halves) == 2 * len(halves)
     for known_answer in said.probes:
         assert (known_answer.certified_score is not None) == said.is_certified
     if graph.is_certified:

@@ -56,7 +56,7 @@ class InParts(Detector):
         for part in self._parts:
             own = replace(given, overrides=chosen.get(part.name, {}))
             kept = None if checkpoint is None else checkpoint / part.name
-            fitted.append(part.detector.fit(own, _share_of(progress, begun, part), kept))
+            fitted.append(part.detector.fit(own, share_of(progress, begun, part), kept))
             begun += part.share
         first, second = fitted
         recipe: Recipe = {
@@ -72,7 +72,7 @@ class InParts(Detector):
 
     @override
     def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
-        found = [_of(part.name, weights) for part in self._parts]
+        found = [of_part(part.name, weights) for part in self._parts]
         recipes: Any = [recipe.get(part.name) for part in self._parts]
         if sum(map(len, found)) != len(weights) or not all(isinstance(one, dict) for one in recipes):
             raise PackageRejected(f"recipe and weights of {self._name} do not fit: two parts are due")
@@ -80,7 +80,7 @@ class InParts(Detector):
         return self.joined(*(part.detector.rebuild(one, tensors) for part, one, tensors in rows)).eval()
 
 
-def _share_of(progress: OnProgress, begun: int, part: DetectorPart) -> OnProgress:
+def share_of(progress: OnProgress, begun: int, part: DetectorPart) -> OnProgress:
     """Return the callback for one part, which maps its progress to its share of the whole."""
 
     def on_progress(step: int, total: int, message: str) -> None:
@@ -89,6 +89,7 @@ def _share_of(progress: OnProgress, begun: int, part: DetectorPart) -> OnProgres
     return on_progress
 
 
-def _of(part: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def of_part(part: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of one part by the names that the part itself has for them."""
     start = f"{part}."
     return {name.removeprefix(start): tensor for name, tensor in weights.items() if name.startswith(start)}

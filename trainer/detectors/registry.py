@@ -22,13 +22,14 @@ DETECTORS: dict[str, str] = {
     "certified": "trainer.detectors.certified.detector:Certified",
     "cobra": "trainer.detectors.cobra.detector:Cobra",
     "daf": "trainer.detectors.daf.detector:Daf",
+    "either": "trainer.detectors.either.detector:Either",
     "patch": "trainer.detectors.patch.detector:Patch",
     "robust": "trainer.detectors.robust.detector:Robust",
 }
 LEARN_FROM_DEFECTS = frozenset({"bgad"})
 # These learn from crops of a large picture, or not from the bank at all. The others want whole pictures.
-TAKE_CROPS = frozenset({"certified", "cobra", "patch", "robust"})
-CHOOSE_BACKBONE = frozenset({"patch"})  # their recipes say which frozen network they contain
+TAKE_CROPS = frozenset({"certified", "cobra", "either", "patch", "robust"})
+CHOOSE_BACKBONE = frozenset({"either", "patch"})  # their recipes say which frozen network they contain
 
 # What the weights came from, as SPDX writes it. A detector that is not named here has no known licence.
 OWN_LICENCE = "LicenseRef-plant"  # they were learned from the plant's own pictures
@@ -38,6 +39,7 @@ LICENCES: dict[str, frozenset[str]] = {
     "certified": frozenset({OWN_LICENCE}),
     "cobra": frozenset({OWN_LICENCE}),
     "daf": frozenset({BACKBONE_LICENCE, OWN_LICENCE}),
+    "either": frozenset({OWN_LICENCE}),
     "patch": frozenset({OWN_LICENCE}),  # and that of its backbone, which is a choice
     "robust": frozenset({OWN_LICENCE}),
 }

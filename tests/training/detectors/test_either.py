@@ -1,0 +1,148 @@
+"""Either: two halves in one graph, each in units of normals held aside, and the greater one speaks."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.prepare import prepare
+from tests.support.parts import defective_parts, good_parts
+from trainer.arrays import PseudoBank
+from trainer.detector_protocol import FitInput
+from trainer.detectors.either.reduce import Reduce, kept_input, reduced_pictures, reduced_size
+from trainer.detectors.either.served import EitherServed
+from trainer.detectors.units import held_aside
+from trainer.evaluation.subject import floats
+from trainer.fit import FitSettings, Trained, rebuild, train
+from trainer.jobs.export import OnnxModel, export
+
+SMALL: dict[str, float | int | str | bool] = {
+    "patch.nearest.memory": 100,
+    "robust.schedule.batch": 4,
+    "robust.schedule.attack_steps": 1,
+    "robust.shape.width": 8,
+    "side": 32,
+}
+NORMALS = good_parts(24, 64)
+PICTURES = np.concatenate([good_parts(4, 64, seed=5), defective_parts(4, 64, seed=6)[0]])
+
+
+def quiet(step: int, total: int, message: str) -> None:
+    assert 0 <= step <= total
+
+
+def a_bank() -> PseudoBank:
+    """Return a bank in which each normal has a dark spot at a place of its own."""
+    masks = np.zeros(NORMALS.shape[:3], bool)
+    for place, mask in enumerate(masks):
+        mask[8 + place : 20 + place, 16:30] = True
+    pictures = NORMALS.copy()
+    pictures[masks] //= 2
+    return PseudoBank(pictures, masks, np.arange(len(NORMALS)), ("spot",) * len(NORMALS))
+
+
+def fitted(**more: float | int | str | bool) -> Trained:
+    torch.set_num_threads(1)
+    return train(
+        NORMALS, a_bank(), FitSettings("either", seed=3, steps=2, overrides={**SMALL, **more}), quiet
+    )
+
+
+@pytest.fixture(scope="module")
+def both() -> Trained:
+    return fitted()
+
+
+def module_of(found: Trained) -> EitherServed:
+    assert isinstance(found.module, EitherServed)
+    return found.module
+
+
+def answers(
+    found: Trained, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
+) -> tuple[Tensor, ...]:
+    with torch.inference_mode():
+        return found.module(torch.from_numpy(pictures))
+
+
+def test_the_score_is_that_of_the_half_which_found_more_and_the_map_is_made_alike(both: Trained) -> None:
+    module = module_of(both)
+    score, anomaly_map, halves = answers(both, PICTURES)
+    assert module.halves == ("patch", "robust")
+    assert torch.equal(score, halves.amax(1))
+    with torch.inference_mode():
+        raw = module.raw_halves(floats(PICTURES))
+        first_map = module.patch.score_float(floats(PICTURES))[1]
+        torch.testing.assert_close(module.score_alone(floats(PICTURES)), score)
+    torch.testing.assert_close(halves, (raw - module.centre) / module.spread)
+    assert anomaly_map.shape == first_map.shape
+    assert bool((anomaly_map >= (first_map - module.centre[0]) / module.spread[0] - 1e-5).all())
+
+
+def test_the_units_are_those_of_normals_that_neither_half_saw(both: Trained) -> None:
+    aside = held_aside(len(NORMALS), 3)
+    _, _, halves = answers(both, NORMALS[aside])
+    np.testing.assert_allclose(np.median(halves.numpy(), axis=0), 0, atol=1e-4)
+    assert both.figures["held_aside"] == aside.sum()
+
+
+def test_one_graph_answers_score_map_and_halves(both: Trained) -> None:
+    run = OnnxModel(export(both.module, PICTURES).model)
+    for found, due in zip(run.outputs(PICTURES), answers(both, PICTURES), strict=True):
+        np.testing.assert_allclose(found, due.numpy(), rtol=1e-3, atol=1e-2)
+
+
+def test_recipe_and_weights_hold_both_halves_and_their_units(both: Trained) -> None:
+    again = rebuild(both.recipe, both.weights())
+    for one, other in zip(again(torch.from_numpy(PICTURES)), answers(both, PICTURES), strict=True):
+        torch.testing.assert_close(one, other)
+    with pytest.raises(PackageRejected, match="two halves and their units are due"):
+        rebuild({**both.recipe, "patch": None}, both.weights())
+
+
+def test_a_number_that_no_half_has_is_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
+        fitted(**{"patch.depth": 3})
+    with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
+        fitted(depth=3)
+    with pytest.raises(InvalidConfiguration, match="fusion is max or sum"):
+        fitted(fusion="mean")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "seen"),
+    [
+        (64, 64, (64, 64)),
+        (160, 160, (64, 64)),
+        (512, 160, (192, 64)),
+        (96, 320, (64, 224)),
+        (512, 208, (512, 208)),
+        (32, 48, (32, 48)),
+    ],
+)
+def test_small_pictures_are_seen_whole_and_large_ones_as_they_are(
+    height: int, width: int, seen: tuple[int, int]
+) -> None:
+    assert reduced_size(height, width, 64, 192) == seen
+    assert reduced_size(height, width, 0, 192) == (height, width)
+
+
+def test_a_reduced_picture_is_what_the_line_would_prepare() -> None:
+    pictures = good_parts(3, 80)
+    wanted = np.stack([prepare(picture, 32, "gray") for picture in pictures])
+    assert np.array_equal(reduced_pictures(pictures, (32, 32)), wanted)
+    found = Reduce((80, 80), (32, 32))(floats(pictures)) * 255
+    np.testing.assert_allclose(found[:, 0].numpy(), wanted[..., 0], atol=0.51)
+
+
+def test_a_training_on_some_normals_has_the_bank_of_those_alone() -> None:
+    normals, bank = NORMALS, a_bank()
+    kept = np.arange(len(NORMALS)) % 3 != 0
+    found = kept_input(FitInput(normals, bank, "cpu", 3), kept)
+    assert len(found.normals) == kept.sum()
+    for place, source in enumerate(np.flatnonzero(kept[bank.source])):
+        own = found.bank
+        assert np.array_equal(own.pictures[place], bank.pictures[source])
+        assert np.array_equal(found.normals[own.source[place]], normals[bank.source[source]])
+        assert own.transform[place] == bank.transform[source]

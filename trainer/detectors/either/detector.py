@@ -1,0 +1,129 @@
+"""Both halves as one detector: what frozen features find, and what a net trained under attack finds."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from steadyline.errors import InvalidConfiguration, PackageRejected
+from trainer.arrays import Pictures
+from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Overrides, Recipe, Served
+from trainer.detectors.either.profile import EitherProfile, Fusion, profile_named
+from trainer.detectors.either.reduce import Reduce, kept_input, reduced_input, reduced_size
+from trainer.detectors.either.served import PATCH, ROBUST, EitherServed
+from trainer.detectors.in_parts import WHOLE, DetectorPart, of_part, share_of
+from trainer.detectors.patch.detector import Patch
+from trainer.detectors.patch.fitting import as_floats, batch_of
+from trainer.detectors.profiles import with_overrides
+from trainer.detectors.recipe import grid_in_recipe
+from trainer.detectors.robust.detector import Robust
+from trainer.detectors.units import held_aside, units_of
+from trainer.pseudo.recipe import BankRecipe
+
+SHARE = WHOLE // 20  # of the progress: fitting the patches takes little beside training under attack
+_UNITS = ("centre", "spread")
+
+
+class Either(Detector):
+    """The score of ``patch`` or of ``robust``, whichever is greater in units of normals held aside.
+
+    Without labels nobody can tell which half sees a product's defects, and both cost one request. One normal
+    in eight is held aside of both halves. Overrides begin with the name of a half, as
+    ``patch.nearest.memory``; the others are the detector's own numbers.
+    """
+
+    def __init__(self) -> None:
+        self._patch = DetectorPart(PATCH, Patch(), SHARE)
+        self._robust = DetectorPart(ROBUST, Robust(), WHOLE - SHARE)
+
+    @override
+    def bank_recipe(self, profile: str) -> BankRecipe:
+        profile_named(profile)
+        return self._robust.detector.bank_recipe(profile)
+
+    @override
+    def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
+        profile = _profile(given)
+        aside = held_aside(len(given.normals), given.seed)
+        kept = kept_input(given, ~aside)
+        before = given.normals.shape[1], given.normals.shape[2]
+        seen = reduced_size(*before, profile.side, profile.reduced_up_to)
+        first = self._patch.detector.fit(_of_half(kept, PATCH), share_of(progress, 0, self._patch), None)
+        second = self._robust.detector.fit(
+            _of_half(reduced_input(kept, seen), ROBUST),
+            share_of(progress, SHARE, self._robust),
+            None if checkpoint is None else checkpoint / ROBUST,
+        )
+        module = EitherServed(first.module, second.module, Reduce(before, seen), profile.fusion).eval()
+        _learn_units(module, given.normals[aside])
+        recipe: Recipe = {
+            "detector": "either",
+            "profile": given.profile,
+            "seed": given.seed,
+            **grid_in_recipe(before),
+            "channels": given.normals.shape[3],
+            "numbers": {**asdict(profile), "before": list(before), "seen": list(seen)},
+            PATCH: first.recipe,
+            ROBUST: second.recipe,
+        }
+        figures = {**second.figures, **first.figures, "held_aside": float(aside.sum())}
+        return Fitted(module, recipe, figures)
+
+    @override
+    def rebuild(self, recipe: Recipe, weights: Mapping[str, Tensor]) -> Served:
+        found = {name: of_part(name, weights) for name in (PATCH, ROBUST)}
+        parts: Any = [recipe.get(name) for name in (PATCH, ROBUST)]
+        if sum(map(len, found.values())) + len(_UNITS) != len(weights) or not all(
+            isinstance(one, dict) for one in parts
+        ):
+            raise PackageRejected(
+                "recipe and weights of either do not fit: two halves and their units are due"
+            )
+        halves = (
+            self._patch.detector.rebuild(parts[0], found[PATCH]),
+            self._robust.detector.rebuild(parts[1], found[ROBUST]),
+        )
+        try:
+            numbers: Any = recipe["numbers"]
+            reduce = Reduce(tuple(numbers["before"]), tuple(numbers["seen"]))
+            module = EitherServed(*halves, reduce, numbers["fusion"])
+            for name in _UNITS:
+                module.get_buffer(name).copy_(weights[name])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise PackageRejected(f"recipe and weights of either do not fit: {error}") from error
+        return module.eval()
+
+
+def _profile(given: FitInput) -> EitherProfile:
+    own = {name: value for name, value in given.overrides.items() if _half(name) is None}
+    profile = with_overrides(profile_named(given.profile), own)
+    if profile.fusion not in get_args(Fusion):
+        raise InvalidConfiguration(f"fusion is {' or '.join(get_args(Fusion))}, not {profile.fusion!r}")
+    return profile
+
+
+def _of_half(given: FitInput, half: str) -> FitInput:
+    """Return the same training with the overrides that belong to one half."""
+    own: Overrides = {
+        name.removeprefix(f"{half}."): value for name, value in given.overrides.items() if _half(name) == half
+    }
+    return replace(given, overrides=own)
+
+
+def _half(override: str) -> str | None:
+    return next((half for half in (PATCH, ROBUST) if override.startswith(f"{half}.")), None)
+
+
+def _learn_units(module: EitherServed, aside: Pictures) -> None:
+    """Set centre and spread of both halves by normals that neither was trained on."""
+    at_once = batch_of(aside)
+    with torch.inference_mode():
+        parts = [aside[start : start + at_once] for start in range(0, len(aside), at_once)]
+        raw = np.concatenate([module.raw_halves(as_floats(part)).numpy() for part in parts])
+    for half, scores in enumerate(raw.T):
+        module.centre[half], module.spread[half] = units_of(scores)

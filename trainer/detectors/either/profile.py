@@ -1,0 +1,34 @@
+"""Every number of the detector of two halves that is not a number of one half, by profile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.detectors.profiles import named
+
+Fusion = Literal["max", "sum"]
+
+
+@dataclass(frozen=True, slots=True)
+class EitherProfile:
+    """``fusion`` is how the halves' scores become one: the greater one, or their sum.
+
+    The robust half sees pictures reduced to about ``side`` pixels of their shorter side, as long as that has
+    at most ``reduced_up_to``: parts in their place are seen whole. Larger pictures it sees as they are; with
+    a ``side`` of 0 it does so always.
+    """
+
+    fusion: Fusion
+    side: int
+    reduced_up_to: int
+
+
+PROFILES: Mapping[str, EitherProfile] = {
+    "cpu": EitherProfile(fusion="max", side=64, reduced_up_to=192),
+    "paper": EitherProfile(fusion="max", side=64, reduced_up_to=192),
+}
+
+
+def profile_named(name: str) -> EitherProfile:
+    """Return the profile ``name``; raises InvalidConfiguration when there is none of that name."""
+    return named(PROFILES, name, "either")
