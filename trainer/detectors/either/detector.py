@@ -20,7 +20,7 @@ from trainer.detectors.in_parts import WHOLE, DetectorPart, of_part, share_of
 from trainer.detectors.patch.detector import Patch
 from trainer.detectors.patch.fitting import as_floats, batch_of
 from trainer.detectors.profiles import with_overrides
-from trainer.detectors.recipe import grid_in_recipe
+from trainer.detectors.recipe import size_in_recipe
 from trainer.detectors.robust.detector import Robust
 from trainer.detectors.units import held_aside, units_of
 from trainer.pseudo.recipe import BankRecipe
@@ -43,8 +43,13 @@ class Either(Detector):
 
     @override
     def bank_recipe(self, profile: str) -> BankRecipe:
-        profile_named(profile)
-        return self._robust.detector.bank_recipe(profile)
+        """Return that of ``robust``, with whole pictures as long as that half sees them reduced."""
+        recipe, whole = self._robust.detector.bank_recipe(profile), profile_named(profile).reduced_up_to
+        return (
+            recipe
+            if recipe.crops is None
+            else replace(recipe, crops=replace(recipe.crops, whole_up_to=whole))
+        )
 
     @override
     def fit(self, given: FitInput, progress: OnProgress, checkpoint: Path | None) -> Fitted:
@@ -65,7 +70,7 @@ class Either(Detector):
             "detector": "either",
             "profile": given.profile,
             "seed": given.seed,
-            **grid_in_recipe(before),
+            **size_in_recipe(given),
             "channels": given.normals.shape[3],
             "numbers": {**asdict(profile), "before": list(before), "seen": list(seen)},
             PATCH: first.recipe,

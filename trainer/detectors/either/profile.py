@@ -13,9 +13,9 @@ Fusion = Literal["max", "sum"]
 class EitherProfile:
     """``fusion`` is how the halves' scores become one: the greater one, or their sum.
 
-    The robust half sees pictures reduced to about ``side`` pixels of their shorter side, as long as that has
-    at most ``reduced_up_to``: parts in their place are seen whole. Larger pictures it sees as they are; with
-    a ``side`` of 0 it does so always.
+    The robust half sees pictures reduced to about ``side`` pixels of their shorter side, as long as their
+    longer one has at most ``reduced_up_to``: parts in their place are seen whole. Larger pictures it sees as
+    they are, and learns them from crops; with a ``side`` of 0 it sees all as they are.
     """
 
     fusion: Fusion

@@ -20,11 +20,12 @@ Size = tuple[int, int]  # height, width
 def reduced_size(height: int, width: int, side: int, most: int) -> Size:
     """Return the height and width at which a half sees pictures of (height, width).
 
-    Where the shorter side has at most ``most`` pixels it becomes about ``side``, and the other follows; both
-    are multiples of SIDE_OF. Larger pictures, and any with a ``side`` of 0, are left as they are.
+    Where the longer side has at most ``most`` pixels the shorter one becomes about ``side``, and the other
+    follows; both are multiples of SIDE_OF. Larger pictures, of which the bank holds crops, and any with a
+    ``side`` of 0, are left as they are.
     """
     shorter = min(height, width)
-    if not side or shorter <= side or shorter > most:
+    if not side or shorter <= side or max(height, width) > most:
         return height, width
     found = [max(SIDE_OF, round(length * side / shorter / SIDE_OF) * SIDE_OF) for length in (height, width)]
     return found[0], found[1]
@@ -65,7 +66,8 @@ def kept_input(given: FitInput, kept: Masks) -> FitInput:
     place = np.cumsum(kept) - 1
     bank, rows = given.bank, np.flatnonzero(kept[given.bank.source])
     transforms = tuple(bank.transform[row] for row in rows) if bank.transform else ()
-    own = PseudoBank(bank.pictures[rows], bank.masks[rows], place[bank.source[rows]], transforms)
+    corner = None if bank.corner is None else bank.corner[rows]
+    own = PseudoBank(bank.pictures[rows], bank.masks[rows], place[bank.source[rows]], transforms, corner)
     return replace(given, normals=given.normals[kept], bank=own)
 
 
