@@ -127,7 +127,9 @@ class Batcher:
             self._ready = deque(task for task in self._ready if task.record.partition != partition)
 
     def _take(self) -> tuple[ActiveModel | None, list[FrameTask], list[FrameTask]]:
-        """Return the model, its batch, and frames prepared for another input; the caller holds the lock."""
+        """Return the model, its batch, and frames prepared otherwise than it takes them; the caller holds the
+        lock.
+        """
         model = self._slot.current  # read once: the whole batch is asked of this version
         largest = self._most(model)
         limit = 1 if self._retry.is_failing else self._policy.in_flight
@@ -142,7 +144,10 @@ class Batcher:
         while self._ready and len(batch) < largest:
             task = self._ready.popleft()
             if task.is_wanted:
-                (batch if task.input == model.input else stale).append(task)
+                is_ready = task.input == model.input and task.station == model.station_of(
+                    task.frame.id.camera
+                )
+                (batch if is_ready else stale).append(task)
         self._in_flight += bool(batch)
         return model, batch, stale
 

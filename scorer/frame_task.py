@@ -5,6 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from steadyline.contracts.frame import Frame
+from steadyline.contracts.station import Station
 from steadyline.grid import Grid
 from steadyline.inference import Pixels
 from steadyline.kafka.broker import Record
@@ -18,7 +19,8 @@ class FrameTask:
     """A frame, what has been made of it so far, and the promise that the loop waits for.
 
     ``prepared`` is (H, W, C) uint8 for a model that takes ``input`` (grid, channels). ``preprocess`` queues
-    the task to be prepared: once at first, and again when the model in use has come to take another input.
+    the task to be prepared: once at first, and again when the model in use has come to take another input, or
+    the camera's ``station``, by which ``prepared`` was put right, has been calibrated anew.
     ``refusals`` counts how often the model has refused the frame although it was asked for it alone.
     """
 
@@ -30,6 +32,7 @@ class FrameTask:
     info: PictureInfo | None = None
     input: tuple[Grid, str] | None = None
     prepared: Pixels | None = None
+    station: Station | None = None
     refusals: int = 0
 
     @property

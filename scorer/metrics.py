@@ -64,6 +64,16 @@ PROMISED = gauge(
     "Share of good frames that may be called anomalous, as the line file promises it.",
     labels=("product",),
 )
+STATION_FRAMES = counter(
+    "scorer_station_frames_total",
+    "Frames that the calibration of their camera's station has put right.",
+    labels=("product", "camera"),
+)
+STATION_CLIPPED = counter(
+    "scorer_station_clipped_pixels_total",
+    "Values of prepared frames (one for each pixel and channel) that that correction cut at black or white.",
+    labels=("product", "camera"),
+)
 CANARY = gauge(
     "scorer_canary_ok_info",
     "1 while the model in use gives its known answers, otherwise 0.",

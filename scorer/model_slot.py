@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from steadyline.contracts.model_event import Model
+from steadyline.contracts.station import Station
 from steadyline.grid import Grid
 from steadyline.inference import ModelRef
 
@@ -21,6 +22,10 @@ class ActiveModel:
     def input(self) -> tuple[Grid, str]:
         """Grid and channels of the pictures that the model takes."""
         return self.model.grid, self.model.channels
+
+    def station_of(self, camera: str) -> Station | None:
+        """Return how the pictures of a camera are put right before they are scored, or None."""
+        return self.model.stations.get(camera)
 
     @property
     def is_pair(self) -> bool:

@@ -216,6 +216,7 @@ def _is_same(wanted: Model | None, known: Model | None) -> bool:
         return False
     return (
         wanted.calibrations == known.calibrations
+        and wanted.stations == known.stations
         and wanted.certified_calibrations == known.certified_calibrations
         and wanted.probes == known.probes
     )

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from scorer import metrics
@@ -16,7 +16,6 @@ from scorer.scoring import (
     FrameCertificate,
     Judgement,
     area_above,
-    calibration_of,
     certify,
     is_on_map_of,
     louder,
@@ -24,11 +23,14 @@ from scorer.scoring import (
 )
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
+from steadyline.contracts.model_event import calibration_of
 from steadyline.contracts.score import Score
+from steadyline.correction import tables_of
 from steadyline.errors import StoreUnavailable
 from steadyline.inference import Floats
 from steadyline.kafka.broker import Message
 from steadyline.picture import PictureInfo
+from steadyline.station import correction_of
 from steadyline.telemetry.holds import Held
 from steadyline.telemetry.logs import get_logger
 
@@ -195,13 +197,16 @@ class Postprocessor:
             return
         camera = task.frame.id.camera
         calibration = calibration_of(camera, model.model.calibrations)
-        judgement, certificate = score_frame(answer.score, answer.anomaly_map, calibration), None
-        area = None if model.is_pair else area_above(answer.anomaly_map, answer.score, calibration.threshold)
+        shift = 0.0 if task.station is None else task.station.threshold_shift
+        judgement, certificate = score_frame(answer.score, answer.anomaly_map, calibration, shift), None
+        area = None if model.is_pair else area_above(answer.anomaly_map, answer.score, judgement.threshold)
         if answer.certified_score is not None:
             own = calibration_of(camera, model.model.certified_calibrations)
-            certificate = certify(answer.certified_score, own)
+            # On another scale than the score's there is no shift: its verdict is that of the product's light.
+            own_shift = shift if own.scores == calibration.scores else 0.0
+            certificate = in_front_of_station(certify(answer.certified_score, own, own_shift), task)
             if model.is_pair and is_on_map_of(answer.certified_score, judgement.peak):
-                area = area_above(answer.anomaly_map, answer.certified_score, own.threshold)
+                area = area_above(answer.anomaly_map, answer.certified_score, own.threshold + own_shift)
         spoke = None if answer.halves is None else louder(answer.halves, model.model.halves)
         scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, area, spoke)
         sample = self._sink.samples[task.frame.product]
@@ -249,3 +254,14 @@ class Postprocessor:
         headers = score.headers(self._sink.line, frame.id.camera, now, task.span.traceparent)
         partition = task.record.partition.number
         return Message(self._sink.topic, frame.key, score.encode(), headers, partition)
+
+
+def in_front_of_station(certificate: FrameCertificate, task: FrameTask) -> FrameCertificate:
+    """Return what a certificate of the model's input says of the frame, which a correction may have
+    brightened.
+    """
+    if task.station is None or task.prepared is None:
+        return certificate
+    height, width, channels = task.prepared.shape
+    tables = tables_of(correction_of(task.station), (height, width, channels))
+    return replace(certificate, margin=tables.native_margin(certificate.margin))

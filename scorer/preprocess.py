@@ -11,6 +11,8 @@ from scorer.frame_task import FrameTask
 from scorer.model_slot import Slots
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame
+from steadyline.contracts.station import Station
+from steadyline.correction import tables_of
 from steadyline.errors import PoisonMessage, UndecodablePicture, UnknownCamera
 from steadyline.grid import MOST_DISTORTION, Grid
 from steadyline.inference import Pixels
@@ -18,6 +20,7 @@ from steadyline.kafka.broker import Record
 from steadyline.line import Line
 from steadyline.picture import Channels, PictureInfo, PictureLimits, decode, inspect
 from steadyline.prepare import prepare
+from steadyline.station import correction_of
 from steadyline.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -42,6 +45,16 @@ def read_frame(record: Record, line: Line) -> Frame:
             f"frame {frame.id}: the line has no camera {frame.id.camera!r} of product {frame.product!r}"
         )
     return frame
+
+
+def put_right(prepared: Pixels, station: Station, frame: Frame) -> Pixels:
+    """Return a prepared picture (H, W, C) as the calibration of its camera's station corrects it."""
+    height, width, channels = prepared.shape
+    tables = tables_of(correction_of(station), (height, width, channels))
+    camera = frame.id.camera
+    metrics.STATION_FRAMES.add(1, product=frame.product, camera=camera)
+    metrics.STATION_CLIPPED.add(tables.clipped(prepared), product=frame.product, camera=camera)
+    return tables.apply(prepared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,9 @@ class Preprocessor:
             ) from error
         self._tell_distortion(task.frame.id.camera, info, grid)
         task.info, task.input = info, (grid, channels)
+        task.station = model.stations.get(task.frame.id.camera) if model else None
+        if task.station is not None:
+            task.prepared = put_right(task.prepared, task.station, task.frame)
 
     def prepared_bytes(self, product: str) -> int:
         """Return how many bytes a prepared frame of a product has."""

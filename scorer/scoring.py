@@ -7,13 +7,13 @@ exchangeable with them has a p-value of at most u with probability at most u.
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
+from steadyline.contracts.model_event import Calibration
 from steadyline.contracts.score import Peak, Verdict
 from steadyline.errors import UnscorableFrame
 from steadyline.inference import CERTIFIED_ROUNDING, Floats
@@ -42,20 +42,21 @@ class Judgement:
     peak: Peak
 
 
-def score_frame(score: float, anomaly_map: Floats, calibration: Calibration) -> Judgement:
+def score_frame(score: float, anomaly_map: Floats, calibration: Calibration, shift: float = 0.0) -> Judgement:
     """Return the judgement of a raw score and its map (h, w) float32.
 
+    The threshold, and the held-out scores that it is a quantile of, lie higher by ``shift`` at this camera.
     A score *above* the threshold is anomalous. Raises UnscorableFrame when score or map is not finite.
     """
     if not math.isfinite(score) or not np.isfinite(anomaly_map).all():
         raise UnscorableFrame(f"the model answers with the score {score} and a map up to {anomaly_map.max()}")
-    likelihood = p_value(score, calibration.scores)
-    verdict = _verdict(score, calibration.threshold)
-    return Judgement(score, likelihood, calibration.threshold, verdict, find_peak(anomaly_map))
+    likelihood, threshold = p_value(score - shift, calibration.scores), calibration.threshold + shift
+    return Judgement(score, likelihood, threshold, _verdict(score, threshold), find_peak(anomaly_map))
 
 
-def certify(certified_score: float, calibration: Calibration) -> FrameCertificate:
-    """Return what a certified score proves; ``calibration`` is that of ``certified_score``.
+def certify(certified_score: float, calibration: Calibration, shift: float = 0.0) -> FrameCertificate:
+    """Return what a certified score proves; ``calibration`` is that of ``certified_score``, ``shift`` as
+    above.
 
     The pixels that may change are those of the decoded frame, before it is made gray and resized, each on its
     own: for whole steps ``steadyline.prepare`` adds nothing to a change, no rounding either. What a decoder
@@ -64,7 +65,7 @@ def certify(certified_score: float, calibration: Calibration) -> FrameCertificat
     """
     if not math.isfinite(certified_score):
         raise UnscorableFrame(f"the model answers with the certified score {certified_score}")
-    threshold = calibration.threshold
+    threshold = calibration.threshold + shift
     return FrameCertificate(
         _verdict(certified_score, threshold), certified_margin(certified_score, threshold)
     )
@@ -126,8 +127,3 @@ def area_above(anomaly_map: Floats, score: float, threshold: float) -> float:
         return 0.0
     room = score - threshold
     return float(np.mean(float(anomaly_map.max()) - anomaly_map.astype(np.float64) < room))
-
-
-def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:
-    """Return the camera's own calibration, or that of the product."""
-    return calibrations.get(camera) or calibrations[PRODUCT_WIDE]

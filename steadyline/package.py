@@ -16,6 +16,7 @@ from steadyline.contracts.message import (
     first_problem,
 )
 from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
+from steadyline.contracts.station import StationReference
 from steadyline.digest import sha256
 from steadyline.errors import PackageRejected
 from steadyline.grid import Grid
@@ -66,6 +67,9 @@ class Card(Part):
         default_factory=dict, exclude_if=lambda calibrations: not calibrations
     )
     halves: Items[Word] = Field(default_factory=list, exclude_if=lambda halves: not halves)
+    references: Table[str, StationReference] = Field(
+        default_factory=dict, exclude_if=lambda references: not references
+    )
     # Of the weights, as SPDX writes it; packages of earlier releases say nothing of it.
     licence: str = Field(NO_LICENCE, max_length=500, exclude_if=lambda licence: licence == NO_LICENCE)
     # That trained it; "" for `fit`, which has none, and in packages of earlier releases.
@@ -98,6 +102,7 @@ class Card(Part):
             figures=self.figures,
             certified_calibrations=self.certified_calibrations,
             halves=self.halves,
+            references=self.references,
         )
 
 

@@ -27,12 +27,14 @@ from trainer.control.controller import ControllerDependencies, ProductController
 from trainer.control.inbox import InboxDispatcher, ProductInbox, reservoir_rules
 from trainer.control.label_keeper import LabelKeeper
 from trainer.control.launch import Launcher
+from trainer.control.station_calibration import StationCalibration
 from trainer.control.training_process import ProcessLauncher
 from trainer.control.training_supervisor import TrainingPlace, TrainingSupervisor
 from trainer.data.banks import BankStore, HeldOutCache
 from trainer.data.label_shelf import LabelShelf
 from trainer.data.normals import collect, folder_files
 from trainer.data.sampling_key import sampling_key
+from trainer.data.station_pictures import StationPictures
 from trainer.lifecycle.event_log import PATIENCE, EventLog
 from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
@@ -196,13 +198,21 @@ def _controller(
         opened.triton,
         timedelta(seconds=dependencies.triton.timeout_seconds) + ANSWER_GRACE,
     )
+    monitor = ModelMonitor(
+        state, product.watch, inputs, BankRebuildProcess(dependencies.line_file, name), clock
+    )
+    pictures = StationPictures(opened.store, line.line, name, product.picture)
+    cameras = (
+        frozenset(camera.id for camera in line.cameras if camera.product == name) if line.cameras else None
+    )
     controller_dependencies = ControllerDependencies(
         opened.leases,
         rollout,
-        ModelMonitor(state, product.watch, inputs, BankRebuildProcess(dependencies.line_file, name), clock),
+        monitor,
         lambda box: collect(product, box.normals(), opened.store),
         clock,
         LabelKeeper(LabelShelf(opened.store, dependencies.seal, name, product.picture.max_bytes), clock),
+        StationCalibration(state, pictures, monitor, cameras, clock),
     )
     return ProductController(
         product,

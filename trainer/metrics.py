@@ -193,7 +193,7 @@ COMMANDS = counter(
     "Commands answered, by action and by done or refused.",
     labels={
         "product": None,
-        "action": ("promote", "rollback", "retrain", "shadow"),
+        "action": ("promote", "rollback", "retrain", "shadow", "calibrate", "uncalibrate"),
         "outcome": ("done", "refused"),
     },
 )

@@ -22,6 +22,7 @@ from steadyline.contracts.score import Score
 _SHARE_WEIGHT = 0.01  # of the newest frame in the share that is shown: about the last hundred
 _BLOCK = 200  # frames looked at, after which an open incident may be over
 _TENTHS = 10
+_CALIBRATED_WITH = 8  # frames, of which four may be defective
 _NO_BINS = (0,) * _TENTHS
 
 
@@ -113,7 +114,9 @@ def _open(memory: DriftMemory, seen: SeenNormal) -> tuple[DriftMemory, list[Inci
         f"about {share:.0%} of the last normal frames up to {score.frame} are in the {way} half of the "
         f"calibration of version {score.model_version}; the evidence {evidence:.3g} reaches "
         f"{rules.false_alarm_frames:g} (tolerance {rules.tolerance:g}, one frame of {rules.every}); p "
-        f"{memory.wealth.p_value:.3g} over all {memory.wealth.looked_at} frames looked at",
+        f"{memory.wealth.p_value:.3g} over all {memory.wealth.looked_at} frames looked at. "
+        f"Where the light has changed, steadyline calibrate --camera {seen.subject.camera} --last "
+        f"{_CALIBRATED_WITH} puts it right",
         drift=_facts(memory),
     )
     change = opened(seen.subject, opening)

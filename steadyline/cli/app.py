@@ -10,7 +10,7 @@ from steadyline.service import run
 
 # verb -> module; each module has ``app`` (a typer.Typer), mounted as a group, or ``command``, a function.
 VERBS = (
-    *("init", "run", "up", "demo", "doctor", "topics", "dataset", "models", "bank", "labels"),
+    *("init", "run", "up", "demo", "doctor", "topics", "dataset", "models", "bank", "labels", "calibrate"),
     *("keys", "dlq", "audit", "trace", "drill", "alerts", "triton", "backup", "restore"),
 )
 

@@ -1,6 +1,7 @@
 """The models of one product: their state, package, thresholds, lineage and recent history."""
 
 import math
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from steadyline.contracts.message import (
     Version,
     Word,
 )
+from steadyline.contracts.station import Station, StationReference
 from steadyline.grid import Grid
 
 ModelState = Literal["candidate", "shadow", "canary", "live", "retired", "rejected"]
@@ -66,6 +68,11 @@ class Calibration(Part):
         if not math.isclose(self.threshold, due, rel_tol=SAME_SCORE):
             raise ValueError(f"the threshold {self.threshold:g} is not {due:g}, which the scores give")
         return self
+
+
+def calibration_of(camera: str, calibrations: Mapping[str, Calibration]) -> Calibration:
+    """Return the camera's own calibration, or that of the product."""
+    return calibrations.get(camera) or calibrations[PRODUCT_WIDE]
 
 
 class Probe(Part):
@@ -137,6 +144,19 @@ class Model(Part):
         "the score has one source.",
         exclude_if=lambda halves: not halves,
     )
+    references: Table[Name, StationReference] = Field(
+        default_factory=dict,
+        max_length=MOST_CAMERAS,
+        description="Camera, or * for the whole product → what its normals looked like at the training; "
+        "absent in a model of an earlier release.",
+        exclude_if=lambda references: not references,
+    )
+    stations: Table[Name, Station] = Field(
+        default_factory=dict,
+        max_length=MOST_CAMERAS,
+        description="Camera → how its pictures and threshold are put right; absent where none is.",
+        exclude_if=lambda stations: not stations,
+    )
 
     @field_validator("calibrations", "certified_calibrations")
     @classmethod
@@ -146,6 +166,17 @@ class Model(Part):
         if PRODUCT_WIDE not in found and (found or info.field_name == "calibrations"):
             raise ValueError(f"there is no calibration of the whole product ({PRODUCT_WIDE!r})")
         return found
+
+    @model_validator(mode="after")
+    def _shifts_no_threshold_out_of_its_scores(self) -> "Model":
+        for camera, station in self.stations.items():
+            scores = calibration_of(camera, self.calibrations).scores
+            if abs(station.threshold_shift) > scores[-1] - scores[0]:
+                raise ValueError(
+                    f"the threshold of camera {camera!r} is shifted by {station.threshold_shift:g}, and its "
+                    f"scores span {scores[-1] - scores[0]:g}"
+                )
+        return self
 
     @property
     def grid(self) -> Grid:

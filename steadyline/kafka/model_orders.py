@@ -8,6 +8,7 @@ from typing import Protocol
 from steadyline.clock import Clock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import Change, ModelEvent
+from steadyline.contracts.station import STATION
 from steadyline.contracts.topics import Topic
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.messages import OnPoison, ignore_poison
@@ -62,7 +63,7 @@ def answer_to(sent: SentCommand, event: OrderAnswers | None) -> Change | None:
     """Return the change that answers the order; None while there is none.
 
     A promotion or a rollback is answered when its version is live or was refused; a training when the
-    version it made is live or rejected.
+    version it made is live or rejected; a calibration by the change that tells of its camera.
     """
     if event is None or event.commands_until <= sent.offset:
         return None
@@ -70,6 +71,9 @@ def answer_to(sent: SentCommand, event: OrderAnswers | None) -> Change | None:
     refusals = [change for change in since if change.reason.startswith(f"refused: {sent.command.action}")]
     if refusals:
         return refusals[-1]
+    if sent.command.action in ("calibrate", "uncalibrate"):
+        told = [change for change in since if change.reason.startswith(f"{STATION} {sent.command.camera}: ")]
+        return told[-1] if told else None
     decided = [change for change in since if change.after in ("live", "rejected")]
     if sent.command.action == "promote":
         decided = [change for change in decided if change.version == sent.command.version]

@@ -14,8 +14,8 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "grid",
         "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
         "formats picture picture_folder map_png inference",
-        "signing alert_rules part_pattern",
-        "manifest",
+        "signing alert_rules part_pattern correction",
+        "manifest station station_choice",
         "line backoff prepare package provenance probe datasets triton triton_config triton_edge telemetry "
         "model_folder",
         "exit_guard rule_set service",

@@ -23,6 +23,7 @@ from steadyline.contracts.model_event import (
     conformal_rank,
 )
 from steadyline.contracts.score import Peak, Score, Verdict
+from steadyline.contracts.station import Station, StationReference
 
 INT64 = 2**63 - 1
 
@@ -103,11 +104,14 @@ camera_statuses = st.builds(
 model_commands = st.builds(
     ModelCommand,
     product=names,
-    action=st.sampled_from(["promote", "rollback", "retrain", "shadow"]),
+    action=st.sampled_from(["promote", "rollback", "retrain", "shadow", "calibrate", "uncalibrate"]),
     version=st.none() | versions,
     who=words,
     at=moments,
     why=words,
+    camera=st.none() | names,
+    pictures=st.lists(hexes, max_size=3),
+    dry_run=st.booleans(),
 )
 
 
@@ -127,6 +131,27 @@ _tables = st.builds(
     lambda own, others: {**others, "*": own},
     _calibrations,
     st.dictionaries(names, _calibrations, max_size=1),
+)
+
+_references = st.builds(
+    StationReference,
+    means=st.lists(st.floats(0, 255), min_size=1, max_size=1),
+    deviations=st.lists(st.floats(0, 128), min_size=1, max_size=1),
+    field=st.lists(st.integers(0, 255).map(float), min_size=64, max_size=64),
+    is_aligned=st.booleans(),
+)
+_stations = st.builds(
+    Station,
+    kind=st.sampled_from(["shift", "affine", "white_balance", "gradient"]),
+    gains=st.lists(st.floats(0.25, 4), min_size=1, max_size=1),
+    offsets=st.lists(st.floats(-255, 255), min_size=1, max_size=1),
+    slopes=st.just([]) | st.lists(st.floats(-1, 1), min_size=2, max_size=2),
+    threshold_shift=st.just(0.0),
+    pictures=st.integers(1, 64),
+    pictures_digest=hexes,
+    at=moments,
+    who=words,
+    figures=st.dictionaries(words, figures, max_size=2),
 )
 
 _models = st.builds(
@@ -155,6 +180,8 @@ _models = st.builds(
     ),
     lineage=st.dictionaries(words, words, max_size=2),
     figures=st.dictionaries(words, figures, max_size=2),
+    references=st.dictionaries(names, _references, max_size=1),
+    stations=st.dictionaries(names, _stations, max_size=1),
 )
 
 model_events = st.builds(

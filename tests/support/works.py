@@ -17,7 +17,7 @@ from steadyline.contracts.model_event import Calibration, ModelEvent, Probe
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.model_events import EventSeal
-from steadyline.line import GateSection
+from steadyline.line import GateSection, PictureSection, WatchSection
 from steadyline.package import NO_LICENCE, Card, Packages, write_card
 from steadyline.picture import encode_png
 from steadyline.signing import NO_KEYS, Signer, TrustedKeys
@@ -25,7 +25,11 @@ from steadyline.store import Store
 from steadyline.triton_config import Serving
 from tests.support.folder_triton import FolderTriton
 from tests.support.graphs import a_graph
+from tests.support.inference import MemoryInference
 from trainer.control.commands import Commands
+from trainer.control.station_calibration import StationCalibration
+from trainer.data.banks import BankStore, HeldOutCache
+from trainer.data.station_pictures import StationPictures
 from trainer.jobs.spec import Figures, JobResult
 from trainer.lifecycle.event_log import EventLog
 from trainer.lifecycle.leases import Leases
@@ -33,6 +37,8 @@ from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.promote import Promoter
 from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
+from trainer.monitor.bank_rebuild import BankRebuildProcess
+from trainer.monitor.monitor import ModelMonitor, MonitorInputs
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOPIC_ID = "commands-topic"
@@ -86,7 +92,18 @@ class Works:
         self.packages = Packages(self.store, "l", set_up.signer, set_up.trusted)
         self.rollout = Rollout(self.state, set_up.gate, self.packages, promoter, self.clock)
         self.ordered: list[str] = []
-        self.commands = Commands(self.state, self.rollout, self.ordered.append, self.clock)
+        self.bank, self.inference = MemoryBank(), MemoryInference()
+        self.bank_rebuild = BankRebuildProcess(folder / "no-line.yaml", "cell")
+        self.stations = self._stations()
+        self.commands = Commands(self.state, self.rollout, self.stations, self.ordered.append, self.clock)
+
+    def _stations(self) -> StationCalibration:
+        """Return what calibrates stations; ``inference`` and ``bank`` are what its proof stands on."""
+        held_out = HeldOutCache(self.bank, BankStore(self.store, "l"), "cell")
+        inputs = MonitorInputs(held_out, self.inference, timedelta(seconds=1))
+        monitor = ModelMonitor(self.state, WatchSection(), inputs, self.bank_rebuild, self.clock)
+        pictures = StationPictures(self.store, "l", "cell", PictureSection())
+        return StationCalibration(self.state, pictures, monitor, frozenset({"c1"}), self.clock)
 
     def advance(self, duration: timedelta) -> None:
         """Let time pass; the lease stays ours."""

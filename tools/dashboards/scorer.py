@@ -117,6 +117,20 @@ _MODELS = (
         runbook="model_mixed",
     ),
     Panel(
+        "Cut by calibrations",
+        "Pixels of a frame, the mean, that the calibration of its camera's station cuts at black or white.",
+        (
+            Query(
+                f"{rate('scorer_station_clipped_pixels_total', 'product, camera', _PRODUCT)} / "
+                f"{rate('scorer_station_frames_total', 'product, camera', _PRODUCT)}",
+                "{{product}} {{camera}}",
+            ),
+        ),
+        unit="none",
+        runbook="score_drift",
+        quiet="no camera's station is calibrated.",
+    ),
+    Panel(
         "Swaps",
         "Live versions probed before use, within an hour, by how that ended.",
         (Query(in_an_hour("scorer_swaps_total", "product, outcome", _PRODUCT), "{{product}} {{outcome}}"),),

@@ -29,6 +29,7 @@ UNITS = {
     "bytes": "bytes",
     "frames": "frames",
     "messages": "messages",
+    "pixels": "pixels",
     "ratio": "0 to 1",
     "info": "0 or 1",
     "up": "0 or 1",

@@ -1,4 +1,4 @@
-"""Follow the commands promote, roll back and retrain; an event answers each of them."""
+"""Follow the commands to promote, roll back, retrain and calibrate; an event answers each of them."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ from steadyline.clock import Clock
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.telemetry.logs import get_logger
 from trainer import metrics
+from trainer.control.station_calibration import StationCalibration, StationRefused
 from trainer.lifecycle import transitions
 from trainer.lifecycle.event_log import EventTooLarge
 from trainer.lifecycle.product_state import ProductState
@@ -25,9 +26,15 @@ class Commands:
     """
 
     def __init__(
-        self, state: ProductState, rollout: Rollout, train: Callable[[str], None], clock: Clock
+        self,
+        state: ProductState,
+        rollout: Rollout,
+        stations: StationCalibration,
+        train: Callable[[str], None],
+        clock: Clock,
     ) -> None:
-        self._state, self._rollout, self._train, self._clock = state, rollout, train, clock
+        self._state, self._rollout, self._stations = state, rollout, stations
+        self._train, self._clock = train, clock
 
     def answer(self, topic: str, offset: int, command: ModelCommand) -> None:
         """Follow or refuse the command at ``offset`` of ``topic``; one that was answered before is skipped.
@@ -50,7 +57,7 @@ class Commands:
     def _outcome(self, command: ModelCommand) -> str:
         try:
             self._follow(command)
-        except (CommandRefused, EventTooLarge) as refusal:
+        except (CommandRefused, StationRefused, EventTooLarge) as refusal:
             version = command.version or self._state.event.live_version or 1
             text = f"{transitions.REFUSED}{command.action} by {command.who}: {refusal}"
             self._state.announce(transitions.note(self._state.event, version, text, self._clock.now()))
@@ -68,6 +75,10 @@ class Commands:
                 self._roll_back(command.version, origin)
             case "shadow":
                 raise CommandRefused("this trainer serves no shadow versions")
+            case "calibrate":
+                self._stations.calibrate(command)
+            case "uncalibrate":
+                self._stations.undo(command)
 
     def _promote(self, version: int | None, origin: str) -> None:
         if version is None:

@@ -16,6 +16,7 @@ from trainer import metrics
 from trainer.control.commands import CommandRefused, Commands
 from trainer.control.inbox import ProductInbox
 from trainer.control.label_keeper import LabelKeeper
+from trainer.control.station_calibration import StationCalibration
 from trainer.control.training_supervisor import TrainingSupervisor
 from trainer.control.trigger import RetrainFacts, why_train
 from trainer.data.snapshot import Snapshot
@@ -43,6 +44,7 @@ class ControllerDependencies:
     collect: Callable[[ProductInbox], Snapshot]
     clock: Clock
     labels: LabelKeeper
+    stations: StationCalibration
 
 
 class ProductController:
@@ -64,7 +66,9 @@ class ProductController:
         )
         self._collect, self._clock = dependencies.collect, dependencies.clock
         self._labels = dependencies.labels
-        self._commands = Commands(state, dependencies.rollout, self._train_by_order, dependencies.clock)
+        self._commands = Commands(
+            state, dependencies.rollout, dependencies.stations, self._train_by_order, dependencies.clock
+        )
         self._ask_triton_at = float("-inf")
         self._attempt: tuple[datetime | None, float] = None, 0.0  # the last one, and when it became known
 

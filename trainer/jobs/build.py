@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from steadyline.bank.entry import BankEntry, BankManifest
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, Probe
+from steadyline.contracts.station import StationReference
 from steadyline.grid import Grid
 from steadyline.package import CARD, MODEL, PROVENANCE, WEIGHTS, Card, write_card
 from steadyline.picture import encode_png
+from steadyline.station import reference_of
 from trainer.arrays import KnownDefects, Pictures
 from trainer.data.banks import HeldOutSet, held_out_frames
 from trainer.data.known_defects import known_digest
-from trainer.data.snapshot import Snapshot
+from trainer.data.snapshot import LEAST_NORMALS, Snapshot
 from trainer.detector_protocol import Served
 from trainer.detectors.registry import licence_of
 from trainer.fit import FitSettings, Trained, train
@@ -108,7 +110,11 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
         "export_map_difference": exported.map_difference,
     }
     card = _card(inputs, context, (trained, calibrated, figures))
-    update = {"probes": probes(run, known, normal, anomalous), "certified_calibrations": certified}
+    update = {
+        "probes": probes(run, known, normal, anomalous),
+        "certified_calibrations": certified,
+        "references": station_references(snapshot),
+    }
     card = card.model_copy(update=update)
     files = {
         MODEL: exported.model,
@@ -251,6 +257,19 @@ def _known_lineage(known: KnownDefects | None) -> dict[str, str]:
 def _held_out_scores(snapshot: Snapshot, scores: NDArray[np.float32]) -> list[HeldOutScore]:
     rows = zip(snapshot.held_out_sources(), scores, strict=True)
     return [HeldOutScore(source.id, source.camera, float(score)) for source, score in rows]
+
+
+def station_references(snapshot: Snapshot) -> dict[str, StationReference]:
+    """Return what the normals look like, those of the product (key ``*``) and of each camera that has
+    enough.
+    """
+    cameras = np.array([source.camera for source in snapshot.sources])
+    found = {PRODUCT_WIDE: reference_of(snapshot.pictures).kept()}
+    for camera in sorted(set(cameras.tolist()) - {""}):
+        own = snapshot.pictures[cameras == camera]
+        if len(own) >= LEAST_NORMALS:
+            found[camera] = reference_of(own).kept()
+    return found
 
 
 def _certified_calibrations(

@@ -14,6 +14,7 @@ from steadyline.contracts.model_event import (
     ModelState,
     TrainingOrder,
 )
+from steadyline.contracts.station import Station
 from steadyline.errors import Transient
 
 REFUSED = "refused: "  # start of the reason of a change that records a refused command
@@ -89,11 +90,15 @@ def go_live(event: ModelEvent, step: Step, figures: dict[str, float]) -> ModelEv
 
 
 def refresh(event: ModelEvent, model: Model) -> ModelEvent:
-    """Return the event with a version as in its card: old ones have lost their camera calibrations."""
+    """Return the event with a version as in its card: old ones have lost their camera calibrations.
+
+    What a card does not know stays: state and reason, stations, and the version of the thresholds with them.
+    """
+    kept = ("state", "reason", "stations", "threshold_version")
     return event.model_copy(
         update={
             "models": [
-                model.model_copy(update={"state": known.state, "reason": known.reason})
+                model.model_copy(update={field: getattr(known, field) for field in kept})
                 if known.version == model.version
                 else known
                 for known in event.models
@@ -114,6 +119,21 @@ def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEve
         reason=reason[:MOST_REASON],
     )
     return _next(event, at, changes=[*event.changes, change])
+
+
+def with_station(event: ModelEvent, camera: str, station: Station | None, step: Step) -> ModelEvent:
+    """Return the event in which version ``step.version`` has this calibration of a camera's station, or none.
+
+    Its thresholds are a new version of themselves: what was learnt of the camera's scores no longer counts.
+    """
+    known = find(event, step.version)
+    assert known is not None, "the version is listed"
+    stations = {name: one for name, one in known.stations.items() if name != camera}
+    if station is not None:
+        stations[camera] = station
+    update = {"stations": stations, "threshold_version": min(known.threshold_version + 1, MOST_VERSION)}
+    models = [one.model_copy(update=update) if one is known else one for one in event.models]
+    return note(event.model_copy(update={"models": models}), step.version, step.reason, step.at)
 
 
 def with_health(event: ModelEvent, health: Health) -> ModelEvent:
@@ -278,6 +298,7 @@ def _slim(model: Model) -> Model:
         for field, found in (
             ("calibrations", model.calibrations),
             ("certified_calibrations", model.certified_calibrations),
+            ("references", model.references),
         )
     }
     return model.model_copy(update=update)

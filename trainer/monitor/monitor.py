@@ -10,7 +10,7 @@ import numpy as np
 
 from steadyline.clock import Clock
 from steadyline.contracts.model_event import PRODUCT_WIDE, Health, Model
-from steadyline.errors import ContractBroken, InferenceUnavailable, PackageRejected
+from steadyline.errors import BankUnavailable, ContractBroken, InferenceUnavailable, PackageRejected
 from steadyline.inference import Inference, ModelRef
 from steadyline.line import WatchSection
 from steadyline.telemetry.logs import get_logger
@@ -82,7 +82,7 @@ class ModelMonitor:
         self._rounds += 1
         threshold = live.calibrations[PRODUCT_WIDE].threshold
         try:
-            scores = self._scores(live, np.concatenate([sample.anomalies, sample.normals]))
+            scores = self.scores_of(live, np.concatenate([sample.anomalies, sample.normals]))
         except InferenceUnavailable as error:
             self._no_answer(rollout, error)
             raise
@@ -92,6 +92,34 @@ class ModelMonitor:
         self._silent = 0
         seen = to_round(scores, sample, threshold)
         self._report(live, seen, self._detection_of(live).judge(seen))
+
+    def held_out(self) -> HeldOutSet:
+        """Return the frames that rounds are drawn from.
+
+        Raises BankUnavailable while the bank is being made again, PackageRejected when that cannot be done.
+        """
+        known = self._banks.held_out(self._known_banks())
+        if known is None:
+            raise BankUnavailable(f"the bank of {self._state.product} is not there, and is being made again")
+        return known
+
+    def scores_of(self, model: Model, pictures: Pictures) -> np.ndarray:
+        """Return the scores (N,) that a version of the product gives pictures (N, S, S, C) on Triton.
+
+        Raises InferenceUnavailable, also when the client has not kept its own deadline, or ContractBroken.
+        """
+        ref = ModelRef(self._state.product, model.version)
+        parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
+        waiting = [self._triton.infer(ref, part) for part in parts]
+        finished, unanswered = wait(waiting, self._answer_within, FIRST_EXCEPTION)
+        for future in finished:
+            future.result()
+        if unanswered:
+            raise InferenceUnavailable(
+                f"asking {ref.name} version {ref.version}: {len(unanswered)} of {len(waiting)} requests "
+                f"got no answer within {self._answer_within:g} s"
+            )
+        return np.concatenate([future.result().scores for future in waiting])
 
     def stop(self) -> None:
         """Stop the process that makes the bank, if it runs."""
@@ -125,21 +153,6 @@ class ModelMonitor:
             log.error("bank_not_rebuilt", product=self._state.product, status=status)
             self._bank_rebuild.stop()
             self._look_at = now + REBUILD_AGAIN.total_seconds()
-
-    def _scores(self, live: Model, pictures: Pictures) -> np.ndarray:
-        """Return the scores; InferenceUnavailable too when the client has not kept its own deadline."""
-        ref = ModelRef(self._state.product, live.version)
-        parts = [pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH)]
-        waiting = [self._triton.infer(ref, part) for part in parts]
-        finished, unanswered = wait(waiting, self._answer_within, FIRST_EXCEPTION)
-        for future in finished:
-            future.result()
-        if unanswered:
-            raise InferenceUnavailable(
-                f"watching {ref.name} version {ref.version}: {len(unanswered)} of {len(waiting)} requests "
-                f"got no answer within {self._answer_within:g} s"
-            )
-        return np.concatenate([future.result().scores for future in waiting])
 
     def _detection_of(self, live: Model) -> DetectionMonitor:
         if self._detection is None or self._detection[0] != live.version:

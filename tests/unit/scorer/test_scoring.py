@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scorer.scoring import area_above, calibration_of, find_peak, louder, p_value, score_frame
-from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration
+from scorer.scoring import area_above, find_peak, louder, p_value, score_frame
+from steadyline.contracts.model_event import PRODUCT_WIDE, Calibration, calibration_of
 from steadyline.errors import UnscorableFrame
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)

@@ -37,6 +37,17 @@ def test_an_order_is_open_until_an_event_says_that_it_was_read() -> None:
     assert answer_to(sent("promote", 1), an_event(a_change(1, "live"), commands_until=4)) is None
 
 
+def test_a_calibration_is_answered_by_what_is_said_of_its_own_camera() -> None:
+    command = ModelCommand(product="cell", action="calibrate", camera="c1", who="ann", at=NOW)
+    order = SentCommand(command, offset=4, versions_before=frozenset({1, 2}))
+    another = a_change(2, "live", "station c10: none is needed", seconds=2)
+    mine = a_change(2, "live", "station c1: affine: gain 1.5, offset +3")
+    assert answer_to(order, an_event(mine, another)) == mine
+    assert answer_to(order, an_event(another, a_change(2, "live"))) is None
+    refusal = a_change(2, "live", "refused: calibrate by ann: detection_lost: …")
+    assert answer_to(order, an_event(refusal)) == refusal
+
+
 @pytest.mark.parametrize("after", ["live", "rejected"])
 def test_a_promotion_is_answered_by_what_became_of_its_version_and_of_no_other(after: ModelState) -> None:
     mine, another = a_change(1, after), a_change(3, "live", seconds=2)

@@ -58,7 +58,7 @@ class Office:
         monitor = ModelMonitor(state, product.watch, inputs, BankRebuildProcess(folder / "no", "cell"), clock)
         labels = LabelKeeper(LabelShelf(works.store, EventSeal("l"), "cell", 1 << 20), clock)
         dependencies = ControllerDependencies(
-            works.leases, works.rollout, monitor, self.collect, clock, labels
+            works.leases, works.rollout, monitor, self.collect, clock, labels, works.stations
         )
         self.controller = ProductController(product, state, self.inbox, self.supervisor, dependencies)
 

@@ -417,5 +417,5 @@ def test_a_training_that_cannot_start_is_refused(works: Works) -> None:
     def refuse(said: str) -> None:
         raise CommandRefused("version 2 is being trained")
 
-    works.commands = Commands(works.state, works.rollout, refuse, works.clock)
+    works.commands = Commands(works.state, works.rollout, works.stations, refuse, works.clock)
     assert "is being trained" in works.command("retrain").changes[-1].reason
