@@ -6,13 +6,14 @@ DATA ?=
 DETECTOR ?=
 KEEP ?=
 MINUTES ?=
+MODEL ?=
 ONLY ?=
 OUT ?=
 SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas versitygw clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-shift bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas versitygw clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -123,6 +124,9 @@ bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); 
 
 bench-contamination: init  ## train on normals with defects among them, with and without the guards; DATA=folder for your own
 	@$(BIN)/python -m bench.ablations.contamination $(if $(DATA),--data $(DATA))
+
+bench-shift: init  ## shift the light on DATA=folder, for the package MODEL=folder; OUT=folder keeps what is done
+	@$(BIN)/python -m bench.shift --data data=$(DATA) --model model=$(MODEL) --out $(or $(OUT),var/bench-shift)
 
 bench-anomalib: init  ## make .venv-anomalib, in which bench.robustness also knows Anomalib's models
 	@$(BIN)/python -m tools.anomalib

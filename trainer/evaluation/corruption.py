@@ -37,7 +37,7 @@ class Strength:
 
 
 _NOISE = Strength((0.03, 0.06, 0.12))  # standard deviation of the sensor's noise, in [0, 1]
-_EXPOSURE = Strength((0.9, 0.8, 0.65))  # the share of the light that is left
+_EXPOSURE = Strength((0.9, 0.8, 0.6))  # the share of the light that is left
 _CONTRAST = Strength((0.8, 0.6, 0.4))
 _DEFOCUS = Strength((0.5 / 100, 1 / 100, 2 / 100))  # the blur's standard deviation as a share of the side
 _MOTION = Strength((2 / 100, 4 / 100, 8 / 100))  # the part's way during the exposure as a share of the side
@@ -50,18 +50,20 @@ _SHIFT = Strength((1 / 100, 2 / 100, 4 / 100))  # the part's distance from its p
 
 def noise(pictures: Pictures, severity: Severity) -> Pictures:
     """Add the noise of a sensor."""
-    return _uint8(pictures + _random(pictures).standard_normal(pictures.shape) * _NOISE.at(severity) * 255)
+    return as_pictures(
+        pictures + _random(pictures).standard_normal(pictures.shape) * _NOISE.at(severity) * 255
+    )
 
 
 def exposure(pictures: Pictures, severity: Severity) -> Pictures:
     """Take light away."""
-    return _uint8(pictures * _EXPOSURE.at(severity))
+    return as_pictures(pictures * _EXPOSURE.at(severity))
 
 
 def contrast(pictures: Pictures, severity: Severity) -> Pictures:
     """Flatten each picture about its own mean."""
     mean = pictures.mean(axis=(1, 2, 3), keepdims=True)
-    return _uint8(mean + (pictures - mean) * _CONTRAST.at(severity))
+    return as_pictures(mean + (pictures - mean) * _CONTRAST.at(severity))
 
 
 def defocus(pictures: Pictures, severity: Severity) -> Pictures:
@@ -79,7 +81,7 @@ def motion(pictures: Pictures, severity: Severity) -> Pictures:
     total = np.pad(np.cumsum(padded, axis=2), ((0, 0), (0, 0), (1, 0), (0, 0)))
     middle = np.arange(pictures.shape[2], dtype=np.float64) + (reach + 0.5)
     ends = _between(total, middle + length / 2), _between(total, middle - length / 2)
-    return _uint8((ends[0] - ends[1]) / length)
+    return as_pictures((ends[0] - ends[1]) / length)
 
 
 def jpeg(pictures: Pictures, severity: Severity) -> Pictures:
@@ -90,14 +92,14 @@ def jpeg(pictures: Pictures, severity: Severity) -> Pictures:
 def dust(pictures: Pictures, severity: Severity) -> Pictures:
     """Put soft-edged specks of dust on the lens; they are the same on every picture of a call."""
     height, width = pictures.shape[1:3]
-    return _uint8(pictures * _shade(height, width, severity)[None, :, :, None])
+    return as_pictures(pictures * _shade(height, width, severity)[None, :, :, None])
 
 
 def shift(pictures: Pictures, severity: Severity) -> Pictures:
     """Move the part right and down, out of its place; the uncovered strip repeats the edge."""
     way = _SHIFT.at(severity) * _side(pictures)
     moved = _moved(pictures.astype(np.float64), way)
-    return _uint8(_moved(moved.swapaxes(1, 2), way).swapaxes(1, 2))
+    return as_pictures(_moved(moved.swapaxes(1, 2), way).swapaxes(1, 2))
 
 
 CORRUPTIONS: Mapping[str, Corruption] = {
@@ -163,6 +165,7 @@ def _random(pictures: Pictures) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(np.ascontiguousarray(pictures).tobytes()))
 
 
-def _uint8(values: NDArray[np.floating]) -> Pictures:
+def as_pictures(values: NDArray[np.floating]) -> Pictures:
+    """Return values in steps of 8 bits as a camera gives them: cut at 0 and 255, and rounded."""
     rounded: Pictures = np.rint(np.clip(values, 0, 255)).astype(np.uint8)
     return rounded

@@ -12,7 +12,8 @@ from steadyline.prepare import prepare
 from trainer.arrays import Pictures
 from trainer.data.mvtec import TestSet
 from trainer.evaluation.auroc import auroc
-from trainer.evaluation.corruption import CORRUPTIONS, Severity
+from trainer.evaluation.corruption import Severity
+from trainer.evaluation.light import SHIFTS
 from trainer.evaluation.subject import Scores
 
 ScorePictures = Callable[[Pictures], Scores]  # (N, H, W, C) uint8 → (N,)
@@ -36,7 +37,7 @@ def corruption_figures(
     """
     found: SeverityFigures = {}
     for severity in settings.severities:
-        scores = score(_corrupted(test, name, severity, settings.at))
+        scores = score(corrupted(test, name, severity, settings.at))
         figures = {"auroc": round(auroc(scores, test.anomalous), 4)}
         if threshold is not None:
             figures |= error_rates(scores, test.anomalous, threshold)
@@ -53,9 +54,13 @@ def error_rates(scores: Scores, anomalous: NDArray[np.bool_], threshold: float) 
     }
 
 
-def _corrupted(test: TestSet, name: str, severity: Severity, at: Literal["input", "native"]) -> Pictures:
-    """Return the pictures as the model gets them; native ones are corrupted, then prepared as a frame is."""
-    corrupt = CORRUPTIONS[name]
+def corrupted(test: TestSet, name: str, severity: Severity, at: Literal["input", "native"]) -> Pictures:
+    """Return the pictures as the model gets them under one of SHIFTS.
+
+    Native ones, which the set must come with then, are changed as the camera's 8 bits and prepared as a frame
+    is.
+    """
+    corrupt = SHIFTS[name]
     if at == "input":
         return corrupt(test.pictures, severity)
     assert test.native is not None, "the test set comes with its native pictures"
