@@ -33,8 +33,8 @@ Last = Annotated[
         "--last",
         min=FEWEST_PICTURES,
         max=MOST_PICTURES,
-        help="Calibrate with the last so many frames of the camera; up to half of them may be defective. "
-        f"By default {FEWEST_PICTURES}.",
+        help="Calibrate with the last so many frames of the camera; up to half of them may be defective; "
+        f"by default {FEWEST_PICTURES}.",
     ),
 ]
 PictureFolder = Annotated[
