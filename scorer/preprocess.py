@@ -87,7 +87,8 @@ class Preprocessor:
         data = task.frame.picture
         info = inspect(data, PictureLimits(section.max_bytes, section.max_pixels))
         self._tell(task.frame.product, info.assumed)
-        grid, channels = self._input(task.frame.product)
+        model = self.slots[task.frame.product].known
+        grid, channels = self._input(task.frame.product, model)
         try:
             task.prepared = self.model_input(data, info, grid, channels)
         except PoisonMessage:
@@ -104,12 +105,12 @@ class Preprocessor:
 
     def prepared_bytes(self, product: str) -> int:
         """Return how many bytes a prepared frame of a product has."""
-        grid, channels = self._input(product)
+        grid, channels = self._input(product, self.slots[product].known)
         return grid.pixels * (1 if channels == "gray" else 3)
 
-    def _input(self, product: str) -> tuple[Grid, Channels]:
-        """Return what the model in use takes, or without one what the line file says."""
-        model, section = self.slots[product].known, self.line.products[product].picture
+    def _input(self, product: str, model: Model | None) -> tuple[Grid, Channels]:
+        """Return what a model takes, or without one what the line file says."""
+        section = self.line.products[product].picture
         return (section.grid, section.channels) if model is None else (model.grid, model.channels)
 
     def model_input(self, data: bytes, info: PictureInfo, grid: Grid, channels: Channels) -> Pixels:
