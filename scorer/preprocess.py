@@ -11,6 +11,7 @@ from scorer.frame_task import FrameTask
 from scorer.model_slot import Slots
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame
+from steadyline.contracts.model_event import Model
 from steadyline.contracts.station import Station
 from steadyline.correction import tables_of
 from steadyline.errors import PoisonMessage, UndecodablePicture, UnknownCamera

@@ -17,6 +17,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
+from steadyline.grid import Grid
 from steadyline.line import PictureSection
 from steadyline.prepare import prepare
 from steadyline.terminal import PlainConsole
@@ -49,7 +50,7 @@ def main(
 ) -> None:
     """Print a table row for each fit and way to score."""
     torch.set_num_threads(1)
-    how = Preparation(size, "gray")
+    how = Preparation(Grid.square(size), "gray")
     snapshot = make_snapshot(from_folder(data, PictureSection(size=size, channels="gray")))
     trained = snapshot.pictures[~snapshot.held_out]
     trained = trained[np.linspace(0, len(trained) - 1, min(normals, len(trained))).astype(int)]
@@ -79,7 +80,7 @@ def _shifted_rows(test: TestSet, every: int) -> NDArray[np.intp]:
 def _shifted(test: TestSet, name: str, rows: NDArray[np.intp], how: Preparation) -> Pictures:
     assert test.native is not None, "the test set comes with its native pictures"
     changed = (CORRUPTIONS[name](test.native[row][None], SEVERITY)[0] for row in rows)
-    return np.stack([prepare(picture, how.size, how.channels) for picture in changed])
+    return np.stack([prepare(picture, how.grid, how.channels) for picture in changed])
 
 
 def _distances(module: PatchServed, pictures: Pictures) -> Distances:

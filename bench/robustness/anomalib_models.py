@@ -52,7 +52,7 @@ for _talkative in ("lightning", "lightning.fabric", "lightning.pytorch", "timm")
 patchcore.DEFAULT_CHUNK_SIZE = math.inf
 
 
-@register_model  # type: ignore[untyped-decorator]
+@register_model
 def packaged_lite0(pretrained: bool = False, **how: Any) -> nn.Module:
     """Return timm's ``tf_efficientnet_lite0``; its published weights come from the installed package."""
     how["pretrained_cfg"] = {"state_dict": _weights()}

@@ -57,7 +57,7 @@ def open_model(name: str, package: Path, data: Path, source: ThresholdFrom, samp
     store = Store(f"file://{package.resolve()}")
     files = load_package(store, read_package(store, ""))
     card, run = read_card(files), OnnxModel(files[MODEL])
-    how = Preparation(card.size, card.channels)
+    how = Preparation(card.grid, card.channels)
     test = with_native(read_test(data, how), data, how)
     good, bad = np.flatnonzero(~test.anomalous), np.flatnonzero(test.anomalous)[::sampled]
     known = card.calibrations[PRODUCT_WIDE]

@@ -5,6 +5,7 @@ timm is an extra, ``steadyline[backbones]``: nothing that is shipped needs it.
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class TimmFeatures(FrozenFeatures):
         both levels, or when the weights do not fit.
         """
         super().__init__()
-        network = _made(name)
+        network: Any = _made(name)
         if weights is not None:
             try:
                 network.load_state_dict(dict(weights))
@@ -45,7 +46,8 @@ class TimmFeatures(FrozenFeatures):
         places = [len(strides) - 1 - strides[::-1].index(stride) for stride in (FINE, COARSE)]
         self.channels = (listed[places[0]]["num_chs"], listed[places[1]]["num_chs"])
         network.prune_intermediate_layers(places, prune_norm=True, prune_head=True)
-        self.network, self._places = frozen(network), places
+        self.network: Any = frozen(network)
+        self._places = places
         for kind, buffer in (("mean", "mean"), ("std", "deviation")):
             numbers = torch.tensor(network.pretrained_cfg[kind]).view(3, 1, 1)
             self.register_buffer(buffer, numbers)

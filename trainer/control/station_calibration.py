@@ -140,7 +140,7 @@ class StationCalibration:
                 "needed, so that half of them may be defective"
             )
         try:
-            return self._pictures.read(digests, live.size, live.channels)
+            return self._pictures.read(digests, live.grid, live.channels)
         except StationPictureUnusable as error:
             raise StationRefused(f"picture_unusable: {error}") from error
 

@@ -65,8 +65,8 @@ def make_crop_bank(
 def _whole(normals: Pictures, recipe: BankRecipe, seed: int, held_out: Masks) -> tuple[PseudoAnomaly, ...]:
     """Return the whole pictures of the held-out normals, as a bank without crops would hold them."""
     assert recipe.crops is not None
-    own = replace(recipe, per_normal=recipe.crops.whole, crops=None)
-    return make_bank(normals, own, seed, held_out, only=held_out).anomalies
+    own = replace(recipe, per_normal=recipe.crops.whole, crops=None, held_out_only=True)
+    return make_bank(normals, own, seed, held_out).anomalies
 
 
 @dataclass(frozen=True, slots=True)

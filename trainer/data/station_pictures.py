@@ -10,6 +10,7 @@ import numpy as np
 from steadyline.contracts.station import station_picture_key
 from steadyline.digest import sha256
 from steadyline.errors import PoisonMessage
+from steadyline.grid import Grid
 from steadyline.line import PictureSection
 from steadyline.picture import Channels, PictureLimits, decode, inspect
 from steadyline.prepare import prepare
@@ -36,14 +37,14 @@ class StationPictures:
     product: str
     limits: PictureSection
 
-    def read(self, digests: Sequence[str], size: int, channels: Channels) -> Pictures:
-        """Return the pictures as a model takes them, (N, S, S, C) uint8.
+    def read(self, digests: Sequence[str], grid: Grid, channels: Channels) -> Pictures:
+        """Return the pictures as a model takes them, (N, H, W, C) uint8.
 
         Raises StationPictureUnusable, or StoreUnavailable.
         """
-        return np.stack([self._read(digest, size, channels) for digest in digests])
+        return np.stack([self._read(digest, grid, channels) for digest in digests])
 
-    def _read(self, digest: str, size: int, channels: Channels) -> Pictures:
+    def _read(self, digest: str, grid: Grid, channels: Channels) -> Pictures:
         key = station_picture_key(self.line, self.product, digest)
         try:
             data = self.store.get(key, self.limits.max_bytes)
@@ -53,6 +54,6 @@ class StationPictures:
             raise StationPictureUnusable(f"the picture {digest} in the store is another one, or too large")
         try:
             info = inspect(data, PictureLimits(self.limits.max_bytes, self.limits.max_pixels))
-            return prepare(decode(data, info, channels), size, channels)
+            return prepare(decode(data, info, channels), grid, channels)
         except PoisonMessage as error:
             raise StationPictureUnusable(f"the picture {digest}: {error}") from error

@@ -57,7 +57,7 @@ def evaluate(
         "clean": _rounded(auroc(found.clean, test.anomalous)),
         "noise": _rounded(found.noise),
         "pgd": {size: _all_rounded(result.stages) for size, result in found.attacked.items()},
-        "sides": {size: sides.rounded(DIGITS) for size, sides in found.by_side().items()},
+        "sides": {size: dict(sides.rounded(DIGITS)) for size, sides in found.by_side().items()},
         "corruptions": {name: own[severity]["auroc"] for name, own in found.corruptions().items()},
     }
     if found.certified:

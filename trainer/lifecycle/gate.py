@@ -177,13 +177,10 @@ def _under(candidate: GateFigures, floor: float, limits: GateSection) -> str | N
 
 
 def _worse(candidate: GateFigures, live: GateFigures, limits: GateSection) -> str | None:
+    before, after = (one.resists(candidate.by_hiding) for one in (live, candidate))
     checks = (
         ("clean_worse", live.clean, candidate.clean, limits.clean_drop),
-        (
-            "robust_worse",
-            *(one.resists(candidate.by_hiding) for one in (live, candidate)),
-            limits.robust_drop,
-        ),
+        ("robust_worse", before, after, limits.robust_drop),
         ("corrupted_worse", live.corrupted, candidate.corrupted, limits.robust_drop),
         ("detection_worse", live.detection, candidate.detection, limits.detection_drop),
     )

@@ -57,15 +57,14 @@ def make_bank(
     seed: int,
     held_out: Masks | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    only: Masks | None = None,
 ) -> MadeBank:
     """Return up to ``per_normal`` pseudo-anomalies of every normal (N, H, W, C).
 
     ``held_out`` (N,) marks normals that no training uses: the bar comes from them, and they lend no texture
     to the others. Each draw depends only on the seed, its own two numbers and the shares. A normal gets fewer
     when all ``tries`` of a draw were refused, and when the pictures are large (``room_for``).
-    ``on_progress(done, of)`` is called after each normal. ``only`` (N,) marks the normals that are distorted,
-    where that is not all. Raises ValueError when there is no normal in or out of training.
+    ``on_progress(done, of)`` is called after each normal. Raises ValueError when there is no normal in or out
+    of training.
     """
     aside = _aside(len(normals), seed) if held_out is None else held_out
     sides = np.flatnonzero(~aside), np.flatnonzero(aside)
@@ -73,8 +72,7 @@ def make_bank(
     drawer = _Drawer(normals, recipe, cells, sides)
     if recipe.adapt is not None:
         drawer.adapt(recipe.adapt, seed)
-    distorted = sides if only is None else tuple(side[only[side]] for side in sides)
-    per_normal, sources = room_for(normals, recipe.per_normal, distorted)
+    per_normal, sources = room_for(normals, recipe.per_normal, sides[1:] if recipe.held_out_only else sides)
     found: list[PseudoAnomaly] = []
     for source in sources:
         for number in range(per_normal):

@@ -48,6 +48,8 @@ class CropRecipe:
 class BankRecipe:
     """How a bank is made; with ``crops`` that of a large picture holds crops.
 
+    With ``held_out_only`` the normals that are trained on get no pseudo-anomaly.
+
     ``shares`` maps a transform to how often it is drawn (on any scale). ``adapt`` first fits them to the
     product's normals, as COBRA's paper does (arXiv 2501.15434). Gaps of a mask of up to ``closing`` of the
     side are closed.
@@ -60,6 +62,7 @@ class BankRecipe:
     adapt: Adapt | None = None
     closing: float = 0.0
     crops: CropRecipe | None = None
+    held_out_only: bool = False
 
     def crops_of(self, height: int, width: int) -> CropRecipe | None:
         """Return how crops are made of pictures of this size, in pixels; None where they stay whole."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
 from trainer.arrays import PseudoBank
@@ -63,7 +64,8 @@ def answers(
     found: Trained, pictures: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 ) -> tuple[Tensor, ...]:
     with torch.inference_mode():
-        return found.module(torch.from_numpy(pictures))
+        answered: tuple[Tensor, ...] = found.module(torch.from_numpy(pictures))
+        return answered
 
 
 def test_the_score_is_that_of_the_half_which_found_more_and_the_map_is_made_alike(both: Trained) -> None:
@@ -130,7 +132,7 @@ def test_small_pictures_are_seen_whole_and_large_ones_as_they_are(
 
 def test_a_reduced_picture_is_what_the_line_would_prepare() -> None:
     pictures = good_parts(3, 80)
-    wanted = np.stack([prepare(picture, 32, "gray") for picture in pictures])
+    wanted = np.stack([prepare(picture, Grid.square(32), "gray") for picture in pictures])
     assert np.array_equal(reduced_pictures(pictures, (32, 32)), wanted)
     found = Reduce((80, 80), (32, 32))(floats(pictures)) * 255
     np.testing.assert_allclose(found[:, 0].numpy(), wanted[..., 0], atol=0.51)

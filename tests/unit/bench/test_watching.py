@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from bench.watching.causes import CAUSES
+from bench.watching.causes import LINE_CAUSES
+from bench.watching.causes_of_models import MODEL_CAUSES
 from bench.watching.prometheus import shortened
 from bench.watching.queries import filled
 from tests.packaging.rules import ROOT
@@ -37,4 +38,4 @@ def test_a_cause_names_alerts_that_there_are() -> None:
     files = (path.read_text(encoding="utf-8") for path in (ROOT / "deploy/rules").glob("*.yaml"))
     groups = [group for text in files for group in yaml.safe_load(text)["groups"]]
     there = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
-    assert {alert for cause in CAUSES for alert in cause.alerts} <= there
+    assert {alert for cause in (*LINE_CAUSES, *MODEL_CAUSES) for alert in cause.alerts} <= there

@@ -57,7 +57,7 @@ class PatchFitting:
         for part, _ in views(normals, self.profile.vary, self.seed, at_once):
             features = features_of(backbone, part)
             if moments is None:
-                moments = Moments(Squares.of(*features.shape[2:], seen, numbers), used)
+                moments = Moments(Squares.of(features.shape[2], features.shape[3], seen, numbers), used)
             moments.add(features)
             drawn += [_some(one, each, random) for one in features]
             done += len(part)
@@ -84,7 +84,8 @@ class PatchFitting:
 
 def batch_of(pictures: Pictures) -> int:
     """Return how many pictures (N, H, W, C) have their features computed at once."""
-    return max(1, min(16, AT_ONCE_PIXELS // (pictures.shape[1] * pictures.shape[2])))
+    pixels = int(pictures.shape[1]) * int(pictures.shape[2])
+    return max(1, min(16, AT_ONCE_PIXELS // pixels))
 
 
 def features_of(backbone: FrozenFeatures, pictures: Pictures) -> Tensor:

@@ -37,7 +37,7 @@ class NearestPatches(nn.Module):
         """Return distances (B, h, w) of features (B, F, h, w)."""
         patches = features.flatten(2).transpose(1, 2)
         ready = torch.cat([patches, torch.ones_like(patches[:, :, :1])], 2)
-        likest = torch.cat([(part @ self.memory).amax(2) for part in ready.split(self._chunk, 1)], 1)
+        likest = torch.cat([(part @ self.memory).amax(2) for part in torch.split(ready, self._chunk, 1)], 1)
         squared = patches.pow(2).sum(2) - likest
         return squared.clamp(min=_LEAST).sqrt().reshape(-1, *features.shape[2:])
 

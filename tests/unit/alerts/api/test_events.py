@@ -93,6 +93,8 @@ def test_the_stream_of_a_token_that_has_expired_ends(api: ApiUnderTest) -> None:
 
 @pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 19, "1\u0661"])
 def test_a_last_event_id_that_is_none_is_a_problem(api: ApiUnderTest, last: str) -> None:
-    headers = {**api.as_("viewer"), "Last-Event-ID": last.encode()}
+    headers = {
+        name.encode(): value.encode() for name, value in {**api.as_("viewer"), "Last-Event-ID": last}.items()
+    }
     answer = api.client.get("/api/v1/events", headers=headers)
     assert (answer.status_code, reason_of(answer)) == (422, "invalid_request")

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -34,7 +35,11 @@ def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() 
         (GateFigures(0.90, 0.95, 0.85, 0.6), "masked_gradients"),
         (GateFigures(0.90, 0.70, 0.85, 0.49), "detection_worse"),
         (GateFigures(0.90, 0.70, 0.85, 0.0), "blind_at_threshold"),
-        *[(replace(LIVE, **{name: value}), "not_finite") for name in NAMES for value in NOT_FINITE],
+        *[
+            (replace(LIVE, **cast("dict[str, Any]", {name: value})), "not_finite")
+            for name in NAMES
+            for value in NOT_FINITE
+        ],
     ],
 )
 def test_each_fault_has_its_word(candidate: GateFigures, word: str) -> None:
