@@ -22,7 +22,7 @@ from steadyline.terminal import PlainConsole
 from trainer.backbone.choice import BackboneChoice, chosen_backbone
 from trainer.backbone.features import FINE, FrozenFeatures
 from trainer.detector_protocol import Served
-from trainer.detectors.patch.gaussian import PlaceGaussians, Squares
+from trainer.detectors.patch.gaussian import PlaceGaussians, PlaceSquares
 from trainer.detectors.patch.nearest import NearestPatches
 from trainer.detectors.patch.profile import profile_named
 from trainer.detectors.patch.served import PatchServed
@@ -66,7 +66,7 @@ def main(
         nearest = NearestPatches(sum(backbone.channels), memory, chunk)
         nearest.remember(torch.randn(memory, sum(backbone.channels)))
         gaussian = PlaceGaussians(
-            Squares.of(height // FINE, width // FINE, MANY, numbers), numbers.dimensions
+            PlaceSquares.of(height // FINE, width // FINE, MANY, numbers), numbers.dimensions
         )
         gaussian.whitening.normal_()
         whole = PatchServed(backbone, nearest, gaussian, "max")

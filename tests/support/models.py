@@ -105,13 +105,7 @@ class Contrast:
             )
             outputs.append(helper.make_tensor_value_info(CERTIFIED_SCORE, TensorProto.FLOAT, ["B"]))
         if self.has_halves:
-            constants["column"] = np.array([1], np.int64)
-            constants["half"] = np.array(0.5, np.float32)
-            nodes += [
-                helper.make_node("Unsqueeze", ["score", "column"], ["first"]),
-                helper.make_node("Mul", ["first", "half"], ["second"]),
-                helper.make_node("Concat", ["first", "second"], [HALVES], axis=1),
-            ]
+            nodes += _halves(constants)
             outputs.append(helper.make_tensor_value_info(HALVES, TensorProto.FLOAT, ["B", 2]))
         graph = helper.make_graph(
             nodes,
@@ -162,6 +156,17 @@ class Contrast:
             certified_calibrations={PRODUCT_WIDE: CERTIFIED} if self.is_certified else {},
             halves=["loud", "quiet"] if self.has_halves else [],
         )
+
+
+def _halves(constants: dict[str, NDArray[Any]]) -> list[onnx.NodeProto]:
+    """Return the nodes that make both halves of a score: itself, and one half of it."""
+    constants["column"] = np.array([1], np.int64)
+    constants["half"] = np.array(0.5, np.float32)
+    return [
+        helper.make_node("Unsqueeze", ["score", "column"], ["first"]),
+        helper.make_node("Mul", ["first", "half"], ["second"]),
+        helper.make_node("Concat", ["first", "second"], [HALVES], axis=1),
+    ]
 
 
 def a_plain_picture(size: int | Grid, level: int = 120) -> NDArray[np.uint8]:

@@ -1,14 +1,11 @@
 """Which frozen network a detector compares features of: the one that is shipped, or one of the user's own."""
 
 import hashlib
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
@@ -29,8 +26,8 @@ _SPDX = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 class BackboneChoice:
     """``name`` is the shipped network or one of timm's, whose weights lie in ``file`` on this machine.
 
-    The file is of safetensors, or of tensors as torch saves them. ``licence`` is what the user states of
-    these weights, one SPDX identifier; without it the model's licence is unknown.
+    The file is one of safetensors. ``licence`` is what the user states of these weights, one SPDX identifier;
+    without it the model's licence is unknown.
     """
 
     name: str = SHIPPED
@@ -108,19 +105,14 @@ def _file(choice: BackboneChoice) -> bytes:
 
 
 def _tensors(data: bytes, file: str) -> Mapping[str, Tensor]:
-    """Return the tensors of a file by name; no code in it is run."""
+    """Return the tensors of a file of safetensors by name; no code in it is run."""
     try:
-        if Path(file).suffix == ".safetensors":
-            return load_safetensors(data)
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (SafetensorError, ValueError, RuntimeError, OSError, EOFError, UnpicklingError) as error:
+        return load_safetensors(data)
+    except (SafetensorError, ValueError) as error:
         raise InvalidConfiguration(
-            f"backbone.file {file} holds no tensors: {str(error)[:300]}; safetensors are the safest form"
+            f"backbone.file {file} holds no safetensors: {str(error)[:300]}; weights in another form are "
+            "saved anew by safetensors.torch.save_file"
         ) from error
-    named = isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())
-    if not named:
-        raise InvalidConfiguration(f"backbone.file {file} holds something else than tensors by name")
-    return dict(found)
 
 
 def _licence(stated: str) -> str:

@@ -14,7 +14,7 @@ from trainer.backbone.choice import BackboneChoice, chosen_backbone
 from trainer.detector_protocol import FitInput, Fitted, Overrides
 from trainer.detectors.patch.detector import Patch
 from trainer.detectors.patch.fitting import features_of
-from trainer.detectors.patch.gaussian import Moments, Squares
+from trainer.detectors.patch.gaussian import Moments, PlaceSquares
 from trainer.detectors.patch.nearest import NearestPatches, cover
 from trainer.detectors.patch.profile import GaussianNumbers
 from trainer.detectors.patch.served import PatchServed
@@ -153,7 +153,7 @@ def test_the_distance_to_the_gaussian_is_mahalanobis() -> None:
     numbers = GaussianNumbers(dimensions=6, ridge=0.01, fewest=1, most=1024)
     found = features_of(backbone, cut(good_parts(30, HEIGHT)))
     used = torch.tensor([3, 8, 20, 60, 90, 130])
-    moments = Moments(Squares.of(8, 6, 30, numbers), used)
+    moments = Moments(PlaceSquares.of(8, 6, 30, numbers), used)
     moments.add(found[:13])
     moments.add(found[13:])
     dark = features_of(backbone, cut(good_parts(1, HEIGHT, seed=4) // 2))
@@ -165,11 +165,11 @@ def test_the_distance_to_the_gaussian_is_mahalanobis() -> None:
 
 def test_squares_of_places_bound_the_covariances_and_give_each_samples_enough() -> None:
     numbers = GaussianNumbers(dimensions=64, ridge=0.01, fewest=256, most=1024)
-    assert Squares.of(20, 20, 1000, numbers).side == 1
-    assert Squares.of(20, 20, 40, numbers).side == 3
-    fine = Squares.of(128, 120, 1000, numbers)
+    assert PlaceSquares.of(20, 20, 1000, numbers).side == 1
+    assert PlaceSquares.of(20, 20, 40, numbers).side == 3
+    fine = PlaceSquares.of(128, 120, 1000, numbers)
     assert fine.rows * fine.columns <= 1024
-    squares = Squares(5, 7, 3)
+    squares = PlaceSquares(5, 7, 3)
     x = torch.arange(2 * 5 * 7.0).reshape(2, 1, 5, 7)
     assert torch.equal(squares.joined(squares.cut(x)[..., 0]), x[:, 0])
     assert replace(squares, side=1).rows == 5

@@ -12,7 +12,7 @@ from trainer.backbone.choice import check_backbone, chosen_backbone, empty_backb
 from trainer.backbone.features import COARSE, FINE
 from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Recipe, Served
 from trainer.detectors.patch.fitting import PatchFitting
-from trainer.detectors.patch.gaussian import PlaceGaussians, Squares
+from trainer.detectors.patch.gaussian import PlaceGaussians, PlaceSquares
 from trainer.detectors.patch.nearest import NearestPatches
 from trainer.detectors.patch.profile import Judgement, profile_named
 from trainer.detectors.patch.served import PatchServed
@@ -88,7 +88,7 @@ def _empty(numbers: Any) -> PatchServed:
         chunk = int(numbers["nearest"]["chunk"])
         nearest = NearestPatches(sum(backbone.channels), int(fitted["memory"]), chunk)
     if "square" in fitted:
-        squares = Squares(fitted["height"] // FINE, fitted["width"] // FINE, int(fitted["square"]))
+        squares = PlaceSquares(fitted["height"] // FINE, fitted["width"] // FINE, int(fitted["square"]))
         gaussian = PlaceGaussians(squares, int(fitted["dimensions"]))
     return PatchServed(backbone, nearest, gaussian, numbers["judged"])
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainer.arrays import Pictures
 from trainer.backbone.features import FrozenFeatures
-from trainer.detectors.patch.gaussian import Moments, PlaceGaussians, Squares
+from trainer.detectors.patch.gaussian import Moments, PlaceGaussians, PlaceSquares
 from trainer.detectors.patch.nearest import NearestPatches, cover
 from trainer.detectors.patch.profile import PatchProfile
 from trainer.detectors.patch.served import PatchServed
@@ -57,7 +57,7 @@ class PatchFitting:
         for part, _ in views(normals, self.profile.vary, self.seed, at_once):
             features = features_of(backbone, part)
             if moments is None:
-                moments = Moments(Squares.of(features.shape[2], features.shape[3], seen, numbers), used)
+                moments = Moments(PlaceSquares.of(features.shape[2], features.shape[3], seen, numbers), used)
             moments.add(features)
             drawn += [_some(one, each, random) for one in features]
             done += len(part)

@@ -18,7 +18,7 @@ _LEAST = 1e-6  # squared distances under it are rounding, and their root would h
 
 
 @dataclass(frozen=True, slots=True)
-class Squares:
+class PlaceSquares:
     """How a map of (h, w) places is cut into squares of ``side`` places, ``rows`` by ``columns`` of them."""
 
     height: int
@@ -26,21 +26,21 @@ class Squares:
     side: int
 
     @staticmethod
-    def of(height: int, width: int, samples: int, numbers: GaussianNumbers) -> "Squares":
+    def of(height: int, width: int, samples: int, numbers: GaussianNumbers) -> "PlaceSquares":
         """Return the least squares that have samples enough and are not too many; see GaussianNumbers."""
         side = max(1, math.ceil(math.sqrt(numbers.fewest / max(samples, 1))))
         while math.ceil(height / side) * math.ceil(width / side) > numbers.most:
             side += 1
-        return Squares(height, width, min(side, max(height, width)))
+        return PlaceSquares(height, width, min(side, max(height, width)))
 
     @property
     def rows(self) -> int:
-        """Squares from top to bottom."""
+        """PlaceSquares from top to bottom."""
         return math.ceil(self.height / self.side)
 
     @property
     def columns(self) -> int:
-        """Squares from left to right."""
+        """PlaceSquares from left to right."""
         return math.ceil(self.width / self.side)
 
     def cut(self, found: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ class PlaceGaussians(nn.Module):
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, squares: Squares, dimensions: int) -> None:
+    def __init__(self, squares: PlaceSquares, dimensions: int) -> None:
         super().__init__()
         self.squares = squares
         self.register_buffer("used", torch.arange(dimensions))
@@ -82,7 +82,7 @@ class PlaceGaussians(nn.Module):
 class Moments:
     """Sums over pictures that mean and covariance are made of, so that no picture's features are kept."""
 
-    def __init__(self, squares: Squares, used: Tensor) -> None:
+    def __init__(self, squares: PlaceSquares, used: Tensor) -> None:
         self._squares, self._used, self._count = squares, used, 0
         places, size = squares.rows * squares.columns, len(used)
         self._sum = torch.zeros(size, squares.height, squares.width, dtype=torch.float64)
