@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.servers.process import ServerFailed
+from steadyline.settings import TelemetrySettings
+from steadyline.telemetry.logs import configure_logs
 from tools.chart.helm import helm_program
 from tools.setup.command import ROOT
 from tools.verify_deploy.kubelab import provide_kubelab
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 when everything was as it should be, 1 after what was not, 130 when it was interrupted."""
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
+    configure_logs("verify-deploy", TelemetrySettings(log_level="error"))
     try:
         with FolderLock(options.home):
             _run(options.chart.resolve(), options.home.resolve(), options.keep)

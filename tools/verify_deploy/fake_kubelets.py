@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from enum import Enum
 from itertools import count
 from typing import Any
 
 from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
 from tools.verify_deploy.report import CheckFailed
+from trainer.cluster.job_template import PRODUCT_LABEL
 
 NODES = ("node-1", "node-2", "node-3")
 STORAGE_CLASS = "verify"
@@ -24,11 +26,32 @@ _PODS, _CLAIMS, _VOLUMES = "/api/v1/pods", "/api/v1/persistentvolumeclaims", "/a
 _CONFLICTS = (404, 409)  # gone, or changed meanwhile: the next look sees it
 
 
+class TrainingFate(Enum):
+    """What becomes of the pods of a training, by the name of its product; the last two never have pods."""
+
+    ENDS = "ends-well"
+    RUNS = "runs-on"
+    OUT_OF_MEMORY = "is-killed"
+    NO_IMAGE = "has-no-image"
+    UNPINNED = "is-not-pinned"
+    PRIVILEGED = "is-privileged"
+
+
+# The phase of the pod, and the state of its container.
+_HARD_FATES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    TrainingFate.OUT_OF_MEMORY.value: ("Failed", {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
+    TrainingFate.NO_IMAGE.value: (
+        "Pending",
+        {"waiting": {"reason": "ImagePullBackOff", "message": "there is no such image"}},
+    ),
+}
+
+
 class FakeKubelets:
     """Plays kubelets and a provisioner of volumes on a thread of its own, between ``start`` and ``stop``.
 
-    A pod that is to run for ever becomes Ready, another one Succeeded. An error of the API ends the thread,
-    and ``check`` raises it.
+    A pod that is to run for ever becomes Ready, another one Succeeded; a training fares as the name of its
+    product says. An error of the API ends the thread, and ``check`` raises it.
     """
 
     def __init__(self, api: ClusterApi) -> None:
@@ -75,13 +98,16 @@ class FakeKubelets:
         if "deletionTimestamp" in metadata:
             now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
             self._quietly("DELETE", path, now)
-        elif pod["status"].get("phase", "Pending") == "Pending":
+        elif "startTime" not in pod["status"]:
             self._quietly("PATCH", f"{path}/status", {"status": self._status(pod)})
 
     def _status(self, pod: Manifest) -> dict[str, Any]:
         spec, number = pod["spec"], next(self._addresses)
+        fate = pod["metadata"].get("labels", {}).get(PRODUCT_LABEL)
+        if fate in _HARD_FATES:
+            return _hard_status(spec, *_HARD_FATES[fate])
         address = f"10.244.{number // 250}.{number % 250 + 1}"
-        runs_on = spec["restartPolicy"] == "Always"
+        runs_on = spec["restartPolicy"] == "Always" or fate == TrainingFate.RUNS.value
         conditions = ["PodScheduled", "Initialized", *(["ContainersReady", "Ready"] if runs_on else [])]
         return {
             "phase": "Running" if runs_on else "Succeeded",
@@ -153,6 +179,16 @@ def _volume(claim: Manifest) -> Manifest:
             "hostPath": {"path": "/nowhere"},
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **holder},
         },
+    }
+
+
+def _hard_status(spec: Mapping[str, Any], phase: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the status of a pod that ends badly, or never begins."""
+    return {
+        "phase": phase,
+        "startTime": _now(),
+        "conditions": _true("PodScheduled"),
+        "containerStatuses": [_container(one, False) | {"state": state} for one in spec["containers"]],
     }
 
 

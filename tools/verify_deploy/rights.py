@@ -37,7 +37,7 @@ NEVER: Sequence[RightAsked] = (
     RightAsked("create", "serviceaccounts", subresource="token"),
     RightAsked("update", "configmaps"),
     RightAsked("patch", "deployments", "apps"),
-    RightAsked("create", "jobs", "batch"),
+    RightAsked("patch", "jobs", "batch"),
     RightAsked("create", "rolebindings", "rbac.authorization.k8s.io"),
     RightAsked("escalate", "roles", "rbac.authorization.k8s.io"),
     RightAsked("impersonate", "users"),
@@ -46,21 +46,35 @@ NEVER: Sequence[RightAsked] = (
 )
 
 
-def check_rights(api: ClusterApi, namespace: str) -> str:
-    """Ask everything of every ServiceAccount in a namespace; raises CheckFailed with what is allowed."""
+# What trainings as Jobs take: the trainer must have all of it, and nobody else any.
+TRAINERS: Sequence[RightAsked] = (
+    *(RightAsked(verb, "jobs", "batch") for verb in ("create", "get", "list", "delete")),
+    *(RightAsked(verb, "pods") for verb in ("get", "list")),
+)
+
+
+def check_rights(api: ClusterApi, namespace: str, trainer: str) -> str:
+    """Ask everything of every ServiceAccount in a namespace; raises CheckFailed with what is wrong.
+
+    ``trainer`` is the account that makes Jobs.
+    """
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    accounts = [one["metadata"]["name"] for one in api.items(path)]
-    allowed = [
-        f"{account} may {asked}"
-        for account in accounts
-        for asked in NEVER
-        if may(api, f"system:serviceaccount:{namespace}:{account}", asked, namespace)
-    ]
-    if allowed:
-        raise CheckFailed("a ServiceAccount may do what no service needs", *allowed)
+    accounts = [str(one["metadata"]["name"]) for one in api.items(path)]
+    asked = [(account, right) for account in accounts for right in dict.fromkeys((*NEVER, *TRAINERS))]
+    needed = {(trainer, right) for right in TRAINERS}
+    given = {
+        (account, right)
+        for account, right in asked
+        if may(api, f"system:serviceaccount:{namespace}:{account}", right, namespace)
+    }
+    if given != needed:
+        more = [f"{account} may {right}" for account, right in given - needed]
+        less = [f"{account} may not {right}" for account, right in needed - given]
+        raise CheckFailed("a ServiceAccount may do more or less than its service needs", *sorted(more + less))
     if not may(api, "", NEVER[0], namespace):
         raise CheckFailed("the administrator may not read secrets either: the questions say nothing")
-    return f"{len(accounts)} accounts, {len(accounts) * len(NEVER)} questions: no"
+    no, yes = len(asked) - len(given), len(given)
+    return f"{len(accounts)} accounts, {no} questions: no; {yes} of the trainer: yes"
 
 
 def may(api: ClusterApi, user: str, asked: RightAsked, namespace: str) -> bool:
@@ -81,12 +95,13 @@ def may(api: ClusterApi, user: str, asked: RightAsked, namespace: str) -> bool:
     return bool(answer["status"]["allowed"])
 
 
-def check_tokens(pods: Sequence[Manifest]) -> str:
-    """Raise CheckFailed when a pod is given a token of its ServiceAccount."""
-    given = [pod["metadata"]["name"] for pod in pods if any(_tokens(pod))]
+def check_tokens(pods: Sequence[Manifest], trainer: str) -> str:
+    """Raise CheckFailed when a pod of another account than ``trainer`` has a token of the API server."""
+    others = [pod for pod in pods if pod["spec"]["serviceAccountName"] != trainer]
+    given = [pod["metadata"]["name"] for pod in others if any(_tokens(pod))]
     if given:
         raise CheckFailed("pods are given a token of the API server", *given)
-    return f"{len(pods)} pods without a token"
+    return f"{len(others)} pods without a token"
 
 
 def _tokens(pod: Manifest) -> Iterator[bool]:

@@ -25,8 +25,10 @@ from tools.verify_deploy.refused_values import check_refused_values
 from tools.verify_deploy.release import PLANT, ChartRelease
 from tools.verify_deploy.report import StepReport
 from tools.verify_deploy.rights import check_rights, check_tokens
+from tools.verify_deploy.trainings import check_trainings
 
 LOCK = "lock"
+JOBS = ("--set", "trainer.jobs.enabled=true")  # installed so; each values file is also tried as it is
 SCALED = "scorer"  # the component that KEDA scales
 NEWER = ROOT / "deploy" / "verify" / "newer-images.yaml"
 
@@ -82,14 +84,16 @@ def verify(chart: Path, cluster: Lab, report: StepReport) -> None:
     rendered = _admit(release, report)
     with report.step("wrong values are refused") as notes:
         notes.append(check_refused_values(release))
-    life = ReleaseLife(release, release.options(PLANT))
+    life = ReleaseLife(release, [*release.options(PLANT), *JOBS])
     with report.step("install, rolled out") as notes:
         notes.append(life.install())
     with report.step("wrong manifests are refused") as notes:
         notes.append(check_refusals(cluster.api, rendered, release.namespace))
     with report.step("rights of the accounts") as notes:
-        notes.append(check_rights(release.api, release.namespace))
-        notes.append(check_tokens(release.pods()))
+        notes.append(check_rights(release.api, release.namespace, release.workload("trainer")))
+        notes.append(check_tokens(release.pods(), release.workload("trainer")))
+    with report.step("trainings as Jobs") as notes:
+        notes.append(check_trainings(release, cluster.kubeconfig, cluster.home))
     with report.step("helm test") as notes:
         notes.append(release.test())
     _change(release, life, cluster.home, report)

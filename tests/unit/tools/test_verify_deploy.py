@@ -17,7 +17,9 @@ from tools.verify_deploy.refusals import CASES
 from tools.verify_deploy.refused_values import FOLDER, expected_words
 from tools.verify_deploy.report import CheckFailed, StepReport
 from tools.verify_deploy.run import clear
+from tools.verify_deploy.trainings import ExpectedEnd
 from tools.verify_deploy.workloads import images, rolled, spread, workload_of
+from trainer.control.launch import TrainingEnd
 
 LINE = """line: cells-1
 topics: {prefix: cells-1, partitions: 12}
@@ -104,6 +106,14 @@ def test_values_that_do_not_say_it_are_an_error(tmp_path: Path) -> None:
 
 def test_each_wrong_manifest_has_a_name_of_its_own() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 14
+
+
+def test_an_end_of_a_training_is_the_expected_one_in_words_reason_and_success() -> None:
+    expected = ExpectedEnd("ImagePullBackOff", "training_not_started")
+    assert expected.is_met(TrainingEnd("not begun: ImagePullBackOff: no", False, "training_not_started"))
+    assert not expected.is_met(TrainingEnd("not begun: Unschedulable", False, "training_not_started"))
+    assert not expected.is_met(TrainingEnd("ImagePullBackOff", False, "training_refused"))
+    assert not ExpectedEnd("exit status 0", is_success=True).is_met(TrainingEnd("exit status 0"))
 
 
 def test_a_failed_step_is_told_with_what_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
