@@ -82,7 +82,16 @@ class TrainingJobs:
         wrong = [f"{name}: {ends[name]}" for name, (_, _, end) in cases.items() if not end.is_met(ends[name])]
         if wrong:
             raise CheckFailed("trainings end, and the trainer tells it wrongly", *wrong)
+        self._check_refused_pod()
         return len(ends)
+
+    def _check_refused_pod(self) -> None:
+        """See that it is Pod Security that has refused the pod: its words are in the events of the Job."""
+        name = self._account.changed(_privileged).template.name_of(training_order(TrainingFate.PRIVILEGED))
+        events = self._release.api.items(f"/api/v1/namespaces/{self._release.namespace}/events")
+        told = [str(one.get("message", "")) for one in events if one["involvedObject"]["name"] == name]
+        if not any("violates PodSecurity" in words for words in told):
+            raise CheckFailed("a privileged training was not refused by Pod Security", *told)
 
     def check_other_namespaces(self) -> None:
         """See that the account sees Jobs in its own namespace only."""
