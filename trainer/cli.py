@@ -1,4 +1,4 @@
-"""``python -m trainer run|fit|evaluate|bank|config``; ``job`` is what ``run`` starts for each training.
+"""``python -m trainer run|fit|evaluate|plan|bank|config``; ``job`` is what ``run`` starts for each training.
 
 torch takes seconds to import and a gigabyte to hold, and the serving process has no use for it: what needs it
 is imported by the command that needs it.
@@ -81,6 +81,16 @@ _ATTACKED = "Pictures of each kind to attack; by default all of them."
 _QUICK = "Skip the checks that the attacks were strong enough."
 _REPORT = "File to write a one-page HTML report to; by default none."
 _KNOWN = "Digests of a bank and of its normals, BANK:NORMALS; repeatable; by default any bank."
+_PLAN_OUT = "Folder for the plan, its page and each measured candidate; a killed plan goes on from it."
+_MS = "Milliseconds that one picture may take through the served graph, by default 50."
+_DEVICE = "Device that the milliseconds are measured on, cpu (one core, the default) or gpu."
+_DEFECT_PX = "Size in camera pixels of a defect to be seen; by default 1/16 to 1/4 of the shorter side."
+_DEFECT_FROM = "Picture of a known defect, whose size --box tells; by default none."
+_BOX = "Where the defect is in --defect-from: x,y,w,h in pixels; by default none."
+_PLAN_DEFECTS = "Folder of known defects, to judge by and never to train on; by default none."
+_PLAN_DETECTORS = "Detector to try; repeatable; by default both halves, alone and together."
+_PLAN_STEPS = "Training steps of each candidate, by default 300, far fewer than fit takes."
+_MINUTES = "Minutes of computing after which no new candidate is begun, by default 20."
 _PRODUCTS = "Product whose bank is made again; repeatable; by default all of the line."
 
 
@@ -228,6 +238,49 @@ def evaluate(
         write_report(page, found, card, data)
         PlainConsole(stderr=True, soft_wrap=True).print(f"report: {page}")
     if not is_believable(found):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def plan(
+    data: Annotated[Path, typer.Option("--data", help="Folder of good parts, or in MVTec layout.")],
+    out: Annotated[Path, typer.Option("--out", help=_PLAN_OUT)],
+    product: Annotated[str, typer.Option("--product", help="Name of the product in the line file.")] = "part",
+    ms: Annotated[float, typer.Option("--ms", min=0.1, help=_MS)] = 50.0,
+    device: Annotated[Literal["cpu", "gpu"], typer.Option("--device", help=_DEVICE)] = "cpu",
+    defect_px: Annotated[int | None, typer.Option("--defect-px", min=2, help=_DEFECT_PX)] = None,
+    defect_from: Annotated[Path | None, typer.Option("--defect-from", help=_DEFECT_FROM)] = None,
+    box: Annotated[str | None, typer.Option("--box", help=_BOX)] = None,
+    defects: Annotated[Path | None, typer.Option("--defects", help=_PLAN_DEFECTS)] = None,
+    detector: Annotated[list[str] | None, typer.Option("--detector", help=_PLAN_DETECTORS)] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help=_PLAN_STEPS)] = 300,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help=_MINUTES)] = 20.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of defects and trainings.")] = 0,
+    false_alarm_rate: Annotated[
+        float, typer.Option("--false-alarm-rate", min=1e-6, max=0.999, help=_ALARMS)
+    ] = 0.01,
+) -> None:
+    """Choose detector and grid for a folder of good parts; exit status 1 when nothing sees enough."""
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    _limit_threads(read_settings(TrainerSettings).fit_threads)
+    from trainer.planner.measure import ShortTraining
+    from trainer.planner.page import show
+    from trainer.planner.plan import PlanOrder, chosen_detectors, defect_hint, make_plan
+
+    order = PlanOrder(
+        data=data,
+        out=out,
+        product=product,
+        hint=defect_hint(defect_px, defect_from, box, defects),
+        budget_ms=ms,
+        minutes=minutes,
+        detectors=chosen_detectors(detector or ()),
+        how=ShortTraining(steps, seed, false_alarm_rate, device),
+    )
+    with _bar() as on_progress:
+        found = make_plan(order, on_progress)
+    show(found, PlainConsole(soft_wrap=True))
+    if found.conclusion.taken is None:
         raise typer.Exit(EXIT_FAILED)
 
 

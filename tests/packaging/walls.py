@@ -64,7 +64,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "__main__",
     ),
     "trainer": (
-        "arrays metrics overrides progress served_graph",
+        "arrays metrics overrides progress served_graph sight",
         "triton_config",
         "config data",
         "jobs.spec",
@@ -80,7 +80,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "detectors",
         "fit",
         "jobs",
-        "folder service",
+        "folder planner service",
         "app",
         "cli",
         "__main__",

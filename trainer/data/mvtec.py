@@ -95,7 +95,7 @@ def read_test(folder: Path, how: Preparation) -> TestSet:
 def with_native(test: TestSet, folder: Path, how: Preparation) -> TestSet:
     """Return ``test``, which was read from ``folder``, with its pictures as the camera took them."""
     named = zip(test.kinds, test.names, strict=True)
-    found = (_decoded(folder / "test" / kind / name, how.channels, how.limits)[0] for kind, name in named)
+    found = (read_native(folder / "test" / kind / name, how.channels, how.limits)[0] for kind, name in named)
     return replace(test, native=tuple(found))
 
 
@@ -106,7 +106,7 @@ def read_pictures(files: Sequence[Path], how: Preparation) -> tuple[Pictures, li
     """
     pictures, shapes, assumed = [], [], Counter[str]()
     for path in files:
-        pixels, info = _decoded(path, how.channels, how.limits)
+        pixels, info = read_native(path, how.channels, how.limits)
         pictures.append(prepare(pixels, how.grid, how.channels))
         shapes.append((pixels.shape[0], pixels.shape[1]))
         assumed.update(info.assumed)
@@ -122,7 +122,7 @@ def tell_assumed(assumed: Counter[str], folder: Path) -> None:
 
 def read_mask(path: Path, limits: PictureLimits) -> DrawnMask:
     """Return a mask as it is drawn; raises InvalidConfiguration when it cannot be read."""
-    gray, info = _decoded(path, "gray", limits)
+    gray, info = read_native(path, "gray", limits)
     return DrawnMask(path, gray, info.format == "jpeg")
 
 
@@ -168,8 +168,13 @@ def _masks_of(folder: Path, files: Sequence[tuple[str, Path]]) -> dict[Path, Pat
     return drawn
 
 
-def _decoded(path: Path, channels: Channels, limits: PictureLimits) -> tuple[Pictures, PictureInfo]:
-    """Return one picture (H, W, C) as the camera took it."""
+def read_native(
+    path: Path, channels: Channels, limits: PictureLimits = LARGEST
+) -> tuple[Pictures, PictureInfo]:
+    """Return one picture (H, W, C) as the camera took it.
+
+    Raises InvalidConfiguration when it cannot be read.
+    """
     try:
         data = path.read_bytes()
         info = inspect(data, limits)

@@ -119,5 +119,19 @@ def split(pictures: Pictures) -> NDArray[np.bool_]:
     return np.array([int(digest[:16], 16) < limit or digest in smallest for digest in digests])
 
 
+def held_out_runs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return two runs of neighbours, in file order, that are held out of ``count`` normals: a fifth of them.
+
+    Neighbours were often taken within seconds of each other. Held out one by one, each has its twin in the
+    training, and a threshold from such pictures promises what it does not keep on the next batch of parts.
+    """
+    each = (min(count // 2, max(LEAST_HELD_OUT, round(count / HELD_OUT_OF))) + 1) // 2
+    starts = (count // 4 - each // 2, count * 3 // 4 - each // 2)
+    first, second = (
+        np.arange(max(0, start), min(count, max(0, start) + each), dtype=np.intp) for start in starts
+    )
+    return first, np.setdiff1d(second, first)
+
+
 def _digest(picture: Pictures) -> str:
     return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()

@@ -5,7 +5,14 @@ import pytest
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.arrays import Pictures
-from trainer.data.snapshot import LEAST_HELD_OUT, NormalSource, Snapshot, make_snapshot, unpack
+from trainer.data.snapshot import (
+    LEAST_HELD_OUT,
+    NormalSource,
+    Snapshot,
+    held_out_runs,
+    make_snapshot,
+    unpack,
+)
 
 
 def frames(count: int, seed: int = 0) -> list[tuple[NormalSource, Pictures]]:
@@ -73,3 +80,13 @@ def test_a_snapshot_of_no_possible_shape_is_refused(shape: tuple[int, int, int, 
     assert forged != whole
     with pytest.raises(PackageRejected, match="snapshot"):
         unpack(forged)
+
+
+def test_held_out_normals_are_runs_of_neighbours_and_a_fifth_of_all() -> None:
+    for count in (24, 41, 100, 1001):
+        first, second = held_out_runs(count)
+        for block in (first, second):
+            assert (np.diff(block) == 1).all()
+        assert not set(first) & set(second)
+        assert len(first) + len(second) >= max(8, count // 5)
+        assert len(first) + len(second) <= count // 2

@@ -1,0 +1,102 @@
+"""A plan of a small folder, from its pictures to the block of a line file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.line import Line
+from steadyline.picture import encode_png
+from steadyline.yaml_lines import parse_yaml
+from tests.support.parts import defective_parts, good_parts
+from tests.support.trainer_command import trainer
+from trainer.detectors.registry import DETECTORS
+from trainer.planner.measure import ShortTraining
+from trainer.planner.plan import PlanOrder, chosen_detectors, defect_hint, make_plan
+
+SIDE = 48
+
+
+def _folder(root: Path) -> Path:
+    good = root / "good"
+    good.mkdir(parents=True)
+    for number, picture in enumerate(good_parts(40, SIDE)):
+        (good / f"{number:02}.png").write_bytes(encode_png(picture[..., 0]))
+    (good / "99.png").write_bytes((good / "05.png").read_bytes())
+    (good / "broken.png").write_bytes(b"\x89PNG no more")
+    bad = root / "bad"
+    bad.mkdir()
+    for number, picture in enumerate(defective_parts(4, SIDE)[0]):
+        (bad / f"{number}.png").write_bytes(encode_png(picture[..., 0]))
+    return good
+
+
+def _order(root: Path, defects: Path | None = None, side: int | None = 8) -> PlanOrder:
+    return PlanOrder(
+        data=root / "good",
+        out=root / "out",
+        product="plate",
+        hint=defect_hint(side, None, None, defects),
+        budget_ms=1000,
+        minutes=20,
+        detectors=("certified",),
+        how=ShortTraining(steps=2, seed=0, false_alarm_rate=0.1, device="cpu"),
+    )
+
+
+def test_a_plan_says_what_it_used_and_writes_a_block_that_a_line_takes(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    _folder(tmp_path)
+    plan = make_plan(_order(tmp_path, tmp_path / "bad"), lambda phase, done, of: None)
+    assert plan.facts["used"].startswith("40 of 42 pictures, gray, of 48 x 48")
+    assert "broken.png (cannot be read)" in plan.facts["left out"]
+    assert "99.png (shows the same part as 05.png)" in plan.facts["left out"]
+    assert "bound the false-alarm rate at 11.1%" in plan.facts["held out"]
+    taken = plan.conclusion.taken
+    assert taken is not None
+    assert taken.judged.evidence == "defects"
+    assert taken.judged.auroc > 0.9
+    assert taken.proven is not None
+    assert taken.proven <= taken.attacked + 1e-6
+    written = (tmp_path / "out" / "line.yaml").read_text()
+    known = {"detectors": frozenset(DETECTORS)}
+    line = Line.model_validate(parse_yaml(f"line: plant\n{written}", "line.yaml").data, context=known)
+    assert line.products["plate"].picture.grid == taken.candidate.grid
+    assert "<img" in plan.page.read_text()
+
+
+def test_a_plan_goes_on_from_the_candidates_that_are_measured(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    _folder(tmp_path)
+    first = make_plan(_order(tmp_path), lambda phase, done, of: None)
+    again = _order(tmp_path)
+    second = make_plan(again, lambda phase, done, of: None)
+    assert second.measured == first.measured
+    assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1
+
+
+def test_the_command_ends_with_1_where_nothing_sees_enough_within_the_budget(tmp_path: Path) -> None:
+    _folder(tmp_path)
+    options = ["--data", str(tmp_path / "good"), "--out", str(tmp_path / "out"), "--detector", "certified"]
+    done = trainer("plan", *options, "--ms", "0.1", "--defect-px", "8")
+    assert done.returncode == 1, done.stderr
+    assert "Nothing fits 0.1 ms: the cheapest candidate takes" in done.stdout
+
+
+def test_too_few_pictures_contradictions_and_unknown_detectors_are_refused(tmp_path: Path) -> None:
+    good = _folder(tmp_path)
+    with pytest.raises(InvalidConfiguration, match="keep one"):
+        defect_hint(4, good / "00.png", "1,2,3,4", None)
+    with pytest.raises(InvalidConfiguration, match="go together"):
+        defect_hint(None, good / "00.png", None, None)
+    with pytest.raises(InvalidConfiguration, match="x,y,w,h"):
+        defect_hint(None, good / "00.png", "1,2,3", None)
+    assert defect_hint(None, good / "00.png", "1,2,30,4", None).side == 4
+    with pytest.raises(InvalidConfiguration, match="no detector 'nothing'"):
+        chosen_detectors(["nothing"])
+    assert "patch" in chosen_detectors([])
+    for path in sorted(good.iterdir())[20:]:
+        path.unlink()
+    with pytest.raises(InvalidConfiguration, match="24 are the least"):
+        make_plan(_order(tmp_path), lambda phase, done, of: None)
