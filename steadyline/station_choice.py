@@ -23,7 +23,7 @@ _LOWEST = 3  # scores that a shift of the threshold is taken from
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class StationCandidate:
     """A correction with the scores (n,) of the station's pictures behind it, and what is added to the
     threshold.
 
@@ -43,7 +43,7 @@ class StationChoice:
     ``margin`` is what chance alone explains of such a distance.
     """
 
-    chosen: Candidate
+    chosen: StationCandidate
     before: float
     after: float
     margin: float
@@ -76,7 +76,7 @@ def chance_margin(normals: ArrayLike, pictures: int, defective: int = 0) -> floa
     return float(np.quantile([distance(np.concatenate([good, spoilt]), held) for good in draws], _CHANCE))
 
 
-def choose(candidates: Sequence[Candidate], normals: Sequence[float]) -> StationChoice:
+def choose(candidates: Sequence[StationCandidate], normals: Sequence[float]) -> StationChoice:
     """Return the candidate that holds, as ``candidates_of`` orders them: nothing, the threshold alone,
     corrections.
 
@@ -98,7 +98,9 @@ def choose(candidates: Sequence[Candidate], normals: Sequence[float]) -> Station
     return StationChoice(candidates[place], before, far[place], margin)
 
 
-def candidates_of(untouched: ArrayLike, corrected: Sequence[Behind], normals: ArrayLike) -> list[Candidate]:
+def candidates_of(
+    untouched: ArrayLike, corrected: Sequence[Behind], normals: ArrayLike
+) -> list[StationCandidate]:
     """Return the candidates, the simplest first: nothing, the threshold alone, then corrections in their
     order.
 
@@ -108,10 +110,10 @@ def candidates_of(untouched: ArrayLike, corrected: Sequence[Behind], normals: Ar
     spread = float(np.max(normals) - np.min(normals))
     shift = float(np.clip(threshold_shift(scores, normals), -spread, spread))
     return [
-        Candidate(None, IDENTITY, scores),
-        Candidate("shift", IDENTITY, scores, shift),
+        StationCandidate(None, IDENTITY, scores),
+        StationCandidate("shift", IDENTITY, scores, shift),
         *(
-            Candidate(kind, correction, np.asarray(found, np.float64))
+            StationCandidate(kind, correction, np.asarray(found, np.float64))
             for kind, correction, found in corrected
         ),
     ]

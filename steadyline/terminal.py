@@ -20,6 +20,9 @@ class PlainConsole(Console):
         return super().render_str(visible(text), **{**options, **harmless})
 
 
+StyledText = Text  # what ``styled`` returns
+
+
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Return one line of text; a part is a string, or a string and its style, ``("failed", "bold red")``."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]

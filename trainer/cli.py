@@ -180,19 +180,18 @@ def fit(
     _limit_threads(settings.fit_threads)
     from trainer.folder import FolderOrder
 
-    name, overrides = whole_name(detector, map_detector, companion), overrides_of(numbers or [])
     order = FolderOrder(
         data=data,
         out=out,
         product=product,
-        detector=name,
+        detector=whole_name(detector, map_detector, companion),
         profile=profile,
         steps=steps,
         seed=seed,
         grid=_grid_of(size, grid),
         channels=channels,
         false_alarm_rate=false_alarm_rate,
-        overrides=overrides,
+        overrides=overrides_of(numbers or []),
         known_defects=known_defects,
         signer=read_signer(read_settings(SigningSettings)),
         guard=guard,

@@ -15,7 +15,7 @@ from bench.shift.cells import UNSHIFTED, Cell
 from bench.shift.subject import Scores, ShiftedModel
 from steadyline.correction import corrected
 from steadyline.station import corrections
-from steadyline.station_choice import Candidate, candidates_of, choose
+from steadyline.station_choice import StationCandidate, candidates_of, choose
 from trainer.arrays import Pictures
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.corruption_figures import corrupted
@@ -93,5 +93,5 @@ def draw_pictures(anomalous: NDArray[np.bool_], count: int, defective: int, turn
     return np.concatenate([good, random.choice(np.flatnonzero(anomalous), defective, replace=False)])
 
 
-def _behind(subject: ShiftedModel, shown: Pictures, taken: Candidate) -> Scores:
+def _behind(subject: ShiftedModel, shown: Pictures, taken: StationCandidate) -> Scores:
     return subject.scores(corrected(taken.correction, shown))

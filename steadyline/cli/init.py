@@ -17,7 +17,7 @@ from steadyline.terminal import PlainConsole
 
 _CAMERA = (
     "Camera, NAME=SOURCE or a source alone: usb:0, rtsp://HOST/PATH, folder:PATH?fps=2, video:PATH or "
-    "synthetic:; repeatable. By default it is asked for."
+    "synthetic:; repeatable; by default it is asked for."
 )
 _NORMALS = (
     "Folder with pictures of good parts, which the first model is trained on; by default it is asked for."

@@ -1,5 +1,6 @@
 """``steadyline run``: a whole line in one terminal, until Ctrl-C."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +48,8 @@ def command(
             raise
         try:
             environment = stack.addresses.environment()
-            OwnLine(found, folders, environment, console, clock, stack.check).run(stop)
+            given = frozenset(os.environ)
+            OwnLine(found, folders, environment, given, console, clock, stack.check).run(stop)
         finally:
             stack.stop()
     console.print(

@@ -5,9 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.text import Text
-
-from steadyline.terminal import PlainConsole, styled
+from steadyline.terminal import PlainConsole, StyledText, styled
 
 _SHOWN_ELSEWHERE = frozenset({"event", "level", "service", "timestamp", "trace_id", "span_id"})
 _STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "bold red"}
@@ -42,7 +40,7 @@ class LogView:
                     self._console.print(readable(service, line.decode(errors="replace")), soft_wrap=True)
 
 
-def readable(service: str, line: str) -> Text:
+def readable(service: str, line: str) -> StyledText:
     """Return one line of a log as a person reads it; a line that is no JSON is shown as it is."""
     try:
         fields: Any = json.loads(line)

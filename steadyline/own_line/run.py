@@ -1,6 +1,5 @@
 """A whole line in one terminal: servers where none are given, every service, one view of the logs."""
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -33,12 +32,14 @@ SERVICES = ("trainer", "alerts", "scorer", "producers")
 class OwnLine:
     """A line and where it writes.
 
-    ``environment`` has the addresses of the servers. ``check_servers`` raises when one of them has ended.
+    ``environment`` has the addresses of the servers, ``given`` are the variables that the user has set.
+    ``check_servers`` raises when one of the servers has ended.
     """
 
     line: Line
     folders: LineFolders
     environment: dict[str, str]
+    given: frozenset[str]
     console: PlainConsole
     clock: Clock
     check_servers: Callable[[], None]
@@ -90,11 +91,11 @@ class OwnLine:
             "ALERTS_API_PORT": str(ports.api),
             "STEADYLINE_LOG_FORMAT": "json",
         }
-        if "STEADYLINE_SIGNING_KEY_FILE" not in os.environ:
+        if "STEADYLINE_SIGNING_KEY_FILE" not in self.given:
             if not (folders.keys / PRIVATE).exists():
                 write_pair(folders.keys)
             own["STEADYLINE_TRUSTED_KEYS_FILE"] = str(folders.keys / PUBLIC)
-        return {name: value for name, value in own.items() if name not in os.environ}
+        return {name: value for name, value in own.items() if name not in self.given}
 
     def _make_token(self, environment: dict[str, str]) -> None:
         """Make the first token of the API and keep it beside the line, readable by its owner alone."""

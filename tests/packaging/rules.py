@@ -49,13 +49,14 @@ VENDORS = {
 CLIENT_PRIVATE = "steadyline/kafka/client/private_api.py"
 CLIENT_CONNECTIONS = "steadyline/kafka/client/private_net.py"
 
-# Who reads the environment: command lines and settings; the demo hands its own on to its children.
+# Who reads the environment: command lines and settings; some hand their own on to their children.
 ENVIRONMENT_READERS = (
     "*/cli.py",
     "steadyline/cli/*.py",
     "steadyline/settings.py",
     "steadyline/demo/finish.py",
-    "steadyline/demo/services.py",
+    "steadyline/ops/backup/postgres.py",
+    "steadyline/own_line/services.py",
 )
 
 # Where anything at all may be caught without being raised again: the outermost loops, and the places that

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.support.eventually import eventually
 
 WITHIN_SECONDS = 900
 
@@ -49,11 +50,13 @@ def test_two_commands_lead_from_good_parts_to_scored_frames(plant: Path) -> None
             steadyline("run"), cwd=plant, env=servers, stdout=out, stderr=out, start_new_session=True
         )
     try:
-        end = time.monotonic() + WITHIN_SECONDS
-        while "frames scored" not in log.read_text(errors="replace"):
-            assert line.poll() is None, log.read_text(errors="replace")[-3000:]
-            assert time.monotonic() < end, log.read_text(errors="replace")[-3000:]
-            time.sleep(0.5)
+
+        def has_scored() -> bool:
+            said = log.read_text(errors="replace")
+            assert line.poll() is None, said[-3000:]
+            return "frames scored" in said
+
+        eventually(has_scored, within=WITHIN_SECONDS, what="frames are scored")
     finally:
         line.send_signal(signal.SIGINT)  # as Ctrl-C would, to the one that stops all others in order
         status = line.wait(120)

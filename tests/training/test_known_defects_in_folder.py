@@ -33,7 +33,7 @@ def test_the_card_names_them_and_a_detector_that_has_no_use_for_them_says_so(tmp
         grid=Grid.square(32),
         channels="gray",
         false_alarm_rate=0.1,
-        overrides={"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 4},
+        overrides={"schedule.batch": 4, "schedule.attack_steps": 1, "shape.width": 8},
         known_defects=marked,
     )
     bench = BuildContext(tmp_path, lambda phase, done, of: None, SystemClock())

@@ -17,7 +17,7 @@ from steadyline.correction import corrected
 from steadyline.digest import sha256
 from steadyline.errors import ContractBroken, PackageRejected
 from steadyline.station import FEWEST_PICTURES, Reference, corrections
-from steadyline.station_choice import Candidate, StationChoice, candidates_of, choose
+from steadyline.station_choice import StationCandidate, StationChoice, candidates_of, choose
 from steadyline.telemetry.logs import get_logger
 from trainer.arrays import Pictures
 from trainer.control.station_proof import Proof, prove
@@ -185,7 +185,7 @@ def reference_of(camera: str, live: Model) -> StationReference:
     return found
 
 
-def _sentence(taken: Candidate) -> str:
+def _sentence(taken: StationCandidate) -> str:
     if taken.kind == "shift":
         return f"shift: threshold {taken.threshold_shift:+.4g}"
     correction = taken.correction

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steadyline.correction import corrected, uncorrected
-from steadyline.station_choice import Candidate
+from steadyline.station_choice import StationCandidate
 from trainer.arrays import Pictures
 from trainer.data.banks import HeldOutSet
 from trainer.monitor.detection import highest_rate
@@ -46,7 +46,7 @@ class Proof:
         }
 
 
-def prove(taken: Candidate, known: HeldOutSet, threshold: float, score: ScoreAll) -> Proof:
+def prove(taken: StationCandidate, known: HeldOutSet, threshold: float, score: ScoreAll) -> Proof:
     """Return what held-out frames say of a candidate at its threshold, for which ``threshold`` is shifted.
 
     A frame goes through the inverse of the correction, as the camera would have taken it, and back: what the

@@ -56,9 +56,15 @@ def checkpoints_of(folder: Path | None, given: FitInput, recipe: Recipe) -> Chec
 def training_recipe(given: FitInput, detector: str, profile: Any, steps: int) -> Recipe:
     """Return what is needed to rebuild the model; ``profile`` is a dataclass of numbers with a ``bank``.
 
-    Cards in stores and the keys of checkpoints hold the recipe, so its names never change.
+    Cards in stores and the keys of checkpoints hold the recipe, so its names never change. A training on
+    whole pictures depends on no number of crops, and names none.
     """
     numbers = {**asdict(profile), "bank": profile.bank.parameters()}
+    if given.bank.corner is None:
+        numbers.pop("crops", None)
+        numbers["bank"] = {
+            name: part for name, part in numbers["bank"].items() if not name.startswith("crops.")
+        }
     return {
         "detector": detector,
         "profile": given.profile,

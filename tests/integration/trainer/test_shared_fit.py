@@ -10,7 +10,7 @@ from trainer.folder import open_package
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 FIT = ["-m", "trainer", "fit", "--detector", "cobra", "--size", "32", "--steps", "3"]
-SMALLER = ["--set", "shape.width=4", "--set", "schedule.batch=8", "--set", "schedule.attack_steps=1"]
+SMALLER = ["--set", "shape.width=8", "--set", "schedule.batch=8", "--set", "schedule.attack_steps=1"]
 
 
 def test_of_two_processes_that_share_a_fit_one_writes_the_package(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_figures_of_a_training_need_no_label(trained: Trained) -> None:
 )
 def test_every_profile_trains_with_every_loss(profile: str, switch: str) -> None:
     small: dict[str, float | int | str | bool] = {
-        "shape.width": 4,
+        "shape.width": 8,
         "schedule.batch": 4,
         "schedule.attack_steps": 1,
         "score.memory": 8,

@@ -62,7 +62,7 @@ def test_the_figures_have_the_agreed_names(evaluation: Evaluation) -> None:
         "seconds",
     ]
     image = figures["image_auroc"]
-    assert sorted(image) == ["clean", "corruptions", "noise", "pgd"]
+    assert sorted(image) == ["clean", "corruptions", "noise", "pgd", "sides"]
     assert {size: sorted(found) for size, found in image["pgd"].items()} == {
         "2/255": ["10", "5"],
         "4/255": ["10", "5"],
