@@ -35,7 +35,7 @@ def test_every_graph_below_a_folder_is_served_and_its_cost_is_told(tmp_path: Pat
     assert done.returncode == EXIT_OK, done.stderr
     rows = json.loads(done.stdout)["models"]
     assert [row["model"] for row in rows] == ["parts/spot-0", "parts/spot-1"]
-    assert all(row["side"] == 32 and row["memory_mb"] > 0 for row in rows)
+    assert all(row["grid"] == "32x32" and row["memory_mb"] > 0 for row in rows)
     assert all(row["ms"] > 0 and row["alone_ms"] > 0 for row in rows)
     assert "2/2: parts/spot-1" in done.stderr
 
