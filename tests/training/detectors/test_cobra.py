@@ -108,7 +108,7 @@ def test_settings_that_mean_nothing_are_refused(settings: FitSettings, message: 
 
 
 def test_pictures_that_cannot_be_halved_are_refused() -> None:
-    with pytest.raises(InvalidConfiguration, match="multiple of 32"):
+    with pytest.raises(InvalidConfiguration, match="multiples of 16"):
         fit(good_parts(10, 40), FitSettings("cobra"), quiet)
 
 
