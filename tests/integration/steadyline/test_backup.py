@@ -158,7 +158,7 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
 
     again = new.steadyline("restore", "--from", str(moved.backup), *parts)
     assert again.returncode != EXIT_OK
-    assert "is there already" in again.stderr
+    assert "is not empty" in again.stderr
 
 
 def test_a_backup_without_frames_and_of_one_group_brings_back_all_but_these(moved: MovedLine) -> None:
