@@ -7,9 +7,7 @@ from scorer import metrics
 from steadyline.contracts.evidence import MAP_NAME, EvidenceKey
 from steadyline.contracts.score import Verdict
 from steadyline.digest import sha256
-from steadyline.inference import Floats
 from steadyline.kafka.broker import Record
-from steadyline.map_png import encode_map
 from steadyline.picture import PictureInfo
 from steadyline.store import Store
 
@@ -45,15 +43,14 @@ class EvidenceWriter:
     line: str
     topic_id: str
 
-    def write(self, product: str, record: Record, info: PictureInfo, anomaly_map: Floats) -> Evidence:
+    def write(self, product: str, record: Record, info: PictureInfo, map_png: bytes) -> Evidence:
         """Write picture and map, and return their addresses; raises StoreUnavailable."""
         picture = record.value or b""
-        encoded_map = encode_map(anomaly_map)
         name = "picture.jpg" if info.format == "jpeg" else "picture.png"
         picture_uri = self.store.put(self._key(record, name), picture, info.content_type)
-        map_uri = self.store.put(self._key(record, MAP_NAME), encoded_map, "image/png")
+        map_uri = self.store.put(self._key(record, MAP_NAME), map_png, "image/png")
         metrics.EVIDENCE_BYTES.add(len(picture), product=product, kind="picture")
-        metrics.EVIDENCE_BYTES.add(len(encoded_map), product=product, kind="map")
+        metrics.EVIDENCE_BYTES.add(len(map_png), product=product, kind="map")
         return Evidence(picture_uri, map_uri, sha256(picture))
 
     def _key(self, record: Record, name: str) -> str:

@@ -15,21 +15,24 @@ from scorer.model_slot import ActiveModel
 from scorer.scoring import (
     FrameCertificate,
     Judgement,
-    area_above,
+    MapReading,
     certify,
     is_on_map_of,
     louder,
+    read_map,
     score_frame,
 )
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
-from steadyline.contracts.model_event import calibration_of
+from steadyline.contracts.model_event import PRODUCT_WIDE, calibration_of
 from steadyline.contracts.score import Score
 from steadyline.correction import tables_of
 from steadyline.errors import StoreUnavailable
 from steadyline.inference import Floats
 from steadyline.kafka.broker import Message
+from steadyline.map_png import encode_map
 from steadyline.picture import PictureInfo
+from steadyline.score_scale import ScoreScale
 from steadyline.station import correction_of
 from steadyline.telemetry.holds import Held
 from steadyline.telemetry.logs import get_logger
@@ -58,8 +61,18 @@ class ScoredFrame:
     judgement: Judgement
     anomaly_map: Floats
     certificate: FrameCertificate | None
-    area: float | None
+    on_map: MapReading | None
     spoke: str | None
+
+    @property
+    def calibrated(self) -> float:
+        """The score on the one scale of its model."""
+        product = self.model.model.calibrations[PRODUCT_WIDE]
+        return ScoreScale.of(product.scores, self.judgement.threshold).calibrated(self.judgement.score)
+
+    def map_png(self) -> bytes:
+        """Return the map as it is kept."""
+        return encode_map(self.anomaly_map, None if self.on_map is None else self.on_map.scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,7 @@ class EvidenceQueue:
         scored = kept.scored
         product = scored.task.frame.product
         try:
-            evidence = self._writer.write(product, scored.task.record, kept.info, scored.anomaly_map)
+            evidence = self._writer.write(product, scored.task.record, kept.info, scored.map_png())
         except StoreUnavailable as error:
             self._hold(kept, product, error)
             return
@@ -199,16 +212,20 @@ class Postprocessor:
         calibration = calibration_of(camera, model.model.calibrations)
         shift = 0.0 if task.station is None else task.station.threshold_shift
         judgement, certificate = score_frame(answer.score, answer.anomaly_map, calibration, shift), None
-        area = None if model.is_pair else area_above(answer.anomaly_map, answer.score, judgement.threshold)
+        product, on_map = model.model.calibrations[PRODUCT_WIDE], None
+        if not model.is_pair:
+            on_map = read_map(answer.anomaly_map, answer.score, judgement.threshold, product)
         if answer.certified_score is not None:
             own = calibration_of(camera, model.model.certified_calibrations)
             # On another scale than the score's there is no shift: its verdict is that of the product's light.
             own_shift = shift if own.scores == calibration.scores else 0.0
             certificate = in_front_of_station(certify(answer.certified_score, own, own_shift), task)
             if model.is_pair and is_on_map_of(answer.certified_score, judgement.peak):
-                area = area_above(answer.anomaly_map, answer.certified_score, own.threshold + own_shift)
+                product = model.model.certified_calibrations[PRODUCT_WIDE]
+                threshold = own.threshold + own_shift
+                on_map = read_map(answer.anomaly_map, answer.certified_score, threshold, product)
         spoke = None if answer.halves is None else louder(answer.halves, model.model.halves)
-        scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, area, spoke)
+        scored = ScoredFrame(task, model, judgement, answer.anomaly_map, certificate, on_map, spoke)
         sample = self._sink.samples[task.frame.product]
         if task.info is not None and is_kept(scored.judgement.verdict, task.record, sample):
             self._evidence.put(KeptFrame(scored, task.info, partial(self._complete, scored)))
@@ -243,8 +260,9 @@ class Postprocessor:
             certified_verdict=None if certificate is None else certificate.verdict,
             certified_margin=None if certificate is None else certificate.margin,
             part=frame.part,
-            area=scored.area,
+            area=None if scored.on_map is None else scored.on_map.area,
             spoke=scored.spoke,
+            calibrated=scored.calibrated,
         )
         metrics.SCORED.add(1, product=frame.product, verdict=judgement.verdict)
         metrics.CAPTURE_TO_SCORE.record(

@@ -17,6 +17,7 @@ from steadyline.contracts.model_event import Calibration
 from steadyline.contracts.score import Peak, Verdict
 from steadyline.errors import UnscorableFrame
 from steadyline.inference import CERTIFIED_ROUNDING, Floats
+from steadyline.score_scale import ScoreScale
 
 STEPS = 255  # of 8 bits, from 0 to 1
 
@@ -40,6 +41,16 @@ class Judgement:
     threshold: float
     verdict: Verdict
     peak: Peak
+
+
+@dataclass(frozen=True, slots=True)
+class MapReading:
+    """What a map says beside its frame's score: the share of its cells above the threshold, and their
+    scale.
+    """
+
+    area: float
+    scale: ScoreScale
 
 
 def score_frame(score: float, anomaly_map: Floats, calibration: Calibration, shift: float = 0.0) -> Judgement:
@@ -114,6 +125,15 @@ def find_peak(anomaly_map: Floats) -> Peak:
 def is_on_map_of(certified_score: float, peak: Peak) -> bool:
     """Tell whether the map is the one that a certified score is the highest cell of."""
     return abs(certified_score - peak.value) <= CERTIFIED_ROUNDING
+
+
+def read_map(anomaly_map: Floats, score: float, threshold: float, product: Calibration) -> MapReading:
+    """Return what a map (h, w) on the scale of its frame's score says.
+
+    ``product`` is the calibration of the whole product, which gives every camera of it the same spread.
+    """
+    scale = ScoreScale.of(product.scores, threshold).on_map(anomaly_map, score)
+    return MapReading(area_above(anomaly_map, score, threshold), scale)
 
 
 def area_above(anomaly_map: Floats, score: float, threshold: float) -> float:

@@ -101,6 +101,20 @@ class Score(JsonMessage):
         "score has one source.",
         exclude_if=lambda spoke: spoke is None,
     )
+    calibrated: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The score on the one scale of its model: 0.5 is the threshold, 0.75 one spread of "
+        "held-out normals above it; absent in a score of an earlier release.",
+        exclude_if=lambda calibrated: calibrated is None,
+    )
+
+    @model_validator(mode="after")
+    def _is_above_a_half_where_it_is_anomalous(self) -> "Score":
+        if self.calibrated is not None and (self.calibrated > 0.5) != (self.verdict == "anomalous"):
+            raise ValueError(f"calibrated is {self.calibrated}, and the verdict {self.verdict}")
+        return self
 
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> "Score":

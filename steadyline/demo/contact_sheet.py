@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from steadyline.contracts.score import Score
-from steadyline.inference import Floats
-from steadyline.map_png import decode_map
+from steadyline.map_png import glow_of
 from steadyline.picture import LARGEST, decode, inspect
 from steadyline.store import Store
 
 TILE = 240
-# Black, violet, red, orange, pale yellow: equal steps from dark to light, readable without colour too.
-_STOPS = np.array([[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
+_COVER = 0.6  # of the frame, by the colour over it
+# Violet, red, orange, pale yellow: equal steps from dark to light, readable without colour too.
+_STOPS = np.array([[87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]], dtype=np.float64)
 
 
 def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
@@ -26,24 +27,28 @@ def contact_sheet(scores: Sequence[Score], store: Store, path: Path) -> Path:
         top = 10 + row * (TILE + 34)
         data = store.get(score.picture_uri or "")
         frame = Image.fromarray(decode(data, inspect(data, LARGEST), "rgb")).resize((TILE, TILE))
-        anomaly_map = Image.fromarray(decode_map(store.get(score.map_uri or ""))).resize((TILE, TILE))
+        cells = Image.fromarray(glow_of(store.get(score.map_uri or "")).astype(np.float32))
+        glow = np.asarray(cells.resize((TILE, TILE), Image.Resampling.BILINEAR))
         sheet.paste(frame, (10, top))
-        sheet.paste(Image.blend(frame, tint(np.asarray(anomaly_map)), 0.55), (TILE + 20, top))
-        text = f"{score.frame}  score {score.score:.3f}  p {score.p_value:.4f}  v{score.model_version}"
+        sheet.paste(glowing(frame, glow), (TILE + 20, top))
+        known = "" if score.calibrated is None else f" ({score.calibrated:.2f})"
+        text = f"{score.frame}  score {score.score:.3f}{known}  p {score.p_value:.4f}  v{score.model_version}"
         draw.text((10, top + TILE + 6), text, fill="black")
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
     return path
 
 
-def tint(anomaly_map: Floats) -> Image.Image:
-    """Return (h, w) in a perceptual colour scale, lowest value to highest."""
-    values = anomaly_map.astype(np.float64)
-    span = float(np.ptp(values)) or 1.0
-    position = (values - values.min()) / span * (len(_STOPS) - 1)
+def glowing(frame: Image.Image, glow: NDArray[np.float32]) -> Image.Image:
+    """Return a frame with its map over it: in a perceptual colour scale where ``glow`` (h, w) is above 0, and
+    as it is elsewhere.
+    """
+    position = glow.clip(0, 1).astype(np.float64) * (len(_STOPS) - 1)
     low = np.clip(position.astype(int), 0, len(_STOPS) - 2)
     part = (position - low)[..., None]
-    return Image.fromarray((_STOPS[low] * (1 - part) + _STOPS[low + 1] * part).astype(np.uint8), "RGB")
+    colour = _STOPS[low] * (1 - part) + _STOPS[low + 1] * part
+    cover = np.where(glow > 0, _COVER, 0)[..., None]
+    return Image.fromarray((np.asarray(frame) * (1 - cover) + colour * cover).astype(np.uint8), "RGB")
 
 
 def most_anomalous(scores: Sequence[Score], count: int) -> list[Score]:

@@ -11,7 +11,7 @@ from steadyline.contracts.frame import Frame
 from steadyline.contracts.topics import DAY_MS, HOUR_MS, Topic
 from steadyline.errors import Backpressure, Fatal, PoisonMessage, Transient
 from steadyline.kafka.dead_letters.letter import REPLAYED_FROM
-from steadyline.map_png import MAP_MAX, MAP_MIN
+from steadyline.map_png import MAP_MAX, MAP_MIN, MAP_SPREAD, MAP_THRESHOLD
 from tools.docs.configuration import sections
 from tools.docs.fields import fields_of
 from tools.docs.markdown import NOTICE, code, prose, table, words
@@ -44,14 +44,22 @@ _JSON_HEADERS = """## Headers of a JSON message
 _EVIDENCE = f"""
 `picture_uri` and `map_uri` of a [score](#score) lead into the store, to
 `evidence/<line>/<topic>/<topic id>/<partition>/<offset>/`. The picture is the frame as it came. The map is a
-grey PNG of 8 bits with a pixel for each cell. Black is the lowest value of this map and white the highest;
-the PNG's own text says both, as decimal numbers under {code(MAP_MIN)} and {code(MAP_MAX)}:
+grey PNG of 8 bits with a pixel for each cell, on the scale of `calibrated`: 128 and more where a cell is
+above the threshold, in every map of a model, so that nothing in a normal frame is brighter. The PNG's own
+text says what a grey stands for, as decimal numbers under {code(MAP_THRESHOLD)} and {code(MAP_SPREAD)}:
+
+    c = 2 × (pixel + 0.5) / 256 - 1
+    value = threshold + spread × c / (1 - |c|)
+
+The threshold is that of this map's cells; where a score is a mean of the worst of them it lies above the
+score's. A map whose values have no threshold, of a model whose score is another detector's, and every map of
+an earlier release has {code(MAP_MIN)} and {code(MAP_MAX)} in their place:
 
     value = min + pixel / 255 × (max - min)
 
-So the lowest and the highest value are exact (the highest is `peak.value` of the score), and any other is off
-by half a 255th of the range at most. Why the scale is there:
-[decision 14](decisions/0014-a-map-carries-its-scale.md).
+The exact highest value is `peak.value` of the score. Why the scale is there:
+[decision 14](decisions/0014-a-map-carries-its-scale.md), and why it is the model's:
+[decision 28](decisions/0028-one-scale-for-scores-and-maps.md).
 """
 _REASONS = """
 One fixed word is metric label, header and log field. What a refused frame's dead letter says in `reason`:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from steadyline.map_png import encode_map
 from steadyline.prepare import Channels, prepare
+from steadyline.score_scale import ScoreScale
 from trainer.arrays import Pictures, PseudoBank
 from trainer.crops.bank import make_crop_bank
 from trainer.detectors.registry import detector_named
@@ -113,7 +114,7 @@ def measure(
         attacked=attacked,
         proven=proven,
         cpu_seconds=round(time.process_time() - began, 1),
-        map_png=base64.b64encode(encode_map(run(at_grid([material.example]))[1][0])).decode(),
+        map_png=base64.b64encode(_map_png(run, at_grid([material.example]), whole, how)).decode(),
     )
 
 
@@ -145,6 +146,14 @@ def _bank(detector: str, normals: Pictures, seed: int) -> PseudoBank:
         return in_memory(make_bank(normals, replace(recipe, per_normal=_PER_NORMAL), seed))
     fewer = replace(crops, count=_CROPS, aside=_CROPS_ASIDE)
     return in_memory(make_crop_bank(normals, replace(recipe, crops=fewer), seed))
+
+
+def _map_png(run: OnnxModel, example: Pictures, normal: Scores, how: ShortTraining) -> bytes:
+    """Return the map of one picture (1, H, W, C) as a scorer would keep it."""
+    scores, maps = run(example)
+    found = calibration(normal.tolist(), how.false_alarm_rate)
+    scale = ScoreScale.of(found.scores, found.threshold)
+    return encode_map(maps[0], scale.on_map(maps[0], float(scores[0])))
 
 
 def _scores(run: OnnxModel, pictures: Pictures) -> Scores:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scorer.evidence import EvidenceWriter, is_kept
 from steadyline.contracts.evidence import EvidenceKey
 from steadyline.kafka.broker import Partition, Record
+from steadyline.map_png import encode_map
 from steadyline.picture import PictureLimits, encode_png, inspect
 from steadyline.store import Store
 from tests.support.bench_top import a_record
@@ -57,7 +58,9 @@ def test_neither_another_line_nor_a_topic_made_anew_writes_over_evidence(other: 
     for (line, topic_id), picture in zip([("north", "id-1"), other], pictures, strict=True):
         info = inspect(picture, PictureLimits(1 << 20, 1 << 20))
         writer = EvidenceWriter(store, line, topic_id)
-        kept.append(writer.write("part", a_record(5, picture), info, np.zeros((2, 2), np.float32)))
+        kept.append(
+            writer.write("part", a_record(5, picture), info, encode_map(np.zeros((2, 2), np.float32)))
+        )
     assert [store.get(evidence.picture_uri or "") for evidence in kept] == pictures
     places = [EvidenceKey.parse(store.key(evidence.map_uri or "")) for evidence in kept]
     assert [(place.partition, place.offset) for place in places] == [(0, 5), (0, 5)]

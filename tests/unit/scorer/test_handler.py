@@ -5,7 +5,6 @@ import io
 import threading
 import zlib
 
-import numpy as np
 import pytest
 from PIL import Image
 from structlog.testing import capture_logs
@@ -27,7 +26,7 @@ from steadyline.errors import (
 )
 from steadyline.inference import ModelRef
 from steadyline.kafka.broker import Message, Partition
-from steadyline.map_png import decode_map
+from steadyline.map_png import decode_map, glow_of
 from steadyline.picture import encode_jpeg, encode_png
 from tests.support.bench_top import TOPIC_ID, BenchTop, a_line, a_record
 from tests.support.inference import constant
@@ -310,7 +309,11 @@ def test_an_anomalous_frame_leaves_its_bytes_and_its_map_under_its_place(top: Be
     assert score.picture_sha256 == hashlib.sha256(DEFECT).hexdigest()
     anomaly_map = decode_map(top.store.get(score.map_uri or ""))
     assert anomaly_map.shape == (4, 4)
-    assert anomaly_map[1, 1] == anomaly_map.max() == np.float32(score.peak.value)
+    assert anomaly_map[1, 1] == anomaly_map.max() == pytest.approx(score.peak.value, rel=0.05)
+    glow = glow_of(top.store.get(score.map_uri or ""))
+    assert (glow > 0).mean() == score.area
+    assert score.calibrated is not None
+    assert glow.max() == pytest.approx(2 * score.calibrated - 1, abs=1 / 128)
     assert score.peak.value == pytest.approx(0.5, abs=1e-5)
 
 

@@ -13,7 +13,16 @@ from PIL import Image, PngImagePlugin
 from steadyline.errors import PictureTooManyPixels, PoisonMessage, UndecodablePicture
 from steadyline.grid import MOST_GRID_PIXELS, MOST_SIDE
 from steadyline.inference import Floats
-from steadyline.map_png import MAP_MAX, MAP_MIN, decode_map, encode_map
+from steadyline.map_png import (
+    MAP_MAX,
+    MAP_MIN,
+    MAP_SPREAD,
+    MAP_THRESHOLD,
+    decode_map,
+    encode_map,
+    glow_of,
+)
+from steadyline.score_scale import ScoreScale
 
 maps = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(-99, 99, width=32)
@@ -63,6 +72,35 @@ def test_a_reader_without_our_code_needs_the_picture_and_two_numbers() -> None:
     assert values == pytest.approx(np.array(KEPT), abs=4.5 / 510)
 
 
+@given(maps, st.floats(-99, 99), st.floats(0.01, 99))
+def test_a_calibrated_map_is_above_128_exactly_where_it_is_above_the_threshold(
+    anomaly_map: Floats, threshold: float, spread: float
+) -> None:
+    data = encode_map(anomaly_map, ScoreScale(threshold, spread))
+    above = anomaly_map.astype(np.float64) > threshold
+    with Image.open(io.BytesIO(data)) as picture:
+        assert np.array_equal(np.asarray(picture) >= 128, above)
+    assert np.array_equal(glow_of(data) > 0, above)
+    assert np.array_equal(decode_map(data) > np.float32(threshold), above)
+
+
+@given(maps)
+def test_a_calibrated_map_is_read_back_to_half_a_grey(anomaly_map: Floats) -> None:
+    scale = ScoreScale(1.0, 40.0)
+    found = decode_map(encode_map(anomaly_map, scale))
+    apart = np.abs(scale.of_cells(found) - scale.of_cells(anomaly_map))
+    assert apart.max() <= 1 / 512 * 1.01
+
+
+def test_two_maps_of_one_model_are_as_bright_as_their_values() -> None:
+    good, bad = np.full((2, 2), 0.2, np.float32), np.array([[0.2, 0.2], [0.2, 9.0]], np.float32)
+    scale = ScoreScale(1.0, 0.5)
+    assert glow_of(encode_map(good, scale)).max() == 0
+    assert glow_of(encode_map(bad, scale)).max() > 0.9
+    assert glow_of(encode_map(good)).max() == 0
+    assert glow_of(encode_map(bad)).max() == 1
+
+
 @pytest.mark.parametrize(
     ("scale", "complaint"),
     [
@@ -72,6 +110,10 @@ def test_a_reader_without_our_code_needs_the_picture_and_two_numbers() -> None:
         ({MAP_MIN: "0.0", MAP_MAX: "nan"}, "from 0.0 to nan"),
         ({MAP_MIN: "0.0", MAP_MAX: "inf"}, "from 0.0 to inf"),
         ({MAP_MIN: "-1e39", MAP_MAX: "0.0"}, r"from -1e\+39 to 0.0"),
+        ({MAP_THRESHOLD: "1.0"}, "does not say"),
+        ({MAP_THRESHOLD: "1.0", MAP_SPREAD: "0"}, "0.0 is its spread"),
+        ({MAP_THRESHOLD: "1.0", MAP_SPREAD: "inf"}, "from 1.0 to inf"),
+        ({MAP_THRESHOLD: "1e39", MAP_SPREAD: "1.0"}, r"1e\+39 its threshold"),
         ({MAP_MIN: "1.0", MAP_MAX: "0.0"}, "from 1.0 to 0.0"),
     ],
 )
