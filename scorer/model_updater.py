@@ -16,6 +16,7 @@ from steadyline.inference import Inference
 from steadyline.kafka.broker import Follower, Record
 from steadyline.kafka.messages import MessageFollower, Subscription
 from steadyline.kafka.model_events import EventSeal, NewestEvents
+from steadyline.parity import check_parity
 from steadyline.probe import WITHIN, probe
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import get_logger
@@ -144,6 +145,7 @@ class ModelUpdater:
             return
         try:
             probe(name, model, self._inference)
+            check_parity(name, model, self._inference)
         except (ContractBroken, InferenceUnavailable) as error:
             self._refuse(name, product_model, model, error)
             return

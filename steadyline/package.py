@@ -15,7 +15,7 @@ from steadyline.contracts.message import (
     Word,
     first_problem,
 )
-from steadyline.contracts.model_event import Calibration, Model, ModelState, Package, Probe
+from steadyline.contracts.model_event import Calibration, EncodedProbe, Model, ModelState, Package, Probe
 from steadyline.contracts.station import StationReference
 from steadyline.digest import sha256
 from steadyline.errors import PackageRejected
@@ -70,6 +70,7 @@ class Card(Part):
     references: Table[str, StationReference] = Field(
         default_factory=dict, exclude_if=lambda references: not references
     )
+    encoded_probes: Items[EncodedProbe] = Field(default_factory=list, exclude_if=lambda probes: not probes)
     # Of the weights, as SPDX writes it; packages of earlier releases say nothing of it.
     licence: str = Field(NO_LICENCE, max_length=500, exclude_if=lambda licence: licence == NO_LICENCE)
     # That trained it; "" for `fit`, which has none, and in packages of earlier releases.
@@ -103,6 +104,7 @@ class Card(Part):
             certified_calibrations=self.certified_calibrations,
             halves=self.halves,
             references=self.references,
+            encoded_probes=self.encoded_probes,
         )
 
 

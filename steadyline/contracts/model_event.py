@@ -88,6 +88,17 @@ class Probe(Part):
     )
 
 
+class EncodedProbe(Part):
+    """A frame as a camera sends it, with the score that the trainer gave to its bytes."""
+
+    encoding: Word = Field(description="How it is encoded: jpeg, png, colour-png, ...")
+    frame: str = Field(max_length=MOST_PICTURE, description="Base64 of the encoded frame.")
+    score: FiniteFloat = Field(description="The score that decoding, preparing and the model must give.")
+    tolerance: FiniteFloat = Field(gt=0, description="How far from it a score may be.")
+    x: float = Field(ge=0, lt=1, description="Where the map is highest, in widths of the frame.")
+    y: float = Field(ge=0, lt=1, description="Where the map is highest, in heights of the frame.")
+
+
 class Package(Part):
     """Where a model package is and what each of its files must hash to."""
 
@@ -150,6 +161,13 @@ class Model(Part):
         description="Camera, or * for the whole product → what its normals looked like at the training; "
         "absent in a model of an earlier release.",
         exclude_if=lambda references: not references,
+    )
+    encoded_probes: Items[EncodedProbe] = Field(
+        default_factory=list,
+        max_length=MOST_LISTED,
+        description="Frames in several encodings with their scores, checked before the version is used; "
+        "absent in a model of an earlier release.",
+        exclude_if=lambda probes: not probes,
     )
     stations: Table[Name, Station] = Field(
         default_factory=dict,

@@ -15,6 +15,7 @@ from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import (
     Calibration,
     Change,
+    EncodedProbe,
     Health,
     Model,
     ModelEvent,
@@ -177,6 +178,18 @@ _models = st.builds(
             certified_score=st.none() | figures.filter(math.isfinite),
         ),
         max_size=2,
+    ),
+    encoded_probes=st.lists(
+        st.builds(
+            EncodedProbe,
+            encoding=words,
+            frame=words,
+            score=figures.filter(math.isfinite),
+            tolerance=st.floats(0, 1, exclude_min=True),
+            x=st.floats(0, 1, exclude_max=True),
+            y=st.floats(0, 1, exclude_max=True),
+        ),
+        max_size=1,
     ),
     lineage=st.dictionaries(words, words, max_size=2),
     figures=st.dictionaries(words, figures, max_size=2),

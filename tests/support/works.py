@@ -13,7 +13,7 @@ import numpy as np
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
 from steadyline.contracts.model_command import Action, ModelCommand
-from steadyline.contracts.model_event import Calibration, ModelEvent, Probe
+from steadyline.contracts.model_event import Calibration, EncodedProbe, ModelEvent, Probe
 from steadyline.contracts.topics import line_topics
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.model_events import EventSeal
@@ -118,8 +118,11 @@ class Works:
         graph: bytes = b"",
         probes: int = 1,
         lineage: Mapping[str, str] = MappingProxyType({}),
+        encoded: float | None = None,
     ) -> JobResult:
-        """Write a package whose probes expect score 0.5 and return a training's result."""
+        """Write a package whose probes expect score 0.5, and an encoded one ``encoded``; return a training's
+        result.
+        """
         picture = base64.b64encode(encode_png(np.zeros((8, 8), np.uint8))).decode()
         one = Calibration(scores=[0.1], threshold=0.1, achieved_rate=0.5)
         card = Card(
@@ -140,6 +143,9 @@ class Works:
             lineage=dict(lineage),
             licence=self.licence,
             line=self.line,
+            encoded_probes=[]
+            if encoded is None
+            else [EncodedProbe(encoding="png", frame=picture, score=encoded, tolerance=0.01, x=0, y=0)],
         )
         files = {
             "model.onnx": graph or a_graph(answers.decode()),

@@ -24,6 +24,7 @@ from trainer.detector_protocol import Served
 from trainer.detectors.registry import licence_of
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs.calibrate import MOST_NAMED, Calibrated, HeldOutScore, calibrate
+from trainer.jobs.encoded_probes import encoded_probes
 from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
@@ -110,8 +111,15 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
         "export_map_difference": exported.map_difference,
     }
     card = _card(inputs, context, (trained, calibrated, figures))
+    known_answers = probes(run, known, normal, anomalous)
     update = {
-        "probes": probes(run, known, normal, anomalous),
+        "probes": known_answers,
+        "encoded_probes": encoded_probes(
+            trained.module,
+            known.anomalies[int(np.argmax(anomalous))],
+            spec.channels,
+            known_answers[0].tolerance,
+        ),
         "certified_calibrations": certified,
         "references": station_references(snapshot),
     }

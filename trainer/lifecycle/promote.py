@@ -8,6 +8,7 @@ from steadyline.digest import sha256
 from steadyline.errors import ContractBroken, InferenceUnavailable, PackageRejected
 from steadyline.inference import Inference
 from steadyline.package import MODEL
+from steadyline.parity import check_parity
 from steadyline.probe import probe
 from steadyline.telemetry.logs import get_logger
 from steadyline.triton import RepositoryEntry
@@ -121,6 +122,7 @@ class Promoter:
     def _probe(self, model: Model, product: str) -> None:
         try:
             probe(product, model, self._triton)
+            check_parity(product, model, self._triton)
         except ContractBroken as error:
             raise PromotionFailed("wrong_answer", str(error)) from error
         except InferenceUnavailable as error:

@@ -4,6 +4,7 @@ from steadyline.contracts.model_event import ModelEvent
 from steadyline.errors import SteadylineError
 from steadyline.inference import ModelRef
 from steadyline.ops.doctor.finding import Report
+from steadyline.parity import check_parity
 from steadyline.probe import probe
 from steadyline.triton import TritonClient
 
@@ -43,6 +44,7 @@ def look_at_live_model(product: str, event: ModelEvent | None, client: TritonCli
         return
     try:
         probe(product, model, client)
+        check_parity(product, model, client)
     except SteadylineError as error:
         report.failed(
             check,

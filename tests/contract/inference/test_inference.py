@@ -1,5 +1,6 @@
 """What every inference server holds, on the in-memory stand-in and on Triton; and what only Triton does."""
 
+import base64
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,11 @@ from typing import Protocol
 import numpy as np
 import pytest
 
+from steadyline.contracts.model_event import EncodedProbe
 from steadyline.errors import ContractBroken, InferenceUnavailable, InvalidConfiguration
 from steadyline.inference import CERTIFIED_ROUNDING, Inference, ModelRef
+from steadyline.parity import check_parity, peak_of, seen
+from steadyline.picture import encode_jpeg
 from steadyline.probe import probe
 from steadyline.servers import Addresses
 from steadyline.settings import TritonSettings
@@ -139,6 +143,28 @@ def test_a_version_that_is_not_served_is_unavailable(server: Server, name: str) 
         server.inference.infer(ModelRef(name, 9), PICTURES).result(20)
     with pytest.raises(InferenceUnavailable):
         server.inference.infer(ModelRef(f"{name}-unknown", 1), PICTURES).result(20)
+
+
+def test_a_camera_frame_has_the_score_and_the_peak_of_the_training_or_is_refused(
+    server: Server, name: str
+) -> None:
+    server.serve(name, 1, Contrast())
+    model, frame = Contrast().event_model(1), encode_jpeg(a_defective_picture(48, cell=6))
+    known = Contrast().answer(seen(frame, model)[None])
+    x, y = peak_of(known.maps[0])
+    right = EncodedProbe(
+        encoding="jpeg",
+        frame=base64.b64encode(frame).decode(),
+        score=float(known.scores[0]),
+        tolerance=1e-4,
+        x=x,
+        y=y,
+    )
+    check_parity(name, model.model_copy(update={"encoded_probes": [right]}), server.inference)
+    for wrong, match in (({"score": right.score + 1e-3}, "gives"), ({"x": 1 - x - 0.01}, "highest at")):
+        probes = [right.model_copy(update=wrong)]
+        with pytest.raises(ContractBroken, match=match):
+            check_parity(name, model.model_copy(update={"encoded_probes": probes}), server.inference)
 
 
 def test_a_probe_accepts_the_known_answers_and_no_others(server: Server, name: str) -> None:

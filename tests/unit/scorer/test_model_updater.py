@@ -1,11 +1,16 @@
 """The model slots: following the events, probing before use, the canary."""
 
+import base64
+
 import pytest
 
+from steadyline.contracts.model_event import EncodedProbe
 from steadyline.inference import ModelRef
+from steadyline.parity import seen
+from steadyline.picture import encode_jpeg
 from tests.support.inference import constant
 from tests.support.kept_models import KeptModels
-from tests.support.models import Contrast, model_event
+from tests.support.models import Contrast, a_defective_picture, model_event
 
 
 @pytest.fixture
@@ -45,6 +50,25 @@ def test_a_version_with_wrong_answers_changes_nothing_and_is_tried_again(kept: K
     assert kept.waiting_for == {}
     kept.inference.serve("part", 2, Contrast(gain=3).answer)
     kept.pass_time(5)
+    assert kept.version == 2
+
+
+def test_a_version_whose_frames_are_read_otherwise_than_at_the_training_is_not_used(kept: KeptModels) -> None:
+    kept.hear([kept.serve(1)], live=1)
+    model, frame = kept.serve(2), encode_jpeg(a_defective_picture(32))
+    known = Contrast().answer(seen(frame, model)[None]).scores[0]
+    probe = EncodedProbe(
+        encoding="jpeg",
+        frame=base64.b64encode(frame).decode(),
+        score=float(known) + 0.01,
+        tolerance=1e-3,
+        x=0.1,
+        y=0.1,
+    )
+    kept.hear([model.model_copy(update={"encoded_probes": [probe]})], live=2)
+    assert kept.version == 1
+    right = probe.model_copy(update={"score": float(known)})
+    kept.hear([model.model_copy(update={"encoded_probes": [right]})], live=2)
     assert kept.version == 2
 
 

@@ -141,6 +141,15 @@ def test_a_version_that_cannot_serve_is_taken_out_and_the_old_one_stays(
     assert works.repository.versions("cell") == [1]
 
 
+def test_a_version_that_sees_another_score_in_a_cameras_bytes_does_not_go_live(works: Works) -> None:
+    works.rollout.decide(works.trained(1, b"0.5", encoded=0.5))
+    works.rollout.decide(works.trained(2, b"0.5", encoded=0.52))
+    event = works.state.event
+    assert event.live_version == 1
+    assert event.changes[-1].reason.startswith("wrong_answer")
+    assert "gives 0.5 for its png frame, the trainer saw 0.52 ± 0.01" in event.changes[-1].reason
+
+
 def test_a_package_that_was_changed_in_the_store_is_rejected(works: Works) -> None:
     works.rollout.decide(works.trained(1, b"0.5"))
     result = works.trained(2, b"0.5")
