@@ -50,6 +50,7 @@ from trainer.config import KubernetesSettings, TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines, ReportProgress
+from trainer.sight import blind_reason
 
 if TYPE_CHECKING:
     from trainer.folder import FolderOrder
@@ -63,6 +64,7 @@ app.add_typer(bank, name="bank")
 
 Data = Annotated[Path, typer.Option("--data", help="Folder in MVTec layout (train/good, test/…).")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End together with the parent process.")]
+_FINER = "Take a finer --grid or another detector: python -m trainer plan --data FOLDER tries them."
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
 _COMPANION = "Detector beside it, certified, for the margin of its verdicts; by default none."
@@ -172,6 +174,9 @@ def fit(
     guard: Annotated[bool, typer.Option("--guard/--no-guard", help=_GUARD)] = True,
 ) -> None:
     """Train on the normals of a folder and write a model package; no server is needed.
+
+    Exit status 1 when the package is written and its model sees next to nothing of defects that are made at
+    the camera's own pixels.
 
     Started by torchrun (torchrun --nproc-per-node N -m trainer fit …), the processes share the training.
     """
@@ -342,6 +347,7 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     from trainer.adversarial import distributed
     from trainer.folder import fit_folder, help_fit
     from trainer.jobs.build import BuildContext
+    from trainer.jobs.native_sight import sight_of
 
     with distributed.joined(), _bar(shown=distributed.rank() == 0) as on_progress:
         context = BuildContext(order.out, on_progress, SystemClock())
@@ -355,6 +361,11 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     for note in notes:
         console.print(styled(("note", "yellow"), f": {note}"))
     console.print(f"package: {order.out}")
+    sight = sight_of(card.figures)
+    reason = None if sight is None else blind_reason(sight)
+    if reason is not None:
+        console.print(styled(("this model sees next to nothing", "bold red"), f": {reason}. {_FINER}"))
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _limit_threads(count: int) -> None:

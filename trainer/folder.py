@@ -18,7 +18,7 @@ from trainer.arrays import KnownDefects
 from trainer.data.banks import Banks, BankStore
 from trainer.data.known_defects import read_known_defects
 from trainer.data.mvtec import Preparation, TestSet, read_test, with_native
-from trainer.data.normals import believed, distortion_note, from_folder
+from trainer.data.normals import believed, distortion_note, from_folder, read_file
 from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import OnProgress, Overrides, Served
 from trainer.evaluation.evaluate import Evaluation, evaluate
@@ -27,6 +27,7 @@ from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.calibrate import MOST_NAMED
+from trainer.jobs.native_sight import held_out_natives
 from trainer.jobs.spec import JobSpec
 
 
@@ -94,7 +95,8 @@ def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs,
     kept = Store(f"file://{own.resolve()}")
     banks = Banks(MemoryBank(), BankStore(kept, "folder"), pseudo_maker(context.on_progress), context.clock)
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot, ())
-    inputs = PackageInputs(spec, snapshot, manifest, entries, known)
+    natives = held_out_natives(snapshot, order.channels, read_file)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, known, natives)
     return inputs, replace(context, checkpoints=work / spec.digest()[:16])
 
 

@@ -67,6 +67,7 @@ DECISIONS = counter(
             "daily_limit",
             "clean_floor",
             "blind_at_threshold",
+            "sees_nothing",
             "under_certified_floor",
             "masked_gradients",
             "not_finite",

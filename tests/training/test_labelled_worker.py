@@ -45,7 +45,7 @@ def test_candidate_and_live_model_are_measured_on_the_labelled_frames(tmp_path: 
     uri, digest = kept.put_snapshot("plate", snapshot.pack())
     _, labelled = kept.put_snapshot("plate", some_labelled().pack())
     jobs, packages = JobFolder(tmp_path), Packages(store, "line-1")
-    at = WorkerConnections(kept, packages, MemoryBank(), clock)
+    at = WorkerConnections(kept, packages, MemoryBank(), clock, store)
 
     def train(version: int, live: LivePackage | None) -> JobResult:
         spec = JobSpec(

@@ -38,7 +38,7 @@ class WorkerBench:
         self.on_progress: list[Progress] = []
         self.work, self.jobs = work, JobFolder(work)
         kept, self._packages = BankStore(store, "line-1"), Packages(store, "line-1")
-        self._at = WorkerConnections(kept, self._packages, MemoryBank(), clock)
+        self._at = WorkerConnections(kept, self._packages, MemoryBank(), clock, store)
         self._known_banks: tuple[str, ...] = ()
         self._clock = clock
         self._bench = BuildContext(work, self._hear, clock)

@@ -177,10 +177,20 @@ def read_native(
     """
     try:
         data = path.read_bytes()
+    except OSError as error:
+        raise InvalidConfiguration(f"{printable(path)} cannot be read: {error.strerror}") from error
+    return decode_native(data, channels, printable(path), limits)
+
+
+def decode_native(
+    data: bytes, channels: Channels, name: str, limits: PictureLimits = LARGEST
+) -> tuple[Pictures, PictureInfo]:
+    """Return an encoded picture (H, W, C) as the camera took it; raises InvalidConfiguration, with its
+    ``name``, when it is none.
+    """
+    try:
         info = inspect(data, limits)
         found = decode(data, info, channels)
     except PoisonMessage as error:
-        raise InvalidConfiguration(f"{printable(path)}: {error}") from error
-    except OSError as error:
-        raise InvalidConfiguration(f"{printable(path)} cannot be read: {error.strerror}") from error
+        raise InvalidConfiguration(f"{name}: {error}") from error
     return (found if found.ndim == 3 else found[..., None]), info

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 
@@ -83,6 +85,11 @@ def from_folder(folder: Path, picture: PictureSection) -> list[tuple[NormalSourc
             found.append((NormalSource(id=printable(Path(path.name)), uri=path.absolute().as_uri()), pixels))
     tell_assumed(assumed, folder)
     return found
+
+
+def read_file(uri: str) -> bytes:
+    """Return the bytes of a normal of a folder, by the address that its source has; raises OSError."""
+    return Path(url2pathname(urlsplit(uri).path)).read_bytes()
 
 
 def distortion_note(folder: Path, picture: PictureSection) -> str | None:

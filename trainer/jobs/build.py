@@ -28,6 +28,7 @@ from trainer.jobs.encoded_probes import encoded_probes
 from trainer.jobs.export import OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
+from trainer.jobs.native_sight import native_sight, sight_figures
 from trainer.jobs.provenance import provenance
 from trainer.jobs.spec import JobSpec
 from trainer.progress import ReportProgress
@@ -54,6 +55,7 @@ class PackageInputs:
     manifest: BankManifest
     entries: Sequence[BankEntry]
     known_defects: KnownDefects | None = None
+    natives: Sequence[Pictures] = ()  # held-out normals as the camera took them; those that are at hand
 
     def held_out(self) -> HeldOutSet:
         """Return the frames that calibrate and judge; decodes a picture for each pseudo-anomaly."""
@@ -103,9 +105,11 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     measured = measure(
         trained.module, known, threshold, spec.gate, lambda done, of: context.on_progress("measure", done, of)
     )
+    sight = native_sight(run, inputs.natives, normal, threshold, spec.seed)
     figures = {
         **trained.figures,
         **named_figures(measured, spec.gate),
+        **sight_figures(sight),
         "training_seconds": round(trained.seconds, 1),
         "export_score_difference": exported.score_difference,
         "export_map_difference": exported.map_difference,

@@ -20,7 +20,9 @@ from trainer.evaluation.attacks import Pgd
 from trainer.evaluation.certificate import certified_auroc
 from trainer.evaluation.subject import AttackTarget, rounded
 from trainer.fit import rebuild
+from trainer.jobs.native_sight import sight_of
 from trainer.jobs.spec import Figures
+from trainer.sight import blind_reason
 
 # So many normals and as many pseudo-anomalies are measured. The standard error of an AUROC from 96 of each is
 # about .03. Both models are measured on the same frames, so the error of their difference, which is what the
@@ -97,6 +99,7 @@ def named_figures(figures: Figures, gate: GateSection) -> dict[str, float]:
 
 def figures_of(card: Card, gate: GateSection) -> Figures:
     """Return the gate's figures that a card carries."""
+    sight = sight_of(card.figures)
     return Figures(
         clean=card.figures["clean_auroc"],
         attacked=card.figures[attacked_name(gate)],
@@ -105,6 +108,7 @@ def figures_of(card: Card, gate: GateSection) -> Figures:
         hidden=card.figures.get(attacked_name(gate, "hide")),
         raised=card.figures.get(attacked_name(gate, "raise")),
         by_hiding=bool(card.halves),
+        blind=None if sight is None else blind_reason(sight),
     )
 
 

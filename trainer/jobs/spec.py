@@ -86,7 +86,8 @@ class Figures(Part):
 
     ``hidden`` and ``raised`` are the attacked figure by side: only defects hidden, only false alarms raised;
     an outcome of an earlier release has none. ``by_hiding`` marks a model of halves of which either may
-    speak: it is judged by what hiding a defect takes.
+    speak: it is judged by what hiding a defect takes. ``blind`` says why the model sees next to nothing of
+    defects at the camera's own pixels.
     """
 
     clean: float
@@ -96,6 +97,7 @@ class Figures(Part):
     hidden: float | None = None
     raised: float | None = None
     by_hiding: bool = False
+    blind: str | None = None
 
 
 class LabelledFigures(Part):

@@ -25,21 +25,24 @@ from steadyline.errors import (
 from steadyline.folder_lock import FolderInUse, FolderLock
 from steadyline.line import Line
 from steadyline.package import Card, Packages, read_card
+from steadyline.picture import LARGEST
 from steadyline.settings import RedisSettings, SigningSettings
 from steadyline.signing import read_signer, read_trusted
-from steadyline.store import Store
+from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.adversarial import distributed
 from trainer.arrays import KnownDefects
 from trainer.config import TrainerSettings
 from trainer.data.banks import Banks, BankStore, HeldOutSet
 from trainer.data.labelled_frames import LabelledFrames
+from trainer.data.normals import read_file
 from trainer.data.snapshot import Snapshot
 from trainer.detectors.registry import learns_from_defects
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.gate_figures import certified_companion, figures_of, measure, measure_floor, rebuilt
 from trainer.jobs.labelled_figures import flagged, labelled_figures
+from trainer.jobs.native_sight import held_out_natives
 from trainer.jobs.spec import Figures, JobFailure, JobFolder, JobResult, JobSpec, LabelledFigures
 from trainer.progress import Progress, ReportProgress
 
@@ -57,6 +60,23 @@ class WorkerConnections:
     packages: Packages
     bank: Bank
     clock: Clock
+    store: Store
+
+    def read_picture(self, uri: str) -> bytes:
+        """Return a normal as its camera took it, from the store or from the product's folder.
+
+        Raises InvalidConfiguration or OSError when it is not there any more, or not within reach.
+        """
+        try:
+            key = self.store.key(uri)
+        except NotInStore:
+            return read_file(uri)
+        try:
+            return self.store.get(key, LARGEST.max_bytes)
+        except NotInStore as error:
+            raise InvalidConfiguration(f"{uri} is not in the store any more") from error
+        except ValueError as error:
+            raise InvalidConfiguration(f"a normal's address {uri!r} is none of the store") from error
 
 
 def run_job(jobs: JobFolder, at: WorkerConnections, context: BuildContext) -> bool:
@@ -87,7 +107,8 @@ def _carry_out(spec: JobSpec, jobs: JobFolder, at: WorkerConnections, context: B
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot, jobs.banks(spec))
     jobs.made(spec, manifest.digest)
     labelled = _labelled(spec, at.bank_store)
-    inputs = PackageInputs(spec, snapshot, manifest, entries, _known_defects(spec, labelled))
+    natives = held_out_natives(snapshot, spec.channels, at.read_picture)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, _known_defects(spec, labelled), natives)
     known = inputs.held_out()
     package, notes = jobs.package(spec), ["the package was there already"]
     card = None if package is None else _finished(spec, at.packages, package)
@@ -205,7 +226,7 @@ def carry_out(
         stack.callback(bank.close)
         store = Store(line.store, may_be_clear=line.store_in_clear)
         connections = WorkerConnections(
-            BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock
+            BankStore(store, line.line), Packages(store, line.line, signer, trusted), bank, clock, store
         )
         tell = ProgressTeller(jobs, clock).tell
         return run_job(jobs, connections, BuildContext(work, tell, clock, line.line))

@@ -31,7 +31,8 @@ class GateFigures:
 
     ``hidden`` and ``raised`` are the attacked AUROC when only defects are hidden, or only false alarms are
     raised. A model of halves of which either may speak is judged ``by_hiding``: any of its halves can be
-    made to alarm, and to hide a defect an attack must fool both.
+    made to alarm, and to hide a defect an attack must fool both. ``blind`` says why it sees next to nothing
+    of defects at the camera's own pixels, None where it sees something or nobody could tell.
     """
 
     clean: float
@@ -41,6 +42,7 @@ class GateFigures:
     hidden: float | None = None
     raised: float | None = None
     by_hiding: bool = False
+    blind: str | None = None
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -158,6 +160,8 @@ def _unsound(candidate: GateFigures) -> str | None:
         return (
             f"masked_gradients: attacked AUROC {candidate.attacked:.3f} is above clean {candidate.clean:.3f}"
         )
+    if candidate.blind is not None:
+        return f"sees_nothing: {candidate.blind}"
     if candidate.detection < LEAST_DETECTION:
         return (
             f"blind_at_threshold: {candidate.detection:.3f} of the pseudo-anomalies pass the threshold, "

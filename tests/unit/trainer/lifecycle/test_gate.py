@@ -35,6 +35,7 @@ def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() 
         (GateFigures(0.90, 0.95, 0.85, 0.6), "masked_gradients"),
         (GateFigures(0.90, 0.70, 0.85, 0.49), "detection_worse"),
         (GateFigures(0.90, 0.70, 0.85, 0.0), "blind_at_threshold"),
+        (replace(LIVE, blind="its AUROC on 60 pseudo-anomalies is 0.51"), "sees_nothing"),
         *[
             (replace(LIVE, **cast("dict[str, Any]", {name: value})), "not_finite")
             for name in NAMES

@@ -1,0 +1,83 @@
+"""Does a model see defects made at the camera's own pixels? What its grid averages away it cannot.
+
+The figures of the gate come from pseudo-anomalies at the model's input: of a defect that the resize hides
+they know nothing, and a model at too coarse a grid passes them. These are drawn into held-out normals as the
+camera took them, and go the way of a frame.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.picture import Channels
+from steadyline.prepare import prepare
+from trainer.arrays import Pictures
+from trainer.data.mvtec import decode_native
+from trainer.data.snapshot import Snapshot
+from trainer.evaluation.auroc import auroc
+from trainer.jobs.export import OnnxModel
+from trainer.pseudo.native import native_defects
+from trainer.sight import Sight
+
+MOST_PICTURES = 96
+MOST_BYTES = 256 << 20  # of them, decoded: of very large frames there are fewer
+LEAST_PICTURES = 30  # with fewer the figure is told, and nobody is called blind by it
+NATIVE_AUROC, NATIVE_FOUND, NATIVE_PICTURES = "native_auroc", "native_found", "native_pictures"
+
+ReadUri = Callable[[str], bytes]
+
+
+def held_out_natives(snapshot: Snapshot, channels: Channels, read: ReadUri) -> list[Pictures]:
+    """Return held-out normals (H, W, C) as the camera took them, evenly drawn; those that ``read`` still has.
+
+    ``read`` raises InvalidConfiguration or OSError for a picture that it cannot have.
+    """
+    sources = snapshot.held_out_sources()
+    chosen = np.unique(np.linspace(0, len(sources) - 1, min(len(sources), MOST_PICTURES)).round().astype(int))
+    found: list[Pictures] = []
+    held = 0
+    for at in np.random.default_rng(len(chosen)).permutation(chosen):  # so that a part is drawn evenly, too
+        try:
+            picture = decode_native(read(sources[at].uri), channels, sources[at].id)[0]
+        except (InvalidConfiguration, OSError):
+            continue
+        held += picture.nbytes
+        if held > MOST_BYTES:
+            break
+        found.append(picture)
+    return found
+
+
+def native_sight(
+    run: OnnxModel, natives: Sequence[Pictures], normal: NDArray[np.float32], threshold: float, seed: int
+) -> Sight | None:
+    """Return what the graph makes of defects in ``natives``; None where no defect could be drawn.
+
+    ``normal`` are its scores of the held-out normals, ``threshold`` is what they give.
+    """
+    grid, depth = run.input_shape
+    defects = native_defects(natives, None, seed)
+    if not defects:
+        return None
+    channels: Channels = "gray" if depth == 1 else "rgb"
+    scores = np.concatenate([run(prepare(one.picture, grid, channels)[None])[0] for one in defects])
+    truth = np.arange(len(normal) + len(scores)) >= len(normal)
+    value = auroc(np.concatenate([normal, scores]), truth)
+    return Sight("pseudo", round(value, 4), round(float((scores > threshold).mean()), 4), len(scores))
+
+
+def sight_figures(sight: Sight | None) -> dict[str, float]:
+    """Return a sight under the names that cards have for it."""
+    if sight is None:
+        return {}
+    return {NATIVE_AUROC: sight.auroc, NATIVE_FOUND: sight.found, NATIVE_PICTURES: float(sight.count)}
+
+
+def sight_of(figures: Mapping[str, float]) -> Sight | None:
+    """Return the sight that a card's figures tell; None where they tell none, or one of too few pictures."""
+    count = int(figures.get(NATIVE_PICTURES, 0))
+    if count < LEAST_PICTURES:
+        return None
+    return Sight("pseudo", figures[NATIVE_AUROC], figures[NATIVE_FOUND], count)
