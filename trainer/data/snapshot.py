@@ -5,8 +5,10 @@ be made again from it byte for byte. The file is one line of JSON (shape, source
 """
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,13 @@ HELD_OUT_OF = 5  # one frame in five is never trained on; it serves calibration 
 LEAST_HELD_OUT = 8
 LEAST_NORMALS = 24
 LEAST_INPUT_SIDE = 8  # of the input that a card may name
+NEIGHBOURS = 8  # files of consecutive numbers that are held out, or trained on, together
+NEIGHBOUR_SECONDS = 60  # within which frames of one camera are
+
+HeldOutBy = Literal["groups", "pixels"]
+
+_LIMIT = (1 << 64) // HELD_OUT_OF
+_LAST_NUMBER = re.compile(r"(.*?)(\d{1,18})\D*$", re.DOTALL)
 
 
 class NormalSource(Part):
@@ -36,6 +45,7 @@ class NormalSource(Part):
 class _Head(Part):
     shape: tuple[int, int, int, int]
     sources: list[NormalSource]
+    held_out_by: HeldOutBy = Field("pixels", exclude_if=lambda by: by == "pixels")
     left_out: list[str] = Field(default_factory=list, exclude_if=lambda names: not names)
 
 
@@ -43,6 +53,7 @@ class _Head(Part):
 class Snapshot:
     """``pictures`` is (N, H, W, C) uint8, ordered by the ids of the sources; ``held_out`` is (N,) bool.
 
+    It was chosen ``held_out_by`` groups of neighbours; in a snapshot of an earlier release frame by frame.
     ``left_out`` are the ids of frames that were not believed to be normal, the most suspicious first.
     """
 
@@ -50,12 +61,16 @@ class Snapshot:
     pictures: Pictures
     held_out: NDArray[np.bool_]
     left_out: tuple[str, ...] = ()
+    held_out_by: HeldOutBy = "groups"
 
     def pack(self) -> bytes:
         """Return the snapshot as one file; the same frames give the same bytes."""
         n, height, width, channels = self.pictures.shape
         head = _Head(
-            shape=(n, height, width, channels), sources=list(self.sources), left_out=list(self.left_out)
+            shape=(n, height, width, channels),
+            sources=list(self.sources),
+            held_out_by=self.held_out_by,
+            left_out=list(self.left_out),
         )
         return head.model_dump_json().encode() + b"\n" + self.pictures.tobytes()
 
@@ -85,7 +100,8 @@ def make_snapshot(
         )
     ordered = sorted(unique.items(), key=lambda item: item[1][0].id)
     pictures = np.stack([picture for _, (_, picture) in ordered])
-    return Snapshot(tuple(source for _, (source, _) in ordered), pictures, split(pictures), left_out)
+    sources = tuple(source for _, (source, _) in ordered)
+    return Snapshot(sources, pictures, split_by_groups(sources, pictures), left_out)
 
 
 def unpack(data: bytes) -> Snapshot:
@@ -104,19 +120,60 @@ def unpack(data: bytes) -> Snapshot:
         )
     if len(head.sources) != len(pictures):
         raise PackageRejected(f"the snapshot names {len(head.sources)} sources of {len(pictures)} frames")
-    return Snapshot(tuple(head.sources), pictures, split(pictures), tuple(head.left_out))
+    by_groups = head.held_out_by == "groups"
+    held_out = split_by_groups(head.sources, pictures) if by_groups else split(pictures)
+    return Snapshot(tuple(head.sources), pictures, held_out, tuple(head.left_out), head.held_out_by)
+
+
+def split_by_groups(sources: Sequence[NormalSource], pictures: Pictures) -> NDArray[np.bool_]:
+    """Return which frames are held out: about one in five, neighbours together.
+
+    Frames that were taken within seconds of each other are twins: held out one by one, each has its twin in
+    the training, and a threshold from such frames promises what it does not keep on the next batch of parts.
+    Where more than half of the frames are one group, each goes its own way.
+    """
+    groups = np.array([group_of(source) for source in sources])
+    names, sizes = np.unique(groups, return_counts=True)
+    if sizes.max() > len(sources) // 2:
+        return split(pictures)
+    return np.isin(groups, _held_out_groups(dict(zip(names.tolist(), sizes.tolist(), strict=True))))
 
 
 def split(pictures: Pictures) -> NDArray[np.bool_]:
-    """Return which frames are held out, chosen by the hash of their pixels.
+    """Return which pictures are held out, each by the hash of its pixels.
 
     Later snapshots contain earlier ones, so a frame must never change sides. Otherwise candidate and live
     model would be evaluated on frames that one of them was trained on.
     """
     digests = [_digest(picture) for picture in pictures]
     smallest = set(sorted(digests)[:LEAST_HELD_OUT])
-    limit = (1 << 64) // HELD_OUT_OF
-    return np.array([int(digest[:16], 16) < limit or digest in smallest for digest in digests])
+    return np.array([int(digest[:16], 16) < _LIMIT or digest in smallest for digest in digests])
+
+
+def group_of(source: NormalSource) -> str:
+    """Return what a frame has in common with its neighbours, which later snapshots do not change.
+
+    Of a frame of the stream that is its camera and the minute of its capture; of a file its name with
+    its last number, of which eight in a row go together. A file without a number is a group by itself.
+    """
+    if source.captured_at is not None:
+        return f"{source.camera}/{int(source.captured_at.timestamp()) // NEIGHBOUR_SECONDS}"
+    numbered = _LAST_NUMBER.match(source.id)
+    if numbered is None:
+        return source.id
+    before, number = numbered.groups()
+    return f"{before}{int(number) // NEIGHBOURS}"
+
+
+def _held_out_groups(sizes: Mapping[str, int]) -> list[str]:
+    """Return the groups whose hash is small, and as many of the next as LEAST_HELD_OUT frames need."""
+    chosen, count, most = [], 0, sum(sizes.values()) // 2
+    for group in sorted(sizes, key=_text_digest):
+        is_small = int(_text_digest(group)[:16], 16) < _LIMIT
+        if (is_small or count < LEAST_HELD_OUT) and count + sizes[group] <= most:
+            chosen.append(group)
+            count += sizes[group]
+    return chosen
 
 
 def held_out_runs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -131,6 +188,10 @@ def held_out_runs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         np.arange(max(0, start), min(count, max(0, start) + each), dtype=np.intp) for start in starts
     )
     return first, np.setdiff1d(second, first)
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _digest(picture: Pictures) -> str:

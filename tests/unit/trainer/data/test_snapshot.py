@@ -1,5 +1,8 @@
 """What a training saw is kept, and a frame never changes sides."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
@@ -7,10 +10,13 @@ from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.arrays import Pictures
 from trainer.data.snapshot import (
     LEAST_HELD_OUT,
+    NEIGHBOURS,
     NormalSource,
     Snapshot,
+    group_of,
     held_out_runs,
     make_snapshot,
+    split,
     unpack,
 )
 
@@ -42,8 +48,47 @@ def test_about_a_fifth_is_held_out() -> None:
     assert 60 < make_snapshot(frames(500)).held_out.sum() < 140
 
 
-def test_a_small_set_still_holds_some_out() -> None:
-    assert make_snapshot(frames(24)).held_out.sum() >= LEAST_HELD_OUT
+@pytest.mark.parametrize("count", [24, 25, 31, 40, 63, 120])
+def test_a_small_set_still_holds_some_out_and_no_more_than_half(count: int) -> None:
+    assert LEAST_HELD_OUT <= make_snapshot(frames(count)).held_out.sum() <= count // 2
+
+
+def test_neighbours_are_held_out_or_trained_on_together() -> None:
+    held_out = make_snapshot(frames(400)).held_out.reshape(-1, NEIGHBOURS)
+    assert set(held_out.sum(1).tolist()) == {0, NEIGHBOURS}
+
+
+def test_frames_of_a_camera_within_a_minute_of_each_other_go_together() -> None:
+    def found(seconds: float, camera: str = "c1") -> str:
+        at = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds)
+        return group_of(NormalSource(id=f"{camera}/1/{seconds}", camera=camera, uri="", captured_at=at))
+
+    assert found(0) == found(59)
+    assert len({found(0), found(60), found(0, "c2")}) == 3
+
+
+def test_a_folder_whose_names_tell_nothing_is_held_out_frame_by_frame() -> None:
+    named = [
+        (NormalSource(id=f"{'abcdefghij'[i % 10]}{chr(97 + i // 10)}.png", uri=""), p)
+        for i, (_, p) in enumerate(frames(80))
+    ]
+    assert LEAST_HELD_OUT <= make_snapshot(named).held_out.sum() <= 40
+    together = [
+        (source.model_copy(update={"camera": "c1", "captured_at": datetime(2026, 3, 1, tzinfo=UTC)}), picture)
+        for source, picture in frames(80)
+    ]
+    snapshot = make_snapshot(together)
+    np.testing.assert_array_equal(snapshot.held_out, split(snapshot.pictures))
+
+
+def test_a_snapshot_of_an_earlier_release_keeps_its_sides() -> None:
+    snapshot = make_snapshot(frames(80))
+    earlier = replace(snapshot, held_out_by="pixels", held_out=split(snapshot.pictures))
+    assert b"held_out_by" not in earlier.pack()
+    again = unpack(earlier.pack())
+    assert again.held_out_by == "pixels"
+    np.testing.assert_array_equal(again.held_out, split(snapshot.pictures))
+    assert (again.held_out != snapshot.held_out).any()
 
 
 def test_a_frame_that_training_saw_is_never_held_out_later() -> None:
