@@ -99,6 +99,8 @@ def test_every_detector_leaves_as_a_package_that_rebuilds_it_and_keeps_its_figur
     card, made, known, gate = packaged.card, packaged.made, packaged.known, GateSection(steps=1)
     assert card.detector == card.recipe["detector"]
     assert card.figures["export_score_difference"] < 1e-4
+    assert card.figures["served_p99_ms"] > 0
+    assert card.figures["served_memory_mib"] > 20
     assert card.figures["export_map_difference"] < 1e-4
     again = rebuilt(card, packaged.files)
     pictures = torch.from_numpy(np.concatenate([known.normals[:4], known.anomalies[:4]]))

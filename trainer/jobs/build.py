@@ -30,6 +30,7 @@ from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
 from trainer.jobs.native_sight import native_sight, sight_figures
 from trainer.jobs.provenance import provenance
+from trainer.jobs.served_cost import cost_figures
 from trainer.jobs.spec import JobSpec
 from trainer.progress import ReportProgress
 from trainer.pseudo.entry import from_entries
@@ -110,6 +111,7 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
         **trained.figures,
         **named_figures(measured, spec.gate),
         **sight_figures(sight),
+        **cost_figures(exported.model),
         "training_seconds": round(trained.seconds, 1),
         "export_score_difference": exported.score_difference,
         "export_map_difference": exported.map_difference,

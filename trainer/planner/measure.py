@@ -23,8 +23,8 @@ from trainer.evaluation.subject import AttackTarget
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs.calibrate import calibration
 from trainer.jobs.export import OnnxModel, export
+from trainer.jobs.served_cost import served_cost
 from trainer.planner.measured import Candidate, Measured
-from trainer.planner.served_cost import served_cost
 from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import in_memory
 from trainer.sight import Evidence, Sight

@@ -13,6 +13,7 @@ from steadyline.grid import Grid
 from steadyline.picture_folder import printable
 from trainer.data.mvtec import found_pictures
 from trainer.detectors.registry import DETECTORS, detector_named
+from trainer.jobs.served_cost import check_device
 from trainer.planner.conclude import BOTH, FROZEN, ROBUST, Situation, conclude
 from trainer.planner.grids import LEAST_LEFT, grids_of, is_settled, is_too_dear, left_of
 from trainer.planner.line_block import line_block
@@ -20,7 +21,6 @@ from trainer.planner.look import left_out_text, promised, size_text
 from trainer.planner.measure import PlanMaterial, ShortTraining, measure
 from trainer.planner.measured import Candidate, Measured, keep, kept_file, rank_correlation, read_kept
 from trainer.planner.page import Plan, html
-from trainer.planner.served_cost import check_device
 from trainer.planner.survey import Survey, natives, survey
 from trainer.progress import ReportProgress
 from trainer.pseudo.native import NativeDefect, native_defects

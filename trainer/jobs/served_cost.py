@@ -1,4 +1,4 @@
-"""Measure an exported graph as a server runs it: ``python -m trainer.planner.served_cost GRAPH DEVICE``.
+"""Measure an exported graph as a server runs it: ``python -m trainer.jobs.served_cost GRAPH DEVICE``.
 
 It is a process of its own so that its memory is that of the graph and of nothing else.
 """
@@ -6,6 +6,7 @@ It is a process of its own so that its memory is that of the graph and of nothin
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,13 +41,22 @@ def check_device(device: str) -> None:
 
 def served_cost(graph: Path, device: str) -> ServedCost:
     """Return what a graph costs on ``device``; raises ContractBroken when it does not run."""
-    command = [sys.executable, "-m", "trainer.planner.served_cost", str(graph), device]
+    command = [sys.executable, "-m", "trainer.jobs.served_cost", str(graph), device]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
         found = json.loads(done.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
         raise ContractBroken(f"the exported graph could not be measured: {error}") from error
     return ServedCost(found["p99_ms"], found["memory_mib"])
+
+
+def cost_figures(graph: bytes) -> dict[str, float]:
+    """Return what an exported graph costs on this processor, under the names that cards have for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(graph)
+        cost = served_cost(path, "cpu")
+    return {"served_p99_ms": cost.p99_ms, "served_memory_mib": cost.memory_mib}
 
 
 def measured(graph: Path, device: str) -> ServedCost:
