@@ -42,7 +42,7 @@ class Attack(Protocol):
         ...
 
 
-def _worst(x: Tensor, found: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+def worst_of(x: Tensor, found: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
     """Return for each picture the worst of its candidates.
 
     ``found`` gives candidates (B, C, H, W), each with how far it is in the attack's favour (B,).
@@ -76,7 +76,7 @@ class Pgd:
         """See Attack."""
         random = torch.Generator().manual_seed(self.seed)
         starts = (self._iterates(score, x, direction, random) for _ in range(self.restarts))
-        return _worst(x, chain.from_iterable(starts))
+        return worst_of(x, chain.from_iterable(starts))
 
     def _iterates(
         self, score: Score, x: Tensor, direction: Tensor, random: torch.Generator
@@ -113,7 +113,7 @@ class Apgd:
     def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
         """See Attack."""
         random = torch.Generator().manual_seed(self.seed)
-        return _worst(x, (self._search(score, x, direction, random) for _ in range(self.restarts)))
+        return worst_of(x, (self._search(score, x, direction, random) for _ in range(self.restarts)))
 
     def _search(
         self, score: Score, x: Tensor, direction: Tensor, random: torch.Generator

@@ -1,0 +1,141 @@
+"""Projected gradient descent in balls of other norms than l_inf, and changes of a few pixels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.evaluation.attacks import Score, worst_of
+
+_SMALLEST = 1e-12
+_FIRST_STEP = 0.5  # as a share of epsilon; steps shrink linearly from it
+_SPARSE = 0.02  # of the values, which one step of l1 moves
+
+Rise = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class L2Descent:
+    """PGD in an l2 ball of radius ``epsilon``, in units of the whole range of a value (Madry et al. 2018)."""
+
+    epsilon: float
+    steps: int
+    seed: int = 0
+
+    def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
+        """See Attack."""
+        return _descended(score, x, direction, _Ball(self.steps, self.epsilon, _l2_step, _into_l2, self.seed))
+
+
+@dataclass(frozen=True, slots=True)
+class L1Descent:
+    """PGD in an l1 ball: each step moves the values with the steepest gradient only (Tramer and Boneh 2019),
+    and is projected by the method of Duchi et al. (2008).
+    """
+
+    epsilon: float
+    steps: int
+    seed: int = 0
+
+    def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
+        """See Attack."""
+        return _descended(score, x, direction, _Ball(self.steps, self.epsilon, _l1_step, _into_l1, self.seed))
+
+
+@dataclass(frozen=True, slots=True)
+class FewPixels:
+    """An l0 attack: ``pixels`` pixels may take any value. In each round those that promise most are set to
+    black or white; later rounds may take another pixel's place.
+    """
+
+    pixels: int
+    rounds: int = 10
+
+    def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
+        """See Attack."""
+        return worst_of(x, self._iterates(score, x, direction))
+
+    def _iterates(self, score: Score, x: Tensor, direction: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        batch, _, height, width = x.shape
+        candidate = x.clone()
+        for number in range(1, self.rounds + 1):
+            value, gradient = _rise(score, candidate, direction)
+            yield candidate, value
+            # What a pixel promises where it is, compared with the frame: all its channels together.
+            to_white, to_black = gradient * (1 - x), -gradient * x
+            promise = torch.maximum(to_white, to_black).sum(1).flatten(1)
+            allowed = max(1, min(height * width, round(self.pixels * number / self.rounds)))
+            chosen = torch.zeros(batch, height * width, dtype=torch.bool)
+            chosen.scatter_(1, promise.topk(allowed, dim=1).indices, True)
+            extreme = (to_white > to_black).to(x.dtype)
+            candidate = torch.where(chosen.view(batch, 1, height, width), extreme, x)
+        yield candidate, _value(score, candidate, direction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ball:
+    """A ball around a picture, and how an attack moves in it."""
+
+    steps: int
+    epsilon: float
+    step: Callable[[Tensor], Tensor]
+    into: Callable[[Tensor, float], Tensor]
+    seed: int
+
+
+def _descended(score: Score, x: Tensor, direction: Tensor, ball: _Ball) -> Tensor:
+    return worst_of(x, _in_ball(score, x, direction, ball))
+
+
+def _in_ball(score: Score, x: Tensor, direction: Tensor, ball: _Ball) -> Iterator[tuple[Tensor, Tensor]]:
+    random = torch.Generator().manual_seed(ball.seed)
+    change = ball.into(torch.randn(x.shape, generator=random) * 1e-3, ball.epsilon)
+    for step in range(ball.steps + 1):
+        candidate = (x + change).clamp(0, 1)
+        value, gradient = _rise(score, candidate, direction)
+        yield candidate, value
+        length = ball.epsilon * _FIRST_STEP * (1 - step / (ball.steps + 1))
+        # A value that is black or white already cannot go further.
+        free = ~(((candidate <= 0) & (gradient < 0)) | ((candidate >= 1) & (gradient > 0)))
+        change = ball.into((x + change + length * ball.step(gradient * free)).clamp(0, 1) - x, ball.epsilon)
+
+
+def _l2_step(gradient: Tensor) -> Tensor:
+    return gradient / gradient.flatten(1).norm(dim=1).clamp(min=_SMALLEST).view(-1, 1, 1, 1)
+
+
+def _l1_step(gradient: Tensor) -> Tensor:
+    flat = gradient.abs().flatten(1)
+    count = max(1, round(_SPARSE * flat.shape[1]))
+    least = flat.topk(count, dim=1).values[:, -1].clamp(min=_SMALLEST).view(-1, 1, 1, 1)
+    return gradient.sign() * (gradient.abs() >= least) / count
+
+
+def _into_l2(change: Tensor, epsilon: float) -> Tensor:
+    size = change.flatten(1).norm(dim=1).clamp(min=_SMALLEST).view(-1, 1, 1, 1)
+    return change * (epsilon / size).clamp(max=1)
+
+
+def _into_l1(change: Tensor, epsilon: float) -> Tensor:
+    """Return the nearest changes (B, C, H, W) whose absolute values sum to at most ``epsilon``."""
+    size = change.abs().flatten(1)
+    falling = size.sort(dim=1, descending=True).values
+    over = falling.cumsum(1) - epsilon
+    ranks = torch.arange(1, size.shape[1] + 1, dtype=size.dtype)
+    last = (falling * ranks > over).sum(1, keepdim=True).clamp(min=1)
+    cut = (over.gather(1, last - 1) / last).clamp(min=0)
+    shrunk = (size - cut).clamp(min=0).view_as(change)
+    return change.sign() * shrunk
+
+
+def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    seen = x.detach().requires_grad_(True)
+    value = score(seen) * direction
+    (gradient,) = torch.autograd.grad(value.sum(), seen)
+    return value.detach(), gradient
+
+
+def _value(score: Score, x: Tensor, direction: Tensor) -> Tensor:
+    with torch.no_grad():
+        return score(x) * direction
