@@ -50,7 +50,7 @@ from trainer.config import KubernetesSettings, TrainerSettings
 from trainer.detectors.registry import DETECTORS
 from trainer.overrides import overrides_of
 from trainer.progress import ProgressLines, ReportProgress
-from trainer.sight import blind_reason
+from trainer.sight import blind_reason, modest_note
 
 if TYPE_CHECKING:
     from trainer.folder import FolderOrder
@@ -362,6 +362,9 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
         console.print(styled(("note", "yellow"), f": {note}"))
     console.print(f"package: {order.out}")
     sight = sight_of(card.figures)
+    note = None if sight is None else modest_note(sight)
+    if note is not None:
+        console.print(styled(("note", "yellow"), f": {note}"))
     reason = None if sight is None else blind_reason(sight)
     if reason is not None:
         console.print(styled(("this model sees next to nothing", "bold red"), f": {reason}. {_FINER}"))

@@ -109,7 +109,8 @@ def _l1_step(gradient: Tensor) -> Tensor:
     flat = gradient.abs().flatten(1)
     count = max(1, round(_SPARSE * flat.shape[1]))
     least = flat.topk(count, dim=1).values[:, -1].clamp(min=_SMALLEST).view(-1, 1, 1, 1)
-    return gradient.sign() * (gradient.abs() >= least) / count
+    steepest: Tensor = gradient.sign() * (gradient.abs() >= least) / count
+    return steepest
 
 
 def _into_l2(change: Tensor, epsilon: float) -> Tensor:
@@ -126,7 +127,8 @@ def _into_l1(change: Tensor, epsilon: float) -> Tensor:
     last = (falling * ranks > over).sum(1, keepdim=True).clamp(min=1)
     cut = (over.gather(1, last - 1) / last).clamp(min=0)
     shrunk = (size - cut).clamp(min=0).view_as(change)
-    return change.sign() * shrunk
+    nearest: Tensor = change.sign() * shrunk
+    return nearest
 
 
 def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,10 @@ def a_measured_candidate(
     auroc: float = 0.9,
     real: float | None = None,
     found: float = 0.5,
+    raised: float = 0.9,
 ) -> Measured:
     """Return a candidate; ``auroc`` is of pseudo-anomalies, ``real`` of known defects."""
-    evidence = [Sight("pseudo", auroc, found, 16)]
+    evidence = [Sight("pseudo", auroc, found, 16, raised)]
     if real is not None:
         evidence.append(Sight("defects", real, found, 5))
     return Measured(Candidate(detector, grid), ms, 100.0, tuple(evidence), 0.01, 0.02, 0.4, None, 10.0)

@@ -19,12 +19,14 @@ from trainer.data.snapshot import Snapshot
 from trainer.evaluation.auroc import auroc
 from trainer.jobs.export import OnnxModel
 from trainer.pseudo.native import native_defects
-from trainer.sight import Sight
+from trainer.sight import Sight, raised_share
 
 MOST_PICTURES = 96
 MOST_BYTES = 256 << 20  # of them, decoded: of very large frames there are fewer
-LEAST_PICTURES = 30  # with fewer the figure is told, and nobody is called blind by it
-NATIVE_AUROC, NATIVE_FOUND, NATIVE_PICTURES = "native_auroc", "native_found", "native_pictures"
+DRAWS = 3  # defects in each picture
+LEAST_DEFECTS = 30  # with fewer the figures are told, and nobody is called blind by them
+NATIVE_AUROC, NATIVE_FOUND = "native_auroc", "native_found"
+NATIVE_RAISED, NATIVE_DEFECTS = "native_raised", "native_defects"
 
 ReadUri = Callable[[str], bytes]
 
@@ -53,31 +55,47 @@ def held_out_natives(snapshot: Snapshot, channels: Channels, read: ReadUri) -> l
 def native_sight(
     run: OnnxModel, natives: Sequence[Pictures], normal: NDArray[np.float32], threshold: float, seed: int
 ) -> Sight | None:
-    """Return what the graph makes of defects in ``natives``; None where no defect could be drawn.
+    """Return what the graph makes of DRAWS defects in each of ``natives``; None where none could be drawn.
 
     ``normal`` are its scores of the held-out normals, ``threshold`` is what they give.
     """
     grid, depth = run.input_shape
-    defects = native_defects(natives, None, seed)
-    if not defects:
-        return None
     channels: Channels = "gray" if depth == 1 else "rgb"
-    scores = np.concatenate([run(prepare(one.picture, grid, channels)[None])[0] for one in defects])
+
+    def score(picture: Pictures) -> float:
+        return float(run(prepare(picture, grid, channels)[None])[0][0])
+
+    own = [score(picture) for picture in natives]
+    pairs = [
+        (score(defect.picture), own[defect.source])
+        for draw in range(DRAWS)
+        for defect in native_defects(natives, None, seed + draw)
+    ]
+    if not pairs:
+        return None
+    scores, before = np.array(pairs, np.float32).T
     truth = np.arange(len(normal) + len(scores)) >= len(normal)
     value = auroc(np.concatenate([normal, scores]), truth)
-    return Sight("pseudo", round(value, 4), round(float((scores > threshold).mean()), 4), len(scores))
+    found = float((scores > threshold).mean())
+    return Sight("pseudo", round(value, 4), round(found, 4), len(scores), raised_share(scores, before))
 
 
 def sight_figures(sight: Sight | None) -> dict[str, float]:
     """Return a sight under the names that cards have for it."""
     if sight is None:
         return {}
-    return {NATIVE_AUROC: sight.auroc, NATIVE_FOUND: sight.found, NATIVE_PICTURES: float(sight.count)}
+    assert sight.raised is not None
+    return {
+        NATIVE_AUROC: sight.auroc,
+        NATIVE_FOUND: sight.found,
+        NATIVE_RAISED: sight.raised,
+        NATIVE_DEFECTS: float(sight.count),
+    }
 
 
 def sight_of(figures: Mapping[str, float]) -> Sight | None:
     """Return the sight that a card's figures tell; None where they tell none, or one of too few pictures."""
-    count = int(figures.get(NATIVE_PICTURES, 0))
-    if count < LEAST_PICTURES:
+    count = int(figures.get(NATIVE_DEFECTS, 0))
+    if count < LEAST_DEFECTS:
         return None
-    return Sight("pseudo", figures[NATIVE_AUROC], figures[NATIVE_FOUND], count)
+    return Sight("pseudo", figures[NATIVE_AUROC], figures[NATIVE_FOUND], count, figures[NATIVE_RAISED])

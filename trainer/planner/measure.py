@@ -27,7 +27,7 @@ from trainer.jobs.served_cost import served_cost
 from trainer.planner.measured import Candidate, Measured
 from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import in_memory
-from trainer.sight import Evidence, Sight
+from trainer.sight import Evidence, Sight, raised_share
 
 EPSILON = 2 / 255  # of the attack and of what is proven
 ATTACK_STEPS, ATTACKED = 5, 8  # steps of PGD, and pictures of each kind
@@ -43,13 +43,15 @@ Scores = NDArray[np.float32]
 class PlanMaterial:
     """What candidates are measured on, as the camera took it: each picture (H, W, C), of its own size.
 
-    ``blocks`` are the two blocks of held-out normals. ``pseudo`` were made of these; ``defects`` are known
+    ``blocks`` are the two blocks of held-out normals. ``pseudo`` were made of these, each of the one
+    whose place ``drawn_into`` names, counted over both blocks; ``defects`` are known
     ones, none where nobody gave any.
     """
 
     trained: Sequence[Pictures]
     blocks: tuple[Sequence[Pictures], Sequence[Pictures]]
     pseudo: Sequence[Pictures]
+    drawn_into: Sequence[int]
     defects: Sequence[Pictures]
     channels: Channels
 
@@ -99,7 +101,12 @@ def measure(
     run = OnnxModel(exported.model)
     normals = [_scores(run, block) for block in blocks]
     whole = np.concatenate(normals)
-    evidence = tuple(_sight(name, _scores(run, pictures), whole, how) for name, pictures in judged.items())
+    before = whole[np.array(material.drawn_into, np.intp)]
+    scored = {name: _scores(run, pictures) for name, pictures in judged.items()}
+    evidence = tuple(
+        _sight(name, scores, whole, how, before if name == "pseudo" else None)
+        for name, scores in scored.items()
+    )
     counted = judged.get("defects", judged.get("pseudo"))
     assert counted is not None
     attacked, proven = _withstood(trained, np.concatenate(blocks)[:ATTACKED], counted[:ATTACKED])
@@ -161,11 +168,15 @@ def _scores(run: OnnxModel, pictures: Pictures) -> Scores:
     return np.concatenate(parts)
 
 
-def _sight(name: Evidence, scores: Scores, normal: Scores, how: ShortTraining) -> Sight:
+def _sight(
+    name: Evidence, scores: Scores, normal: Scores, how: ShortTraining, before: Scores | None
+) -> Sight:
     threshold = calibration(normal.tolist(), how.false_alarm_rate).threshold
     truth = np.arange(len(normal) + len(scores)) >= len(normal)
     value = auroc(np.concatenate([normal, scores]), truth)
-    return Sight(name, round(value, 4), round(float((scores > threshold).mean()), 4), len(scores))
+    found = round(float((scores > threshold).mean()), 4)
+    raised = None if before is None else raised_share(scores, before)
+    return Sight(name, round(value, 4), found, len(scores), raised)
 
 
 def _false_alarms(

@@ -99,6 +99,7 @@ def make_plan(order: PlanOrder, on_progress: ReportProgress) -> Plan:
         trained=natives(seen.trained, seen.channels),
         blocks=blocks,
         pseudo=[defect.picture for defect in pseudo],
+        drawn_into=[defect.source for defect in pseudo],
         defects=natives(order.hint.pictures, seen.channels),
         channels=seen.channels,
     )

@@ -22,7 +22,8 @@ from trainer.data.snapshot import make_snapshot
 from trainer.jobs import native_sight as room
 from trainer.jobs.export import OnnxModel
 from trainer.jobs.native_sight import (
-    LEAST_PICTURES,
+    DRAWS,
+    LEAST_DEFECTS,
     MOST_PICTURES,
     held_out_natives,
     native_sight,
@@ -50,7 +51,8 @@ def test_a_model_that_sees_them_has_its_figures_on_the_card_and_no_reason_agains
     figures = seen_by(Contrast())
     assert figures["native_auroc"] > 0.9
     assert figures["native_found"] > 0.5
-    assert figures["native_pictures"] == 40
+    assert figures["native_raised"] > 0.9
+    assert figures["native_defects"] == 120
     sight = sight_of(figures)
     assert sight is not None
     assert blind_reason(sight) is None
@@ -59,11 +61,11 @@ def test_a_model_that_sees_them_has_its_figures_on_the_card_and_no_reason_agains
 def test_a_model_that_answers_the_same_to_everything_is_called_blind() -> None:
     sight = sight_of(seen_by(Contrast(gain=0)))
     assert sight is not None
-    assert "0.50, under 0.55" in (blind_reason(sight) or "")
+    assert "50% of 120 pseudo-anomalies" in (blind_reason(sight) or "")
 
 
 def test_nobody_is_called_blind_by_a_handful_of_pictures() -> None:
-    figures = seen_by(Contrast(gain=0), LEAST_PICTURES - 1)
+    figures = seen_by(Contrast(gain=0), LEAST_DEFECTS // DRAWS - 1)
     assert figures["native_auroc"] == 0.5
     assert sight_of(figures) is None
 

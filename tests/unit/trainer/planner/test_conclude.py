@@ -53,13 +53,15 @@ def test_of_two_grids_the_larger_is_taken_only_where_it_sees_more() -> None:
 
 
 def test_a_blind_model_is_named_and_not_taken() -> None:
-    found = [measured("robust", auroc=LEAST_AUROC["pseudo"] - 0.01)]
+    found = [measured("robust", raised=0.55)]
     conclusion = conclude(found, _situation())
     assert conclusion.taken is None
     assert conclusion.is_blind
     assert "none should go live" in conclusion.sentence
     assert "robust 64x64 sees next to nothing and must not go live" in " ".join(conclusion.notes)
-    assert conclude([measured("robust", found=0.0)], _situation()).is_blind
+    assert conclude([measured("robust", real=LEAST_AUROC - 0.01)], _situation(defects=5)).is_blind
+    assert conclude([measured("robust", real=0.9, found=0.0)], _situation(defects=5)).is_blind
+    assert not conclude([measured("robust", auroc=0.52, found=0.0)], _situation()).is_blind
 
 
 def test_nothing_that_fits_is_said_with_the_least_that_would() -> None:

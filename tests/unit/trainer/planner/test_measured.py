@@ -37,7 +37,7 @@ def test_the_rank_correlation_is_of_ranks_and_needs_three() -> None:
 
 
 def test_a_row_tells_a_blind_candidate_and_what_is_not_known() -> None:
-    row = rows_of([a_measured_candidate(auroc=0.5)])[0]
+    row = rows_of([a_measured_candidate(raised=0.5)])[0]
     assert row[-1] == "sees next to nothing"
     assert row[5] == "-"
     assert row[10] == "-"
