@@ -102,7 +102,7 @@ def _in_ball(score: Score, x: Tensor, direction: Tensor, ball: _Ball) -> Iterato
 
 
 def _l2_step(gradient: Tensor) -> Tensor:
-    return gradient / gradient.flatten(1).norm(dim=1).clamp(min=_SMALLEST).view(-1, 1, 1, 1)
+    return gradient / _length(gradient)
 
 
 def _l1_step(gradient: Tensor) -> Tensor:
@@ -114,8 +114,12 @@ def _l1_step(gradient: Tensor) -> Tensor:
 
 
 def _into_l2(change: Tensor, epsilon: float) -> Tensor:
-    size = change.flatten(1).norm(dim=1).clamp(min=_SMALLEST).view(-1, 1, 1, 1)
-    return change * (epsilon / size).clamp(max=1)
+    return change * (epsilon / _length(change)).clamp(max=1)
+
+
+def _length(change: Tensor) -> Tensor:
+    length: Tensor = torch.linalg.vector_norm(change, dim=(1, 2, 3), keepdim=True)
+    return length.clamp(min=_SMALLEST)
 
 
 def _into_l1(change: Tensor, epsilon: float) -> Tensor:
