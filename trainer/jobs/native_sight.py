@@ -24,7 +24,7 @@ from trainer.sight import Sight, raised_share
 MOST_PICTURES = 96
 MOST_BYTES = 256 << 20  # of them, decoded: of very large frames there are fewer
 DRAWS = 3  # defects in each picture
-LEAST_DEFECTS = 30  # with fewer the figures are told, and nobody is called blind by them
+LEAST_DEFECTS = 90  # with fewer the figures are told, and nobody is called blind by them
 NATIVE_AUROC, NATIVE_FOUND = "native_auroc", "native_found"
 NATIVE_RAISED, NATIVE_DEFECTS = "native_raised", "native_defects"
 
