@@ -8,8 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.grid import grid_option
 from steadyline.line import load_line
-from steadyline.own_line.new_line import NewLine, default_name, line_yaml, new_cameras, normals_of
+from steadyline.own_line.new_line import (
+    NewLine,
+    default_name,
+    grid_of,
+    line_yaml,
+    new_cameras,
+    normals_of,
+)
 from steadyline.own_line.usb_cameras import usb_cameras
 from steadyline.picture_folder import find_pictures, printable
 from steadyline.replace_file import replace_file
@@ -23,6 +31,10 @@ _NORMALS = (
     "Folder with pictures of good parts, which the first model is trained on; by default it is asked for."
 )
 _LINE = "Name of the line; by default that of the folder of the line file."
+_GRID = (
+    "Height and width of the model's input, 512x208 for example; by default the proportions of the good "
+    "parts and at most 43,264 pixels."
+)
 _DETECTOR = "Detector of the product; by default that of every line."
 
 
@@ -34,6 +46,7 @@ def command(
     channels: Annotated[
         Literal["gray", "rgb"], typer.Option("--channels", help="What the model gets of a picture.")
     ] = "gray",
+    grid: Annotated[str | None, typer.Option("--grid", help=_GRID)] = None,
     detector: Annotated[str | None, typer.Option("--detector", help=_DETECTOR)] = None,
     out: Annotated[Path, typer.Option("--out", help="The line file to write.")] = Path("line.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a line file that is there.")] = False,
@@ -51,7 +64,8 @@ def command(
     cameras = new_cameras(camera or _ask_for_cameras(console), base)
     good = normals_of(normals or _ask_for_normals())
     name = default_name(base) if line is None else line
-    new = NewLine(name, product, cameras, good, f"{{channels: {channels}}}", detector)
+    input_grid = grid_of(good) if grid is None else grid_option("--grid", grid)
+    new = NewLine(name, product, cameras, good, f"{{grid: {input_grid}, channels: {channels}}}", detector)
     _write(out, line_yaml(new, base))
     console.print(f"{printable(out)}: line {name}, {len(cameras)} of cameras, product {product}")
     console.print(f"{len(find_pictures(good).files)} pictures of good parts in {printable(good)}")
@@ -59,6 +73,10 @@ def command(
         console.print(
             "usb: needs a PyAV that reads Video4Linux devices; producers/README.md says how to get it"
         )
+    console.print(
+        f"model: {input_grid} pixels; before much depends on it, let python -m trainer plan --data "
+        f"{printable(good)} choose grid and detector"
+    )
     console.print("next: steadyline run")
 
 
