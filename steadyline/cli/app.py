@@ -3,10 +3,13 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from steadyline.service import run
+from steadyline.terminal import PlainConsole
 
 # verb -> module; each module has ``app`` (a typer.Typer), mounted as a group, or ``command``, a function.
 VERBS = (
@@ -22,8 +25,18 @@ app = typer.Typer(
 )
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        PlainConsole(soft_wrap=True).print(f"steadyline {version('steadyline')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _group() -> None:
+def _group(
+    asked: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
     """Robust visual anomaly detection for production lines."""
 
 
