@@ -54,6 +54,7 @@ def build(dependencies: AlertsDependencies, broker: Broker, health: ServiceHealt
     """
     line, settings, clock = dependencies.line, dependencies.settings, dependencies.clock
     topics = line.kafka_topics()
+    store = Store(line.store, _EVIDENCE_WITHIN, line.store_in_clear)
     health.set_ready("start", False, "verifying topics and the database")
     with ExitStack() as stack:
         verify_topics(broker, topics)
@@ -81,7 +82,6 @@ def build(dependencies: AlertsDependencies, broker: Broker, health: ServiceHealt
         def intake(on_turn: Callable[[], None]) -> IntakeLoop:
             return IntakeLoop(parts, _policy(settings, topics.dead_letters.name), clock, on_turn)
 
-        store = Store(line.store, _EVIDENCE_WITHIN, line.store_in_clear)
         evidence = EvidenceReader(store, line)
         ingest.also(EvidenceNotes(evidence).note)
         retention = Retention(database, store, line.alerts.retention, clock)

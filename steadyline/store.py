@@ -9,11 +9,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
+from fsspec.asyn import sync
 
 from steadyline.address import shown
 from steadyline.daemon_pool import DaemonPool
@@ -24,6 +27,9 @@ from steadyline.replace_file import replace_file
 T = TypeVar("T")
 
 TIMEOUT = timedelta(seconds=30)
+CREDENTIALS_WITHIN = timedelta(
+    seconds=3
+)  # a process that cannot have any is told so within six, start and all
 _SLOWEST_BYTES = 1 << 20  # a second: what a write may take beyond the timeout
 _MOST_HANGING = 64  # calls of one store; while so many hang, further ones wait for one of them
 
@@ -52,7 +58,11 @@ class Store:
     """
 
     def __init__(self, url: str, timeout: timedelta = TIMEOUT, may_be_clear: bool = False) -> None:
-        """Raises InvalidConfiguration when the address is of no store, or what it leads to is in clear."""
+        """Raises InvalidConfiguration when the address is of no store, or what it leads to is in clear.
+
+        An object store is asked nothing yet, but its credentials are looked up: raises StoreUnavailable when
+        there are none within CREDENTIALS_WITHIN.
+        """
         self._url, self._timeout = url.rstrip("/"), timeout.total_seconds()
         self._pool = DaemonPool(_MOST_HANGING, "store")
         try:
@@ -63,10 +73,21 @@ class Store:
         self._is_local = "file" in _protocols(self._files)
         self._outages = _outages(self._files)
         if "s3" in _protocols(self._files):
-            self._within(f"{self._url} cannot be opened", self._files.connect)
-            self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
-            if not may_be_clear:
-                self._refuse_clear()
+            self._open(may_be_clear)
+
+    def _open(self, may_be_clear: bool) -> None:
+        """Make the client of an object store, and look its credentials up.
+
+        A client finds keys itself as it is made; a role is taken, and a lack told, at the first request only.
+        """
+        problem, within = f"{self._url} cannot be opened", CREDENTIALS_WITHIN.total_seconds()
+        self._within(problem, self._files.connect, most_seconds=within)
+        self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
+        if not may_be_clear:
+            self._refuse_clear()
+        if not (self._files.anon or self._files.key):
+            find = partial(sync, self._files.loop, _find_credentials, self._files.session)
+            self._within(problem, find, most_seconds=within)
 
     def _refuse_clear(self) -> None:
         """Raise InvalidConfiguration when requests would go over the network in clear."""
@@ -181,10 +202,12 @@ class Store:
 
         self._within(f"{self.uri(prefix)} cannot be removed", remove)
 
-    def _within(self, problem: str, call: Callable[[], T], more_seconds: float = 0.0) -> T:
+    def _within(
+        self, problem: str, call: Callable[[], T], more_seconds: float = 0.0, most_seconds: float = inf
+    ) -> T:
         """Return what a call returns; raises StoreUnavailable when it fails or does not return in time."""
         answer = self._pool.submit(call)
-        seconds = self._timeout + more_seconds
+        seconds = min(self._timeout + more_seconds, most_seconds)
         try:
             return answer.result(seconds)
         except self._outages as error:  # a deadline that has passed is an OSError as well
@@ -204,6 +227,8 @@ class Store:
             )
         if type(error).__name__ in _NO_CREDENTIALS:
             return f"; there are no AWS credentials here: {_CREDENTIALS}"
+        if type(error).__name__ == "ClientError":  # the store's own refusals are no such error any more
+            return f"; who gives this process its AWS credentials refuses: {_CREDENTIALS}"
         if isinstance(error, TimeoutError):
             return f"; the store, or who gives this process its AWS credentials, hangs: {_CREDENTIALS}"
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -242,9 +267,19 @@ def _outages(files: Any) -> tuple[type[Exception], ...]:
     """Return the errors of a store that is away; botocore's connection errors are no OSErrors."""
     if "s3" not in _protocols(files):
         return (OSError,)
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    return (OSError, BotoCoreError)
+    return (OSError, BotoCoreError, ClientError)
+
+
+async def _find_credentials(session: Any) -> None:
+    """Take up the credentials of a session; raises botocore's errors."""
+    from botocore.exceptions import NoCredentialsError
+
+    found = await session.get_credentials()
+    if found is None:
+        raise NoCredentialsError
+    await found.get_frozen_credentials()
 
 
 def _protocols(files: Any) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """An object store: encrypted outside of this machine, signed, and refusals that say what to do."""
 
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.line import load_line
 from steadyline.store import Store
+from tests.support.aws_sts import never_answering, refusing
 from tests.support.certificates import CertificateAuthority
 from tests.support.otlp_collector import collecting
 from tests.support.s3_gateway import BUCKET, S3Gateway, fsspec_forgets
@@ -128,15 +128,39 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nobody")
 def test_a_process_without_credentials_is_told_what_it_lacks() -> None:
     with pytest.raises(StoreUnavailable, match="there are no AWS credentials here"):
-        Store("s3://bucket/x").put("a", b"a")
+        Store("s3://bucket/x")
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_service_of_credentials_that_never_answers_is_waited_for_no_longer_than_the_store(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("timeout", "told"), [(30, "3 s"), (1, "1 s")])
+def test_a_service_of_credentials_that_never_answers_is_not_waited_for_as_the_store_is(
+    timeout: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/role"
-        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", address)
-        with pytest.raises(StoreUnavailable, match=r"no answer within 2 s; .* its AWS credentials, hangs"):
-            Store("s3://bucket/x", timedelta(seconds=2)).put("a", b"a")
+    with never_answering() as address:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/role")
+        with pytest.raises(StoreUnavailable, match=rf"no answer within {told}; .* AWS credentials, hangs"):
+            Store("s3://bucket/x", timedelta(seconds=timeout))
+
+
+@pytest.fixture
+def pod(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The identity of a pod, for which its role is taken at a service that a test names."""
+    (tmp_path / "token").write_text("a token of nobody")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/scorer")
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_role_that_nobody_gives_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with never_answering() as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", address)
+        with pytest.raises(StoreUnavailable, match=r"no answer within 3 s; .* AWS credentials, hangs"):
+            Store("s3://bucket/x")
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_role_that_is_refused_is_told_with_who_refuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with refusing() as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", address)
+        with pytest.raises(StoreUnavailable, match="who gives this process its AWS credentials refuses"):
+            Store("s3://bucket/x")
