@@ -12,7 +12,7 @@ SteadylineError
 ├── Transient          hold, back off, count; never skip
 │   ├── BrokerUnavailable (ClockRefused) · InferenceUnavailable · BankUnavailable · StoreUnavailable
 └── Fatal              exit non-zero
-    ├── InvalidConfiguration · ContractBroken · Fenced
+    ├── InvalidConfiguration · ContractBroken · Fenced · NotAllowed (LoginRefused)
     └── PackageRejected (UnsignedPackage · WrongPackageSignature)
 
 Anything else that is raised is a bug: ``steadyline.service`` logs it with its stack and exits with 70.
@@ -215,6 +215,18 @@ class Fenced(Fatal):
     """Another live process uses our transactional id."""
 
     reason = "fenced"
+
+
+class NotAllowed(Fatal):
+    """Kafka refuses what this process asks: a right was taken, or never given."""
+
+    reason = "not_allowed"
+
+
+class LoginRefused(NotAllowed):
+    """Kafka, or the issuer of its tokens, does not let this process in: its user, certificate or token."""
+
+    reason = "login_refused"
 
 
 class PackageRejected(Fatal):

@@ -41,7 +41,7 @@ from alerts.api.routes import (
 from alerts.api.view import BASE
 from alerts.database.token_store import ROLES, Role
 from alerts.incidents.acts import ActRefused
-from steadyline.errors import SteadylineError, Transient
+from steadyline.errors import NotAllowed, SteadylineError, Transient
 from steadyline.telemetry.logs import get_logger
 from steadyline.terminal import visible
 
@@ -141,7 +141,7 @@ def _tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(SteadylineError)
     async def away(request: Request, error: SteadylineError) -> Response:
-        if not isinstance(error, Transient):
+        if not isinstance(error, Transient | NotAllowed):
             raise error
         log.warning("api_unavailable", reason=error.reason, problem=str(error))
         return answer_problem(request, Refusal("unavailable", f"reason: {error.reason}", Retry_After="5"))

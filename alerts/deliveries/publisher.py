@@ -19,7 +19,7 @@ from alerts.deliveries.metrics import PUBLISH_FAILURES, PUBLISHED
 from steadyline.backoff import Backoff, RetryTimer
 from steadyline.clock import Clock
 from steadyline.contracts.alert import Alert
-from steadyline.errors import Backpressure, BrokerUnavailable, PictureTooLarge, StoreUnavailable
+from steadyline.errors import Backpressure, BrokerUnavailable, Fatal, PictureTooLarge, StoreUnavailable
 from steadyline.kafka.broker import Message, Publisher
 from steadyline.telemetry.logs import get_logger
 
@@ -49,7 +49,10 @@ class AlertPublisher:
         self._outage = RetryTimer(Backoff.of_seconds(0.5, 10.0), clock)
 
     def run(self, stop: threading.Event, beat: Callable[[], None]) -> None:
-        """Publish until ``stop`` is set; during an outage try again and again."""
+        """Publish until ``stop`` is set; during an outage try again and again.
+
+        Raises Fatal when Kafka refuses what is written.
+        """
         while not stop.is_set():
             beat()
             if not self._outage.is_due or self.turn() < _AT_ONCE:
@@ -118,7 +121,7 @@ class AlertPublisher:
         if not self._publisher.flush(_SENT_WITHIN) or len(outcomes) < len(changes):
             raise BrokerUnavailable(f"{self._place.topic} did not take all of {len(changes)} alerts in time")
         for outcome in outcomes:
-            if isinstance(outcome, PictureTooLarge):
+            if isinstance(outcome, PictureTooLarge | Fatal):
                 raise outcome
             if outcome is not None:
                 raise BrokerUnavailable(f"{self._place.topic}: {outcome}") from outcome

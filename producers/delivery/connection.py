@@ -7,18 +7,25 @@ from functools import partial
 
 from steadyline.clock import Clock
 from steadyline.contracts.topics import MAKE_TOPICS, Topic
-from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, SteadylineError
+from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, NotAllowed, SteadylineError
 from steadyline.kafka.broker import Broker, Message, Publisher, Reader
 from steadyline.kafka.shared_prefix import say_shared_prefix
 from steadyline.line import Line
+from steadyline.telemetry.logs import get_logger
 
 _RETRY_SECONDS = 1.0
 _SILENCE_SECONDS = 10.0  # frames in flight without any acknowledgement for so long: the broker is away
 _PATIENCE = timedelta(days=7)  # frames in flight wait for the end of an outage instead of failing one by one
 
+log = get_logger(__name__)
+
 
 class LazyPublisher:
-    """A Publisher that connects later: cameras run, drop or spool frames without a broker."""
+    """A Publisher that connects later: cameras run, drop or spool frames without a broker.
+
+    Rights, or the login, that Kafka takes from a process which has had them are waited for like an outage, as
+    cameras do not stop. The client goes on with gaps in its sequence then, or not at all: a new one is made.
+    """
 
     def __init__(self, broker: Broker, client: str, line: Line, bytes_in_flight: int, clock: Clock) -> None:
         self._broker = broker
@@ -36,6 +43,7 @@ class LazyPublisher:
         self._progress_at = clock.monotonic()
         self._stamp: tuple[float, float] | None = None  # a moment by the topic's time, by our monotonic clock
         self._clock_problem = ""
+        self._refused = ""  # what Kafka does not allow any more
 
     @property
     def is_connected(self) -> bool:
@@ -45,6 +53,8 @@ class LazyPublisher:
     @property
     def problem(self) -> str:
         """Why no frame is delivered at present; empty when frames are delivered."""
+        if self._refused:
+            return self._refused
         if self._publisher is None:
             return self._problem
         if self._clock_problem:
@@ -55,13 +65,15 @@ class LazyPublisher:
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
         """Publish like ``Publisher.publish``; raises ContractBroken too, when topics are missing or wrong."""
-        publisher = self._connected()
-        self._count(1)
+        publisher = self._counted()
         try:
-            publisher.publish(message, partial(self._done, done))
-        except SteadylineError:
-            self._count(-1)
-            raise
+            publisher.publish(message, partial(self._done, publisher, done))
+        except SteadylineError as error:
+            self._landed()
+            if not isinstance(error, NotAllowed):
+                raise
+            self._refuse(error)
+            raise BrokerUnavailable(str(error)) from error
 
     def topic_time(self, moment: float) -> datetime:
         """Return the time that a message of ``moment``, in monotonic seconds, has on its topic.
@@ -99,41 +111,76 @@ class LazyPublisher:
         if self._publisher is not None:
             self._publisher.close()
 
-    def _done(self, done: Callable[[Exception | None], None], error: Exception | None) -> None:
-        self._count(-1)
+    def _done(
+        self, publisher: Publisher, done: Callable[[Exception | None], None], error: Exception | None
+    ) -> None:
         if error is None:
-            assert self._publisher is not None
             now = self._progress_at = self._clock.monotonic()
-            self._stamp, self._clock_problem = (self._publisher.stamped_ms / 1000, now), ""
+            self._stamp, self._clock_problem = (publisher.stamped_ms / 1000, now), ""
+        elif isinstance(error, NotAllowed):
+            self._refuse(error)
         elif isinstance(error, ClockRefused):
             self._clock_problem = str(error)
+        self._landed()
         done(error)
 
-    def _count(self, change: int) -> None:
+    def _counted(self) -> Publisher:
+        """Return the connection, with one message more in flight; raises as ``publish`` does."""
+        self._connected()
         with self._counting:
+            publisher = self._publisher
+            if publisher is None or self._refused:  # refused in this moment
+                raise BrokerUnavailable(self._refused)
             if not self._in_flight:
                 self._progress_at = self._clock.monotonic()
-            self._in_flight += change
+            self._in_flight += 1
+            return publisher
 
-    def _connected(self) -> Publisher:
-        if self._publisher is not None:
-            return self._publisher
+    def _landed(self) -> None:
+        with self._counting:
+            self._in_flight -= 1
+
+    def _refuse(self, error: NotAllowed) -> None:
+        """Take no more messages until Kafka allows them again."""
+        with self._counting:
+            is_first, self._refused = not self._refused, str(error)
+        if is_first:
+            log.error("kafka_refused", client=self._client, reason=error.reason, error=str(error))
+
+    def _connected(self) -> None:
+        if self._publisher is not None and not self._refused:
+            return
         with self._lock:
+            if self._refused:
+                self._leave()
             if self._publisher is None:
                 self._connect()
-            assert self._publisher is not None
-            return self._publisher
+
+    def _leave(self) -> None:
+        """Close a connection that was refused, once nothing is in flight on it."""
+        with self._counting:
+            if self._in_flight:
+                raise BrokerUnavailable(self._refused)
+            left, self._publisher = self._publisher, None
+        if left is not None:
+            left.close()
 
     def _connect(self) -> None:
         if self._clock.monotonic() < self._retry_at:
-            raise BrokerUnavailable(self._problem)
+            raise BrokerUnavailable(self._refused or self._problem)
         try:
             self._check_topics()
-            self._publisher = self._broker.publisher(self._client, self._bytes_in_flight, _PATIENCE)
-        except BrokerUnavailable as error:
+            publisher = self._broker.publisher(self._client, self._bytes_in_flight, _PATIENCE)
+        except (BrokerUnavailable, NotAllowed) as error:
             self._problem = str(error)
             self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
+            if isinstance(error, NotAllowed) and self._refused:
+                raise BrokerUnavailable(self._problem) from error
             raise
+        with self._counting:
+            self._publisher, was_refused, self._refused = publisher, self._refused, ""
+        if was_refused:
+            log.info("kafka_allowed_again", client=self._client)
 
     def _check_topics(self) -> None:
         wanted = (self._topics.frames, self._topics.camera_status)

@@ -14,7 +14,7 @@ from producers.delivery.connection import LazyPublisher
 from producers.delivery.published import Period, published_sequences
 from steadyline.clock import Clock
 from steadyline.contracts.frame import Frame, FrameId
-from steadyline.errors import Backpressure, BrokerUnavailable, ClockRefused, PoisonMessage
+from steadyline.errors import Backpressure, BrokerUnavailable, ClockRefused, NotAllowed, PoisonMessage
 from steadyline.kafka.broker import Message
 from steadyline.telemetry.logs import get_logger
 
@@ -24,6 +24,8 @@ _FULL = timedelta(milliseconds=5)  # a 60 KB frame takes 0.3 ms on loopback, so 
 _AWAY = timedelta(milliseconds=500)
 _CALM = timedelta(seconds=1)
 _MOST_ATTEMPTS = 5  # for a frame that the broker refuses although it answers
+# No fault of the frame: it is held until the clock is right, or the right is back.
+_HELD = (ClockRefused, NotAllowed)
 
 log = get_logger(__name__)
 
@@ -135,8 +137,7 @@ class Sender:
         now, before = self._clock.monotonic(), self._before.get(frame.id)
         if before is None:
             return InFlight(frame, now, now, 1)
-        # A clock that the broker refuses is no fault of the frame: it is held until the clock is right.
-        attempts = before.attempts + (not isinstance(before.error, ClockRefused))
+        attempts = before.attempts + (not isinstance(before.error, _HELD))
         return InFlight(frame, now, before.first_sent_at, attempts)
 
     def _done(self, frame: FrameId, error: Exception | None) -> None:
@@ -168,7 +169,7 @@ class Sender:
             self._look(doubtful)  # the broker answers again, and now handles what was still in its queues
             self._clock.wait(stop, _CALM)
             found = self._look(doubtful)
-        except BrokerUnavailable as error:
+        except (BrokerUnavailable, NotAllowed) as error:
             log.debug("broker_unavailable", error=str(error))
             self._clock.wait(stop, _AWAY)
             return
@@ -197,7 +198,7 @@ class Sender:
             self._published(entry)
         elif isinstance(entry.error, PoisonMessage):
             self._drop(frame, entry.error.reason)
-        elif later or (entry.attempts >= _MOST_ATTEMPTS and not isinstance(entry.error, ClockRefused)):
+        elif later or (entry.attempts >= _MOST_ATTEMPTS and not isinstance(entry.error, _HELD)):
             self._drop(frame, "delivery_failed")
         else:
             return False

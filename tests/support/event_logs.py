@@ -8,7 +8,7 @@ from typing_extensions import override
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
 from steadyline.contracts.topics import Topics
-from steadyline.errors import BrokerUnavailable
+from steadyline.errors import BrokerUnavailable, NotAllowed
 from steadyline.kafka.broker import Message, Publisher
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.model_events import EventSeal
@@ -65,6 +65,14 @@ class UnheardPublisher(PassingPublisher):
     @override
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
         super().publish(message, lambda error: done(BrokerUnavailable("no answer")))
+
+
+class RefusedPublisher(PassingPublisher):
+    """Its right to write was taken."""
+
+    @override
+    def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
+        done(NotAllowed(f"publishing to {message.topic}"))
 
 
 class FrozenPublisher(PassingPublisher):

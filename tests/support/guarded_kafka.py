@@ -19,6 +19,7 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 from kafka.admin._acls import ACLResourcePatternType
@@ -88,6 +89,20 @@ class GuardedKafka:
         with closing(KafkaAdminClient(bootstrap_servers=self.administrators)) as admin:
             admin.delete_acls([of_user])
 
+    def know(self, names: Sequence[str]) -> None:
+        """Let users log in, by the password of the tests."""
+        kind = ScramMechanism.SCRAM_SHA_512
+        with closing(KafkaAdminClient(bootstrap_servers=self.administrators)) as admin:
+            admin.alter_user_scram_credentials(
+                [UserScramCredentialUpsertion(name, kind, PASSWORD) for name in names]
+            )
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Delete users; their rights stay, and connections that are open until they have to log in again."""
+        kind = ScramMechanism.SCRAM_SHA_512
+        with closing(KafkaAdminClient(bootstrap_servers=self.administrators)) as admin:
+            admin.alter_user_scram_credentials([UserScramCredentialDeletion(name, kind) for name in names])
+
     @contextmanager
     def stranger(self, name: str) -> Iterator["Stranger"]:
         """Yield a client that comes as this user, and sends what no client of ours would."""
@@ -104,8 +119,13 @@ class GuardedKafka:
 
 
 @contextmanager
-def guarded_kafka(home: Path, jars: Path, users: Sequence[str]) -> Iterator[GuardedKafka]:
-    """Run a broker with these users, none of whom has a right yet."""
+def guarded_kafka(
+    home: Path, jars: Path, users: Sequence[str], login_seconds: int = 0
+) -> Iterator[GuardedKafka]:
+    """Run a broker with these users, none of whom has a right yet.
+
+    An open connection has to log in again after ``login_seconds``; with 0, Kafka's default, never.
+    """
     plain, controller = KeptPorts(home / "kafka" / "ports", 2).numbers
     [guarded] = free_ports(1)
     settings = {
@@ -116,6 +136,7 @@ def guarded_kafka(home: Path, jars: Path, users: Sequence[str]) -> Iterator[Guar
         "listener.name.guarded.sasl.enabled.mechanisms": MECHANISM,
         "listener.name.guarded.scram-sha-512.sasl.jaas.config": "org.apache.kafka.common.security.scram."
         "ScramLoginModule required;",
+        "listener.name.guarded.scram-sha-512.connections.max.reauth.ms": str(login_seconds * 1000),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
@@ -123,12 +144,9 @@ def guarded_kafka(home: Path, jars: Path, users: Sequence[str]) -> Iterator[Guar
     server = ServerProcess(files.launch(), home)
     server.start()
     try:
-        with closing(KafkaAdminClient(bootstrap_servers=files.bootstrap)) as admin:
-            kind = ScramMechanism.SCRAM_SHA_512
-            admin.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion(name, kind, PASSWORD) for name in users]
-            )
-        yield GuardedKafka(files.bootstrap, f"127.0.0.1:{guarded}")
+        made = GuardedKafka(files.bootstrap, f"127.0.0.1:{guarded}")
+        made.know(users)
+        yield made
     finally:
         server.stop()
 

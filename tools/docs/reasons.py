@@ -17,3 +17,4 @@ def reason_words(base: type[SteadylineError]) -> Iterator[tuple[str, str]]:
         if "reason" not in vars(cls):
             raise Undescribed(f"{cls.__name__} has no reason of its own")
         yield cls.reason, prose(cls.__doc__)
+        yield from reason_words(cls)

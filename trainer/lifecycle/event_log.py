@@ -8,7 +8,7 @@ from datetime import timedelta
 from steadyline.clock import Clock
 from steadyline.contracts.headers import SIGNATURE, Headers
 from steadyline.contracts.model_event import ModelEvent
-from steadyline.errors import BrokerUnavailable, PoisonMessage, Transient
+from steadyline.errors import BrokerUnavailable, Fatal, PoisonMessage, Transient
 from steadyline.kafka.broker import Follower, Message, Publisher, Reader, Record
 from steadyline.kafka.model_events import EventSeal, NewestEvents
 from steadyline.telemetry.logs import get_logger
@@ -112,7 +112,8 @@ class EventLog:
         """Write the event and wait until the broker has it.
 
         Raises BrokerUnavailable otherwise: then the broker may have it all the same (an acknowledgement can
-        be lost). Raises EventTooLarge when no broker of this line would take it; then nothing was written.
+        be lost). Raises EventTooLarge when no broker of this line would take it, and Fatal when Kafka refuses
+        it; then nothing was written.
         """
         key, value, headers = event.product.encode(), event.encode(), self._seal.headers(event)
         outcome: list[Exception | None] = []
@@ -124,6 +125,8 @@ class EventLog:
             raise BrokerUnavailable(f"the event of {event.product} was not acknowledged in time")
         if isinstance(outcome[0], PoisonMessage):
             raise EventTooLarge(f"the event of {event.product} is too large: {outcome[0]}")
+        if isinstance(outcome[0], Fatal):
+            raise outcome[0]
         if outcome[0] is not None:
             raise BrokerUnavailable(f"the event of {event.product} was not written: {outcome[0]}")
         self._truth = _name(value, headers)

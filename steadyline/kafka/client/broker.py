@@ -14,6 +14,8 @@ from kafka.errors import (
     InvalidReplicationFactorError,
     KafkaError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
 )
 
 from steadyline.contracts.topics import MAKE_TOPICS, Topic
@@ -128,14 +130,13 @@ class KafkaBroker:
         return wanting
 
     def _existing(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what the broker's metadata says of those of the topics that exist, in the order asked."""
-        known = set(self._ask("listing topics", lambda admin: admin.list_topics()))
-        there = [name for name in names if name in known]
-        if not there:
-            return []
-        described = self._ask("describing topics", lambda admin: admin.describe_topics(there))
+        """Return what the broker's metadata says of those of the topics that exist, in the order asked.
+
+        Raises NotAllowed when it does not tell whether one exists.
+        """
+        described = self._ask("describing topics", partial(_described, names=list(names)))
         by_name = {item["name"]: item for item in described}
-        return [by_name[name] for name in there if name in by_name]
+        return [by_name[name] for name in names if name in by_name]
 
     def _offsets(self, topics: Sequence[str], which: int) -> dict[Partition, int]:
         counts = self._partition_counts(topics)
@@ -164,6 +165,17 @@ class KafkaBroker:
                     self._admin.close()
                 self._admin = None
                 raise translated(error, doing) from error
+
+
+def _described(admin: Any, names: list[str]) -> list[dict[str, Any]]:
+    """Return what is said of the topics that exist; asked for all of them, Kafka hides those that one may not
+    see.
+    """
+    found = admin.describe_topics(names)
+    hidden = [item["name"] for item in found if item["error_code"] == TopicAuthorizationFailedError.errno]
+    if hidden:
+        raise TopicAuthorizationFailedError(", ".join(hidden))
+    return [item for item in found if item["error_code"] != UnknownTopicOrPartitionError.errno]
 
 
 def _version(admin: Any) -> Any:

@@ -24,7 +24,8 @@ from steadyline.errors import (
     BrokerUnavailable,
     ClockRefused,
     ContractBroken,
-    Fatal,
+    LoginRefused,
+    NotAllowed,
     SteadylineError,
 )
 from steadyline.kafka.client.msk_iam import msk_credentials
@@ -45,14 +46,13 @@ FETCH_BYTES = 16 << 20  # the limit of one answer: it must hold the largest mess
 # What a client reads of a listener that speaks another protocol.
 HUNG_UP = ("socket disconnected", "EOF occurred", "Connection reset", "Invalid frame length")
 
-_REFUSED = (
+_NOT_ALLOWED = (
     TopicAuthorizationFailedError,
     GroupAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
     ClusterAuthorizationFailedError,
-    SaslAuthenticationFailedError,
-    UnsupportedSaslMechanismError,
 )
+_NOT_LET_IN = (SaslAuthenticationFailedError, UnsupportedSaslMechanismError)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
@@ -126,7 +126,7 @@ def _shown(secret: SecretStr | None) -> str:
 
 def is_refused(error: KafkaError) -> bool:
     """Return True for an error that no repetition mends: the right is missing, or a message is too large."""
-    return isinstance(error, _REFUSED + _TOO_LARGE)
+    return isinstance(error, _NOT_ALLOWED + _NOT_LET_IN + _TOO_LARGE)
 
 
 def is_too_large(error: BaseException) -> bool:
@@ -151,13 +151,16 @@ def translated(error: KafkaError, doing: str) -> SteadylineError:
             "(chrony or systemd-timesyncd); `steadyline doctor` compares them"
         )
     if isinstance(error, EdgeRefused):
-        return Fatal(f"{doing}: Kafka: {error.args[0]}")
+        return LoginRefused(f"{doing}: Kafka: {error.args[0]}")
     if isinstance(error, IssuerUnavailable):
         return BrokerUnavailable(f"{doing}: Kafka: {error.args[0]}")
-    if is_refused(error):
-        return Fatal(
-            f"{doing}: {error}; check user, password and rights: `steadyline topics acls` prints those needed"
+    if isinstance(error, _NOT_LET_IN):
+        said = error.args[0] if error.args else error
+        return LoginRefused(
+            f"{doing}: Kafka: the broker refuses the user ({said}): check what KAFKA_SASL_… is set to"
         )
+    if isinstance(error, _NOT_ALLOWED):
+        return NotAllowed(f"{doing}: Kafka: {error}; `steadyline topics acls` prints what rights it needs")
     mend = "; is Kafka up, and is KAFKA_BOOTSTRAP_SERVERS its host:port?" if "bootstrap" in str(error) else ""
     if mend and any(text in str(error) for text in HUNG_UP):
         mend = "; is KAFKA_SECURITY_PROTOCOL that of the listener at KAFKA_BOOTSTRAP_SERVERS?"

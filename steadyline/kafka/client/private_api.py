@@ -57,6 +57,16 @@ def known_topic_id(consumer: KafkaConsumer, topic: str) -> str:
     return "" if found is None else printed_topic_id(str(found))
 
 
+def known_partitions(consumer: KafkaConsumer, topic: str) -> frozenset[int]:
+    """Return the numbers of a topic's partitions by the client's newest metadata; empty while unknown.
+
+    Defect: ``partitions_for_topic`` asks the broker about all topics when it does not know this one, waits
+    for the answer without a limit, and raises what keeps the broker away.
+    """
+    of_all: Any = consumer
+    return frozenset(of_all._cluster.partitions_for_topic(topic) or ())
+
+
 def forget_committed_answers(consumer: KafkaConsumer) -> None:
     """Drop the client's questions for committed offsets that nobody waits for any more.
 

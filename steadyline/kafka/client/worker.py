@@ -139,10 +139,10 @@ class KafkaWorker:
             )
             read_tolerantly(self._consumer)
             self._joins = HeldJoins(self._consumer)
+            for topic in topics:
+                self._consumer.partitions_for_topic(topic)  # so that the first assignment knows them
             self._topics = WatchedTopics(self._consumer, topics)
-            self._fixed = FixedPartitions(
-                self._topics.partitions()
-            )  # so that the first assignment knows them
+            self._fixed = FixedPartitions(self._topics.partitions())
         except KafkaError as error:
             raise translated(error, f"joining group {group}") from error
         self._consumer.subscribe(list(topics), listener=self._changes)
@@ -298,6 +298,8 @@ class KafkaWorker:
                 self._begin(tp, self._consumer.committed(tp, metadata=True, timeout_ms=SETTLE_MS))
                 self._consumer.resume(tp)
             except (KafkaError, AssertionError, KeyError) as error:
+                if isinstance(error, KafkaError) and is_refused(error):
+                    raise translated(error, f"asking for the committed offset of {tp.topic}") from error
                 self._waiting.failed(tp, error, time.monotonic())
                 return  # the broker is away, or the partition has just gone
             self._unsettled.discard(tp)

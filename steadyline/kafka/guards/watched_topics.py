@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from kafka import KafkaConsumer, TopicPartition
 
 from steadyline.errors import ContractBroken
-from steadyline.kafka.client.private_api import known_topic_id
+from steadyline.kafka.client.private_api import known_partitions, known_topic_id
 
 
 class WatchedTopics:
@@ -34,7 +34,7 @@ class WatchedTopics:
         return [
             TopicPartition(topic, number)
             for topic in self._topics
-            for number in sorted(self._consumer.partitions_for_topic(topic) or ())
+            for number in sorted(known_partitions(self._consumer, topic))
         ]
 
 

@@ -27,6 +27,7 @@ from steadyline.kafka.client.private_api import (
     HeldJoins,
     force_close,
     forget_committed_answers,
+    known_partitions,
     known_positions,
     last_error,
 )
@@ -81,6 +82,20 @@ def test_a_position_that_the_client_knows_is_told_without_asking(consumer: Kafka
     assert known_positions(consumer) == {place: 2}
     with pytest.raises(KafkaConnectionError, match="of another partition"):
         consumer.position(place)
+
+
+@pytest.mark.servers
+def test_partitions_that_the_client_knows_are_told_without_asking(
+    consumer: KafkaConsumer, topic: str
+) -> None:
+    eventually(lambda: consumer.poll(timeout_ms=100))
+    metadata: Any = consumer
+    before = metadata._cluster._last_successful_refresh_ms
+    assert known_partitions(consumer, topic) == {0}
+    assert known_partitions(consumer, "nowhere") == set()
+    assert metadata._cluster._last_successful_refresh_ms == before
+    assert consumer.partitions_for_topic("nowhere") == set()
+    assert metadata._cluster._last_successful_refresh_ms > before, "the client's own way asks the broker"
 
 
 def test_positions_are_kept_where_they_are_looked_for() -> None:

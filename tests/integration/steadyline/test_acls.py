@@ -2,17 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from steadyline.contracts.topics import Topics
+from steadyline.errors import LoginRefused, NotAllowed
+from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.ops.doctor.clocks import clock_topic
 from steadyline.picture import encode_png
 from steadyline.servers import Addresses
 from steadyline.service import EXIT_FAILED, EXIT_FATAL, EXIT_OK
+from steadyline.settings import KafkaSettings
 from tests.support.eventually import eventually
 from tests.support.guarded_kafka import (
     CLUSTER_REFUSED,
@@ -146,6 +149,20 @@ def test_a_user_without_the_right_is_told_so_and_what_gives_it(lines: GuardedLin
     assert "steadyline topics acls" in wrong.stderr
 
 
+def test_a_deleted_user_stays_where_it_is_let_in_and_comes_in_nowhere_else(lines: GuardedLines) -> None:
+    """Kafka's default: it looks at a login when a connection is made, and never again."""
+    topic, settings = lines.one.topics.frames.name, _settings(lines.kafka.user(NOBODY))
+    with lines.kafka.stranger(NOBODY) as stranger:
+        assert stranger.look([topic]) == {topic: TOPIC_REFUSED}
+        lines.kafka.delete([NOBODY])
+        assert stranger.look([topic]) == {topic: TOPIC_REFUSED}
+        with closing(KafkaBroker(settings, "late")) as late, pytest.raises(LoginRefused, match="the user"):
+            late.topic_ids([topic])
+    lines.kafka.know([NOBODY])
+    with closing(KafkaBroker(settings, "later")) as later, pytest.raises(NotAllowed, match=topic):
+        later.topic_ids([topic])
+
+
 def test_a_scorer_that_takes_a_group_of_another_line_ends_and_names_what_was_refused(
     lines: GuardedLines,
 ) -> None:
@@ -226,6 +243,11 @@ def _allowed(
     assert answers.keys() == set(names)
     assert {code for code in answers.values() if code in REFUSALS} <= {refusal}
     return {name for name, code in answers.items() if code not in REFUSALS}
+
+
+def _settings(environment: Mapping[str, str]) -> KafkaSettings:
+    given = {name.removeprefix("KAFKA_").lower(): value for name, value in environment.items()}
+    return KafkaSettings.model_validate(given)
 
 
 def _alerts(line: LineUnderTest) -> dict[str, str]:

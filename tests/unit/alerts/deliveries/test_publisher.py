@@ -10,7 +10,7 @@ from alerts.deliveries.publisher import AlertPublisher, PublisherPlace
 from steadyline.clock import ManualClock
 from steadyline.contracts.alert import Alert
 from steadyline.contracts.topics import line_topics
-from steadyline.errors import BrokerUnavailable
+from steadyline.errors import BrokerUnavailable, NotAllowed, SteadylineError
 from steadyline.kafka.broker import Message
 from steadyline.kafka.memory.broker import MemoryBroker
 from tests.support.alert_outbox import OutboxBench, an_alert, incident_of
@@ -24,12 +24,13 @@ class ForgetfulPublisher:
     def __init__(self) -> None:
         self.taken: list[Message] = []
         self.fails_at: int | None = None
+        self.fault: SteadylineError = BrokerUnavailable("nobody there")
         self.stamped_ms = 0
 
     def publish(self, message: Message, done: Callable[[Exception | None], None]) -> None:
         self.taken.append(message)
         failing = len(self.taken) == self.fails_at
-        done(BrokerUnavailable("nobody there") if failing else None)
+        done(self.fault if failing else None)
 
     def flush(self, within: timedelta) -> bool:
         return True
@@ -115,3 +116,16 @@ def test_what_the_broker_did_not_acknowledge_is_written_again_with_all_behind_it
     assert (publisher.turn(), publisher.turn()) == (0, 3)
     keys = [message.key for message in forgetful.taken]
     assert keys == [incident_of(n).encode() for n in (0, 1, 2, 0, 1, 2)]
+
+
+def test_a_change_that_is_not_allowed_is_no_outage_and_is_published_by_the_next_process(
+    bench: PublisherBench,
+) -> None:
+    forgetful = ForgetfulPublisher()
+    place = PublisherPlace(TOPIC.name, "line-1", "one")
+    publisher = AlertPublisher(bench.outbox.database, forgetful, place, bench.outbox.clock)
+    bench.outbox.write([an_alert(incident=incident_of(n)) for n in range(3)])
+    forgetful.fails_at, forgetful.fault = 2, NotAllowed("publishing to alerts.v1")
+    with pytest.raises(NotAllowed, match="alerts"):
+        publisher.turn()
+    assert publisher.turn() == 3

@@ -1,7 +1,7 @@
 """The sender keeps order, bounds what is in flight, and knows the fate of every frame."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import Headers
 from steadyline.contracts.topics import line_topics
-from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, PictureTooLarge
+from steadyline.errors import BrokerUnavailable, ClockRefused, ContractBroken, NotAllowed, PictureTooLarge
 from steadyline.kafka.broker import Message, Publisher
 from steadyline.kafka.client.connection import translated
 from steadyline.kafka.memory.broker import MemoryBroker
@@ -66,6 +66,13 @@ class HeldBroker(MemoryBroker):
     """A memory broker whose publisher is a HeldPublisher."""
 
     held: HeldPublisher
+    refusal: NotAllowed | None = None  # what every new connection is told
+
+    @override
+    def describe_topics(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, str]]]:
+        if self.refusal is not None:
+            raise self.refusal
+        return super().describe_topics(names)
 
     @property
     def forger(self) -> Publisher:
@@ -360,3 +367,41 @@ def test_frames_are_held_as_long_as_the_broker_refuses_the_clock_and_the_reason_
     assert bench.counts() == (2, 0, {})
     assert bench.published() == [1, 2]
     assert bench.publisher.problem == ""
+
+
+def test_frames_are_held_as_long_as_a_right_is_taken_and_then_sent_by_a_new_connection(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
+    bench, publisher = held
+    broker = bench.broker
+    assert isinstance(broker, HeldBroker)
+    bench.put(3)
+    bench.turn()
+    publisher.deliver()
+    broker.refusal = NotAllowed("publishing to frames.v1: TopicAuthorizationFailedError")
+    while publisher.held:
+        publisher.lose(error=broker.refusal)
+    for _ in range(20):
+        bench.turn()
+        bench.clock.advance(timedelta(seconds=1))
+    assert bench.counts() == (1, 2, {})
+    assert "TopicAuthorizationFailedError" in bench.publisher.problem
+    assert publisher.held == [], "a client that was refused is given nothing more"
+
+    broker.refusal = None
+    bench.turn()
+    while broker.held.held:
+        broker.held.deliver()
+    assert broker.held is not publisher
+    assert bench.published() == [1, 2, 3]
+    assert bench.counts() == (3, 0, {})
+    assert bench.publisher.problem == ""
+
+
+def test_a_process_that_never_had_the_right_ends_and_says_what_it_lacks(tmp_path: Path) -> None:
+    broker = HeldBroker()
+    broker.create_topics(list(TOPICS))
+    broker.refusal = NotAllowed("describing topics: TopicAuthorizationFailedError")
+    bench = SenderBench(tmp_path, broker)
+    with pytest.raises(NotAllowed, match="describing topics"):
+        bench.publisher.check()

@@ -1,9 +1,15 @@
 """What every client is made with, and what its errors say."""
 
-from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaTimeoutError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+)
 
-from steadyline.errors import BrokerUnavailable, Fatal
+from steadyline.errors import BrokerUnavailable, LoginRefused, NotAllowed
 from steadyline.kafka.client.connection import client_options, translated
+from steadyline.kafka.client.refusal import EdgeRefused
 from steadyline.settings import KafkaSettings
 
 
@@ -24,4 +30,13 @@ def test_a_broker_that_was_never_found_is_told_with_the_variable_that_names_it()
 def test_an_error_is_named_once() -> None:
     for error in (KafkaTimeoutError("x"), TopicAuthorizationFailedError("x")):
         assert str(translated(error, "reading")).count(type(error).__name__) == 1
-    assert isinstance(translated(TopicAuthorizationFailedError("x"), "reading"), Fatal)
+
+
+def test_a_refused_right_and_a_refused_login_have_words_of_their_own() -> None:
+    for right in (TopicAuthorizationFailedError("x"), GroupAuthorizationFailedError("x")):
+        found = translated(right, "reading")
+        assert (type(found), found.reason) == (NotAllowed, "not_allowed")
+        assert "`steadyline topics acls`" in str(found)
+    for login in (EdgeRefused("the broker refuses the user"), SaslAuthenticationFailedError("x")):
+        found = translated(login, "reading")
+        assert (type(found), found.reason) == (LoginRefused, "login_refused")

@@ -12,13 +12,20 @@ from steadyline.contracts.headers import Headers
 from steadyline.contracts.model_command import ModelCommand
 from steadyline.contracts.model_event import ModelEvent
 from steadyline.contracts.topics import Topics, line_topics
-from steadyline.errors import BrokerUnavailable
+from steadyline.errors import BrokerUnavailable, NotAllowed
 from steadyline.kafka.broker import Message, Partition
 from steadyline.kafka.memory.broker import MemoryBroker
 from steadyline.kafka.model_orders import EventSource, newest_events
 from steadyline.line import Line
 from steadyline.store import Store
-from tests.support.event_logs import SEAL, FrozenPublisher, UnheardPublisher, a_state, an_announcer
+from tests.support.event_logs import (
+    SEAL,
+    FrozenPublisher,
+    RefusedPublisher,
+    UnheardPublisher,
+    a_state,
+    an_announcer,
+)
 from tests.support.model_history import a_history
 from tests.support.stream_scores import KEY, a_score
 from trainer.control.inbox import InboxDispatcher, ProductInbox, reservoir_rules
@@ -95,6 +102,15 @@ def test_an_event_whose_acknowledgement_was_lost_counts_as_what_the_topic_says(
     with pytest.raises(BrokerUnavailable):
         state.announce(a_history(1))
     assert state.event.live_version == 1
+
+
+def test_an_event_that_is_not_allowed_is_no_outage(broker: MemoryBroker, topics: Topics) -> None:
+    clock = ManualClock()
+    refused = an_announcer(broker, topics, publisher=RefusedPublisher(broker.publisher("t")))
+    leases = Leases(MemoryBank(), ["cell"], "a", clock)
+    leases.renew()
+    with pytest.raises(NotAllowed, match="model-events"):
+        ProductState("cell", refused, leases, clock).announce(a_history(1))
 
 
 def test_nothing_has_changed_when_the_broker_does_not_take_the_event(
