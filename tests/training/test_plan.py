@@ -1,5 +1,7 @@
 """A plan of a small folder, from its pictures to the block of a line file."""
 
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from tests.support.parts import defective_parts, good_parts
 from tests.support.trainer_command import trainer
 from trainer.detectors.registry import DETECTORS
 from trainer.planner.measure import ShortTraining
-from trainer.planner.plan import PlanOrder, chosen_detectors, defect_hint, make_plan
+from trainer.planner.plan import Plan, PlanOrder, chosen_detectors, defect_hint, make_plan
 
 SIDE = 48
 
@@ -45,10 +47,24 @@ def _order(root: Path, defects: Path | None = None, side: int | None = 8) -> Pla
     )
 
 
-def test_a_plan_says_what_it_used_and_writes_a_block_that_a_line_takes(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Planned:
+    """A folder that was planned with known defects, once for all tests: an export takes the time."""
+
+    root: Path
+    plan: Plan
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     torch.set_num_threads(1)
-    _folder(tmp_path)
-    plan = make_plan(_order(tmp_path, tmp_path / "bad"), lambda phase, done, of: None)
+    root = tmp_path_factory.mktemp("planned")
+    _folder(root)
+    return Planned(root, make_plan(_order(root, root / "bad"), lambda phase, done, of: None))
+
+
+def test_a_plan_says_what_it_used_and_writes_a_block_that_a_line_takes(planned: Planned) -> None:
+    plan = planned.plan
     assert plan.facts["used"].startswith("40 of 42 pictures, gray, of 48 x 48")
     assert "broken.png (cannot be read)" in plan.facts["left out"]
     assert "99.png (shows the same part as 05.png)" in plan.facts["left out"]
@@ -59,29 +75,37 @@ def test_a_plan_says_what_it_used_and_writes_a_block_that_a_line_takes(tmp_path:
     assert taken.judged.auroc > 0.9
     assert taken.proven is not None
     assert taken.proven <= taken.attacked + 1e-6
-    written = (tmp_path / "out" / "line.yaml").read_text()
+    written = (planned.root / "out" / "line.yaml").read_text()
     known = {"detectors": frozenset(DETECTORS)}
     line = Line.model_validate(parse_yaml(f"line: plant\n{written}", "line.yaml").data, context=known)
     assert line.products["plate"].picture.grid == taken.candidate.grid
     assert "<img" in plan.page.read_text()
 
 
-def test_a_plan_goes_on_from_the_candidates_that_are_measured(tmp_path: Path) -> None:
-    torch.set_num_threads(1)
-    _folder(tmp_path)
-    first = make_plan(_order(tmp_path), lambda phase, done, of: None)
-    again = _order(tmp_path)
-    second = make_plan(again, lambda phase, done, of: None)
-    assert second.measured == first.measured
-    assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1
+def test_a_plan_goes_on_from_the_candidates_that_are_measured(planned: Planned) -> None:
+    again = make_plan(_order(planned.root, planned.root / "bad"), lambda phase, done, of: None)
+    assert again.measured == planned.plan.measured
+    assert len(list((planned.root / "out" / "candidates").iterdir())) == 1
 
 
-def test_the_command_ends_with_1_where_nothing_sees_enough_within_the_budget(tmp_path: Path) -> None:
-    _folder(tmp_path)
-    options = ["--data", str(tmp_path / "good"), "--out", str(tmp_path / "out"), "--detector", "certified"]
-    done = trainer("plan", *options, "--ms", "0.1", "--defect-px", "8")
+def test_the_command_ends_with_1_where_nothing_sees_enough_within_the_budget(
+    planned: Planned, tmp_path: Path
+) -> None:
+    """It goes on from what was measured by the same settings, whatever the budget was."""
+    shutil.copytree(planned.root / "out" / "candidates", tmp_path / "out" / "candidates")
+    options = [
+        "--data",
+        str(planned.root / "good"),
+        "--out",
+        str(tmp_path / "out"),
+        "--detector",
+        "certified",
+    ]
+    how = ["--steps", "2", "--false-alarm-rate", "0.1", "--defects", str(planned.root / "bad")]
+    done = trainer("plan", *options, *how, "--ms", "0.1", "--defect-px", "8")
     assert done.returncode == 1, done.stderr
     assert "Nothing fits 0.1 ms: the cheapest candidate takes" in done.stdout
+    assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1
 
 
 def test_too_few_pictures_contradictions_and_unknown_detectors_are_refused(tmp_path: Path) -> None:
