@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
+from steadyline.kafka.acls import restoring_id
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.client.restorer import KafkaRestorer
@@ -121,7 +122,7 @@ def line_and_kafka(line: Path) -> Iterator[tuple[Line, Broker, KafkaRestorer]]:
     config, settings = load_line(line), read_settings(KafkaSettings)
     broker = KafkaBroker(settings, CLIENT)
     try:
-        kafka = KafkaRestorer(settings, CLIENT)
+        kafka = KafkaRestorer(settings, restoring_id(config.topics.prefix))
         try:
             yield config, broker, kafka
         finally:

@@ -13,7 +13,7 @@ from steadyline.cli.servers import STATE, server_settings
 from steadyline.contracts.topics import Topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka import acl_forms
-from steadyline.kafka.acls import LineNames, line_rights
+from steadyline.kafka.acls import LineNames, backup_rights, line_rights
 from steadyline.kafka.broker import Broker
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
@@ -55,6 +55,14 @@ Groups = Annotated[
         metavar="SERVICE=GROUP",
         help="Consumer group of the scorer or the alerts, where SCORER_GROUP or ALERTS_GROUP names one; "
         "repeatable, by default PREFIX.SERVICE.",
+    ),
+]
+WithBackup = Annotated[
+    bool,
+    typer.Option(
+        "--backup",
+        help="Print the rights of the user that backs the line up and restores it, backup, and of nobody "
+        "else; by default they are left out, because a line that runs does not need them.",
     ),
 ]
 AclForm = Annotated[
@@ -107,6 +115,7 @@ def acls(
     group: Groups = None,
     form: AclForm = "text",
     as_json: AsJson = False,
+    backup: WithBackup = False,
 ) -> None:
     """Print what the user of each service may do on Kafka, and nothing more; asks no server.
 
@@ -114,7 +123,8 @@ def acls(
     """
     found = load_line(line)
     names = LineNames(found.topics.prefix, _pairs("--group", group), _pairs("--user", user))
-    rights = line_rights(found.kafka_topics(), names)
+    topics = found.kafka_topics()
+    rights = [backup_rights(topics, names)] if backup else line_rights(topics, names)
     if as_json:
         print(json.dumps(acl_forms.as_json(rights), indent=2))
         return

@@ -10,13 +10,26 @@ from steadyline.errors import InvalidConfiguration
 Resource = Literal["topic", "group", "transactionalId", "cluster"]
 Pattern = Literal["literal", "prefix"]
 Operation = Literal[
-    "Read", "Write", "Describe", "DescribeConfigs", "Create", "Alter", "AlterConfigs", "IdempotentWrite"
+    "Read",
+    "Write",
+    "Describe",
+    "DescribeConfigs",
+    "Create",
+    "Alter",
+    "AlterConfigs",
+    "Delete",
+    "IdempotentWrite",
 ]
 
 WORKERS = ("scorer", "alerts")  # they share their work as groups, and write in transactions
 OPERATOR = "steadyline"  # the command-line tools of whoever runs the line
+BACKUP = "backup"  # the user of `steadyline backup` and `restore`, which the running line does not need
 COMPARES = ("producers", "scorer", "alerts", OPERATOR)  # they compare the settings of topics at their start
 MEASURES_SCORERS = ("alerts", OPERATOR)  # whoever compares what the scorers have committed with the topics
+_RESTORES: tuple[Operation, ...] = (
+    *("Describe", "DescribeConfigs", "Read", "Write", "Create", "Alter", "AlterConfigs"),
+    "Delete",  # of records, where a topic begins late
+)
 INTERNAL = ("__consumer_offsets", "__transaction_state")  # the doctor counts their replicas
 
 
@@ -75,6 +88,24 @@ def line_rights(topics: Topics, names: LineNames) -> list[ServiceRights]:
     ]
 
 
+def backup_rights(topics: Topics, names: LineNames) -> ServiceRights:
+    """Return what the user may do who backs the line up and restores it: everything with its topics.
+
+    Raises InvalidConfiguration as ``line_rights`` does.
+    """
+    _check_names(names, services_of(topics))
+    found = [Acl("topic", topic.name, "literal", _RESTORES) for topic in topics]
+    found += [Acl("group", names.group(worker), "literal", ("Describe", "Read")) for worker in WORKERS]
+    found.append(Acl("transactionalId", restoring_id(names.prefix), "literal", ("Describe", "Write")))
+    found.append(Acl("cluster", "kafka-cluster", "literal", ("IdempotentWrite",)))
+    return ServiceRights(BACKUP, names.principal(BACKUP), tuple(found))
+
+
+def restoring_id(prefix: str) -> str:
+    """Return the transactional id of a restoration: one at a time, and of no other line."""
+    return f"{prefix}.{BACKUP}"
+
+
 def _rights(topics: Topics, names: LineNames, service: str) -> Sequence[Acl]:
     found = [*_topic_rights(topics, names, service)]
     if service in WORKERS:
@@ -110,7 +141,8 @@ def _topic_rights(topics: Topics, names: LineNames, service: str) -> Sequence[Ac
 
 
 def _check_names(names: LineNames, services: Sequence[str]) -> None:
-    for option, given, known in (("--user", names.users, services), ("--group", names.groups, WORKERS)):
+    users = (*services, BACKUP)
+    for option, given, known in (("--user", names.users, users), ("--group", names.groups, WORKERS)):
         for service in given:
             if service not in known:
                 raise InvalidConfiguration(f"{option} {service}=…: there are {', '.join(known)}")

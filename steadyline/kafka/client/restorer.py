@@ -24,7 +24,10 @@ TRIES, BETWEEN_SECONDS = 40, 0.25  # until a new broker has made its topic of po
 
 
 class KafkaRestorer:
-    """Reads and writes positions with their notes, and writes records at given offsets; for one thread."""
+    """Reads and writes positions with their notes, and writes records at given offsets; for one thread.
+
+    ``client`` is its transactional id too: a second one of that name ends the first.
+    """
 
     def __init__(self, settings: KafkaSettings, client: str) -> None:
         self._settings, self._client = settings, client
@@ -103,7 +106,7 @@ class KafkaRestorer:
             try:
                 future.get(timeout=BLOCK_MS / 1000)
             except KafkaError as error:
-                raise BrokerUnavailable(f"restoring records: {error}") from error
+                raise translated(error, "restoring records") from error
 
     def end_transaction(self, records: Sequence[Record], is_kept: bool) -> None:
         """Write records of one partition in a transaction, which is committed or aborted: its marker takes
@@ -178,8 +181,11 @@ class KafkaRestorer:
 
     def _transactions(self) -> Any:
         if self._transactional is None:
-            self._transactional = self._open(transactional_id=f"{self._client}-{time.time_ns()}")
-            self._transactional.init_transactions()
+            self._transactional = self._open(transactional_id=self._client)
+            try:
+                self._transactional.init_transactions()
+            except KafkaError as error:
+                raise translated(error, f"opening transactions of {self._client}") from error
         return self._transactional
 
     def _open(self, **more: Any) -> Any:

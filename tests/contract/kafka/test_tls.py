@@ -11,9 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from steadyline.contracts.topics import Topics, line_topics
-from steadyline.kafka.broker import Broker, Message
+from steadyline.kafka.broker import Broker, Message, Partition, Record
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.kafka.client.connection import oauth_client
+from steadyline.kafka.client.restorer import KafkaRestorer
 from steadyline.kafka.client.tokens import tokens_of
 from tests.support.broker_steps import SHORT, committed, polled, publish, values
 from tests.support.certificates import CertificateAuthority
@@ -49,8 +50,14 @@ def everything_works(broker: Broker, topics: Topics) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_client_works_over_each_way_in(way: str, locked: SecuredKafka, topics: Topics) -> None:
-    with closing(KafkaBroker(locked.settings(way), "test")) as broker:
+    settings = locked.settings(way)
+    with closing(KafkaBroker(settings, "test")) as broker:
         everything_works(broker, topics)
+    with closing(KafkaRestorer(settings, f"{topics.frames.name}.backup")) as restorer:
+        place = Partition(topics.frames.name, 0)
+        restorer.end_transaction([Record(place, 0, None, b"2", (), 0)], is_kept=False)
+        restorer.commit(f"g-{topics.frames.name}", {place: (1, "a note")})
+        assert restorer.positions(f"g-{topics.frames.name}") == {place: (1, "a note")}
 
 
 def test_tokens_are_renewed_before_they_end_and_nobody_notices(

@@ -1,5 +1,9 @@
-"""A line that was backed up goes on elsewhere: the audit passes, nothing is scored twice or lost."""
+"""A line that was backed up goes on elsewhere: the audit passes, nothing is scored twice or lost.
 
+The Kafka that it is restored to asks who comes, and refuses what no right allows.
+"""
+
+import json
 import sqlite3
 import subprocess
 import sys
@@ -20,15 +24,17 @@ from steadyline.servers import Addresses
 from steadyline.service import EXIT_OK
 from steadyline.settings import KafkaSettings
 from tests.support.eventually import eventually
+from tests.support.guarded_kafka import guarded_kafka
 from tests.support.line_under_test import LineUnderTest
 from tests.support.scorer_line import ScorerLine
-from tests.support.servers import OwnStack
+from tests.support.servers import ROOT, new_home, remove, require
 from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.servers
 
 STARTED_WITHIN = 120.0  # seconds; two cores, shared with other tests
 FRAMES_BEFORE, FRAMES_WAITING = 24, 12
+BACKUP = "backup"
 
 
 @dataclass(frozen=True)
@@ -37,26 +43,39 @@ class MovedLine:
 
     old: ScorerLine
     new: LineUnderTest
+    user: dict[str, str]  # whom the new Kafka knows, and who may back the line up and restore it
 
     @property
     def backup(self) -> Path:
         return self.old.home / "backup"
 
+    def do(self, verb: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        """Back the new line up, or restore it, as its user of Kafka."""
+        return self.new.steadyline(verb, "--line", "line.yaml", *options, **self.user)
+
 
 @pytest.fixture
-def moved(tmp_path: Path, addresses: Addresses, own_stack: OwnStack) -> Iterator[MovedLine]:
+def moved(tmp_path: Path, addresses: Addresses) -> Iterator[MovedLine]:
     """A line of the shared servers, and a folder beside a Kafka that is empty; the Triton is the same."""
+    require(["kafka"])
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
     old = ScorerLine(tmp_path / "old", addresses)
     opens = "evidence_sample: 0.1\n    alerts: {open_frames: {anomalous: 1, of: 1}}"
     old.write_line(old.line_file.read_text().replace("evidence_sample: 0.1", opens))
-    bootstrap = own_stack("kafka").addresses.kafka_bootstrap
-    new = LineUnderTest(tmp_path / "new", replace(addresses, kafka_bootstrap=bootstrap))
-    new.write_line(old.line_file.read_text())
-    yield MovedLine(old, new)
-    old.close()
-    new.close()
+    home = new_home()
+    with guarded_kafka(home, ROOT / ".cache/kafka", [BACKUP]) as kafka:
+        new = LineUnderTest(tmp_path / "new", replace(addresses, kafka_bootstrap=kafka.administrators))
+        new.write_line(old.line_file.read_text())
+        printed = new.steadyline(
+            "topics", "acls", "--line", "line.yaml", "--backup", "--json", f"--user={BACKUP}=User:{BACKUP}"
+        )
+        assert printed.returncode == EXIT_OK, printed.stderr
+        kafka.allow(json.loads(printed.stdout))
+        yield MovedLine(old, new, kafka.user(BACKUP))
+        old.close()
+        new.close()
+    remove(home)
 
 
 def start_alerts(line: LineUnderTest) -> ServiceProcess:
@@ -127,8 +146,8 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
     done = old.steadyline("backup", "--out", str(moved.backup), *parts)
     assert done.returncode == EXIT_OK, done.stderr
 
-    parts = ("--line", "line.yaml", "--database", "alerts.db", "--folder", f"work={new.home / 'work'}")
-    done = new.steadyline("restore", "--from", str(moved.backup), *parts)
+    parts = ("--database", "alerts.db", "--folder", f"work={new.home / 'work'}")
+    done = moved.do("restore", "--from", str(moved.backup), *parts)
     assert done.returncode == EXIT_OK, done.stderr
     assert (new.home / "work" / "name").read_text() == "one"
     for topic in (new.topics.frames, new.topics.camera_status, new.topics.model_events):
@@ -156,9 +175,12 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
     status, told = new.ask("audit")
     assert status == EXIT_OK, told
 
-    again = new.steadyline("restore", "--from", str(moved.backup), *parts)
+    again = moved.do("restore", "--from", str(moved.backup), *parts)
     assert again.returncode != EXIT_OK
     assert "is not empty" in again.stderr
+    done = moved.do("backup", "--out", "second", *parts)
+    assert done.returncode == EXIT_OK, done.stderr
+    assert f"{new.topics.scores.name}: {total} records" in done.stdout
 
 
 def test_a_backup_without_frames_and_of_one_group_brings_back_all_but_these(moved: MovedLine) -> None:
@@ -176,7 +198,7 @@ def test_a_backup_without_frames_and_of_one_group_brings_back_all_but_these(move
     assert done.returncode == EXIT_OK, done.stderr
     assert not sum(path.stat().st_size for path in (moved.backup / "topics" / "frames").iterdir())
 
-    done = new.steadyline("restore", "--line", "line.yaml", "--from", str(moved.backup))
+    done = moved.do("restore", "--from", str(moved.backup))
     assert done.returncode == EXIT_OK, done.stderr
     assert new.read_topic(new.topics.frames.name) == []
     frames, scores = [new.topics.frames.name], [new.topics.scores.name]

@@ -10,7 +10,7 @@ import yaml
 from steadyline.contracts.topics import Topics, line_topics
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.acl_forms import as_commands, as_json, as_strimzi, as_text
-from steadyline.kafka.acls import Acl, LineNames, ServiceRights, line_rights, services_of
+from steadyline.kafka.acls import Acl, LineNames, ServiceRights, backup_rights, line_rights, services_of
 
 TOPICS = line_topics("plant", 4)
 USUAL = LineNames("plant", {}, {})
@@ -48,6 +48,19 @@ def test_only_the_operator_makes_and_changes_topics_and_nobody_deletes() -> None
         granted = {operation for acl in item.acls for operation in acl.operations}
         assert (not granted & {"Create", "Alter", "AlterConfigs"}) == (service != "steadyline")
         assert granted <= OF_STRIMZI
+
+
+def test_whoever_restores_a_line_may_all_with_its_topics_and_nothing_beside() -> None:
+    found = backup_rights(TOPICS, USUAL)
+    assert found.principal == "User:plant-backup"
+    assert set(named(found, "topic")) == {topic.name for topic in TOPICS}
+    assert {"Write", "AlterConfigs", "Delete"} <= named(found, "topic")["plant.scores.v1"]
+    assert named(found, "group") == {
+        "plant.scorer": {"Describe", "Read"},
+        "plant.alerts": {"Describe", "Read"},
+    }
+    assert [acl for acl in found.acls if acl.pattern != "literal"] == []
+    assert "backup" not in rights(), "a line that runs does not need it"
 
 
 def test_groups_and_transactions_have_the_names_that_the_services_use() -> None:
