@@ -15,7 +15,8 @@ from tests.support.parts import defective_parts, good_parts
 from tests.support.trainer_command import trainer
 from trainer.detectors.registry import DETECTORS
 from trainer.planner.measure import ShortTraining
-from trainer.planner.plan import Plan, PlanOrder, chosen_detectors, defect_hint, make_plan
+from trainer.planner.page import Plan
+from trainer.planner.plan import PlanOrder, chosen_detectors, defect_hint, make_plan
 
 SIDE = 48
 

@@ -146,8 +146,8 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
     done = old.steadyline("backup", "--out", str(moved.backup), *parts)
     assert done.returncode == EXIT_OK, done.stderr
 
-    parts = ("--database", "alerts.db", "--folder", f"work={new.home / 'work'}")
-    done = moved.do("restore", "--from", str(moved.backup), *parts)
+    own = ("--database", "alerts.db", "--folder", f"work={new.home / 'work'}")
+    done = moved.do("restore", "--from", str(moved.backup), *own)
     assert done.returncode == EXIT_OK, done.stderr
     assert (new.home / "work" / "name").read_text() == "one"
     for topic in (new.topics.frames, new.topics.camera_status, new.topics.model_events):
@@ -175,10 +175,10 @@ def test_a_restored_line_passes_the_audit_and_goes_on_where_it_was(moved: MovedL
     status, told = new.ask("audit")
     assert status == EXIT_OK, told
 
-    again = moved.do("restore", "--from", str(moved.backup), *parts)
+    again = moved.do("restore", "--from", str(moved.backup), *own)
     assert again.returncode != EXIT_OK
     assert "is not empty" in again.stderr
-    done = moved.do("backup", "--out", "second", *parts)
+    done = moved.do("backup", "--out", "second", *own)
     assert done.returncode == EXIT_OK, done.stderr
     assert f"{new.topics.scores.name}: {total} records" in done.stdout
 
