@@ -20,6 +20,7 @@ from steadyline.contracts.frame import Frame, FrameId
 from steadyline.telemetry.logs import get_logger
 
 SEGMENT_BYTES = 8 << 20  # disk space is freed in steps of this size
+SEGMENTS = 8  # or of this share of a spool that is not much larger
 
 log = get_logger(__name__)
 
@@ -39,6 +40,7 @@ class Spool(Buffer):
         self._camera = camera
         self._root = root
         self._most = most_bytes
+        self._segment_bytes = min(SEGMENT_BYTES, most_bytes // SEGMENTS)
         self._drop = drop
         self._changed = threading.Condition()
         self._unread: deque[tuple[FrameId, RecordLocation]] = deque()
@@ -136,11 +138,13 @@ class Spool(Buffer):
         segment.open_frames.add(frame.sequence)
         self._segment_of[frame] = segment
         self._unread.append((frame, place))
+        if segment.size >= self._segment_bytes:
+            # At once: a segment that waited for the next frame would fill a small spool with sent ones.
+            self._finish_segment()
         return ""
 
     def _segment_for(self, frame: FrameId) -> _Segment:
-        full = self._current is not None and self._current.size >= SEGMENT_BYTES
-        if self._current is None or full or self._current_epoch != frame.epoch:
+        if self._current is None or self._current_epoch != frame.epoch:
             self._finish_segment()
             path = segment_path(self._root / str(frame.epoch), frame.sequence)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

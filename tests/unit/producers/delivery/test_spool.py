@@ -83,6 +83,18 @@ def test_a_full_spool_drops_the_new_frame_and_takes_on_again(tmp_path: Path) -> 
     assert len(drain(spool)) == 2
 
 
+@pytest.mark.parametrize("records", [1, 3, 20])
+def test_a_spool_that_is_smaller_than_a_segment_never_fills_with_frames_that_were_sent(
+    tmp_path: Path, records: int
+) -> None:
+    spool, dropped = a_spool(tmp_path, most=len(pack(a_frame(1000))) * records)
+    for sequence in range(1000, 1100):
+        spool.put(a_frame(sequence), STOP)
+        drain(spool)
+        spool.settle(FrameId("c1", 5, sequence))
+    assert dropped == []
+
+
 def test_a_disk_that_refuses_is_a_drop_with_a_reason(tmp_path: Path) -> None:
     spool, dropped = a_spool(tmp_path)
     spool.put(a_frame(1, epoch=99), STOP)  # its folder is not there
