@@ -23,8 +23,10 @@ READY_SECONDS = 60.0
 LOOK_SECONDS = 0.2
 # Nothing is shortened below this: two scrapes, and one that comes late.
 SHORTEST_SECONDS = 4
+LONGEST_SECONDS = 60  # the longest span of a rule once it is shortened
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\[|offset |for: )(\d+)([smhd])\b")
+_RULE = re.compile(r"^(?=\s*- (?:alert|record):)", re.MULTILINE)
 _CONFIG = """
 global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}}
 rule_files: [{rules}/*.yaml]
@@ -44,17 +46,27 @@ class ScrapeTarget:
 
 
 def shortened(rules: str, factor: float) -> str:
-    """Return rules whose windows and patience are shorter by ``factor``; the rest is as it was."""
+    """Return rules whose windows and patience are shorter by ``factor``; the rest is as it was.
 
-    def shorter(found: re.Match[str]) -> str:
-        seconds = int(found[2]) * _SECONDS[found[3]]
-        return f"{found[1]}{max(SHORTEST_SECONDS, math.ceil(seconds / factor))}s"
+    A rule of which a span would still be longer than a minute is shortened as a whole, until it is not.
+    """
+    return "".join(_rule_shortened(rule, factor) for rule in _RULE.split(rules))
 
-    return _SPAN.sub(shorter, rules)
+
+def _rule_shortened(rule: str, factor: float) -> str:
+    longest = max((_seconds(found) for found in _SPAN.finditer(rule)), default=0)
+    own = max(factor, longest / LONGEST_SECONDS)
+    return _SPAN.sub(
+        lambda found: f"{found[1]}{max(SHORTEST_SECONDS, math.ceil(_seconds(found) / own))}s", rule
+    )
+
+
+def _seconds(span: re.Match[str]) -> int:
+    return int(span[2]) * _SECONDS[span[3]]
 
 
 class Prometheus:
-    """Runs from enter to exit in ``home``, with the ``rules`` shortened by ``factor``.
+    """Runs from enter to exit in ``home``, with the ``rules`` shortened by ``factor`` as ``shortened`` does.
 
     Raises InvalidConfiguration where no Prometheus is installed.
     """

@@ -16,8 +16,8 @@ from tests.packaging.rules import ROOT
         ("for: 10m", "for: 40s"),
         ("for: 30s", "for: 4s"),
         (
-            "rate(x_total[5m]) > 0 unless x_total offset 1h",
-            "rate(x_total[20s]) > 0 unless x_total offset 240s",
+            "rate(x_total[5m]) > 0 unless x_total offset 10m",
+            "rate(x_total[20s]) > 0 unless x_total offset 40s",
         ),
         (
             "steadyline:slo_errors:ratio_rate5m > 14.4 * 0.01",
@@ -27,6 +27,13 @@ from tests.packaging.rules import ROOT
 )
 def test_windows_and_patience_alone_are_shorter(rule: str, shorter: str) -> None:
     assert shortened(rule, 15) == shorter
+
+
+def test_a_slow_rule_is_shortened_as_a_whole_until_nothing_of_it_is_longer_than_a_minute() -> None:
+    rules = "  - alert: Fast\n    expr: x[5m]\n    for: 1m\n  - record: slow\n    expr: x[6h]\n    for: 1h\n"
+    assert shortened(rules, 15) == rules.replace("5m", "20s").replace("for: 1m", "for: 4s").replace(
+        "6h", "60s"
+    ).replace("for: 1h", "for: 10s")
 
 
 def test_a_query_has_no_variable_left() -> None:
