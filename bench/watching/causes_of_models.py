@@ -13,14 +13,15 @@ import redis
 from onnx import TensorProto, helper
 
 from bench.line.direct import triton_client
-from bench.watching.cause import Cause
-from bench.watching.line import PRODUCT, ObservedLine
+from bench.watching.cause import Cause, named
+from bench.watching.line import LINE, PRODUCT, SCORERS, ObservedLine
 from steadyline.kafka.broker import Message
+from steadyline.package import MODEL
 from steadyline.signing import PUBLIC, write_pair
 from steadyline.triton import TritonClient
 
-SCORERS = ("scorer-a", "scorer-b")
 CHILD_WITHIN, LOADED_WITHIN = 60.0, timedelta(seconds=60)
+TRAINED_WITHIN = 120.0
 SCORE = "score"  # the output of every graph
 
 
@@ -42,12 +43,17 @@ def _trainer_killed(line: ObservedLine) -> Iterator[None]:
         line.start("trainer")
 
 
-@contextmanager
-def _other_keys(line: ObservedLine) -> Iterator[None]:
-    """Start a scorer that believes another trainer's signature alone."""
+def _other_keys(line: ObservedLine) -> dict[str, str]:
+    """Return the setting with which a scorer believes another trainer's signature alone."""
     keys = line.home / "other-keys"
-    write_pair(keys)
-    line.start("scorer-c", STEADYLINE_TRUSTED_KEYS_FILE=str(keys / PUBLIC))
+    if not keys.exists():
+        write_pair(keys)
+    return {"STEADYLINE_TRUSTED_KEYS_FILE": str(keys / PUBLIC)}
+
+
+@contextmanager
+def _one_disbelieves(line: ObservedLine) -> Iterator[None]:
+    line.start("scorer-c", **_other_keys(line))
     try:
         yield
     finally:
@@ -56,15 +62,10 @@ def _other_keys(line: ObservedLine) -> Iterator[None]:
 
 @contextmanager
 def _nobody_believes(line: ObservedLine) -> Iterator[None]:
-    """Let both scorers start anew, and believe another trainer's signature alone."""
-    keys = line.home / "keys-of-others"
-    write_pair(keys)
     with ExitStack() as again:
         for name in SCORERS:
-            line.kill(name)
-            line.start(name, STEADYLINE_TRUSTED_KEYS_FILE=str(keys / PUBLIC))
-            again.callback(line.start, name)
-            again.callback(line.kill, name)
+            line.restart(name, **_other_keys(line))
+            again.callback(line.restart, name)
         yield
 
 
@@ -84,6 +85,32 @@ def _killed_training(line: ObservedLine) -> Iterator[None]:
     for child in trainer.children():
         os.kill(child.pid, signal.SIGKILL)
     yield
+
+
+@contextmanager
+def _second_training_of_the_day(line: ObservedLine) -> Iterator[None]:
+    """Train again, where one version a day may go live by itself."""
+    line.command("models", "retrain", PRODUCT, "--why", "to be refused")
+    yield
+
+
+@contextmanager
+def _changed_package(line: ObservedLine) -> Iterator[None]:
+    """Change a byte of the newest package in the store, and order that it goes live."""
+    folder = line.store / "models" / LINE / PRODUCT
+    line.prometheus.wait(lambda: _newest(folder) > 1, TRAINED_WITHIN, "a second version is in the store")
+    file = folder / str(_newest(folder)) / MODEL
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 0xFF]))
+    try:
+        line.command("models", "promote", PRODUCT, file.parent.name, "--why", "to fail")
+        yield
+    finally:
+        file.write_bytes(kept)
+
+
+def _newest(packages: Path) -> int:
+    return max(int(path.parent.name) for path in packages.glob(f"*/{MODEL}"))
 
 
 @contextmanager
@@ -122,14 +149,33 @@ def _blinded(file: bytes) -> bytes:
 
 
 MODEL_CAUSES = (
-    Cause("a record of a stranger under the product's key", _foreign_event,
-          frozenset({"SteadylineForeignModelEvents"})),
-    Cause("kill -9 of the trainer", _trainer_killed, frozenset({"SteadylineProcessDown"})),
-    Cause("a scorer with another trusted key", _other_keys, frozenset({"SteadylineModelMixed"})),
-    Cause("both scorers are started with another trusted key", _nobody_believes,
-          frozenset({"SteadylineModelMissing", "SteadylineModelBehind"})),
-    Cause("Redis is emptied", _emptied_bank, frozenset({"SteadylineBankRebuilt"})),
-    Cause("a graph that sees nothing is put in the place of the served one", _model_that_sees_nothing,
-          frozenset({"SteadylineModelBlind", "SteadylineCanaryWrong"})),
-    Cause("kill -9 of a training", _killed_training, frozenset({"SteadylineTrainingFailed"})),
-)  # fmt: skip
+    Cause(
+        "a record of a stranger under the product's key",
+        _foreign_event,
+        named("ForeignModelEvents"),
+    ),
+    Cause("kill -9 of the trainer", _trainer_killed, named("ProcessDown")),
+    Cause("a scorer with another trusted key", _one_disbelieves, named("ModelMixed")),
+    Cause(
+        "both scorers are started with another trusted key",
+        _nobody_believes,
+        named("ModelMissing", "ModelBehind"),
+    ),
+    Cause("Redis is emptied", _emptied_bank, named("BankRebuilt")),
+    Cause(
+        "a graph that sees nothing is put in the place of the served one",
+        _model_that_sees_nothing,
+        named("ModelBlind"),
+    ),
+    Cause(
+        "a second training where one version a day may go live",
+        _second_training_of_the_day,
+        named("ModelRefused"),
+    ),
+    Cause(
+        "a byte of a package is changed, and the package put in service by command",
+        _changed_package,
+        named("PromotionFailed"),
+    ),
+    Cause("kill -9 of a training", _killed_training, named("TrainingFailed")),
+)

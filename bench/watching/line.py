@@ -4,82 +4,34 @@ import os
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Thread
-from typing import Any
-
-from typing_extensions import override
 
 from bench.line.pictures import jpegs, write_folder
+from bench.watching.endpoint import SwitchedEndpoint
 from bench.watching.prometheus import Prometheus, ScrapeTarget
 from producers.sources.address import SyntheticOptions
 from producers.sources.synthetic import render
+from steadyline.errors import BrokerUnavailable
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
 from steadyline.ops.alerts_client import AlertsClient, AlertsUnavailable
 from steadyline.own_line.services import Service, first_token
-from steadyline.picture import encode_png
+from steadyline.picture import encode_jpeg
 from steadyline.servers import LocalStack
 from steadyline.servers.ports import free_ports
 from steadyline.settings import KafkaSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE, PRODUCT = "watched", "part"
-CAMERAS = ("east-1", "east-2")
+CAMERAS, SCORERS = ("east-1", "east-2"), ("scorer-a", "scorer-b")
 FPS, SIDE, STEPS, NORMALS = (5.0, 10.0), 64, 50, 48
 # Of the second camera: full after some 80 s without a broker, when it has been growing for long enough.
 SPOOL_BYTES = 1_700_000
 TRAINED_WITHIN, STARTED_WITHIN = 600.0, 120.0
-
-
-class SwitchedEndpoint:
-    """An endpoint of webhooks that answers with ``status``."""
-
-    def __init__(self) -> None:
-        self.status = 204
-        self.taken = 0
-        self._server = _SwitchedServer(("127.0.0.1", 0), _SwitchedHandler)
-        self._server.endpoint = self
-        Thread(target=self._server.serve_forever, name="endpoint", daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self._server.server_port}/hook"
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _SwitchedServer(ThreadingHTTPServer):
-    daemon_threads = True
-    endpoint: SwitchedEndpoint
-
-
-class _SwitchedHandler(BaseHTTPRequestHandler):
-    server: _SwitchedServer
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self._answer()
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
-        self.server.endpoint.taken += 1
-        self.send_response(self.server.endpoint.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    @override
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not news."""
+SCORED = 30  # frames, after which a line counts as scoring again
 
 
 class ObservedLine:
@@ -89,6 +41,7 @@ class ObservedLine:
         self.home, self.stack, self.prometheus = home, stack, prometheus
         self.services: dict[str, Service] = {}
         self._ports: dict[str, int] = {}
+        self._own: dict[str, str] = {}
         self._opened = ExitStack()
         self.endpoint = SwitchedEndpoint()
         self._opened.callback(self.endpoint.close)
@@ -118,11 +71,11 @@ class ObservedLine:
         """Train a model, then start every service and subscribe the endpoint."""
         self.start("trainer")
         self.until(f'trainer_live_version{{line="{LINE}"}} >= 1', TRAINED_WITHIN)
-        self.start("scorer-a")
-        self.start("scorer-b")
+        for name in SCORERS:
+            self.start(name)
         self.client = self._alerts()
         self.start("producers")
-        self.until(f'sum(rate(scorer_frames_scored_total{{line="{LINE}"}}[15s])) > 1', STARTED_WITHIN)
+        self.until_scored()
 
     def start(self, name: str, **variables: str) -> None:
         """Start a service on the line: ``scorer-a`` is one of several scorers."""
@@ -139,12 +92,29 @@ class ObservedLine:
             "SCORER_INSTANCE": instance or "a",
             "TRITON_TIMEOUT_SECONDS": "2",
             "TRAINER_WORK": str(self.home / "trainer"),
+            **self._own,
             **variables,
         }
-        logs = self.home / "logs" / name
-        logs.mkdir(parents=True, exist_ok=True)
+        logs = self.log_file(name).parent
         self.services[name] = Service(module, ["run", "--line", str(self.file)], environment, logs)
         self._scrape()
+
+    def log_file(self, name: str) -> Path:
+        """Return the file that a service logs to."""
+        return self.home / "logs" / name / f"{name.partition('-')[0]}.log"
+
+    def restart(self, name: str, **variables: str) -> None:
+        """End a service in order, and start it again."""
+        self.stop(name)
+        self.start(name, **variables)
+
+    def until_ready(self, name: str) -> None:
+        """Wait until a service that has just been started is ready. Raises TimeoutError."""
+        self.prometheus.wait(lambda: _is_ready(self._ports[name]), STARTED_WITHIN, f"{name} is ready")
+
+    def stop(self, name: str) -> None:
+        """End a service in order; it is scraped on, as one that ought to be there."""
+        self.services.pop(name).stop()
 
     def kill(self, name: str) -> None:
         """End a service by SIGKILL; it is scraped on, as one that ought to be there."""
@@ -159,6 +129,17 @@ class ObservedLine:
     def until(self, expression: str, within: float) -> float:
         """Wait until a query returns something; return the seconds."""
         return self.prometheus.wait(lambda: bool(self.prometheus.query(expression)), within, expression)
+
+    def until_scored(self) -> None:
+        """Wait until further frames are scored, whatever the broker does meanwhile. Raises TimeoutError."""
+        ends: list[int] = []
+
+        def more() -> bool:
+            with suppress(BrokerUnavailable):
+                ends.append(sum(self.broker.end_offsets([self.topics.scores.name]).values()))
+            return bool(ends) and ends[-1] >= ends[0] + SCORED
+
+        self.prometheus.wait(more, STARTED_WITHIN, f"{SCORED} further frames are scored")
 
     def command(self, *words: str) -> None:
         """Run ``steadyline`` on the line; its result is told by the line itself."""
@@ -195,7 +176,8 @@ class ObservedLine:
         good.mkdir(parents=True)
         options = SyntheticOptions.model_validate({"size": SIDE, "defect_rate": 0.0})
         for number in range(NORMALS):
-            (good / f"{number:03}.png").write_bytes(encode_png(render(options, 10_000 + number)))
+            # As the cameras show them: what JPEG does to a picture is normal, too.
+            (good / f"{number:03}.jpg").write_bytes(encode_jpeg(render(options, 10_000 + number)))
         cameras = "".join(
             f"  - {{id: {camera}, product: {PRODUCT}, when_behind: {when_behind}, "
             f'source: "folder:{self.pictures(camera)}?fps={fps:g}&loop=true"}}\n'
@@ -208,7 +190,7 @@ class ObservedLine:
             f"    picture: {{size: {SIDE}, channels: gray}}\n"
             f"    normals: {self.home / 'normals'}\n    steps: {STEPS}\n    evidence_sample: 0.3\n"
             f"    false_alarm_rate: 0.1\n"
-            f"    gate: {{clean_drop: 1, robust_drop: 1, floor_drop: 1, steps: 2}}\n"
+            f"    gate: {{clean_drop: 1, robust_drop: 1, floor_drop: 1, per_day: 1, steps: 2}}\n"
             f"    watch: {{every: 10s, samples: 8}}\n"
             f"    alerts: {{open_frames: {{anomalous: 1, of: 1}}, close_frames: 3, cooldown: 0s}}\n"
             f"alerts: {{notifications: {{most: 10000, within: 1m}}}}\ncameras:\n{cameras}",
@@ -217,15 +199,15 @@ class ObservedLine:
 
     def _alerts(self) -> AlertsClient:
         port = free_ports(1)[0]
-        settings = {
+        self._own |= {
             "ALERTS_DATABASE": f"sqlite:///{self.database}",
             "ALERTS_API_PORT": str(port),
             "ALERTS_ALLOW_PRIVATE_ADDRESSES": "true",
             "ALERTS_HEARTBEAT_URL": self.endpoint.url,
             "ALERTS_HEARTBEAT_SECONDS": "2",
         }
-        client = AlertsClient(f"http://127.0.0.1:{port}", first_token(settings))
-        self.start("alerts", **settings)
+        client = AlertsClient(f"http://127.0.0.1:{port}", first_token(self._own))
+        self.start("alerts")
         self.prometheus.wait(lambda: self._is_subscribed(client), STARTED_WITHIN, "the API of alerts answers")
         return client
 
@@ -241,3 +223,11 @@ class ObservedLine:
         self.prometheus.scrape(
             [ScrapeTarget(name.partition("-")[0], LINE, port) for name, port in self._ports.items()]
         )
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return int(answer.status) == 200
+    except OSError:
+        return False

@@ -18,7 +18,7 @@ class FiredAlerts:
     @property
     def missing(self) -> list[str]:
         """The alerts that did not come."""
-        return sorted(self.cause.alerts - self.seconds.keys())
+        return sorted(self.cause.every - self.seconds.keys())
 
 
 def markdown(
@@ -44,17 +44,25 @@ def _panels(panels: Sequence[PanelRows]) -> Iterator[str]:
 
 
 def _fired(fired: Sequence[FiredAlerts]) -> Iterator[str]:
+    expected = {name for one in fired for name in one.cause.every}
+    came = {name for one in fired for name in one.seconds}
     yield "## Alerts, each by its cause"
-    yield "0 seconds: it fired already when the cause began, by the one before or on a slow machine."
+    yield f"{len(came)} of the {len(expected)} alerts of these causes fired."
+    yield "0 seconds: it fired already when the cause began. *After*: it comes when the cause is over."
     yield ""
     yield "| cause | alert: seconds until it fired | not fired | others that fired meanwhile |"
     yield "|---|---|---|---|"
     for one in fired:
-        told = ", ".join(f"{name}: {seconds:.0f}" for name, seconds in sorted(one.seconds.items()))
+        told = ", ".join(_told(one, name) for name in sorted(one.seconds))
         others = ", ".join(sorted(one.others))
         yield f"| {one.cause.what} | {told} | {', '.join(one.missing)} | {others} |"
 
 
+def _told(one: FiredAlerts, name: str) -> str:
+    after = " *after*" if name in one.cause.afterwards else ""
+    return f"{name}: {one.seconds[name]:.0f}{after}"
+
+
 def _unfired(unfired: Sequence[str]) -> Iterator[str]:
     yield "## Alerts that no cause of this run made fire"
-    yield f"Their unit tests of promtool do: {', '.join(unfired)}."
+    yield f"Their unit tests of promtool do: {', '.join(unfired)}." if unfired else "None."

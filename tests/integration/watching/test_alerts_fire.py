@@ -1,7 +1,7 @@
 """Alerts of a real Prometheus fire when their cause is made for real, and are quiet before.
 
 The windows and the patience of the rules are a thirtieth of what they are in a plant; the expressions are the
-same. ``make verify-dashboards`` makes more causes; what cannot be made fires in promtool's unit tests.
+same. ``make verify-dashboards`` then makes a cause of every alert.
 """
 
 import os

@@ -1,13 +1,17 @@
 """The rules that a test shortens are the rules of the plant, with less patience."""
 
+import os
+from pathlib import Path
+
 import pytest
 import yaml
 
-from bench.watching.causes import LINE_CAUSES
-from bench.watching.causes_of_models import MODEL_CAUSES
+from bench.watching.causes import CAUSES
+from bench.watching.full_pipe import FullPipe
 from bench.watching.prometheus import shortened
 from bench.watching.queries import filled
 from tests.packaging.rules import ROOT
+from tests.support.eventually import eventually
 
 
 @pytest.mark.parametrize(
@@ -41,8 +45,20 @@ def test_a_query_has_no_variable_left() -> None:
     assert filled(query) == 'rate(x_total{line=~".*"}[30s])'
 
 
-def test_a_cause_names_alerts_that_there_are() -> None:
+def test_every_alert_has_a_cause_and_no_cause_names_another() -> None:
     files = (path.read_text(encoding="utf-8") for path in (ROOT / "deploy/rules").glob("*.yaml"))
     groups = [group for text in files for group in yaml.safe_load(text)["groups"]]
     there = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
-    assert {alert for cause in (*LINE_CAUSES, *MODEL_CAUSES) for alert in cause.alerts} <= there
+    assert {alert for cause in CAUSES for alert in cause.every} == there
+
+
+def test_who_logs_into_a_full_pipe_waits_and_what_it_logged_before_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    log.write_text("before\n", encoding="utf-8")
+    with FullPipe(log) as pipe, log.open("wb", buffering=0) as stream:
+        stream.write(b"read\n")
+        eventually(lambda: "read" in log.with_suffix(".kept").read_text(encoding="utf-8"))
+        pipe.fill()
+        os.set_blocking(stream.fileno(), False)
+        assert stream.write(b"not read\n") is None  # it would wait
+    assert log.read_text(encoding="utf-8") == "before\nread\n"
