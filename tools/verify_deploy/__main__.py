@@ -15,7 +15,7 @@ from steadyline.settings import TelemetrySettings
 from steadyline.telemetry.logs import configure_logs
 from tools.chart.helm import helm_program
 from tools.setup.command import ROOT
-from tools.verify_deploy.kubelab import provide_kubelab
+from tools.verify_deploy.cluster.kubelab import provide_kubelab
 from tools.verify_deploy.report import CheckFailed, StepReport, say
 from tools.verify_deploy.run import lab, verify
 

@@ -8,24 +8,24 @@ from pathlib import Path
 
 from steadyline.servers.orphan import end_orphan
 from tools.setup.command import ROOT
-from tools.verify_deploy.admission import (
+from tools.verify_deploy.accounts.rights import check_rights, check_tokens
+from tools.verify_deploy.accounts.trainings import check_trainings
+from tools.verify_deploy.admission.accepted import (
     apply_definitions,
     apply_policy,
     check_values_file,
     make_namespace,
 )
-from tools.verify_deploy.changes import changed_lines, more_partitions
-from tools.verify_deploy.cluster_api import ClusterApi, Manifest
-from tools.verify_deploy.control_plane import ControlPlane
-from tools.verify_deploy.fake_kubelets import NODES, FakeKubelets
-from tools.verify_deploy.lifecycle import ReleaseLife
-from tools.verify_deploy.programs import ClusterPrograms
-from tools.verify_deploy.refusals import check_refusals
-from tools.verify_deploy.refused_values import check_refused_values
-from tools.verify_deploy.release import PLANT, ChartRelease
+from tools.verify_deploy.admission.refusals import check_refusals
+from tools.verify_deploy.admission.refused_values import check_refused_values
+from tools.verify_deploy.cluster.api import ClusterApi, Manifest
+from tools.verify_deploy.cluster.control_plane import ControlPlane
+from tools.verify_deploy.cluster.fake_kubelets import NODES, FakeKubelets
+from tools.verify_deploy.cluster.programs import ClusterPrograms
+from tools.verify_deploy.release.changes import changed_lines, more_partitions
+from tools.verify_deploy.release.chart_release import PLANT, ChartRelease
+from tools.verify_deploy.release.lifecycle import ReleaseLife
 from tools.verify_deploy.report import StepReport
-from tools.verify_deploy.rights import check_rights, check_tokens
-from tools.verify_deploy.trainings import check_trainings
 
 LOCK = "lock"
 JOBS = ("--set", "trainer.jobs.enabled=true")  # installed so; each values file is also tried as it is

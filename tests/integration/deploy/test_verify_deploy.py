@@ -15,7 +15,7 @@ from tests.packaging.rules import ROOT
 from tests.support.eventually import eventually
 from tools.chart.helm import helm_program
 from tools.verify_deploy.__main__ import CHART
-from tools.verify_deploy.kubelab import built_kubelab
+from tools.verify_deploy.cluster.kubelab import built_kubelab
 
 COMMAND = [sys.executable, "-m", "tools.verify_deploy", "--home"]
 # One line of the chart's pods, and what an attacker would want in its place.

@@ -10,15 +10,15 @@ import yaml
 from steadyline.servers.process import Launch, ServerProcess
 from steadyline.servers.procfs import start_time
 from tools.deploy_schemas import fetch
-from tools.verify_deploy import kubelab
-from tools.verify_deploy.changes import CHANGES, MORE_PARTITIONS, changed_lines, more_partitions
-from tools.verify_deploy.leftovers import left_behind
-from tools.verify_deploy.refusals import CASES
-from tools.verify_deploy.refused_values import FOLDER, expected_words
+from tools.verify_deploy.accounts.trainings import ExpectedEnd
+from tools.verify_deploy.admission.refusals import CASES
+from tools.verify_deploy.admission.refused_values import FOLDER, expected_words
+from tools.verify_deploy.cluster import kubelab
+from tools.verify_deploy.release.changes import CHANGES, MORE_PARTITIONS, changed_lines, more_partitions
+from tools.verify_deploy.release.leftovers import left_behind
+from tools.verify_deploy.release.workloads import images, rolled, spread, workload_of
 from tools.verify_deploy.report import CheckFailed, StepReport
 from tools.verify_deploy.run import clear
-from tools.verify_deploy.trainings import ExpectedEnd
-from tools.verify_deploy.workloads import images, rolled, spread, workload_of
 from trainer.control.launch import TrainingEnd
 
 LINE = """line: cells-1

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from steadyline.servers.ports import free_ports
 from steadyline.servers.process import Launch, ServerProcess
-from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi
+from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi
 
 # What needs a cloud or real nodes is left out.
 CONTROLLERS = "*,-node-ipam-controller,-cloud-node-lifecycle-controller,-persistentvolume-expander-controller"

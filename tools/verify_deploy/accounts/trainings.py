@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from steadyline.line import GateSection
-from tools.verify_deploy.cluster_api import Manifest
-from tools.verify_deploy.fake_kubelets import TrainingFate
-from tools.verify_deploy.release import ChartRelease
+from tools.verify_deploy.accounts.rights import check_tokens
+from tools.verify_deploy.accounts.trainer_account import LONG, TrainerAccount, trainer_account
+from tools.verify_deploy.cluster.api import Manifest
+from tools.verify_deploy.cluster.fake_kubelets import TrainingFate
+from tools.verify_deploy.release.chart_release import ChartRelease
 from tools.verify_deploy.report import CheckFailed
-from tools.verify_deploy.rights import check_tokens
-from tools.verify_deploy.trainer_account import LONG, TrainerAccount, trainer_account
 from trainer.cluster.client import ClusterRefused
 from trainer.control.launch import RunningTraining, TrainingEnd
 from trainer.control.training_supervisor import NOT_STARTED, REFUSED

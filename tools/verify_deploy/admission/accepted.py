@@ -8,8 +8,8 @@ import yaml
 
 from tools.deploy_schemas.custom import definitions
 from tools.setup.command import ROOT
-from tools.verify_deploy.cluster_api import ClusterApi, Manifest
-from tools.verify_deploy.release import ChartRelease, manifests_of
+from tools.verify_deploy.cluster.api import ClusterApi, Manifest
+from tools.verify_deploy.release.chart_release import ChartRelease, manifests_of
 from tools.verify_deploy.report import CheckFailed
 
 DEFINITIONS = ROOT / "deploy" / "verify" / "crds"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from typing_extensions import override
 
-from tools.verify_deploy.cluster_api import ClusterApi, Manifest
+from tools.verify_deploy.cluster.api import ClusterApi, Manifest
 from tools.verify_deploy.report import CheckFailed
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
-from tools.verify_deploy.cluster_api import Manifest
-from tools.verify_deploy.release import ChartRelease
+from tools.verify_deploy.cluster.api import Manifest
+from tools.verify_deploy.release.chart_release import ChartRelease
 from tools.verify_deploy.report import CheckFailed
 from trainer.cluster.client import TrainingCluster
 from trainer.cluster.job_template import JobTemplate, read_template

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
+from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi, Manifest
 
 # They tell what happened, or are the cluster's own bookkeeping, and go by themselves.
 PASSING = ("Event", "Lease", "ComponentStatus", "APIService", "FlowSchema", "PriorityLevelConfiguration")

@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import count
 from typing import Any
 
-from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
+from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi, Manifest
 from tools.verify_deploy.report import CheckFailed
 from trainer.cluster.job_template import PRODUCT_LABEL
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tools.verify_deploy.cluster_api import ApiRefused, ClusterApi, Manifest
+from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi, Manifest
 from tools.verify_deploy.report import CheckFailed
 
 Change = Callable[[Manifest], None]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tools.setup.command import ROOT
-from tools.verify_deploy.release import PLANT, ChartRelease
+from tools.verify_deploy.release.chart_release import PLANT, ChartRelease
 from tools.verify_deploy.report import CheckFailed
 
 FOLDER = ROOT / "deploy" / "verify" / "refused"

@@ -4,13 +4,13 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from tools.verify_deploy.changes import LineChange
-from tools.verify_deploy.cluster_api import Manifest
-from tools.verify_deploy.fake_kubelets import NODES
-from tools.verify_deploy.leftovers import kept_data, left_behind, objects
-from tools.verify_deploy.release import ChartRelease
+from tools.verify_deploy.cluster.api import Manifest
+from tools.verify_deploy.cluster.fake_kubelets import NODES
+from tools.verify_deploy.release.changes import LineChange
+from tools.verify_deploy.release.chart_release import ChartRelease
+from tools.verify_deploy.release.leftovers import kept_data, left_behind, objects
+from tools.verify_deploy.release.workloads import by_workload, images, rolled, spread
 from tools.verify_deploy.report import CheckFailed
-from tools.verify_deploy.workloads import by_workload, images, rolled, spread
 
 SETTLE_SECONDS = 30.0
 POLL_SECONDS = 0.1

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from tools.verify_deploy.cluster_api import Manifest
+from tools.verify_deploy.cluster.api import Manifest
 from tools.verify_deploy.report import CheckFailed
 
 

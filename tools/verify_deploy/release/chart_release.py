@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 
 from tools.setup.command import ROOT
-from tools.verify_deploy.cluster_api import ClusterApi, Manifest
-from tools.verify_deploy.kubelab import KUBERNETES
-from tools.verify_deploy.programs import WAIT_SECONDS, ClusterPrograms
+from tools.verify_deploy.cluster.api import ClusterApi, Manifest
+from tools.verify_deploy.cluster.kubelab import KUBERNETES
+from tools.verify_deploy.cluster.programs import WAIT_SECONDS, ClusterPrograms
 from tools.verify_deploy.report import CheckFailed
 
 SITE = ROOT / "deploy" / "verify" / "site.yaml"

@@ -1,0 +1,1 @@
+"""The one release of a run, and the days of its life."""
