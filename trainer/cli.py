@@ -362,9 +362,9 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
         console.print(styled(("note", "yellow"), f": {note}"))
     console.print(f"package: {order.out}")
     sight = sight_of(card.figures)
-    note = None if sight is None else modest_note(sight)
-    if note is not None:
-        console.print(styled(("note", "yellow"), f": {note}"))
+    modest = None if sight is None else modest_note(sight)
+    if modest is not None:
+        console.print(styled(("note", "yellow"), f": {modest}"))
     reason = None if sight is None else blind_reason(sight)
     if reason is not None:
         console.print(styled(("this model sees next to nothing", "bold red"), f": {reason}. {_FINER}"))
