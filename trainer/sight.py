@@ -40,7 +40,7 @@ def blind_reason(sight: Sight) -> str | None:
     """Return in plain words why a model sees next to nothing; None when it sees something.
 
     Of pseudo-anomalies only the comparison of each with its own normal counts. Their AUROC is far too severe:
-    a model with .99 on real defects had .52 of them, because normals differ from each other by more than a
+    a model with .88 on real defects had .52 of them, because normals differ from each other by more than a
     faint defect adds (docs/plan.md).
     """
     what = "known defects" if sight.evidence == "defects" else "pseudo-anomalies made at the camera's pixels"
