@@ -1,46 +1,48 @@
 """Projected gradient descent in balls of other norms than l_inf, and changes of a few pixels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from trainer.evaluation.attacks import Score, worst_of
+from trainer.evaluation.attacks import Score, rise, worst_of
 
 _SMALLEST = 1e-12
 _FIRST_STEP = 0.5  # as a share of epsilon; steps shrink linearly from it
 _SPARSE = 0.02  # of the values, which one step of l1 moves
 
-Rise = Callable[[Tensor], Tensor]
-
 
 @dataclass(frozen=True, slots=True)
-class L2Descent:
-    """PGD in an l2 ball of radius ``epsilon``, in units of the whole range of a value (Madry et al. 2018)."""
+class NormDescent:
+    """PGD in a ball of radius ``epsilon`` (Madry et al. 2018), in units of the whole range of a value.
 
-    epsilon: float
-    steps: int
-    seed: int = 0
-
-    def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
-        """See Attack."""
-        return _descended(score, x, direction, _Ball(self.steps, self.epsilon, _l2_step, _into_l2, self.seed))
-
-
-@dataclass(frozen=True, slots=True)
-class L1Descent:
-    """PGD in an l1 ball: each step moves the values with the steepest gradient only (Tramer and Boneh 2019),
-    and is projected by the method of Duchi et al. (2008).
+    In l1 each step moves the values with the steepest gradient only (Tramer and Boneh 2019), and is projected
+    by the method of Duchi et al. (2008).
     """
 
+    norm: Literal["l1", "l2"]
     epsilon: float
     steps: int
     seed: int = 0
 
     def __call__(self, score: Score, x: Tensor, direction: Tensor) -> Tensor:
         """See Attack."""
-        return _descended(score, x, direction, _Ball(self.steps, self.epsilon, _l1_step, _into_l1, self.seed))
+        return worst_of(x, self._iterates(score, x, direction))
+
+    def _iterates(self, score: Score, x: Tensor, direction: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        step_of, into = (_l1_step, _into_l1) if self.norm == "l1" else (_l2_step, _into_l2)
+        random = torch.Generator().manual_seed(self.seed)
+        change = into(torch.randn(x.shape, generator=random) * 1e-3, self.epsilon)
+        for step in range(self.steps + 1):
+            candidate = (x + change).clamp(0, 1)
+            value, gradient = rise(score, candidate, direction)
+            yield candidate, value
+            length = self.epsilon * _FIRST_STEP * (1 - step / (self.steps + 1))
+            # A value that is black or white already cannot go further.
+            free = ~(((candidate <= 0) & (gradient < 0)) | ((candidate >= 1) & (gradient > 0)))
+            change = into((x + change + length * step_of(gradient * free)).clamp(0, 1) - x, self.epsilon)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class FewPixels:
         batch, _, height, width = x.shape
         candidate = x.clone()
         for number in range(1, self.rounds + 1):
-            value, gradient = _rise(score, candidate, direction)
+            value, gradient = rise(score, candidate, direction)
             yield candidate, value
             # What a pixel promises where it is, compared with the frame: all its channels together.
             to_white, to_black = gradient * (1 - x), -gradient * x
@@ -71,34 +73,6 @@ class FewPixels:
             extreme = (to_white > to_black).to(x.dtype)
             candidate = torch.where(chosen.view(batch, 1, height, width), extreme, x)
         yield candidate, _value(score, candidate, direction)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ball:
-    """A ball around a picture, and how an attack moves in it."""
-
-    steps: int
-    epsilon: float
-    step: Callable[[Tensor], Tensor]
-    into: Callable[[Tensor, float], Tensor]
-    seed: int
-
-
-def _descended(score: Score, x: Tensor, direction: Tensor, ball: _Ball) -> Tensor:
-    return worst_of(x, _in_ball(score, x, direction, ball))
-
-
-def _in_ball(score: Score, x: Tensor, direction: Tensor, ball: _Ball) -> Iterator[tuple[Tensor, Tensor]]:
-    random = torch.Generator().manual_seed(ball.seed)
-    change = ball.into(torch.randn(x.shape, generator=random) * 1e-3, ball.epsilon)
-    for step in range(ball.steps + 1):
-        candidate = (x + change).clamp(0, 1)
-        value, gradient = _rise(score, candidate, direction)
-        yield candidate, value
-        length = ball.epsilon * _FIRST_STEP * (1 - step / (ball.steps + 1))
-        # A value that is black or white already cannot go further.
-        free = ~(((candidate <= 0) & (gradient < 0)) | ((candidate >= 1) & (gradient > 0)))
-        change = ball.into((x + change + length * ball.step(gradient * free)).clamp(0, 1) - x, ball.epsilon)
 
 
 def _l2_step(gradient: Tensor) -> Tensor:
@@ -133,13 +107,6 @@ def _into_l1(change: Tensor, epsilon: float) -> Tensor:
     shrunk = (size - cut).clamp(min=0).view_as(change)
     nearest: Tensor = change.sign() * shrunk
     return nearest
-
-
-def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-    seen = x.detach().requires_grad_(True)
-    value = score(seen) * direction
-    (gradient,) = torch.autograd.grad(value.sum(), seen)
-    return value.detach(), gradient
 
 
 def _value(score: Score, x: Tensor, direction: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bench.threats.chosen import WorstOf, hues, lights, saturations, turned_and_shifted
-from bench.threats.norms import FewPixels, L1Descent, L2Descent
+from bench.threats.norms import FewPixels, NormDescent
 from bench.threats.sticker import Sticker
 from steadyline.grid import Grid
 from trainer.evaluation.attacks import Attack, Pgd
@@ -24,8 +24,8 @@ def threats(grid: Grid, channels: int, steps: int, seed: int) -> Mapping[str, At
     found: dict[str, Attack] = {}
     for size in (1, 2):
         found[f"l_inf {size}/255"] = Pgd(size * STEP, steps, seed=seed)
-        found[f"l2 {size}/255 rms"] = L2Descent(size * STEP * values**0.5, steps, seed)
-        found[f"l1 {size}/255 mean"] = L1Descent(size * STEP * values, steps, seed)
+        found[f"l2 {size}/255 rms"] = NormDescent("l2", size * STEP * values**0.5, steps, seed)
+        found[f"l1 {size}/255 mean"] = NormDescent("l1", size * STEP * values, steps, seed)
     for share in (0.001, 0.005):
         found[f"l0 {share:.1%} of pixels"] = FewPixels(max(1, round(share * pixels)))
     for share in (0.005, 0.02):

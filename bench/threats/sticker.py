@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainer.evaluation.attacks import Score, worst_of
+from trainer.evaluation.attacks import Score, rise, worst_of
 
 _STEP, _MOMENTUM = 0.1, 0.75
 
@@ -29,17 +29,14 @@ class Sticker:
         return worst_of(x, self._iterates(score, x, direction))
 
     def _iterates(self, score: Score, x: Tensor, direction: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        seen = x.detach().requires_grad_(True)
-        value = score(seen) * direction
-        (gradient,) = torch.autograd.grad(value.sum(), seen)
-        yield x.clone(), value.detach()
+        value, gradient = rise(score, x, direction)
+        yield x.clone(), value
         for covered in self._covered(gradient):
             content, moving = torch.full_like(x, 0.5), torch.zeros_like(x)
             for _ in range(self.steps):
-                candidate = torch.where(covered, content, x).requires_grad_(True)
-                value = score(candidate) * direction
-                yield candidate.detach(), value.detach()
-                (slope,) = torch.autograd.grad(value.sum(), candidate)
+                candidate = torch.where(covered, content, x)
+                value, slope = rise(score, candidate, direction)
+                yield candidate, value
                 size = slope.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-12)
                 moving = moving * _MOMENTUM + slope / size
                 content = (content + _STEP * moving.sign()).clamp(0, 1)

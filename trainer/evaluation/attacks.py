@@ -121,7 +121,7 @@ class Apgd:
         """Return the worst pictures of one start and how far they are in the attack's favour (B,)."""
         at = self._within(x, x + (torch.rand(x.shape, generator=random) * 2 - 1) * self.epsilon)
         before = at
-        best, worst, gradient = at.clone(), *_rise(score, at, direction)
+        best, worst, gradient = at.clone(), *rise(score, at, direction)
         kept, value = gradient, worst
         pace = _Pace(torch.full_like(worst, 2 * self.epsilon), worst)
         for step in range(1, self.steps + 1):
@@ -129,7 +129,7 @@ class Apgd:
             ahead = self._within(x, at + length * gradient.sign())
             share = 1.0 if step == 1 else _AHEAD
             at, before = self._within(x, at + share * (ahead - at) + (1 - share) * (at - before)), at
-            found, gradient = _rise(score, at, direction)
+            found, gradient = rise(score, at, direction)
             pace.rises += found > value
             value = found
             better = (found > worst)[:, None, None, None]
@@ -175,7 +175,7 @@ def _checkpoints(steps: int) -> frozenset[int]:
     return frozenset(math.ceil(share * steps) for share in shares[1:])
 
 
-def _rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+def rise(score: Score, x: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
     """Return how far (B,) each picture is in the attack's favour, and the gradient of that."""
     seen = x.detach().requires_grad_(True)
     value = score(seen) * direction

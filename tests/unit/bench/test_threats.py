@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from bench.threats.chosen import WorstOf, hues, lights, saturations, turned_and_shifted
-from bench.threats.norms import FewPixels, L1Descent, L2Descent
+from bench.threats.norms import FewPixels, NormDescent
 from bench.threats.plan import threats
 from bench.threats.sticker import Sticker
 from steadyline.grid import Grid
@@ -31,8 +31,8 @@ def rise(attack: Attack, x: Tensor = X) -> Tensor:
 
 
 SIZED: dict[str, tuple[Callable[[float], Attack], Callable[[Tensor], Tensor], float]] = {
-    "l2": (lambda size: L2Descent(size, 30), lambda change: change.flatten(1).norm(dim=1), 0.5),
-    "l1": (lambda size: L1Descent(size, 30), lambda change: change.abs().flatten(1).sum(1), 4.0),
+    "l2": (lambda size: NormDescent("l2", size, 30), lambda change: change.flatten(1).norm(dim=1), 0.5),
+    "l1": (lambda size: NormDescent("l1", size, 30), lambda change: change.abs().flatten(1).sum(1), 4.0),
     "l0": (
         lambda size: FewPixels(round(size)),
         lambda change: (change.abs() > 0).flatten(1).sum(1).float(),
