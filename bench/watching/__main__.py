@@ -27,7 +27,7 @@ HOME = ROOT / "var" / "verify-dashboards"
 RULES = sorted((ROOT / "deploy" / "rules").glob("*.yaml"))
 FACTOR = 15.0  # a minute of a rule is four seconds here, so that a cause needs no hour
 FLOW_SECONDS = 60.0  # of a healthy line, before the dashboards are asked
-FIRED_WITHIN, LATE_WITHIN, CALM_WITHIN = 120.0, 60.0, 75.0
+LATE_WITHIN, CALM_WITHIN = 60.0, 75.0
 
 
 def main(
@@ -72,7 +72,7 @@ def _make(line: ObservedLine, cause: Cause, console: PlainConsole) -> FiredAlert
     firing.quiet(cause.every, CALM_WITHIN)
     try:
         with cause.act(line):
-            firing.wait(cause.alerts, FIRED_WITHIN)
+            firing.wait(cause.alerts, cause.within)
         firing.wait(cause.afterwards, LATE_WITHIN)
         line.until_scored()
     except (TimeoutError, SteadylineError) as error:  # the other causes can be made all the same

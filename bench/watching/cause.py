@@ -14,13 +14,15 @@ PREFIX = "Steadyline"  # of the name of every alert
 class Cause:
     """What is done to the line, for as long as ``act`` is entered, and the alerts that must come of it.
 
-    ``afterwards`` are those that come when it is over: what was held back meanwhile is late.
+    ``afterwards`` are those that come when it is over: what was held back meanwhile is late. The others may
+    take ``within`` seconds.
     """
 
     what: str
     act: Act
     alerts: frozenset[str]
     afterwards: frozenset[str] = frozenset()
+    within: float = 120.0
 
     @property
     def every(self) -> frozenset[str]:

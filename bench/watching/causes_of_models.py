@@ -14,14 +14,14 @@ from onnx import TensorProto, helper
 
 from bench.line.direct import triton_client
 from bench.watching.cause import Cause, named
-from bench.watching.line import LINE, PRODUCT, SCORERS, ObservedLine
+from bench.watching.line import LINE, PRODUCT, SCORERS, TRAINED_WITHIN, ObservedLine
 from steadyline.kafka.broker import Message
 from steadyline.package import MODEL
 from steadyline.signing import PUBLIC, write_pair
 from steadyline.triton import TritonClient
 
 CHILD_WITHIN, LOADED_WITHIN = 60.0, timedelta(seconds=60)
-TRAINED_WITHIN = 120.0
+REFUSED = 'sum(trainer_gate_decisions_total{word="daily_limit"}) > 0'
 SCORE = "score"  # the output of every graph
 
 
@@ -96,10 +96,11 @@ def _second_training_of_the_day(line: ObservedLine) -> Iterator[None]:
 
 @contextmanager
 def _changed_package(line: ObservedLine) -> Iterator[None]:
-    """Change a byte of the newest package in the store, and order that it goes live."""
+    """Change a byte of the newest package, which the gate has refused, and order that it goes live."""
     folder = line.store / "models" / LINE / PRODUCT
-    line.prometheus.wait(lambda: _newest(folder) > 1, TRAINED_WITHIN, "a second version is in the store")
-    file = folder / str(_newest(folder)) / MODEL
+    line.until(REFUSED, TRAINED_WITHIN)
+    newest = max(int(path.parent.name) for path in folder.glob(f"*/{MODEL}"))
+    file = folder / str(newest) / MODEL
     kept = file.read_bytes()
     file.write_bytes(kept[:-1] + bytes([kept[-1] ^ 0xFF]))
     try:
@@ -107,10 +108,6 @@ def _changed_package(line: ObservedLine) -> Iterator[None]:
         yield
     finally:
         file.write_bytes(kept)
-
-
-def _newest(packages: Path) -> int:
-    return max(int(path.parent.name) for path in packages.glob(f"*/{MODEL}"))
 
 
 @contextmanager
@@ -171,6 +168,7 @@ MODEL_CAUSES = (
         "a second training where one version a day may go live",
         _second_training_of_the_day,
         named("ModelRefused"),
+        within=TRAINED_WITHIN,
     ),
     Cause(
         "a byte of a package is changed, and the package put in service by command",
