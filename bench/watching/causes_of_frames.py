@@ -137,5 +137,6 @@ FRAME_CAUSES = (
         "the producers' log goes into a full pipe, a camera is lost and the broker is stopped",
         _nobody_reads_the_log,
         named("ProcessHangs", "FramesMissing"),
+        within=180.0,
     ),
 )

@@ -122,8 +122,7 @@ KAFKA_CAUSES = (
     Cause(
         "SIGSTOP of the broker",
         freezing("kafka"),
-        named("KafkaAway", "SpoolGrowing", "SpoolFull", "LineWatchFailing"),
-        afterwards=named("TransactionsBroken"),
+        named("KafkaAway", "TransactionsBroken", "SpoolGrowing", "SpoolFull", "LineWatchFailing"),
     ),
     Cause(
         "frames are deleted before a scorer has read them",

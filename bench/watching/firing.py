@@ -8,6 +8,7 @@ from bench.watching.prometheus import Prometheus
 from bench.watching.report import FiredAlerts
 
 LOOK_SECONDS = 0.5
+QUIET_LOOKS = 10  # so many in a row: what the cause before has left may come late
 
 
 class FiringAlerts:
@@ -20,8 +21,15 @@ class FiringAlerts:
         self._seconds: dict[str, float] = {}
 
     def quiet(self, alerts: Set[str], within: float) -> None:
-        """Wait until none of these fires; what fires all the same counts as fired after 0 seconds."""
-        self._wait(lambda: not alerts & self._prometheus.firing(), within)
+        """Wait until none of these has fired for some seconds; one that does counts as fired after 0."""
+        quiet = 0
+
+        def is_quiet() -> bool:
+            nonlocal quiet
+            quiet = 0 if alerts & self._prometheus.firing() else quiet + 1
+            return quiet >= QUIET_LOOKS
+
+        self._wait(is_quiet, within)
         self._before, self._began = self._prometheus.firing(), time.monotonic()
 
     def wait(self, alerts: Set[str], within: float) -> None:
