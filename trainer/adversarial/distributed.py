@@ -13,13 +13,38 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from typing_extensions import override
 
-from steadyline.errors import InvalidConfiguration
+from steadyline.errors import InvalidConfiguration, Transient
 
 # The others wait while process 0 makes the bank, or until the last pod has found its place. What hangs is
 # ended by whoever watches the training.
 PATIENCE = timedelta(hours=24)
+# What torchrun has started has met already: a store that is not there has gone with its pod. torch tries it
+# three times and pauses as long in between, so that a process ends within some three minutes.
+MEETING = timedelta(seconds=30)
+
+
+class ProcessLost(Transient):
+    """Another process of the training has ended, or does not answer: the training starts again."""
+
+    reason = "process_lost"
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Translate what gloo and NCCL say when they do not reach another process: it is no bug of this one."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProcessLost(f"another process of the training does not answer: {error}") from error
+
+
+def _add(value: Tensor) -> None:
+    """Replace ``value`` by its sum over all processes."""
+    with _together():
+        distributed.all_reduce(value)
 
 
 @contextmanager
@@ -35,7 +60,10 @@ def joined() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(distributed.get_node_local_rank())
         backend = "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=PATIENCE)
+    with _together():
+        store, place, count = next(rendezvous("env://", timeout=MEETING))
+        store.set_timeout(PATIENCE)
+        distributed.init_process_group(backend, timeout=PATIENCE, store=store, rank=place, world_size=count)
     try:
         yield
     finally:
@@ -87,7 +115,8 @@ def told(word: str) -> str:
     """Return the word of process 0, in every process."""
     words = [word]
     if world() > 1:
-        distributed.broadcast_object_list(words, src=0)
+        with _together():
+            distributed.broadcast_object_list(words, src=0)
     return words[0]
 
 
@@ -97,7 +126,7 @@ def average_gradients(network: nn.Module) -> None:
         return
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
+    _add(flat)
     flat /= world()
     parts = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
@@ -130,14 +159,14 @@ class _Sum(torch.autograd.Function):
     @override
     def forward(ctx: Any, value: Tensor) -> Tensor:
         total = value.detach().contiguous().clone()
-        distributed.all_reduce(total)
+        _add(total)
         return total
 
     @staticmethod
     @override
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         total = gradients[0].contiguous().clone()
-        distributed.all_reduce(total)
+        _add(total)
         return total
 
 
