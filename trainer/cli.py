@@ -1,4 +1,4 @@
-"""``python -m trainer run|fit|evaluate|plan|bank|config``; ``job`` is what ``run`` starts for each training.
+"""``python -m trainer run|fit|evaluate|plan|bank|config``; ``run`` starts ``job`` for each training.
 
 torch takes seconds to import and a gigabyte to hold, and the serving process has no use for it: what needs it
 is imported by the command that needs it.
@@ -146,6 +146,23 @@ def job(
 
     if not carry_out(load_line(line), work, (settings, redis, keys)):
         raise typer.Exit(EXIT_FATAL)
+
+
+@app.command(hidden=True, context_settings={"ignore_unknown_options": True})
+def torchrun(
+    words: Annotated[list[str], typer.Argument(help="What torchrun is told, and what it is to start.")],
+) -> None:
+    """Start the processes of one pod of a training, as torchrun does; the chart's Jobs do it.
+
+    The status is that of the first process that fails, 137 of one that was killed.
+    """
+    signal.signal(signal.SIGTERM, _end_at_once)  # until torchrun has processes, which it then ends itself
+    configure_logs("trainer", read_settings(TelemetrySettings))
+    from trainer.jobs.torchrun import run_processes
+
+    status = run_processes(words)
+    if status:
+        raise typer.Exit(status)
 
 
 @app.command()

@@ -66,12 +66,12 @@ def test_several_gpus_share_a_training_through_torchrun_and_find_the_first_pod_b
     assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (2, 2)
     assert job["spec"]["completionMode"] == "Indexed"
     words = pod.container["args"]
-    assert {"torch.distributed.run", "--nnodes=2", "--nproc-per-node=4"} <= set(words)
+    assert {"torchrun", "--nnodes=2", "--nproc-per-node=4"} <= set(words)
     assert {"--node-rank=$(JOB_COMPLETION_INDEX)", "--master-addr=$(TRAINING_MASTER)"} <= set(words)
     service = chart.of_kind("Service")[pod.spec["subdomain"]]["spec"]
     assert (service["clusterIP"], service["publishNotReadyAddresses"]) == ("None", True)
     assert service["selector"].items() <= pod.template["metadata"]["labels"].items()
-    assert "torch.distributed.run" not in the_training(chart_of("plant", ON)).container["args"]
+    assert "torchrun" not in the_training(chart_of("plant", ON)).container["args"]
 
 
 def test_a_disk_of_one_node_keeps_a_training_there_and_a_shared_one_does_not() -> None:

@@ -11,7 +11,7 @@
 {{- $job := list "-m" "trainer" "job" "--line" "/etc/steadyline/line.yaml" "--work" "/var/lib/steadyline/trainer" -}}
 {{- $run := list "-P" -}}
 {{- if gt (mul $each $jobs.pods) 1 -}}
-{{- $run = list "-P" "-m" "torch.distributed.run" (printf "--nnodes=%d" (int $jobs.pods)) (printf "--nproc-per-node=%d" $each) "--node-rank=$(JOB_COMPLETION_INDEX)" "--rdzv-backend=static" "--master-addr=$(TRAINING_MASTER)" "--master-port=29400" "--max-restarts=0" -}}
+{{- $run = list "-P" "-m" "trainer" "torchrun" (printf "--nnodes=%d" (int $jobs.pods)) (printf "--nproc-per-node=%d" $each) "--node-rank=$(JOB_COMPLETION_INDEX)" "--rdzv-backend=static" "--master-addr=$(TRAINING_MASTER)" "--master-port=29400" "--max-restarts=0" -}}
 {{- end -}}
 {{- concat $run $job | toYaml -}}
 {{- end }}
