@@ -74,6 +74,15 @@ def test_several_gpus_share_a_training_through_torchrun_and_find_the_first_pod_b
     assert "torchrun" not in the_training(chart_of("plant", ON)).container["args"]
 
 
+@pytest.mark.parametrize("minutes", [0.5, 60, 10080])
+def test_pods_wait_for_each_other_for_longer_than_the_trainer_waits_for_them(minutes: float) -> None:
+    """torchrun's own patience is ten minutes: a node that takes longer to come would count as a death."""
+    jobs = f'trainer.jobs={{"enabled":true,"pods":2,"startMinutes":{minutes}}}'
+    words = the_training(chart_of("plant", jobs)).container["args"]
+    (patience,) = (word for word in words if word.startswith("--rdzv-conf=timeout="))
+    assert int(patience.rpartition("=")[2]) > 60 * minutes
+
+
 def test_a_disk_of_one_node_keeps_a_training_there_and_a_shared_one_does_not() -> None:
     bound, free = the_training(chart_of("plant", ON)), the_training(chart_of("plant", ON, ANYWHERE))
     (term,) = bound.spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]

@@ -11,7 +11,9 @@
 {{- $job := list "-m" "trainer" "job" "--line" "/etc/steadyline/line.yaml" "--work" "/var/lib/steadyline/trainer" -}}
 {{- $run := list "-P" -}}
 {{- if gt (mul $each $jobs.pods) 1 -}}
-{{- $run = list "-P" "-m" "trainer" "torchrun" (printf "--nnodes=%d" (int $jobs.pods)) (printf "--nproc-per-node=%d" $each) "--node-rank=$(JOB_COMPLETION_INDEX)" "--rdzv-backend=static" "--master-addr=$(TRAINING_MASTER)" "--master-port=29400" "--max-restarts=0" -}}
+{{- /* The first pod waits for the others as long as the trainer does, and ten minutes more: the trainer is to tell what they wait for. */}}
+{{- $patience := printf "--rdzv-conf=timeout=%d" (add 600 (mulf 60 $jobs.startMinutes | int)) -}}
+{{- $run = list "-P" "-m" "trainer" "torchrun" (printf "--nnodes=%d" (int $jobs.pods)) (printf "--nproc-per-node=%d" $each) "--node-rank=$(JOB_COMPLETION_INDEX)" "--rdzv-backend=static" $patience "--master-addr=$(TRAINING_MASTER)" "--master-port=29400" "--max-restarts=0" -}}
 {{- end -}}
 {{- concat $run $job | toYaml -}}
 {{- end }}
