@@ -59,12 +59,12 @@ def lab(kubelab: Path, helm: Path, home: Path, report: StepReport) -> Iterator[L
             notes.append(", ".join(NODES))
         programs = ClusterPrograms(kubelab, helm, control_plane.kubeconfig, home)
         yield Lab(api, programs, control_plane.kubeconfig, home)
+        kubelets.check()
     finally:
         if kubelets is not None:
-            kubelets.stop()
+            kubelets.leave()
         control_plane.stop()
         clear(home)
-    kubelets.check()
 
 
 def clear(home: Path) -> None:

@@ -24,11 +24,10 @@ _RULES = "pod-security.kubernetes.io"
 def apply_definitions(api: ClusterApi) -> str:
     """Create every definition and wait until its kind is served; raises CheckFailed."""
     paths = sorted(DEFINITIONS.rglob("*.yaml"))
-    for definition in definitions(paths):
-        api.create(definition)
+    waiting = [api.create(definition)["metadata"]["name"] for definition in definitions(paths)]
     place = api.resource("apiextensions.k8s.io/v1", _KIND).path()
     end = time.monotonic() + _PATIENCE_SECONDS
-    while waiting := [one["metadata"]["name"] for one in api.items(place) if not _is_established(one)]:
+    while waiting := [name for name in waiting if not _is_established(api.call("GET", f"{place}/{name}"))]:
         if time.monotonic() > end:
             raise CheckFailed("definitions are not served", *waiting)
         time.sleep(0.1)

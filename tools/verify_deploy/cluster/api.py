@@ -4,7 +4,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
@@ -17,6 +17,8 @@ PATCH_TYPES = {"PATCH": "application/merge-patch+json"}
 FIRST_ERROR, NOT_FOUND, LATER = 400, 404, 429
 PATIENCE_SECONDS, POLL_SECONDS = 15.0, 0.2
 TIMEOUT_SECONDS = 20.0
+WATCH_SECONDS = 3600.0  # a quiet watch is no broken one
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 class ApiRefused(Exception):
@@ -64,7 +66,7 @@ class ClusterApi:
         A server that asks for patience, as for a kind that was just defined, is asked again for some seconds.
         """
         sent = None if body is None else json.dumps(body).encode()
-        own = {"Authorization": f"Bearer {self._token}", "Content-Type": PATCH_TYPES.get(method, JSON)}
+        own = {**self._authorization, "Content-Type": PATCH_TYPES.get(method, JSON)}
         end = time.monotonic() + PATIENCE_SECONDS
         while True:
             status, text = self._exchange(method, path, sent, {**own, **(headers or {})})
@@ -143,6 +145,37 @@ class ClusterApi:
         """Return the objects of a path."""
         found: list[Manifest] = self.call("GET", path)["items"]
         return found
+
+    def metadata(self, path: str) -> list[Manifest]:
+        """Return the metadata of the objects of a path: definitions of kinds, for example, are megabytes."""
+        found: list[Manifest] | None = self.call("GET", path, headers={"Accept": _METADATA})["items"]
+        return [one["metadata"] for one in found or ()]
+
+    def watched(self, path: str) -> Iterator[Manifest]:
+        """Yield each object of a path as it is now, and again whenever it is made or changed.
+
+        It ends when the server ends the watch; raises OSError when the connection breaks.
+        """
+        listed = self.call("GET", path)
+        yield from listed["items"]
+        options = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
+        connection = HTTPSConnection(self._address, timeout=WATCH_SECONDS, context=self._context)
+        try:
+            connection.request("GET", f"{path}?{urlencode(options)}", headers=self._authorization)
+            for line in connection.getresponse():
+                event = json.loads(line)
+                if event["type"] == "ERROR":  # too old: whoever watches begins anew
+                    return
+                if event["type"] != "DELETED":
+                    yield event["object"]
+        except HTTPException as error:
+            raise OSError(f"the watch of {path} broke: {error}") from error
+        finally:
+            connection.close()
+
+    @property
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._token}"}
 
 
 def _message(body: bytes) -> str:

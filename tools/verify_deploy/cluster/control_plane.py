@@ -3,7 +3,9 @@
 import json
 import os
 import secrets
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi
 # What needs a cloud or real nodes is left out.
 CONTROLLERS = "*,-node-ipam-controller,-cloud-node-lifecycle-controller,-persistentvolume-expander-controller"
 USER = "admin"
+STOP_SECONDS = 0.0  # nothing is to be kept; the API server would wait for everybody who watches
+# A controller spares the server of a plant: it asks it twenty times a second, and waits.
+UNTHROTTLED = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 
 
 class ControlPlane:
@@ -31,6 +36,7 @@ class ControlPlane:
         self._etcd, self._peer, self._port, *self._others = free_ports(5)
         self._token = secrets.token_urlsafe(24)
         self._servers: list[ServerProcess] = []
+        self._cancel = threading.Event()
         self.kubeconfig = home / "kubeconfig"
 
     def start(self) -> ClusterApi:
@@ -42,8 +48,10 @@ class ControlPlane:
             self._start("kube-apiserver", self._api_options(), [self._port], self._is_ready)
             self._write_kubeconfig()
             manager, scheduler = self._others
-            self._start("kube-controller-manager", self._manager_options(manager), [manager], _is_there)
-            self._start("kube-scheduler", self._client_options(scheduler), [scheduler], _is_there)
+            self._start_both(
+                ("kube-controller-manager", self._manager_options(manager), manager),
+                ("kube-scheduler", self._client_options(scheduler), scheduler),
+            )
         except BaseException:
             self.stop()
             raise
@@ -59,11 +67,23 @@ class ControlPlane:
         """The process ids of what runs."""
         return [server.pid for server in self._servers]
 
+    def _start_both(self, *both: tuple[str, Sequence[str], int]) -> None:
+        """Start servers side by side; an interruption ends the start of each."""
+        with ThreadPoolExecutor(len(both)) as pool:
+            started = [pool.submit(self._start, name, options, [at], _is_there) for name, options, at in both]
+            try:
+                for one in started:
+                    one.result()
+            except BaseException:
+                self._cancel.set()
+                raise
+
     def _start(
         self, name: str, options: Sequence[str], ports: Sequence[int], is_ready: Callable[[], bool]
     ) -> None:
-        launch = Launch(name, [self._kubelab, name, *options], self._home, ports, is_ready, stop_seconds=5)
-        server = ServerProcess(launch, self._home)
+        command = [self._kubelab, name, *options]
+        launch = Launch(name, command, self._home, ports, is_ready, stop_seconds=STOP_SECONDS)
+        server = ServerProcess(launch, self._home, self._cancel)
         self._servers.append(server)
         server.start()
 
@@ -104,6 +124,7 @@ class ControlPlane:
         return [
             f"--kubeconfig={self.kubeconfig}",
             *("--bind-address=127.0.0.1", f"--secure-port={port}", "--leader-elect=false"),
+            *UNTHROTTLED,
         ]
 
     def _manager_options(self, port: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Three nodes whose kubelets run nothing: a pod bound to one is said to run, and a volume to be there."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import count
@@ -13,7 +13,6 @@ from trainer.cluster.job_template import PRODUCT_LABEL
 
 NODES = ("node-1", "node-2", "node-3")
 STORAGE_CLASS = "verify"
-POLL_SECONDS = 0.1
 # Room for everything, a GPU included: what is tried is the chart, not the size of a cluster.
 RESOURCES = {
     "cpu": "16",
@@ -48,15 +47,24 @@ _HARD_FATES: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 
 class FakeKubelets:
-    """Plays kubelets and a provisioner of volumes on a thread of its own, between ``start`` and ``stop``.
+    """Plays kubelets and a provisioner of volumes, each on a thread that watches, from ``start`` on.
 
     A pod that is to run for ever becomes Ready, another one Succeeded; a training fares as the name of its
-    product says. An error of the API ends the thread, and ``check`` raises it.
+    product says. An error of the API ends a thread, and ``check`` raises it, unless ``leave`` was called: the
+    threads end with the API server.
     """
 
     def __init__(self, api: ClusterApi) -> None:
-        self._api, self._stop = api, threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kubelets", daemon=True)
+        self._api, self._left = api, threading.Event()
+        watched = (
+            (_PODS, self._look_at_pod),
+            (_CLAIMS, self._look_at_claim),
+            (_VOLUMES, self._look_at_volume),
+        )
+        self._threads = [
+            threading.Thread(target=self._watch, args=one, name=f"kubelets-{one[0]}", daemon=True)
+            for one in watched
+        ]
         self._addresses = count(1)
         self._error: BaseException | None = None
 
@@ -67,33 +75,33 @@ class FakeKubelets:
             status = {"capacity": RESOURCES, "allocatable": RESOURCES, "conditions": _true("Ready")}
             self._api.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": status})
         self._api.create(_storage_class())
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
-    def stop(self) -> None:
-        """End the thread; harmless when it was not started."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+    def leave(self) -> None:
+        """Take whatever happens from now on for the end of the API server."""
+        self._left.set()
 
     def check(self) -> None:
-        """Raise CheckFailed when an error has ended the thread."""
+        """Raise CheckFailed when an error has ended a thread."""
         if self._error is not None:
             raise CheckFailed(f"the made-up kubelets have ended: {self._error}")
 
-    def _run(self) -> None:
+    def _watch(self, path: str, look_at: Callable[[Manifest], None]) -> None:
         try:
-            while not self._stop.wait(POLL_SECONDS):
-                for pod in self._api.items(_PODS):
-                    if pod["spec"].get("nodeName") in NODES:
-                        self._look_at(pod)
-                self._provide_volumes()
-        except (ApiRefused, OSError) as error:
-            self._error = error
+            while not self._left.is_set():
+                for found in self._api.watched(path):
+                    look_at(found)
+        except (ApiRefused, OSError, ValueError) as error:
+            if not self._left.is_set():
+                self._error = error
         finally:
             self._api.close()
 
-    def _look_at(self, pod: Manifest) -> None:
+    def _look_at_pod(self, pod: Manifest) -> None:
         metadata = pod["metadata"]
+        if pod["spec"].get("nodeName") not in NODES:
+            return
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         if "deletionTimestamp" in metadata:
             now = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
@@ -123,15 +131,16 @@ class FakeKubelets:
             ],
         }
 
-    def _provide_volumes(self) -> None:
-        """Make a volume for each claim that waits for one, and take back those that are released."""
-        for claim in self._api.items(_CLAIMS):
-            is_new = claim["status"].get("phase") == "Pending" and "volumeName" not in claim["spec"]
-            if is_new and claim["spec"].get("storageClassName") == STORAGE_CLASS:
-                self._quietly("POST", _VOLUMES, _volume(claim))
-        for volume in self._api.items(_VOLUMES):
-            if volume["status"].get("phase") in ("Released", "Failed"):
-                self._quietly("DELETE", f"{_VOLUMES}/{volume['metadata']['name']}")
+    def _look_at_claim(self, claim: Manifest) -> None:
+        """Make a volume for a claim that waits for one."""
+        is_new = claim["status"].get("phase") == "Pending" and "volumeName" not in claim["spec"]
+        if is_new and claim["spec"].get("storageClassName") == STORAGE_CLASS:
+            self._quietly("POST", _VOLUMES, _volume(claim))
+
+    def _look_at_volume(self, volume: Manifest) -> None:
+        """Take a volume back that is released."""
+        if volume["status"].get("phase") in ("Released", "Failed"):
+            self._quietly("DELETE", f"{_VOLUMES}/{volume['metadata']['name']}")
 
     def _quietly(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
         """Call the API; what is gone, or there already, is no error."""
