@@ -16,7 +16,14 @@ from tools.verify_deploy.admission.refused_values import FOLDER, expected_words
 from tools.verify_deploy.cluster import kubelab
 from tools.verify_deploy.release.changes import CHANGES, MORE_PARTITIONS, changed_lines, more_partitions
 from tools.verify_deploy.release.leftovers import left_behind
-from tools.verify_deploy.release.workloads import images, rolled, spread, workload_of
+from tools.verify_deploy.release.workloads import (
+    images,
+    is_rolled_out,
+    rolled,
+    running_on,
+    spread,
+    workload_of,
+)
 from tools.verify_deploy.report import CheckFailed, StepReport
 from tools.verify_deploy.run import clear
 from trainer.control.launch import TrainingEnd
@@ -61,6 +68,32 @@ def test_a_workload_replaced_by_half_or_gone_is_an_error() -> None:
         rolled(before, [a_pod("scorer", "1"), a_pod("scorer", "3")])
     with pytest.raises(CheckFailed, match="other workloads"):
         rolled(before, [*before, a_pod("alerts", "3")])
+
+
+def a_workload(**status: int) -> dict[str, Any]:
+    """Return a Deployment of two pods in its third generation, all of it rolled out but for ``status``."""
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), 2)
+    return {
+        "metadata": {"generation": 3},
+        "spec": {"replicas": 2},
+        "status": {**counts, "observedGeneration": 3, **status},
+    }
+
+
+def test_a_workload_is_rolled_out_once_its_controller_has_seen_it_and_each_pod_is_new_and_ready() -> None:
+    assert is_rolled_out(a_workload())
+    assert not is_rolled_out(a_workload(observedGeneration=2))
+    assert not is_rolled_out(a_workload(updatedReplicas=1))
+    assert not is_rolled_out(a_workload(availableReplicas=1))
+    assert not is_rolled_out(a_workload(replicas=3)), "an old pod is still there"
+    assert not is_rolled_out({**a_workload(), "status": {}})
+
+
+def test_pods_that_end_or_leave_do_not_run_on() -> None:
+    service, job = a_pod("scorer", "1"), a_pod("migration", "2")
+    service["spec"]["restartPolicy"], job["spec"]["restartPolicy"] = "Always", "Never"
+    leaving = {**service, "metadata": {**service["metadata"], "deletionTimestamp": "2026-03-01T00:00:00Z"}}
+    assert running_on([service, job, leaving]) == [service]
 
 
 def test_nodes_and_images_are_counted() -> None:

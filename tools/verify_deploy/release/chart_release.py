@@ -10,12 +10,15 @@ from tools.setup.command import ROOT
 from tools.verify_deploy.cluster.api import ClusterApi, Manifest
 from tools.verify_deploy.cluster.kubelab import KUBERNETES
 from tools.verify_deploy.cluster.programs import WAIT_SECONDS, ClusterPrograms
+from tools.verify_deploy.release.workloads import running_on
 from tools.verify_deploy.report import CheckFailed
 
 SITE = ROOT / "deploy" / "verify" / "site.yaml"
 PLANT = "values-plant.yaml"
 ON_TOP_OF_PLANT = ("values-gpu.yaml", "values-airgapped.yaml")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The same objects were valid at the first installation; Helm fetches all schemas to see it, for seconds.
+_VALID = "--disable-openapi-validation"
 _WAIT = ("--wait", "--timeout", f"{WAIT_SECONDS}s")
 
 
@@ -47,20 +50,20 @@ class ChartRelease:
         return self.programs.helm("template", self.name, str(self.chart), *where, *options)
 
     def install(self, options: Sequence[str]) -> None:
-        """Install and wait until everything is ready."""
+        """Install and wait until everything is ready in Helm's own eyes."""
         self.programs.helm("install", self.name, str(self.chart), "-n", self.namespace, *_WAIT, *options)
 
     def upgrade(self, options: Sequence[str]) -> None:
-        """Change the release and wait until everything is ready."""
-        self.programs.helm("upgrade", self.name, str(self.chart), "-n", self.namespace, *_WAIT, *options)
+        """Change the release; whoever called waits for what comes of it."""
+        self.programs.helm("upgrade", self.name, str(self.chart), "-n", self.namespace, _VALID, *options)
 
     def rollback(self, revision: int) -> None:
-        """Go back to a revision and wait until everything is ready."""
-        self.programs.helm("rollback", self.name, str(revision), "-n", self.namespace, *_WAIT)
+        """Go back to a revision; whoever called waits for what comes of it."""
+        self.programs.helm("rollback", self.name, str(revision), "-n", self.namespace)
 
     def uninstall(self) -> None:
-        """Take everything away."""
-        self.programs.helm("uninstall", self.name, "-n", self.namespace, *_WAIT)
+        """Take everything away; whoever called waits until it is gone."""
+        self.programs.helm("uninstall", self.name, "-n", self.namespace)
 
     def test(self) -> str:
         """Run the chart's own tests; here that says that their pods are taken and end."""
@@ -78,17 +81,22 @@ class ChartRelease:
         """Return the full name of a workload, as the chart makes it."""
         return f"{self.name}-{self.chart.name}-{short}"
 
+    def workloads(self) -> list[Manifest]:
+        """Return what keeps pods running: Deployments and StatefulSets."""
+        place = f"/apis/apps/v1/namespaces/{self.namespace}"
+        return [*self.api.items(f"{place}/deployments"), *self.api.items(f"{place}/statefulsets")]
+
+    def claims(self) -> list[Manifest]:
+        """Return what asks for volumes."""
+        return self.api.items(f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims")
+
     def all_pods(self) -> list[Manifest]:
         """Return every pod of the namespace."""
         return self.api.items(f"/api/v1/namespaces/{self.namespace}/pods")
 
     def pods(self) -> list[Manifest]:
         """Return the pods that run on, those on their way out left out."""
-        return [
-            pod
-            for pod in self.all_pods()
-            if "deletionTimestamp" not in pod["metadata"] and pod["spec"]["restartPolicy"] == "Always"
-        ]
+        return running_on(self.all_pods())
 
 
 def manifests_of(text: str) -> list[Manifest]:

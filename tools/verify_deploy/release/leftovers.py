@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi, Manifest
+from tools.verify_deploy.cluster.api import ApiRefused, ClusterApi, Manifest, ResourceType
 
 # They tell what happened, or are the cluster's own bookkeeping, and go by themselves.
 PASSING = ("Event", "Lease", "ComponentStatus", "APIService", "FlowSchema", "PriorityLevelConfiguration")
@@ -11,21 +11,19 @@ _CLAIM = "PersistentVolumeClaim"
 _POLICY = "helm.sh/resource-policy"
 
 
-def objects(api: ClusterApi) -> frozenset[str]:
-    """Return every object of every kind, as ``kind namespace/name``."""
-    found = set()
-    for resource in api.resources():
+def objects(api: ClusterApi, kinds: Sequence[ResourceType]) -> frozenset[str]:
+    """Return every object of these kinds, as ``kind namespace/name``; definitions of more would be told."""
+    found: set[str] = set()
+    for resource in kinds:
         if resource.kind in PASSING:
             continue
         try:
-            items = api.items(resource.path())
+            found_here = api.metadata(resource.path())
         except ApiRefused as error:
             if error.code in _PLURALS_WITHOUT_OBJECTS:
                 continue
             raise
-        for item in items:
-            place = item["metadata"].get("namespace", "")
-            found.add(f"{resource.kind} {place}/{item['metadata']['name']}")
+        found |= {f"{resource.kind} {one.get('namespace', '')}/{one['name']}" for one in found_here}
     return frozenset(found)
 
 

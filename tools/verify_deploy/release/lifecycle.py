@@ -9,7 +9,14 @@ from tools.verify_deploy.cluster.fake_kubelets import NODES
 from tools.verify_deploy.release.changes import LineChange
 from tools.verify_deploy.release.chart_release import ChartRelease
 from tools.verify_deploy.release.leftovers import kept_data, left_behind, objects
-from tools.verify_deploy.release.workloads import by_workload, images, rolled, spread
+from tools.verify_deploy.release.workloads import (
+    by_workload,
+    images,
+    is_rolled_out,
+    rolled,
+    running_on,
+    spread,
+)
 from tools.verify_deploy.report import CheckFailed
 
 SETTLE_SECONDS = 30.0
@@ -25,7 +32,8 @@ class ReleaseLife:
 
     def __init__(self, release: ChartRelease, options: Sequence[str]) -> None:
         self._release, self._options = release, list(options)
-        self._before = objects(release.api)
+        self._kinds = release.api.resources()
+        self._before = objects(release.api, self._kinds)
 
     def install(self) -> str:
         """Install; every pod runs, bound to a node."""
@@ -109,7 +117,7 @@ class ReleaseLife:
         """Return what is left once it is what is expected; raises CheckFailed with the difference."""
         end = time.monotonic() + SETTLE_SECONDS
         while True:
-            left = left_behind(self._before, objects(self._release.api))
+            left = left_behind(self._before, objects(self._release.api, self._kinds))
             if set(left) == set(expected):
                 return left
             if time.monotonic() > end:
@@ -119,15 +127,24 @@ class ReleaseLife:
             time.sleep(POLL_SECONDS)
 
     def _settled(self) -> list[Manifest]:
-        """Return the pods once each is bound and ready, and none is on its way out."""
+        """Return the pods once all workloads are rolled out and all claims bound.
+
+        Each pod is then bound to a node and ready, and none is on its way out.
+        """
         release, end = self._release, time.monotonic() + SETTLE_SECONDS
         while True:
-            there = release.all_pods()
-            pods = release.pods()
-            if all(_is_ready(pod) for pod in pods) and not any(_is_leaving(pod) for pod in there):
+            workloads, claims, there = release.workloads(), release.claims(), release.all_pods()
+            pods = running_on(there)
+            late = [
+                *(_story(pod) for pod in pods if not _is_ready(pod)),
+                *(_story(pod) for pod in there if _is_leaving(pod)),
+                *(f"{_named(one)}: {one['status']}" for one in workloads if not is_rolled_out(one)),
+                *(f"{_named(one)}: {one['status']}" for one in claims if one["status"]["phase"] != "Bound"),
+            ]
+            if not late:
                 return pods
             if time.monotonic() > end:
-                raise CheckFailed("pods do not settle", *(_story(pod) for pod in there))
+                raise CheckFailed("the release does not settle", *late)
             time.sleep(POLL_SECONDS)
 
     def _pods_of(self, component: str) -> list[Manifest]:
@@ -143,6 +160,10 @@ def _hold(replaced: Collection[str], expected: Collection[str]) -> None:
 def _is_ready(pod: Manifest) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _named(found: Manifest) -> str:
+    return str(found["metadata"]["name"])
 
 
 def _is_leaving(pod: Manifest) -> bool:

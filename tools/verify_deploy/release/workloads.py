@@ -25,6 +25,23 @@ def workload_of(pod: Manifest) -> str:
     return name.removesuffix(f"-{hashed}") if owners[0]["kind"] == "ReplicaSet" else name
 
 
+def running_on(pods: Sequence[Manifest]) -> list[Manifest]:
+    """Return the pods that run on, those on their way out left out."""
+    return [
+        pod
+        for pod in pods
+        if "deletionTimestamp" not in pod["metadata"] and pod["spec"]["restartPolicy"] == "Always"
+    ]
+
+
+def is_rolled_out(workload: Manifest) -> bool:
+    """Tell whether the controller has seen a workload as it is now, and all of its pods are new and ready."""
+    wanted, status = workload["spec"]["replicas"], workload["status"]
+    has_seen = status.get("observedGeneration") == workload["metadata"]["generation"]
+    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+    return has_seen and all(status.get(count, 0) == wanted for count in counts)
+
+
 def rolled(before: Sequence[Manifest], after: Sequence[Manifest]) -> frozenset[str]:
     """Return the workloads whose pods are all new; raises CheckFailed when only some of one are."""
     old, new = by_workload(before), by_workload(after)
