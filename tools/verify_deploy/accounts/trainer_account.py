@@ -1,11 +1,14 @@
 """What the trainer's pod has of a cluster: its token, the way to the API, and the template of trainings."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
@@ -18,8 +21,17 @@ from trainer.cluster.launcher import JobLauncher, JobWatch, owned
 from trainer.config import KubernetesSettings
 
 LONG = timedelta(hours=1)
+HURRY = 20
 COMPONENT = "app.kubernetes.io/component"
 _TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+
+
+class HurriedClock(SystemClock):
+    """A clock whose seconds are a twentieth: a trainer looks at a Job every two of them."""
+
+    @override
+    def monotonic(self) -> float:
+        return time.monotonic() * HURRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ class TrainerAccount:
         """Return a launcher as the trainer makes one at its start."""
         cluster = self.cluster(self.template.namespace)
         template = owned(self.template, cluster, self.pod)
-        return JobLauncher(JobWatch(cluster, template, start_within, SystemClock()))
+        return JobLauncher(JobWatch(cluster, template, start_within, HurriedClock()))
 
     def cluster(self, namespace: str) -> TrainingCluster:
         """Return the trainer's own way to the Jobs of a namespace."""
