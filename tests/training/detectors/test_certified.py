@@ -22,6 +22,7 @@ from trainer.detectors.certified.detector import Certified
 from trainer.detectors.certified.layout import Layout
 from trainer.detectors.certified.patches import cover, leave_one_out, patch_planes, patches_by_place
 from trainer.detectors.certified.profile import profile_named
+from trainer.detectors.certified.served import CertifiedServed
 from trainer.detectors.recipe import grid_in_recipe
 from trainer.evaluation.attacks import Pgd
 from trainer.jobs.export import export
@@ -168,6 +169,19 @@ def test_normals_between_kept_patches_can_be_raised_by_less_than_the_certificate
     bounds = whole.module.score_bounds(x, epsilon)
     assert bounds is not None
     assert (bounds[1] - whole.module.score_alone(x)).mean() < 0.9 * epsilon
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_of_patches_that_are_equally_near_the_one_that_is_hardest_to_leave_bounds(order: list[int]) -> None:
+    """Both are within the tolerance, at distance zero; one is at its edge, from where every step counts."""
+    epsilon, tolerance = 0.05, 0.02
+    module = CertifiedServed(Layout(Grid.square(4), patch=4, stride=2), tolerance, (16, 2))
+    module.memory.copy_(torch.tensor([0.5, 0.5 + tolerance])[order].expand(16, 1, 2))
+    x = torch.full((1, 1, 4, 4), 0.5)
+    assert float(module.score_alone(x)) == pytest.approx(0, abs=EXACT)
+    assert float(module.score_bounds(x, epsilon)[1]) == pytest.approx(epsilon - tolerance, abs=EXACT)
+    moved = torch.stack([module.score_alone(x + step) for step in (epsilon, -epsilon)])
+    assert float(moved.max()) == pytest.approx(epsilon - tolerance, abs=EXACT)
 
 
 def test_defects_are_told_from_normals_and_located(whole: Fitted) -> None:

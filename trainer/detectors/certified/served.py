@@ -46,7 +46,7 @@ class CertifiedServed(Served):
         Lower bound: each pixel comes nearer to each kept patch by at most epsilon, which equals a tolerance
         that is wider by epsilon. Upper bound: a minimum is at most any mean over kept patches. The most that
         such a mean can be raised to is found pixel by pixel at one of the two ends, because it is convex; the
-        least over several means is the bound.
+        least over several means of the nearest, and over each kept patch alone, is the bound.
         """
         lowest = self._apart(x, self._tolerance + epsilon).amin(2)
         nearest = self._apart(x, self._tolerance).topk(min(NEAREST, self.memory.shape[2]), largest=False)[1]
@@ -57,7 +57,9 @@ class CertifiedServed(Served):
             up, down = ((end[:, :, None] - near).abs() for end in (plane + epsilon, plane - epsilon))
             ends = ((one - self._tolerance).clamp_min(0).cumsum(2) / count for one in (up, down))
             highest = highest + torch.maximum(*ends)
-        highest = (highest / len(self.memory)).amin(2)
+        # Alone, a pixel goes away from any kept patch by at most epsilon: a tolerance narrower by it.
+        alone = self._apart(x, self._tolerance - epsilon).amin(2)
+        highest = torch.minimum((highest / len(self.memory)).amin(2), alone)
         return (lowest - self.usual).amax(1), (highest - self.usual).amax(1)
 
     def _apart(self, x: Tensor, tolerance: float) -> Tensor:
