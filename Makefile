@@ -13,7 +13,7 @@ SEED ?=
 UPGRADE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-shift bench-anomalib collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas versitygw clean
+.PHONY: help init lock lint format types test test-unit test-training test-contract test-integration test-system test-packaging test-services test-models test-without-servers demo up down doctor docs bench bench-faults bench-soak bench-deliveries bench-scaling verify-fuzz bench-robustness bench-contamination bench-shift bench-anomalib bench-witness collector verify-dashboards verify-deploy verify-image lint-deploy bench-replicas versitygw clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -131,5 +131,9 @@ bench-shift: init  ## shift the light on DATA=folder, for the package MODEL=fold
 bench-anomalib: init  ## make .venv-anomalib, in which bench.robustness also knows Anomalib's models
 	@$(BIN)/python -m tools.anomalib
 
+bench-witness: init  ## make .venv-witness; with DATA=folder and MODEL=package, ask AutoAttack and auto-LiRPA of it
+	@$(BIN)/python -m tools.witness
+	@$(if $(MODEL),.venv-witness/bin/python -m bench.witness --data $(DATA) --model $(MODEL))
+
 clean: down  ## remove what was made here, data of runs included
-	@rm -rf .venv .venv-triton .venv-anomalib .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-triton .venv-anomalib .venv-witness .cache var build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

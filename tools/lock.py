@@ -37,6 +37,11 @@ LOCKS: dict[str, tuple[str, ...]] = {
         *("-c", "requirements/dev.lock"),  # the usual environment and Anomalib, so after "dev"
         *("--all-extras", "--group", "dev", "pyproject.toml", "requirements/anomalib.in"),
     ),
+    "witness": (
+        *("-c", "requirements/dev.lock"),
+        *("--all-extras", "--group", "dev", "pyproject.toml", "requirements/witness.in"),
+    ),
+    "witness-bounds": ("--no-deps", "requirements/witness-bounds.in"),
     "image-tools": ("requirements/image-tools.in",),
     **{f"image-{image}": image_lock(image) for image in IMAGES},
 }

