@@ -69,7 +69,8 @@ def bench(
         say.print(name)
         suffering[name] = suffered(target, verdict, attack, size)
     say.print("proofs")
-    proven = proof(dict(card.recipe), target, size, (one.scores for one in suffering.values()))
+    attacked = [one.scores for name, one in suffering.items() if name != CLEAN]
+    proven = proof(dict(card.recipe), target, size, attacked)
     problems = _problems(suffering, proven)
     _show(f"{card.detector}, {name_of(size)}, {len(target.x)} pictures", suffering)
     _show_proof(proven, target)
@@ -137,7 +138,7 @@ def _show_proof(proven: Proofs | None, target: AttackTarget) -> None:
         console.print("this detector proves nothing, so there is no proof to compare")
         return
     columns = ("bound", "mean width", "AUROC proven", "outside", "tighter below", "tighter above")
-    table = Table(*columns, title=f"{proven.tried} scores of attacked pictures")
+    table = Table(*columns, title=f"{proven.tried} scores held against each bound")
     for name in proven.intervals:
         figures = (f"{proven.width(name):.5f}", f"{proven.auroc(name, target.anomalous):.3f}")
         ends = ("", "") if name == OURS else tuple(map(str, proven.tighter(name)))
