@@ -50,7 +50,7 @@ def prepared_probe(known: EncodedProbe, model: Model) -> Pixels:
     try:
         data = base64.b64decode(known.frame, validate=True)
         return seen(data, model)
-    except (binascii.Error, PoisonMessage) as error:
+    except (binascii.Error, PoisonMessage, ValueError) as error:
         raise ContractBroken(f"version {model.version}: the {known.encoding} probe: {error}") from error
 
 

@@ -190,12 +190,10 @@ def fit(
     known_defects: Annotated[Path | None, typer.Option("--known-defects", help=_DEFECTS)] = None,
     guard: Annotated[bool, typer.Option("--guard/--no-guard", help=_GUARD)] = True,
 ) -> None:
-    """Train on the normals of a folder and write a model package; no server is needed.
+    """Train on the normals of a folder and write a package; status 1 when its model sees next to nothing.
 
-    Exit status 1 when the package is written and its model sees next to nothing of defects that are made at
-    the camera's own pixels.
-
-    Started by torchrun (torchrun --nproc-per-node N -m trainer fit …), the processes share the training.
+    No server is needed. Started by torchrun (torchrun --nproc-per-node N -m trainer fit …), the processes
+    share the training.
     """
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings = read_settings(TrainerSettings)

@@ -51,6 +51,11 @@ class LazyPublisher:
         return self._publisher is not None
 
     @property
+    def is_refused(self) -> bool:
+        """True while Kafka refuses what it had allowed; the next message tries again, once a second."""
+        return bool(self._refused)
+
+    @property
     def problem(self) -> str:
         """Why no frame is delivered at present; empty when frames are delivered."""
         if self._refused:
@@ -104,12 +109,14 @@ class LazyPublisher:
 
     def flush(self, within: timedelta) -> bool:
         """Flush like ``Publisher.flush``."""
-        return self._publisher.flush(within) if self._publisher is not None else True
+        publisher = self._publisher  # read once: whoever leaves a refused connection takes it away
+        return publisher.flush(within) if publisher is not None else True
 
     def close(self) -> None:
         """Close the connection; never hangs."""
-        if self._publisher is not None:
-            self._publisher.close()
+        publisher = self._publisher
+        if publisher is not None:
+            publisher.close()
 
     def _done(
         self, publisher: Publisher, done: Callable[[Exception | None], None], error: Exception | None

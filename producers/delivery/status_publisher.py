@@ -30,7 +30,7 @@ class StatusPublisher:
         """
         key = f"{status.camera}/{status.epoch}"
         with self._lock:
-            if key in self._in_flight or not self._publisher.is_connected:
+            if key in self._in_flight or not (self._publisher.is_connected or self._publisher.is_refused):
                 return False
             self._in_flight.add(key)
         message = Message(

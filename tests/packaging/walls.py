@@ -13,11 +13,11 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
         "grid",
         "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
-        "formats picture picture_folder map_png inference",
+        "formats picture picture_folder map_png score_scale inference",
         "signing alert_rules part_pattern correction",
         "manifest station station_choice",
-        "line backoff prepare package provenance probe datasets triton triton_config triton_edge telemetry "
-        "model_folder",
+        "line backoff prepare package provenance probe parity datasets triton triton_config triton_edge "
+        "telemetry model_folder",
         "exit_guard rule_set service",
         "bank kafka",
         "ops servers",

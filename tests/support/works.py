@@ -143,9 +143,7 @@ class Works:
             lineage=dict(lineage),
             licence=self.licence,
             line=self.line,
-            encoded_probes=[]
-            if encoded is None
-            else [EncodedProbe(encoding="png", frame=picture, score=encoded, tolerance=0.01, x=0, y=0)],
+            encoded_probes=_encoded(picture, encoded),
         )
         files = {
             "model.onnx": graph or a_graph(answers.decode()),
@@ -168,3 +166,9 @@ class Works:
         order = ModelCommand(product="cell", action=action, version=version, who="ann", at=NOW, why="because")
         self.commands.answer(TOPIC_ID, offset, order)
         return self.state.event
+
+
+def _encoded(picture: str, score: float | None) -> list[EncodedProbe]:
+    if score is None:
+        return []
+    return [EncodedProbe(encoding="png", frame=picture, score=score, tolerance=0.01, x=0, y=0)]

@@ -37,6 +37,8 @@ def _together() -> Iterator[None]:
     """Translate what gloo and NCCL say when they do not reach another process: it is no bug of this one."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise ProcessLost(f"another process of the training does not answer: {error}") from error
 

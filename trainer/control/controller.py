@@ -19,7 +19,7 @@ from trainer.control.label_keeper import LabelKeeper
 from trainer.control.station_calibration import StationCalibration
 from trainer.control.training_supervisor import TrainingSupervisor
 from trainer.control.trigger import RetrainFacts, why_train
-from trainer.data.snapshot import Snapshot
+from trainer.data.snapshot import Snapshot, held_out_as_live
 from trainer.jobs.spec import JobFailure, JobResult
 from trainer.lifecycle import transitions
 from trainer.lifecycle.event_log import EventTooLarge
@@ -163,7 +163,7 @@ class ProductController:
     def _order(self, why: str) -> None:
         """Order a training; when the normals cannot be used, announce a failed training instead."""
         try:
-            snapshot = self._collect(self._inbox)
+            snapshot = held_out_as_live(self._collect(self._inbox), self._state.event.live())
             labelled = self._labels.frames(self._inbox, self._settings.picture)
         except InvalidConfiguration as error:
             version = transitions.next_version(self._state.event)

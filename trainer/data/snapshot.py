@@ -6,8 +6,9 @@ be made again from it byte for byte. The file is one line of JSON (shape, source
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from steadyline.contracts.message import AwareDatetime, Part
+from steadyline.contracts.model_event import Model
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.grid import MOST_GRID_PIXELS, Grid
 from trainer.arrays import Pictures
@@ -23,13 +25,13 @@ HELD_OUT_OF = 5  # one frame in five is never trained on; it serves calibration 
 LEAST_HELD_OUT = 8
 LEAST_NORMALS = 24
 LEAST_INPUT_SIDE = 8  # of the input that a card may name
-NEIGHBOURS = 8  # files of consecutive numbers that are held out, or trained on, together
-NEIGHBOUR_SECONDS = 60  # within which frames of one camera are
+NEIGHBOURS = 4  # frames of consecutive numbers that are held out, or trained on, together
 
 HeldOutBy = Literal["groups", "pixels"]
+HELD_OUT_BY = "held_out_by"  # the name of it in a model's lineage; models of an earlier release have none
 
 _LIMIT = (1 << 64) // HELD_OUT_OF
-_LAST_NUMBER = re.compile(r"(.*?)(\d{1,18})\D*$", re.DOTALL)
+_LAST_NUMBER = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)
 
 
 class NormalSource(Part):
@@ -62,6 +64,10 @@ class Snapshot:
     held_out: NDArray[np.bool_]
     left_out: tuple[str, ...] = ()
     held_out_by: HeldOutBy = "groups"
+
+    def by_pixels(self) -> "Snapshot":
+        """Return the same frames, held out one by one as an earlier release did."""
+        return replace(self, held_out=split(self.pictures), held_out_by="pixels")
 
     def pack(self) -> bytes:
         """Return the snapshot as one file; the same frames give the same bytes."""
@@ -104,6 +110,15 @@ def make_snapshot(
     return Snapshot(sources, pictures, split_by_groups(sources, pictures), left_out)
 
 
+def held_out_as_live(snapshot: Snapshot, live: Model | None) -> Snapshot:
+    """Return a snapshot that holds out by the rule of the live model's, so that neither model is judged on
+    frames that it was trained on.
+    """
+    if live is None or live.lineage.get(HELD_OUT_BY) == "groups":
+        return snapshot
+    return snapshot.by_pixels()
+
+
 def unpack(data: bytes) -> Snapshot:
     """Return a packed snapshot; raises PackageRejected when ``data`` is not one."""
     line, _, pixels = data.partition(b"\n")
@@ -130,13 +145,13 @@ def split_by_groups(sources: Sequence[NormalSource], pictures: Pictures) -> NDAr
 
     Frames that were taken within seconds of each other are twins: held out one by one, each has its twin in
     the training, and a threshold from such frames promises what it does not keep on the next batch of parts.
-    Where more than half of the frames are one group, each goes its own way.
+    Groups are small, so that of few frames some are left to train on; where they are not, each frame goes its
+    own way.
     """
-    groups = np.array([group_of(source) for source in sources])
-    names, sizes = np.unique(groups, return_counts=True)
-    if sizes.max() > len(sources) // 2:
-        return split(pictures)
-    return np.isin(groups, _held_out_groups(dict(zip(names.tolist(), sizes.tolist(), strict=True))))
+    groups = [group_of(source) for source in sources]
+    chosen = _held_out_groups(Counter(groups))
+    held_out = np.array([group in chosen for group in groups])
+    return held_out if (~held_out).sum() >= LEAST_HELD_OUT else split(pictures)
 
 
 def split(pictures: Pictures) -> NDArray[np.bool_]:
@@ -153,27 +168,28 @@ def split(pictures: Pictures) -> NDArray[np.bool_]:
 def group_of(source: NormalSource) -> str:
     """Return what a frame has in common with its neighbours, which later snapshots do not change.
 
-    Of a frame of the stream that is its camera and the minute of its capture; of a file its name with
-    its last number, of which eight in a row go together. A file without a number is a group by itself.
+    That is its name with the last number in it, of which NEIGHBOURS in a row go together: of a file, or of a
+    frame of the stream, whose name ends with its sequence. A name without a number is a group by itself.
     """
-    if source.captured_at is not None:
-        return f"{source.camera}/{int(source.captured_at.timestamp()) // NEIGHBOUR_SECONDS}"
-    numbered = _LAST_NUMBER.match(source.id)
+    numbered = _LAST_NUMBER.fullmatch(source.id)
     if numbered is None:
         return source.id
-    before, number = numbered.groups()
-    return f"{before}{int(number) // NEIGHBOURS}"
+    before, number, after = numbered.groups()
+    return f"{before}{int(number) // NEIGHBOURS}{after}"
 
 
-def _held_out_groups(sizes: Mapping[str, int]) -> list[str]:
-    """Return the groups whose hash is small, and as many of the next as LEAST_HELD_OUT frames need."""
-    chosen, count, most = [], 0, sum(sizes.values()) // 2
+def _held_out_groups(sizes: Mapping[str, int]) -> frozenset[str]:
+    """Return the groups whose hash is small, and as many of the next as LEAST_HELD_OUT frames need.
+
+    More groups only ever push others out of it, so that nothing that was trained on is held out later.
+    """
+    chosen, count = set(), 0
     for group in sorted(sizes, key=_text_digest):
-        is_small = int(_text_digest(group)[:16], 16) < _LIMIT
-        if (is_small or count < LEAST_HELD_OUT) and count + sizes[group] <= most:
-            chosen.append(group)
-            count += sizes[group]
-    return chosen
+        if int(_text_digest(group)[:16], 16) >= _LIMIT and count >= LEAST_HELD_OUT:
+            break
+        chosen.add(group)
+        count += sizes[group]
+    return frozenset(chosen)
 
 
 def held_out_runs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -19,13 +19,13 @@ from steadyline.station import reference_of
 from trainer.arrays import KnownDefects, Pictures
 from trainer.data.banks import HeldOutSet, held_out_frames
 from trainer.data.known_defects import known_digest
-from trainer.data.snapshot import LEAST_NORMALS, Snapshot
+from trainer.data.snapshot import HELD_OUT_BY, LEAST_NORMALS, Snapshot
 from trainer.detector_protocol import Served
 from trainer.detectors.registry import licence_of
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs.calibrate import MOST_NAMED, Calibrated, HeldOutScore, calibrate
 from trainer.jobs.encoded_probes import encoded_probes
-from trainer.jobs.export import OnnxModel, export
+from trainer.jobs.export import Exported, OnnxModel, export
 from trainer.jobs.gate_figures import attacked, measure, named_figures
 from trainer.jobs.lineage import code_digest
 from trainer.jobs.native_sight import native_sight, sight_figures
@@ -106,26 +106,19 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     measured = measure(
         trained.module, known, threshold, spec.gate, lambda done, of: context.on_progress("measure", done, of)
     )
-    sight = native_sight(run, inputs.natives, normal, threshold, spec.seed)
     figures = {
         **trained.figures,
         **named_figures(measured, spec.gate),
-        **sight_figures(sight),
-        **cost_figures(exported.model),
+        **sight_figures(native_sight(run, inputs.natives, normal, threshold, spec.seed)),
+        **_export_figures(exported),
         "training_seconds": round(trained.seconds, 1),
-        "export_score_difference": exported.score_difference,
-        "export_map_difference": exported.map_difference,
     }
     card = _card(inputs, context, (trained, calibrated, figures))
     known_answers = probes(run, known, normal, anomalous)
+    most_anomalous, tolerance = known.anomalies[int(np.argmax(anomalous))], known_answers[0].tolerance
     update = {
         "probes": known_answers,
-        "encoded_probes": encoded_probes(
-            trained.module,
-            known.anomalies[int(np.argmax(anomalous))],
-            spec.channels,
-            known_answers[0].tolerance,
-        ),
+        "encoded_probes": encoded_probes(trained.module, most_anomalous, spec.channels, tolerance),
         "certified_calibrations": certified,
         "references": station_references(snapshot),
     }
@@ -137,6 +130,14 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     }
     files[PROVENANCE] = provenance(card, spec, files, started)
     return BuiltPackage(files, card, trained.module, calibrated.notes)
+
+
+def _export_figures(exported: Exported) -> dict[str, float]:
+    return {
+        **cost_figures(exported.model),
+        "export_score_difference": exported.score_difference,
+        "export_map_difference": exported.map_difference,
+    }
 
 
 def compared_pictures(module: Served, known: HeldOutSet, epsilon: float) -> Pictures:
@@ -246,6 +247,7 @@ def _card(
             "profile": spec.profile,
             "order": spec.digest(),
             "why": spec.why,
+            HELD_OUT_BY: inputs.snapshot.held_out_by,
             **_left_out(inputs.snapshot, calibrated),
             **_known_lineage(inputs.known_defects),
         },

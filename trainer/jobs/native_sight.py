@@ -5,12 +5,14 @@ they know nothing, and a model at too coarse a grid passes them. These are drawn
 camera took them, and go the way of a frame.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from steadyline.errors import InvalidConfiguration
+from steadyline.errors import InvalidConfiguration, StoreUnavailable
+from steadyline.grid import Grid
 from steadyline.picture import Channels
 from steadyline.prepare import prepare
 from trainer.arrays import Pictures
@@ -18,7 +20,7 @@ from trainer.data.mvtec import decode_native
 from trainer.data.snapshot import Snapshot
 from trainer.evaluation.auroc import auroc
 from trainer.jobs.export import OnnxModel
-from trainer.pseudo.native import native_defects
+from trainer.pseudo.native import LEAST_WINDOW, native_defects
 from trainer.sight import Sight, raised_share
 
 MOST_PICTURES = 96
@@ -34,8 +36,12 @@ ReadUri = Callable[[str], bytes]
 def held_out_natives(snapshot: Snapshot, channels: Channels, read: ReadUri) -> list[Pictures]:
     """Return held-out normals (H, W, C) as the camera took them, evenly drawn; those that ``read`` still has.
 
-    ``read`` raises InvalidConfiguration or OSError for a picture that it cannot have.
+    Only what gives the very input that the snapshot holds counts: who writes the store could put other
+    pictures in their place. Nothing is drawn into a picture that is smaller than a window. ``read`` raises
+    InvalidConfiguration or OSError for a picture that it cannot have, StoreUnavailable when nobody answers.
     """
+    prepared = snapshot.pictures[snapshot.held_out]
+    grid = Grid(*prepared.shape[1:3])
     sources = snapshot.held_out_sources()
     chosen = np.unique(np.linspace(0, len(sources) - 1, min(len(sources), MOST_PICTURES)).round().astype(int))
     found: list[Pictures] = []
@@ -44,6 +50,12 @@ def held_out_natives(snapshot: Snapshot, channels: Channels, read: ReadUri) -> l
         try:
             picture = decode_native(read(sources[at].uri), channels, sources[at].id)[0]
         except (InvalidConfiguration, OSError):
+            continue
+        except StoreUnavailable:
+            break
+        if min(picture.shape[:2]) < LEAST_WINDOW:
+            continue
+        if not np.array_equal(prepare(picture, grid, channels), prepared[at]):
             continue
         held += picture.nbytes
         if held > MOST_BYTES:
@@ -74,6 +86,8 @@ def native_sight(
     if not pairs:
         return None
     scores, before = np.array(pairs, np.float32).T
+    if not (np.isfinite(scores).all() and np.isfinite(before).all()):
+        return Sight("pseudo", math.nan, math.nan, len(scores), math.nan)
     truth = np.arange(len(normal) + len(scores)) >= len(normal)
     value = auroc(np.concatenate([normal, scores]), truth)
     found = float((scores > threshold).mean())

@@ -16,6 +16,9 @@ import numpy as np
 import onnxruntime
 
 from steadyline.errors import ContractBroken, InvalidConfiguration
+from steadyline.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 RUNS, WARM_UP = 60, 5
 PROVIDERS = {"cpu": "CPUExecutionProvider", "gpu": "CUDAExecutionProvider"}
@@ -51,11 +54,18 @@ def served_cost(graph: Path, device: str) -> ServedCost:
 
 
 def cost_figures(graph: bytes) -> dict[str, float]:
-    """Return what an exported graph costs on this processor, under the names that cards have for it."""
+    """Return what an exported graph costs on this processor, under the names that cards have for it.
+
+    Nothing where it could not be measured: no training is lost for that.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         path.write_bytes(graph)
-        cost = served_cost(path, "cpu")
+        try:
+            cost = served_cost(path, "cpu")
+        except ContractBroken as error:
+            log.warning("cost_not_measured", error=str(error))
+            return {}
     return {"served_p99_ms": cost.p99_ms, "served_memory_mib": cost.memory_mib}
 
 

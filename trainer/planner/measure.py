@@ -23,7 +23,7 @@ from trainer.evaluation.subject import AttackTarget
 from trainer.fit import FitSettings, Trained, train
 from trainer.jobs.calibrate import calibration
 from trainer.jobs.export import OnnxModel, export
-from trainer.jobs.served_cost import served_cost
+from trainer.jobs.served_cost import ServedCost, served_cost
 from trainer.planner.measured import Candidate, Measured
 from trainer.pseudo.bank import make_bank
 from trainer.pseudo.entry import in_memory
@@ -94,18 +94,14 @@ def measure(
     if material.defects:
         judged["defects"] = at_grid(material.defects)
     exported = export(trained.module, np.concatenate([blocks[0][:4], next(iter(judged.values()))[:4]]))
-    graph = work / "candidate.onnx"
-    graph.write_bytes(exported.model)
-    cost = served_cost(graph, how.device)
-    graph.unlink()
+    cost = _cost(exported.model, work / "candidate.onnx", how.device)
     run = OnnxModel(exported.model)
     normals = [_scores(run, block) for block in blocks]
     whole = np.concatenate(normals)
-    before = whole[np.array(material.drawn_into, np.intp)]
-    scored = {name: _scores(run, pictures) for name, pictures in judged.items()}
+    before: dict[Evidence, Scores] = {"pseudo": whole[np.array(material.drawn_into, np.intp)]}
     evidence = tuple(
-        _sight(name, scores, whole, how, before if name == "pseudo" else None)
-        for name, scores in scored.items()
+        _sight(name, _scores(run, pictures), whole, how, before.get(name))
+        for name, pictures in judged.items()
     )
     counted = judged.get("defects", judged.get("pseudo"))
     assert counted is not None
@@ -123,6 +119,13 @@ def measure(
         cpu_seconds=round(time.process_time() - began, 1),
         map_png=base64.b64encode(_map_png(run, at_grid([material.example]), whole, how)).decode(),
     )
+
+
+def _cost(model: bytes, graph: Path, device: str) -> ServedCost:
+    graph.write_bytes(model)
+    cost = served_cost(graph, device)
+    graph.unlink()
+    return cost
 
 
 def _trained(

@@ -13,6 +13,7 @@ from producers.accounting.ledger import Ledger
 from producers.delivery.buffer import BufferLimits, MemoryBuffer
 from producers.delivery.connection import LazyPublisher
 from producers.delivery.sender import Sender, Window
+from producers.delivery.status_publisher import StatusPublisher
 from steadyline.clock import ManualClock
 from steadyline.contracts.frame import Frame, FrameId
 from steadyline.contracts.headers import Headers
@@ -395,6 +396,30 @@ def test_frames_are_held_as_long_as_a_right_is_taken_and_then_sent_by_a_new_conn
     assert broker.held is not publisher
     assert bench.published() == [1, 2, 3]
     assert bench.counts() == (3, 0, {})
+    assert bench.publisher.problem == ""
+
+
+def test_a_status_alone_finds_out_that_a_right_is_back(
+    held: tuple[SenderBench, HeldPublisher],
+) -> None:
+    """A camera that is down sends no frame, and its state is what people wait for."""
+    bench, _ = held
+    broker = bench.broker
+    assert isinstance(broker, HeldBroker)
+    statuses = StatusPublisher(TOPICS.camera_status.name, "l", bench.publisher)
+    status = bench.epoch.status("down", "source_lost", bench.clock.now())
+    told: list[str] = []
+    bench.publisher.check()
+    assert statuses.announce(status, lambda: told.append("first"))
+    broker.refusal = NotAllowed("publishing to camera-status.v1: TopicAuthorizationFailedError")
+    broker.held.lose(error=broker.refusal)
+    for _ in range(3):
+        assert not statuses.announce(status, lambda: told.append("refused"))
+        bench.clock.advance(timedelta(seconds=2))
+    broker.refusal = None
+    assert statuses.announce(status, lambda: told.append("again"))
+    broker.held.deliver()
+    assert told == ["again"]
     assert bench.publisher.problem == ""
 
 

@@ -144,7 +144,11 @@ OWN = "evidence/line-1/t.frames.v1/id/3/77/picture.jpg"
 
 
 @pytest.mark.parametrize("store_url", ["memory://s", "file:///var/store", "s3://bucket/some/store"])
-def test_the_picture_of_a_score_is_the_evidence_of_its_own_place_to_the_letter(store_url: str) -> None:
+def test_the_picture_of_a_score_is_the_evidence_of_its_own_place_to_the_letter(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "of-nobody")  # a store without any is refused; this one is asked nothing
     store = Store(store_url)
     other_places = [
         "evidence/line-1/t.frames.v1/id/3/78/picture.jpg",

@@ -1,19 +1,22 @@
 """What a training saw is kept, and a frame never changes sides."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
+from tests.support.model_history import a_model
 from trainer.arrays import Pictures
 from trainer.data.snapshot import (
+    HELD_OUT_BY,
     LEAST_HELD_OUT,
     NEIGHBOURS,
     NormalSource,
     Snapshot,
     group_of,
+    held_out_as_live,
     held_out_runs,
     make_snapshot,
     split,
@@ -49,8 +52,8 @@ def test_about_a_fifth_is_held_out() -> None:
 
 
 @pytest.mark.parametrize("count", [24, 25, 31, 40, 63, 120])
-def test_a_small_set_still_holds_some_out_and_no_more_than_half(count: int) -> None:
-    assert LEAST_HELD_OUT <= make_snapshot(frames(count)).held_out.sum() <= count // 2
+def test_a_small_set_still_holds_some_out_and_has_some_left(count: int) -> None:
+    assert LEAST_HELD_OUT <= make_snapshot(frames(count)).held_out.sum() <= count - LEAST_HELD_OUT
 
 
 def test_neighbours_are_held_out_or_trained_on_together() -> None:
@@ -58,27 +61,59 @@ def test_neighbours_are_held_out_or_trained_on_together() -> None:
     assert set(held_out.sum(1).tolist()) == {0, NEIGHBOURS}
 
 
-def test_frames_of_a_camera_within_a_minute_of_each_other_go_together() -> None:
-    def found(seconds: float, camera: str = "c1") -> str:
-        at = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds)
-        return group_of(NormalSource(id=f"{camera}/1/{seconds}", camera=camera, uri="", captured_at=at))
+def test_a_frame_of_the_stream_goes_with_its_neighbours_and_with_no_other_camera_or_view() -> None:
+    def found(name: str) -> str:
+        return group_of(NormalSource(id=name, camera="c1", uri=""))
 
-    assert found(0) == found(59)
-    assert len({found(0), found(60), found(0, "c2")}) == 3
+    assert found("c1/17/40") == found("c1/17/43")
+    assert len({found(name) for name in ("c1/17/40", "c1/17/44", "c2/17/40", "c1/18/40")}) == 4
+    assert found("part-0393-top.png") != found("part-0393-left.png")
+    assert found("lid.png") == "lid.png"
+
+
+def named(names: Sequence[str]) -> list[tuple[NormalSource, Pictures]]:
+    return [
+        (NormalSource(id=name, uri=""), picture)
+        for name, (_, picture) in zip(names, frames(len(names)), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("start", [0, 3, 17, 390, 393, 1001])
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_enough_is_held_out_and_left_however_files_are_named(start: int, views: int) -> None:
+    for count in (24, 30, 51, 60):
+        names = [
+            f"part-{start + at // views:04}-{['top', 'left', 'right'][at % views]}.png" for at in range(count)
+        ]
+        held_out = make_snapshot(named(names)).held_out
+        assert LEAST_HELD_OUT <= held_out.sum() <= count - LEAST_HELD_OUT
 
 
 def test_a_folder_whose_names_tell_nothing_is_held_out_frame_by_frame() -> None:
-    named = [
-        (NormalSource(id=f"{'abcdefghij'[i % 10]}{chr(97 + i // 10)}.png", uri=""), p)
-        for i, (_, p) in enumerate(frames(80))
-    ]
-    assert LEAST_HELD_OUT <= make_snapshot(named).held_out.sum() <= 40
-    together = [
-        (source.model_copy(update={"camera": "c1", "captured_at": datetime(2026, 3, 1, tzinfo=UTC)}), picture)
-        for source, picture in frames(80)
-    ]
-    snapshot = make_snapshot(together)
-    np.testing.assert_array_equal(snapshot.held_out, split(snapshot.pictures))
+    names = [f"{'abcdefghij'[at % 10]}{chr(97 + at // 10)}.png" for at in range(80)]
+    assert LEAST_HELD_OUT <= make_snapshot(named(names)).held_out.sum() <= 40
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_that_was_trained_on_is_held_out_as_the_stream_goes_on(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(600)
+    everything = named([f"c{number % 2}/1772366400/{number}" for number in numbers])
+    trained: set[str] = set()
+    for count in (24, 30, 40, 80, 200, 600):
+        snapshot = make_snapshot(everything[:count])
+        assert not trained & snapshot.held_out_ids()
+        trained |= {source.id for source in snapshot.sources} - snapshot.held_out_ids()
+
+
+def test_a_product_whose_live_model_held_out_by_pixels_goes_on_so() -> None:
+    snapshot, live = make_snapshot(frames(80)), a_model(1)
+    assert held_out_as_live(snapshot, None) is snapshot
+    groups = live.model_copy(update={"lineage": {HELD_OUT_BY: "groups"}})
+    assert held_out_as_live(snapshot, groups) is snapshot
+    as_before = held_out_as_live(snapshot, live)
+    assert as_before.held_out_by == "pixels"
+    np.testing.assert_array_equal(as_before.held_out, split(snapshot.pictures))
 
 
 def test_a_snapshot_of_an_earlier_release_keeps_its_sides() -> None:

@@ -119,7 +119,7 @@ def test_a_frame_that_is_read_wrongly_is_refused(mistake: str, channels: Channel
         check_parity("part", model, inference)
 
 
-@pytest.mark.parametrize("frame", ["", "%%%", base64.b64encode(b"no picture").decode()])
+@pytest.mark.parametrize("frame", ["", "%%%", "ü", base64.b64encode(b"no picture").decode()])
 def test_a_frame_that_is_none_is_refused_and_names_its_encoding(frame: str) -> None:
     broken = known("gray")["jpeg"].model_copy(update={"frame": frame})
     inference, model = served("gray", [broken])

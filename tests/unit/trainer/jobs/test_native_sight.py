@@ -1,5 +1,6 @@
 """What a model makes of defects at the camera's own pixels, and when that is called nothing."""
 
+import math
 import uuid
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from steadyline.bank.memory import MemoryBank
 from steadyline.clock import ManualClock
-from steadyline.errors import InvalidConfiguration
+from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.line import PictureSection
 from steadyline.package import Packages
 from steadyline.picture import encode_png
@@ -17,7 +18,7 @@ from steadyline.store import Store
 from tests.support.models import Contrast
 from trainer.arrays import Pictures
 from trainer.data.banks import BankStore
-from trainer.data.normals import from_folder
+from trainer.data.normals import from_folder, read_file
 from trainer.data.snapshot import make_snapshot
 from trainer.jobs import native_sight as room
 from trainer.jobs.export import OnnxModel
@@ -31,7 +32,7 @@ from trainer.jobs.native_sight import (
     sight_of,
 )
 from trainer.jobs.worker import WorkerConnections
-from trainer.sight import blind_reason
+from trainer.sight import Sight, blind_reason
 
 
 def natives(count: int, side: int = 96) -> list[Pictures]:
@@ -101,9 +102,42 @@ def test_of_very_large_frames_fewer_are_taken(tmp_path: Path, monkeypatch: pytes
         (tmp_path / f"{number:03}.png").write_bytes(encode_png(picture[..., 0]))
     snapshot = make_snapshot(from_folder(tmp_path, PictureSection(size=32)))
     monkeypatch.setattr(room, "MOST_BYTES", 96 * 96 * 5)
+    assert len(held_out_natives(snapshot, "gray", read_file)) == 5
+    assert MOST_PICTURES > 5
+
+
+def test_only_what_gives_the_input_that_was_held_out_counts(tmp_path: Path) -> None:
+    for number, picture in enumerate(natives(60)):
+        (tmp_path / f"{number:03}.png").write_bytes(encode_png(picture[..., 0]))
+    snapshot = make_snapshot(from_folder(tmp_path, PictureSection(size=32)))
 
     def read(uri: str) -> bytes:
-        return encode_png(natives(1)[0][..., 0])
+        return encode_png(np.full((96, 96), 77, np.uint8))  # what somebody put in their places
 
-    assert len(held_out_natives(snapshot, "gray", read)) == 5
-    assert MOST_PICTURES > 5
+    assert held_out_natives(snapshot, "gray", read) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 100), (3, 3), (15, 200)])
+def test_pictures_too_small_to_draw_into_are_passed_over(tmp_path: Path, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        (tmp_path / f"{number:03}.png").write_bytes(encode_png(pixels))
+    snapshot = make_snapshot(from_folder(tmp_path, PictureSection(size=32)))
+    assert held_out_natives(snapshot, "gray", read_file) == []
+
+
+def test_a_store_that_does_not_answer_costs_the_figures_and_not_the_training(tmp_path: Path) -> None:
+    for number, picture in enumerate(natives(60)):
+        (tmp_path / f"{number:03}.png").write_bytes(encode_png(picture[..., 0]))
+    snapshot = make_snapshot(from_folder(tmp_path, PictureSection(size=32)))
+
+    def read(uri: str) -> bytes:
+        raise StoreUnavailable("no answer within 30 s")
+
+    assert held_out_natives(snapshot, "gray", read) == []
+
+
+def test_a_model_that_answers_with_no_numbers_is_called_blind() -> None:
+    sight = Sight("pseudo", math.nan, math.nan, 120, math.nan)
+    assert "numbers that are none" in (blind_reason(sight) or "")
