@@ -23,7 +23,7 @@ def test_a_pair_that_was_trained_on_the_line_answers_verdict_and_map_in_one_requ
 ) -> None:
     factory = TrainerLine(tmp_path, breakable.addresses)
     try:
-        factory.work(Orders(detector="robust", map_detector="certified", steps=20))
+        factory.work(Orders(detector="robust", map_detector="certified", steps=60))
         live = factory.wait_live(1).live()
         assert live is not None
         folder = Path(live.package.uri.removeprefix("file://"))
