@@ -192,8 +192,7 @@ def fit(
 ) -> None:
     """Train on the normals of a folder and write a package; status 1 when its model sees next to nothing.
 
-    No server is needed. Started by torchrun (torchrun --nproc-per-node N -m trainer fit …), the processes
-    share the training.
+    No server is needed. What torchrun --nproc-per-node N -m trainer fit … starts shares the training.
     """
     configure_logs("trainer", read_settings(TelemetrySettings))
     settings = read_settings(TrainerSettings)

@@ -19,7 +19,7 @@ from steadyline.store import Store
 from tests.support.parts import a_set_of_parts, defective_parts, good_parts
 from trainer.arrays import Pictures
 from trainer.data.banks import Banks, BankStore
-from trainer.data.snapshot import NormalSource, make_snapshot, split
+from trainer.data.snapshot import NormalSource, make_snapshot
 from trainer.folder import FolderOrder, fit_folder
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, BuiltPackage, PackageInputs, make_package
@@ -28,12 +28,16 @@ from trainer.jobs.spec import JobSpec
 SIDE = 32
 
 
+def named(parts: Pictures) -> list[tuple[NormalSource, Pictures]]:
+    """Return parts as frames of a folder."""
+    return [(NormalSource(id=f"{i:02}.png", uri=""), part) for i, part in enumerate(parts)]
+
+
 def a_package(parts: Pictures, work: Path, left_out: tuple[str, ...] = ()) -> BuiltPackage:
     """Return what is made of ``parts``, of which the guard has left out others."""
     torch.set_num_threads(1)
     store, clock = Store(f"memory://{uuid.uuid4().hex}"), ManualClock()
-    frames = [(NormalSource(id=f"{i:02}.png", uri=""), part) for i, part in enumerate(parts)]
-    snapshot = make_snapshot(frames, left_out)
+    snapshot = make_snapshot(named(parts), left_out)
     packed = snapshot.pack()
     spec = JobSpec(
         product="plate", version=1, why="test", detector="certified", profile="cpu", steps=None, seed=0,
@@ -51,17 +55,18 @@ def a_package(parts: Pictures, work: Path, left_out: tuple[str, ...] = ()) -> Bu
 def test_a_defect_among_the_held_out_is_no_threshold_and_is_named_beside_what_the_guard_left_out(
     tmp_path: Path,
 ) -> None:
-    good, defects = good_parts(60, SIDE), defective_parts(20, SIDE)[0]
-    held_out = next(defect for defect in defects if split(np.concatenate([good, defect[None]]))[-1])
+    good, defect = good_parts(60, SIDE), defective_parts(1, SIDE)[0]
+    place = int(np.flatnonzero(make_snapshot(named(good)).held_out)[0])
     clean = a_package(good, tmp_path / "clean").card
-    made = a_package(np.concatenate([good, held_out[None]]), tmp_path / "poisoned", ("dirty.png", "hand.png"))
+    poisoned = np.concatenate([good[:place], defect, good[place + 1 :]])
+    made = a_package(poisoned, tmp_path / "poisoned", ("dirty.png", "hand.png"))
     (before, after) = (card.calibrations[PRODUCT_WIDE] for card in (clean, made.card))
     assert after.threshold < 1.2 * before.threshold
     assert after.achieved_rate > before.achieved_rate, "the bound counts it as a normal"
     assert made.card.figures["detection_rate"] > clean.figures["detection_rate"] - 0.05
-    named = made.card.lineage["left_out"]
-    assert named.startswith("of the normals dirty.png, hand.png; of those held out 60.png (")
-    assert any("look at them: 60.png" in note for note in made.notes)
+    left_out = made.card.lineage["left_out"]
+    assert left_out.startswith(f"of the normals dirty.png, hand.png; of those held out {place:02}.png (")
+    assert any(f"look at them: {place:02}.png" in note for note in made.notes)
     assert "left_out" not in clean.lineage
 
 
