@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import fsspec
-from fsspec.asyn import sync
 
 from steadyline.address import shown
 from steadyline.daemon_pool import DaemonPool
@@ -86,6 +85,8 @@ class Store:
         if not may_be_clear:
             self._refuse_clear()
         if not (self._files.anon or self._files.key):
+            from fsspec.asyn import sync  # it brings every file system in; only an object store needs it
+
             find = partial(sync, self._files.loop, _find_credentials, self._files.session)
             self._within(problem, find, most_seconds=within)
 
