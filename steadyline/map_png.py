@@ -53,20 +53,15 @@ def decode_map(data: bytes) -> Floats:
     errors of ``inspect``: a map is no larger than the largest input of a model.
     """
     greys, text = _greys(data)
+    first, second = _scale(text)
     if MAP_THRESHOLD in text:
-        threshold, spread = _numbers(text, MAP_THRESHOLD, MAP_SPREAD)
-        if not (abs(threshold) <= _LARGEST and 0 < spread <= _LARGEST):
-            raise UndecodablePicture(
-                f"the map says that {spread} is its spread, and {threshold} its threshold"
-            )
+        threshold, spread = first, second
         far = _calibrated_of(greys) * 2 - 1
         found: Floats = np.clip(threshold + spread * far / (1 - np.abs(far)), -_LARGEST, _LARGEST).astype(
             np.float32
         )
         return found
-    low, high = _numbers(text, MAP_MIN, MAP_MAX)
-    if not -_LARGEST <= low <= high <= _LARGEST:
-        raise UndecodablePicture(f"the map says that its values go from {low} to {high}")
+    low, high = first, second
     share = greys.astype(np.float64) / WHITE
     # Not low + share · (high - low): that rounds the highest value.
     return (low * (1 - share) + high * share).astype(np.float32)
@@ -79,6 +74,7 @@ def glow_of(data: bytes) -> NDArray[np.float64]:
     glows from its lowest cell to its highest. Raises like ``decode_map``.
     """
     greys, text = _greys(data)
+    _scale(text)
     if MAP_THRESHOLD in text:
         return np.maximum(2 * _calibrated_of(greys) - 1, 0)
     found: NDArray[np.float64] = (greys - float(greys.min())) / max(1, int(np.ptp(greys)))
@@ -104,6 +100,21 @@ def _greys(data: bytes) -> tuple[NDArray[np.uint8], dict[str, str]]:
     if info.format != "png" or data[24:26] != _GREY_OF_8_BITS:
         raise UndecodablePicture("the map is not a grey PNG of 8 bits")
     return decode(data, info, "gray"), png_text(data)
+
+
+def _scale(text: dict[str, str]) -> tuple[float, float]:
+    """Return threshold and spread of a calibrated map, or the lowest and the highest value of another."""
+    if MAP_THRESHOLD in text:
+        threshold, spread = _numbers(text, MAP_THRESHOLD, MAP_SPREAD)
+        if not (abs(threshold) <= _LARGEST and 0 < spread <= _LARGEST):
+            raise UndecodablePicture(
+                f"the map says that {spread} is its spread, and {threshold} its threshold"
+            )
+        return threshold, spread
+    low, high = _numbers(text, MAP_MIN, MAP_MAX)
+    if not -_LARGEST <= low <= high <= _LARGEST:
+        raise UndecodablePicture(f"the map says that its values go from {low} to {high}")
+    return low, high
 
 
 def _numbers(text: dict[str, str], first: str, second: str) -> tuple[float, float]:

@@ -118,8 +118,9 @@ def test_two_maps_of_one_model_are_as_bright_as_their_values() -> None:
     ],
 )
 def test_a_png_without_a_scale_is_no_map(scale: dict[str, str], complaint: str) -> None:
-    with pytest.raises(UndecodablePicture, match=complaint):
-        decode_map(a_png(scale))
+    for read in (decode_map, glow_of):
+        with pytest.raises(UndecodablePicture, match=complaint):
+            read(a_png(scale))
 
 
 def test_a_scale_of_any_length_makes_no_long_message() -> None:
