@@ -60,7 +60,7 @@ class Store:
         """Raises InvalidConfiguration when the address is of no store, or what it leads to is in clear.
 
         An object store is asked nothing yet, but its credentials are looked up: raises StoreUnavailable when
-        there are none within CREDENTIALS_WITHIN.
+        there are none within CREDENTIALS_WITHIN, or no client of the store within ``timeout``.
         """
         self._url, self._timeout = url.rstrip("/"), timeout.total_seconds()
         self._pool = DaemonPool(_MOST_HANGING, "store")
@@ -75,20 +75,21 @@ class Store:
             self._open(may_be_clear)
 
     def _open(self, may_be_clear: bool) -> None:
-        """Make the client of an object store, and look its credentials up.
+        """Look up the credentials of an object store, and make its client.
 
-        A client finds keys itself as it is made; a role is taken, and a lack told, at the first request only.
+        Credentials come first: only they are waited for at somebody else's door, and the client, which takes
+        them from the same session, is then a matter of this machine's own speed.
         """
-        problem, within = f"{self._url} cannot be opened", CREDENTIALS_WITHIN.total_seconds()
-        self._within(problem, self._files.connect, most_seconds=within)
-        self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
-        if not may_be_clear:
-            self._refuse_clear()
+        problem = f"{self._url} cannot be opened"
         if not (self._files.anon or self._files.key):
             from fsspec.asyn import sync  # it brings every file system in; only an object store needs it
 
-            find = partial(sync, self._files.loop, _find_credentials, self._files.session)
-            self._within(problem, find, most_seconds=within)
+            find = partial(sync, self._files.loop, _find_credentials, self._files)
+            self._within(problem, find, most_seconds=CREDENTIALS_WITHIN.total_seconds())
+        self._within(problem, self._files.connect)
+        self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
+        if not may_be_clear:
+            self._refuse_clear()
 
     def _refuse_clear(self) -> None:
         """Raise InvalidConfiguration when requests would go over the network in clear."""
@@ -273,11 +274,13 @@ def _outages(files: Any) -> tuple[type[Exception], ...]:
     return (OSError, BotoCoreError, ClientError)
 
 
-async def _find_credentials(session: Any) -> None:
-    """Take up the credentials of a session; raises botocore's errors."""
+async def _find_credentials(files: Any) -> None:
+    """Take up the credentials of an object store's session; raises botocore's errors."""
+    from aiobotocore.session import AioSession
     from botocore.exceptions import NoCredentialsError
 
-    found = await session.get_credentials()
+    files.session = files.session or AioSession(**files.kwargs)
+    found = await files.session.get_credentials()
     if found is None:
         raise NoCredentialsError
     await found.get_frozen_credentials()

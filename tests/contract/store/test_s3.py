@@ -5,18 +5,20 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.line import load_line
-from steadyline.store import Store
+from steadyline.store import CREDENTIALS_WITHIN, Store
 from tests.support.aws_sts import never_answering, refusing
 from tests.support.certificates import CertificateAuthority
 from tests.support.otlp_collector import collecting
 from tests.support.s3_gateway import BUCKET, S3Gateway, fsspec_forgets
 
 pytest.importorskip("s3fs", reason="the s3 extra is not installed")
+Loader = pytest.importorskip("botocore.loaders").Loader
 
 WITHIN = 6.0  # seconds, as docs/edges.md promises
 
@@ -123,6 +125,23 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+
+def test_a_machine_that_is_slow_to_make_a_client_lacks_no_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads, slow = Loader.load_service_model, CREDENTIALS_WITHIN.total_seconds() + 0.5
+
+    def slowly(loader: Any, service: str, kind: str, **more: Any) -> object:
+        if kind == "service-2":
+            time.sleep(slow)
+        return reads(loader, service, kind, **more)
+
+    monkeypatch.setattr(Loader, "load_service_model", slowly)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    started = time.monotonic()
+    Store("s3://bucket/x")
+    assert time.monotonic() - started > slow
 
 
 @pytest.mark.usefixtures("nobody")
