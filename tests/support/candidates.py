@@ -19,4 +19,4 @@ def a_measured_candidate(
     evidence = [Sight("pseudo", auroc, found, 16, raised)]
     if real is not None:
         evidence.append(Sight("defects", real, found, 5))
-    return Measured(Candidate(detector, grid), ms, 100.0, tuple(evidence), 0.01, 0.02, 0.4, None, 10.0)
+    return Measured(Candidate(detector, grid), ms, 100.0, tuple(evidence), 0.01, 0.02, 0.4, 0.5, None, 10.0)

@@ -1,7 +1,7 @@
 """A plan of a small folder, from its pictures to the block of a line file."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +107,19 @@ def test_the_command_ends_with_1_where_nothing_sees_enough_within_the_budget(
     assert done.returncode == 1, done.stderr
     assert "Nothing fits 0.1 ms: the cheapest candidate takes" in done.stdout
     assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1
+
+
+def test_frozen_features_go_first_and_what_the_time_was_spent_before_is_named(tmp_path: Path) -> None:
+    _folder(tmp_path)
+    order = replace(_order(tmp_path, tmp_path / "bad"), detectors=("certified", "patch"))
+    plan = make_plan(order, lambda phase, done, of: None)
+    assert [one.candidate.detector for one in plan.measured] == ["patch", "certified"]
+    patch = plan.measured[0]
+    assert patch.hidden >= patch.attacked
+    late = replace(order, out=tmp_path / "late", minutes=0.0)
+    told = make_plan(late, lambda phase, done, of: None)
+    assert not told.measured
+    assert "the time was spent before patch 64x64" in " ".join(told.conclusion.notes)
 
 
 def test_too_few_pictures_contradictions_and_unknown_detectors_are_refused(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class Situation:
 
     ``left`` is what each grid leaves of the defects, of 1, of grids beyond the budget too; ``side`` is the
     size of these in pixels, None where nobody told one. ``bound`` is the false-alarm rate that the held-out
-    normals bound.
+    normals bound. ``untried`` are the candidates that the time was spent before.
     """
 
     budget_ms: float
@@ -33,6 +33,7 @@ class Situation:
     side: int | None
     left: Mapping[Grid, float]
     real_defects: int
+    untried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ def conclude(measured: Sequence[Measured], situation: Situation) -> Conclusion:
             f"better than {COARSEST_BOUND:.0%}: {_needed(situation.wanted_rate)} are needed for the wanted "
             f"{situation.wanted_rate:.1%}, five times as many good pictures in all"
         )
+    if situation.untried:
+        notes.append(
+            f"the time was spent before {', '.join(situation.untried)}: start the same command again with "
+            "more --minutes, and it goes on"
+        )
     notes += [
         f"{one.candidate.name} sees next to nothing and must not go live: {one.blind}"
         for one in affordable
@@ -76,9 +82,18 @@ def _taken(seeing: Sequence[Measured], situation: Situation) -> Measured | None:
         near = [one for one in seeing if one.judged.auroc >= best - TOLD_APART]
         return min(near, key=lambda one: (_rank(one), one.p99_ms))
     first = min(map(_rank, seeing))
-    own = [one for one in seeing if _rank(one) == first]
-    best = max(one.judged.auroc for one in own)
-    return min((one for one in own if one.judged.auroc >= best - TOLD_APART), key=lambda one: one.p99_ms)
+    return by_preference([one for one in seeing if _rank(one) == first])[0]
+
+
+def by_preference(measured: Sequence[Measured]) -> list[Measured]:
+    """Return one detector's candidates, the one to take first: of the best AUROC, or cheaper and as good."""
+    left, ordered = list(measured), []
+    while left:
+        best = max(one.judged.auroc for one in left)
+        near = [one for one in left if one.judged.auroc >= best - TOLD_APART]
+        ordered.append(min(near, key=lambda one: one.p99_ms))
+        left.remove(ordered[-1])
+    return ordered
 
 
 def _rank(one: Measured) -> int:
@@ -123,7 +138,7 @@ def _of_evidence(taken: Measured | None, seeing: Sequence[Measured], situation: 
     halves = {one.candidate.detector for one in seeing}
     if taken.candidate.detector == BOTH:
         notes.append("both halves are taken, because without labels nobody can tell which one sees")
-    elif {FROZEN, ROBUST} <= halves:
+    elif {FROZEN, ROBUST} <= halves and not situation.untried:
         notes.append(
             f"both halves together are not within the budget, so {taken.candidate.detector} is taken alone"
         )

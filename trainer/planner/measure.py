@@ -33,6 +33,7 @@ EPSILON = 2 / 255  # of the attack and of what is proven
 ATTACK_STEPS, ATTACKED = 5, 8  # steps of PGD, and pictures of each kind
 WITHOUT_BANK = frozenset({"certified", "patch"})  # they learn from normals alone; a bank takes long
 _CROPS, _CROPS_ASIDE = 1000, 64  # a short training sees no more
+_COSTED = 16  # normals that a graph is made from of which only the cost is wanted
 _PER_NORMAL = 4
 _BATCH = 8
 
@@ -86,7 +87,7 @@ def measure(
     began = time.process_time()
 
     def at_grid(pictures: Sequence[Pictures]) -> Pictures:
-        return np.stack([prepare(one, candidate.grid, material.channels) for one in pictures])
+        return _prepared(pictures, candidate, material)
 
     trained = _trained(candidate, at_grid(material.trained), how, on_progress)
     blocks = [at_grid(block) for block in material.blocks]
@@ -105,7 +106,7 @@ def measure(
     )
     counted = judged.get("defects", judged.get("pseudo"))
     assert counted is not None
-    attacked, proven = _withstood(trained, np.concatenate(blocks)[:ATTACKED], counted[:ATTACKED])
+    withstood = _withstood(trained, np.concatenate(blocks)[:ATTACKED], counted[:ATTACKED])
     alarms, shifted = _false_alarms(run, blocks, normals, how.false_alarm_rate)
     return Measured(
         candidate=candidate,
@@ -114,11 +115,26 @@ def measure(
         evidence=evidence,
         alarms=alarms,
         shifted=shifted,
-        attacked=attacked,
-        proven=proven,
+        attacked=withstood.attacked,
+        hidden=withstood.hidden,
+        proven=withstood.proven,
         cpu_seconds=round(time.process_time() - began, 1),
         map_png=base64.b64encode(_map_png(run, at_grid([material.example]), whole, how)).decode(),
     )
+
+
+def cost_of(candidate: Candidate, material: PlanMaterial, how: ShortTraining, work: Path) -> ServedCost:
+    """Return what a candidate's graph will cost, from one step on a few normals: weights cost nothing.
+
+    Raises as ``measure``.
+    """
+    normals = _prepared(material.trained[:_COSTED], candidate, material)
+    trained = _trained(candidate, normals, replace(how, steps=1), lambda done, of: None)
+    return _cost(export(trained.module, normals[:2]).model, work / "candidate.onnx", how.device)
+
+
+def _prepared(pictures: Sequence[Pictures], candidate: Candidate, material: PlanMaterial) -> Pictures:
+    return np.stack([prepare(one, candidate.grid, material.channels) for one in pictures])
 
 
 def _cost(model: bytes, graph: Path, device: str) -> ServedCost:
@@ -134,14 +150,14 @@ def _trained(
     settings = FitSettings(candidate.detector, seed=how.seed, steps=how.steps)
     return train(
         normals,
-        _bank(candidate.detector, normals, how.seed),
+        _bank(candidate.detector, normals, how),
         settings,
         lambda step, total, message: on_progress(step, total),
     )
 
 
-def _bank(detector: str, normals: Pictures, seed: int) -> PseudoBank:
-    """Return a small bank by the detector's own recipe."""
+def _bank(detector: str, normals: Pictures, how: ShortTraining) -> PseudoBank:
+    """Return a small bank by the detector's own recipe, with no more crops than the steps can see."""
     if detector in WITHOUT_BANK:
         _, height, width, channels = normals.shape
         return PseudoBank(
@@ -153,9 +169,9 @@ def _bank(detector: str, normals: Pictures, seed: int) -> PseudoBank:
     recipe = detector_named(detector).bank_recipe("cpu")
     crops = recipe.crops_of(*normals.shape[1:3])
     if crops is None:
-        return in_memory(make_bank(normals, replace(recipe, per_normal=_PER_NORMAL), seed))
-    fewer = replace(crops, count=_CROPS, aside=_CROPS_ASIDE)
-    return in_memory(make_crop_bank(normals, replace(recipe, crops=fewer), seed))
+        return in_memory(make_bank(normals, replace(recipe, per_normal=_PER_NORMAL), how.seed))
+    fewer = replace(crops, count=min(_CROPS, _CROPS_ASIDE * how.steps), aside=_CROPS_ASIDE)
+    return in_memory(make_crop_bank(normals, replace(recipe, crops=fewer), how.seed))
 
 
 def _map_png(run: OnnxModel, example: Pictures, normal: Scores, how: ShortTraining) -> bytes:
@@ -196,11 +212,23 @@ def _false_alarms(
     return round(float(np.mean(clean)), 4), round(float(np.mean(shifted)), 4)
 
 
-def _withstood(trained: Trained, normals: Pictures, defects: Pictures) -> tuple[float, float | None]:
-    """Return the AUROC that a short attack leaves, and the one that is proven, of a few pictures."""
+@dataclass(frozen=True, slots=True)
+class Withstood:
+    """AUROC under a short attack of all pictures, under one that only hides defects, and proven."""
+
+    attacked: float
+    hidden: float
+    proven: float | None
+
+
+def _withstood(trained: Trained, normals: Pictures, defects: Pictures) -> Withstood:
+    """Return what a short attack leaves of the AUROC of a few pictures, and what is proven of it."""
     pictures = np.concatenate([normals, defects])
     truth = np.arange(len(pictures)) >= len(normals)
     target = AttackTarget.of(trained.module, pictures, truth)
-    attacked = target.auroc(target.scores(target.attacked(Pgd(EPSILON, ATTACK_STEPS))))
+    after = target.scores(target.attacked(Pgd(EPSILON, ATTACK_STEPS)))
+    hidden = target.by_side(target.scores(target.x), after).hide
     proven = certified_auroc(trained.module, target.x, truth, EPSILON)
-    return round(attacked, 4), None if proven is None else round(proven, 4)
+    return Withstood(
+        round(target.auroc(after), 4), round(hidden, 4), None if proven is None else round(proven, 4)
+    )

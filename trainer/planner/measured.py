@@ -29,9 +29,10 @@ class Measured:
 
     ``evidence`` has what it made of pseudo-anomalies, and of known defects where there are any. The rates of
     false alarms are of each held-out block at the other's threshold: ``alarms`` as the pictures are, and
-    ``shifted`` the mean over mild corruptions. ``attacked`` is the AUROC that a short PGD leaves, and
-    ``proven`` the AUROC that no attack can go below, None where nothing is proven. ``maps`` are PNG pictures
-    in base64, of the first example's map.
+    ``shifted`` the mean over mild corruptions. ``attacked`` is the AUROC that a short PGD leaves of
+    all pictures, ``hidden`` the one that it leaves when it only hides defects, and ``proven`` the AUROC that
+    no attack can go below, None where nothing is proven. ``map_png`` is the first example's map, a PNG
+    picture in base64.
     """
 
     candidate: Candidate
@@ -41,6 +42,7 @@ class Measured:
     alarms: float
     shifted: float
     attacked: float
+    hidden: float
     proven: float | None
     cpu_seconds: float
     map_png: str = ""

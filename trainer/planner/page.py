@@ -52,6 +52,7 @@ HEAD = (
     "alarms",
     "shifted",
     "attacked",
+    "hidden",
     "proven",
     "",
 )
@@ -74,6 +75,7 @@ def rows_of(measured: Sequence[Measured]) -> list[list[str]]:
                 f"{one.alarms:.1%}",
                 f"{one.shifted:.1%}",
                 f"{one.attacked:.3f}",
+                f"{one.hidden:.3f}",
                 "-" if one.proven is None else f"{one.proven:.3f}",
                 "" if one.blind is None else "sees next to nothing",
             ]

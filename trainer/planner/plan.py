@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.grid import Grid
@@ -15,17 +13,18 @@ from trainer.data.mvtec import found_pictures
 from trainer.detectors.registry import DETECTORS, detector_named
 from trainer.jobs.served_cost import check_device
 from trainer.planner.conclude import BOTH, FROZEN, ROBUST, Situation, conclude
-from trainer.planner.grids import LEAST_LEFT, grids_of, is_settled, is_too_dear, left_of
+from trainer.planner.grids import LEAST_LEFT, grids_of, left_of
 from trainer.planner.line_block import line_block
 from trainer.planner.look import left_out_text, promised, size_text
-from trainer.planner.measure import PlanMaterial, ShortTraining, measure
-from trainer.planner.measured import Candidate, Measured, keep, kept_file, rank_correlation, read_kept
+from trainer.planner.measure import PlanMaterial, ShortTraining
+from trainer.planner.measured import Measured, rank_correlation
 from trainer.planner.page import Plan, html
+from trainer.planner.search import Search, SearchLimits
 from trainer.planner.survey import Survey, natives, survey
 from trainer.progress import ReportProgress
 from trainer.pseudo.native import NativeDefect, native_defects
 
-DEFAULT_DETECTORS = (FROZEN, ROBUST, BOTH)
+DEFAULT_DETECTORS = (FROZEN, BOTH, ROBUST)  # in the order in which they are tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class DefectHint:
 
 @dataclass(frozen=True, slots=True)
 class PlanOrder:
-    """What to plan. No candidate is begun after ``minutes`` of computing; ``detectors`` cheapest first."""
+    """What to plan. No candidate is begun after ``minutes`` of computing."""
 
     data: Path
     out: Path
@@ -108,56 +107,21 @@ def make_plan(order: PlanOrder, on_progress: ReportProgress) -> Plan:
             "no defect of enough contrast can be drawn on these pictures: give known ones with --defects"
         )
     left = {grid: left_of(pseudo, held_out, grid, seen.channels) for grid in grids_of(seen.sizes) if pseudo}
-    search = _Search(order, material, _digest(order, seen), on_progress)
-    found = search.over(_worth_trying(grids_of(seen.sizes), left))
-    return _written(order, seen, found, left, pseudo)
-
-
-class _Search:
-    """Measures candidates, smallest grid first, until the budget or the time is spent."""
-
-    def __init__(
-        self, order: PlanOrder, material: PlanMaterial, digest: str, on_progress: ReportProgress
-    ) -> None:
-        self._order, self._material, self._digest = order, material, digest
-        self._on_progress = on_progress
-        self._began = time.process_time()
-
-    def over(self, grids: Sequence[Grid]) -> list[Measured]:
-        """Return what was measured, smallest grid first."""
-        found: list[Measured] = []
-        pairs = [(grid, name) for grid in grids for name in self._order.detectors]
-        for number, (grid, name) in enumerate(pairs):
-            self._on_progress("plan", number, len(pairs))
-            own = [one for one in found if one.candidate.detector == name]
-            costs = {one.candidate.grid: one.p99_ms for one in own}
-            settled = is_settled([one.judged.auroc for one in own])
-            if settled or is_too_dear(costs, grid, self._order.budget_ms):
-                continue
-            measured = self._measured(Candidate(name, grid))
-            if measured is not None:
-                found.append(measured)
-        self._on_progress("plan", len(pairs), len(pairs))
-        return found
-
-    def _measured(self, candidate: Candidate) -> Measured | None:
-        """Return a candidate's figures, kept or new; None when the time is spent."""
-        path = kept_file(self._order.out, candidate, self._digest)
-        kept = read_kept(path)
-        if kept is not None:
-            return kept
-        if time.process_time() - self._began > self._order.minutes * 60:
-            return None
-        with TemporaryDirectory(dir=self._order.out) as work:
-            found = measure(
-                candidate,
-                self._material,
-                self._order.how,
-                Path(work),
-                lambda done, of: self._on_progress(candidate.name, done, of),
-            )
-        keep(path, found)
-        return found
+    limits = SearchLimits(order.budget_ms, order.minutes)
+    search = Search(order.out, _digest(order, seen), material, order.how, limits, on_progress)
+    found = search.over(_worth_trying(grids_of(seen.sizes), left), order.detectors)
+    bound = promised(seen.held_out, order.how.false_alarm_rate)
+    situation = Situation(
+        budget_ms=order.budget_ms,
+        wanted_rate=order.how.false_alarm_rate,
+        bound=bound,
+        held_out=seen.held_out,
+        side=order.hint.side,
+        left=left,
+        real_defects=len(order.hint.pictures),
+        untried=tuple(one.name for one in search.untried),
+    )
+    return _written(order, seen, found, situation, pseudo)
 
 
 def _worth_trying(grids: Sequence[Grid], left: dict[Grid, float]) -> list[Grid]:
@@ -179,16 +143,11 @@ def _written(
     order: PlanOrder,
     seen: Survey,
     found: Sequence[Measured],
-    left: dict[Grid, float],
+    situation: Situation,
     pseudo: Sequence[NativeDefect],
 ) -> Plan:
-    rate = order.how.false_alarm_rate
-    bound = promised(seen.held_out, rate)
-    situation = Situation(
-        order.budget_ms, rate, bound, seen.held_out, order.hint.side, left, len(order.hint.pictures)
-    )
     conclusion = conclude(found, situation)
-    taken = conclusion.taken
+    taken, rate = conclusion.taken, situation.wanted_rate
     block = "" if taken is None else line_block(order.product, taken, order.data, seen.channels, rate)
     both = {
         one.candidate.name: (pseudo_sight.auroc, real.auroc)
@@ -196,11 +155,11 @@ def _written(
         if (pseudo_sight := one.sight("pseudo")) is not None and (real := one.sight("defects")) is not None
     }
     plan = Plan(
-        facts=facts_of(seen, bound),
+        facts=facts_of(seen, situation.bound),
         measured=tuple(found),
         conclusion=conclusion,
         example=pseudo[0].picture if pseudo else None,
-        left=left,
+        left=situation.left,
         channels=seen.channels,
         block=block,
         page=order.out / "plan.html",

@@ -1,6 +1,7 @@
 """An object store: encrypted outside of this machine, signed, and refusals that say what to do."""
 
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -134,7 +135,7 @@ def test_a_machine_that_is_slow_to_make_a_client_lacks_no_credentials(
 
     def slowly(loader: Any, service: str, kind: str, **more: Any) -> object:
         if kind == "service-2":
-            time.sleep(slow)
+            threading.Event().wait(slow)
         return reads(loader, service, kind, **more)
 
     monkeypatch.setattr(Loader, "load_service_model", slowly)

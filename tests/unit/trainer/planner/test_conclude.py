@@ -1,5 +1,7 @@
 """What the figures of all candidates say."""
 
+from dataclasses import replace
+
 from steadyline.grid import Grid
 from tests.support.candidates import a_measured_candidate as measured
 from trainer.planner.conclude import Situation, conclude
@@ -82,3 +84,11 @@ def test_a_defect_that_is_averaged_away_is_said_with_the_budget_that_shows_it() 
 def test_few_normals_are_said_with_how_many_are_needed() -> None:
     assert "99 are needed for the wanted 1.0%" in _notes([measured()], _situation(bound=1 / 11))
     assert "are needed" not in _notes([measured()], _situation(bound=0.02))
+
+
+def test_a_half_that_is_taken_because_the_time_was_spent_is_not_blamed_on_the_budget() -> None:
+    found = [measured("patch"), measured("robust")]
+    conclusion = conclude(found, replace(_situation(), untried=("either 64x64",)))
+    told = " ".join(conclusion.notes)
+    assert "the time was spent before either 64x64: start the same command again" in told
+    assert "not within the budget" not in told

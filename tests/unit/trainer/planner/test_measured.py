@@ -40,7 +40,7 @@ def test_a_row_tells_a_blind_candidate_and_what_is_not_known() -> None:
     row = rows_of([a_measured_candidate(raised=0.5)])[0]
     assert row[-1] == "sees next to nothing"
     assert row[5] == "-"
-    assert row[10] == "-"
+    assert row[11] == "-"
 
 
 def test_the_block_names_grid_detector_and_folder(tmp_path: Path) -> None:
