@@ -10,7 +10,7 @@ from trainer.planner.measured import Measured
 
 BOTH = "either"  # both halves in one graph: what frozen features find, and what a net under attack finds
 FROZEN, ROBUST = "patch", "robust"
-TOLD_APART = 0.02  # of an AUROC: less is chance with some forty pictures, and the cheaper one is taken
+TOLD_APART = 0.02  # of an AUROC: less is chance with some forty pictures
 
 # Without labels nobody can rank detectors. Of those that do not look blind the one that was least often wrong
 # comes first: both halves, then frozen features, then the net (docs/plan.md).
@@ -86,14 +86,23 @@ def _taken(seeing: Sequence[Measured], situation: Situation) -> Measured | None:
 
 
 def by_preference(measured: Sequence[Measured]) -> list[Measured]:
-    """Return one detector's candidates, the one to take first: of the best AUROC, or cheaper and as good."""
+    """Return one detector's candidates, the one to take first.
+
+    Of those that known defects do not tell apart from the best the cheapest comes first, and of those that
+    pseudo-anomalies do not tell apart the finest: these are too strict to show what a finer grid brings
+    (docs/plan.md).
+    """
     left, ordered = list(measured), []
     while left:
         best = max(one.judged.auroc for one in left)
         near = [one for one in left if one.judged.auroc >= best - TOLD_APART]
-        ordered.append(min(near, key=lambda one: one.p99_ms))
+        ordered.append(min(near, key=_cost_or_coarseness))
         left.remove(ordered[-1])
     return ordered
+
+
+def _cost_or_coarseness(one: Measured) -> float:
+    return one.p99_ms if one.judged.evidence == "defects" else -one.candidate.grid.pixels
 
 
 def _rank(one: Measured) -> int:

@@ -47,11 +47,11 @@ def test_known_defects_rank_and_of_equals_the_one_with_both_halves_is_taken() ->
     assert conclude([found[0], found[2]], _situation(defects=5)).taken is found[0]
 
 
-def test_of_two_grids_the_larger_is_taken_only_where_it_sees_more() -> None:
-    found = [measured("robust", SMALL, ms=4, auroc=0.8), measured("robust", LARGE, ms=9, auroc=0.81)]
-    assert conclude(found, _situation()).taken is found[0]
-    better = measured("robust", LARGE, ms=9, auroc=0.9)
-    assert conclude([found[0], better], _situation()).taken is better
+def test_without_labels_the_coarser_of_two_grids_is_taken_only_where_it_sees_more() -> None:
+    found = [measured("robust", SMALL, ms=4, auroc=0.81), measured("robust", LARGE, ms=9, auroc=0.8)]
+    assert conclude(found, _situation()).taken is found[1]
+    better = measured("robust", SMALL, ms=4, auroc=0.9)
+    assert conclude([better, found[1]], _situation()).taken is better
 
 
 def test_a_blind_model_is_named_and_not_taken() -> None:

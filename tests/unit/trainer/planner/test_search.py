@@ -14,8 +14,14 @@ def test_a_detector_that_must_be_trained_is_tried_where_frozen_features_see_best
         measured("patch", LARGE, auroc=0.71, ms=30),
         measured("patch", HUGE, auroc=0.90, ms=120),
     ]
-    assert preferred_grids("either", found, budget_ms=50) == [MIDDLE, LARGE, SMALL]
-    assert preferred_grids("either", found, budget_ms=200) == [HUGE, MIDDLE, LARGE, SMALL]
+    assert preferred_grids("either", found, budget_ms=50) == [LARGE, MIDDLE, SMALL]
+    assert preferred_grids("either", found, budget_ms=200) == [HUGE, LARGE, MIDDLE, SMALL]
+
+
+def test_of_equals_the_finest_is_taken_by_pseudo_anomalies_and_the_cheapest_by_known_defects() -> None:
+    for real, first in ((None, LARGE), (0.9, SMALL)):
+        found = [measured("patch", grid, ms=grid.height, real=real) for grid in (SMALL, LARGE)]
+        assert preferred_grids("either", found, budget_ms=500)[0] == first
 
 
 def test_without_frozen_features_within_the_budget_nothing_says_which_grids_are_worth_it() -> None:
