@@ -23,7 +23,8 @@ from steadyline.setting_text import read_text_file
 from steadyline.yaml_lines import Location, parse_yaml
 
 WhenBehind = Literal["block", "drop_oldest", "drop_newest", "spool"]
-DEFAULT_DETECTOR = "robust"
+DEFAULT_DETECTOR = "robust"  # of a line file that names none: what it has had since it was written
+NEW_DETECTOR = "either"  # of a new line, and of a training by hand
 _LARGEST_SQUARE = math.isqrt(MOST_GRID_PIXELS)
 _BARE = re.compile(r"[a-z0-9+]+://[^@?#%:]*(:\d{1,5}(/[^@?#%:]*)?)?")  # a store without user or token
 _STORE = r"^[a-z][a-z0-9+]*://.+"

@@ -21,9 +21,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from steadyline.child_process import exit_with_parent
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
-from steadyline.grid import DEFAULT_GRID, Grid, grid_option
+from steadyline.grid import Grid, grid_option
+from steadyline.grid_choice import grid_of
 from steadyline.kafka.model_events import read_seal
-from steadyline.line import DEFAULT_DETECTOR, load_line, whole_name
+from steadyline.line import NEW_DETECTOR, load_line, whole_name
 from steadyline.service import (
     EXIT_FAILED,
     EXIT_FATAL,
@@ -68,8 +69,11 @@ _FINER = "Take a finer --grid or another detector: python -m trainer plan --data
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
 _COMPANION = "Detector beside it, certified, for the margin of its verdicts; by default none."
-_SIZE = "Side of a square input in pixels, by default 64; the short form of --grid."
-_GRID = "Height and width of the input in pixels, 512x208 for example; by default those of --size."
+_SIZE = "Side of a square input in pixels, the short form of --grid; by default --grid's."
+_GRID = (
+    "Height and width of the input in pixels, 512x208 for example; by default the proportions of the good "
+    "parts and at most 65,536 pixels."
+)
 _PROFILE = "Size of the training: cpu (minutes on two cores) or paper (needs a GPU)."
 _STEPS = "Training steps; by default those of the profile."
 _ALARMS = "Share of normals that may be called anomalous; sets the threshold."
@@ -170,9 +174,7 @@ def fit(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help=_OUT)],
     product: Annotated[str, typer.Option("--product", help="Name that the model gets.")] = "part",
-    detector: Annotated[
-        str, typer.Option("--detector", help="Detector of score and map.")
-    ] = DEFAULT_DETECTOR,
+    detector: Annotated[str, typer.Option("--detector", help="Detector of score and map.")] = NEW_DETECTOR,
     map_detector: Annotated[str | None, typer.Option("--map-detector", help=_MAP_DETECTOR)] = None,
     companion: Annotated[Literal["certified"] | None, typer.Option("--companion", help=_COMPANION)] = None,
     profile: Annotated[str, typer.Option("--profile", help=_PROFILE)] = "cpu",
@@ -207,7 +209,7 @@ def fit(
         profile=profile,
         steps=steps,
         seed=seed,
-        grid=_grid_of(size, grid),
+        grid=_grid_of(size, grid, data),
         channels=channels,
         false_alarm_rate=false_alarm_rate,
         overrides=overrides_of(numbers or []),
@@ -347,13 +349,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_application(app, argv)
 
 
-def _grid_of(size: int | None, grid: str | None) -> Grid:
-    """Return the grid that the two options give together; raises InvalidConfiguration when both are there."""
+def _grid_of(size: int | None, grid: str | None, data: Path) -> Grid:
+    """Return the grid that the two options give together, or that of the good parts in ``data``; raises
+    InvalidConfiguration when both are there.
+    """
     if size is not None and grid is not None:
         raise InvalidConfiguration("--size and --grid are both given: --size is the short form, keep one")
     if grid is not None:
         return grid_option("--grid", grid)
-    return DEFAULT_GRID if size is None else Grid.square(size)
+    if size is not None:
+        return Grid.square(size)
+    from trainer.data.normals import folder_files
+
+    return grid_of(folder_files(data))
 
 
 def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:

@@ -9,11 +9,11 @@ import typer
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.grid import grid_option
-from steadyline.line import load_line
+from steadyline.grid_choice import grid_of
+from steadyline.line import NEW_DETECTOR, load_line
 from steadyline.own_line.new_line import (
     NewLine,
     default_name,
-    grid_of,
     line_yaml,
     new_cameras,
     normals_of,
@@ -33,9 +33,9 @@ _NORMALS = (
 _LINE = "Name of the line; by default that of the folder of the line file."
 _GRID = (
     "Height and width of the model's input, 512x208 for example; by default the proportions of the good "
-    "parts and at most 43,264 pixels."
+    "parts and at most 65,536 pixels."
 )
-_DETECTOR = "Detector of the product; by default that of every line."
+_DETECTOR = "Detector of the product, by default both halves in one graph."
 
 
 def command(
@@ -47,7 +47,7 @@ def command(
         Literal["gray", "rgb"], typer.Option("--channels", help="What the model gets of a picture.")
     ] = "gray",
     grid: Annotated[str | None, typer.Option("--grid", help=_GRID)] = None,
-    detector: Annotated[str | None, typer.Option("--detector", help=_DETECTOR)] = None,
+    detector: Annotated[str, typer.Option("--detector", help=_DETECTOR)] = NEW_DETECTOR,
     out: Annotated[Path, typer.Option("--out", help="The line file to write.")] = Path("line.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Replace a line file that is there.")] = False,
 ) -> None:
@@ -64,18 +64,19 @@ def command(
     cameras = new_cameras(camera or _ask_for_cameras(console), base)
     good = normals_of(normals or _ask_for_normals())
     name = default_name(base) if line is None else line
-    input_grid = grid_of(good) if grid is None else grid_option("--grid", grid)
+    pictures = find_pictures(good).files
+    input_grid = grid_of(list(pictures)) if grid is None else grid_option("--grid", grid)
     new = NewLine(name, product, cameras, good, f"{{grid: {input_grid}, channels: {channels}}}", detector)
     _write(out, line_yaml(new, base))
     console.print(f"{printable(out)}: line {name}, {len(cameras)} of cameras, product {product}")
-    console.print(f"{len(find_pictures(good).files)} pictures of good parts in {printable(good)}")
+    console.print(f"{len(pictures)} pictures of good parts in {printable(good)}")
     if any(one.source.startswith("usb:") for one in cameras):
         console.print(
             "usb: needs a PyAV that reads Video4Linux devices; producers/README.md says how to get it"
         )
     console.print(
-        f"model: {input_grid} pixels; before much depends on it, let python -m trainer plan --data "
-        f"{printable(good)} choose grid and detector"
+        f"model: {detector} at {input_grid} pixels; before much depends on it, let python -m trainer plan "
+        f"--data {printable(good)} choose grid and detector"
     )
     console.print("next: steadyline run")
 

@@ -5,18 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from steadyline.contracts.frame import NAME
-from steadyline.errors import InvalidConfiguration, PoisonMessage
-from steadyline.grid import DEFAULT_GRID, Grid, grid_for
+from steadyline.errors import InvalidConfiguration
 from steadyline.line import CameraSection
-from steadyline.picture import LARGEST, inspect
 from steadyline.picture_folder import find_pictures, printable
 
 KINDS = ("folder", "video", "rtsp", "usb", "synthetic")
-GRID_PIXELS = 208 * 208  # some 40 ms of one core a frame for `either`; `trainer plan` chooses by a budget
-MOST_LOOKED_AT = 200  # pictures whose size is looked up
 FEWEST_NORMALS = 20  # with fewer neither a training nor a threshold means anything
 _TRAINED_ON = ("train/good", "train")  # where a folder in MVTec layout has its normals
 _WANTED = "NAME=SOURCE, or a source alone, with a source of usb:0, rtsp://…, folder:PATH, video:PATH or "
@@ -41,7 +36,7 @@ class NewLine:
     cameras: Sequence[NewCamera]
     normals: Path
     picture: str
-    detector: str | None = None
+    detector: str
 
 
 def new_cameras(texts: Sequence[str], base: Path) -> list[NewCamera]:
@@ -84,25 +79,8 @@ def normals_of(folder: Path) -> Path:
     return best
 
 
-def grid_of(folder: Path) -> Grid:
-    """Return the grid of a model for the pictures in a folder: their proportions, GRID_PIXELS at most and no
-    finer than they are. Raises InvalidConfiguration when none of them can be read.
-    """
-    shapes = []
-    for path in list(find_pictures(folder).files)[:MOST_LOOKED_AT]:
-        try:
-            shapes.append(inspect(path.read_bytes(), LARGEST).shape)
-        except (PoisonMessage, OSError):
-            continue
-    if not shapes:
-        raise InvalidConfiguration(f"{printable(folder)}: none of its pictures can be read")
-    own = int(median(height * width for height, width in shapes))
-    return grid_for(max(DEFAULT_GRID.pixels, min(GRID_PIXELS, own)), shapes)
-
-
 def line_yaml(new: NewLine, base: Path) -> str:
     """Return the line file, to be written into the folder ``base``."""
-    detector = f"    detector: {new.detector}\n" if new.detector else ""
     cameras = "".join(
         f"  - {{id: {camera.id}, product: {new.product}, source: {_quoted(camera.source)}}}\n"
         for camera in new.cameras
@@ -115,7 +93,7 @@ def line_yaml(new: NewLine, base: Path) -> str:
         "products:\n"
         f"  {new.product}:\n"
         f"    picture: {new.picture}\n"
-        f"{detector}"
+        f"    detector: {new.detector}\n"
         f"    normals: {_quoted(_from(base, new.normals))}\n"
         "cameras:\n" + cameras
     )

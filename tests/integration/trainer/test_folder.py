@@ -27,6 +27,8 @@ def package(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         str(data),
         "--out",
         str(out),
+        "--detector",
+        "robust",
         "--steps",
         "4",
         "--size",

@@ -11,7 +11,7 @@ from PIL import Image
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import load_line
-from steadyline.own_line.new_line import NewLine, default_name, grid_of, line_yaml, new_cameras, normals_of
+from steadyline.own_line.new_line import NewLine, default_name, line_yaml, new_cameras, normals_of
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -41,25 +41,6 @@ def test_a_written_line_is_read_back_as_it_was_meant(tmp_path: Path, monkeypatch
     product = line.products["cell"]
     assert (product.normals, product.detector, product.picture.channels) == (str(good), "cobra", "rgb")
     assert line.kafka_topics().frames.name.startswith("plant-7.")
-
-
-@pytest.mark.parametrize(
-    ("shape", "grid"),
-    [((16, 16), "64x64"), ((96, 96), "96x96"), ((300, 300), "208x208"), ((1000, 2500), "128x320")],
-)
-def test_the_grid_keeps_the_proportions_of_the_frames_within_a_budget(
-    tmp_path: Path, shape: tuple[int, int], grid: str
-) -> None:
-    for index in range(3):
-        Image.fromarray(np.full(shape, index, np.uint8)).save(tmp_path / f"{index}.png")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    assert str(grid_of(tmp_path)) == grid
-
-
-def test_a_folder_of_which_nothing_can_be_read_has_no_grid(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(InvalidConfiguration, match="none of its pictures can be read"):
-        grid_of(tmp_path)
 
 
 def test_what_lies_elsewhere_is_named_as_the_line_file_reaches_it(
