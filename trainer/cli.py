@@ -300,7 +300,7 @@ def plan(
     with _bar() as on_progress:
         found = make_plan(order, on_progress)
     show(found, PlainConsole(soft_wrap=True))
-    if found.conclusion.taken is None:
+    if found.conclusion.is_blind:
         raise typer.Exit(EXIT_FAILED)
 
 

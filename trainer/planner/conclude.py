@@ -38,9 +38,10 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The candidate to take, None where there is none; one sentence; and what must be said beside it.
+    """The candidate to take, None where the budget allows none; one sentence; and what must be said beside.
 
-    ``is_blind`` is true where no candidate within the budget sees more than next to nothing.
+    ``is_blind`` is true where no candidate within the budget sees more than next to nothing, the one that is
+    taken included: a person who knows better has its block all the same.
     """
 
     taken: Measured | None
@@ -53,7 +54,7 @@ def conclude(measured: Sequence[Measured], situation: Situation) -> Conclusion:
     """Return what to take of the candidates, and why."""
     affordable = [one for one in measured if one.p99_ms <= situation.budget_ms]
     seeing = [one for one in affordable if one.blind is None]
-    taken = _taken(seeing, situation)
+    taken = _taken(seeing or affordable, situation)
     notes = [*_of_evidence(taken, seeing, situation), *_of_resolution(measured, situation)]
     if situation.bound > max(COARSEST_BOUND, situation.wanted_rate):
         notes.append(
@@ -71,18 +72,18 @@ def conclude(measured: Sequence[Measured], situation: Situation) -> Conclusion:
         for one in affordable
         if one.blind is not None
     ]
-    return Conclusion(taken, _sentence(taken, affordable, measured, situation), tuple(notes), taken is None)
+    return Conclusion(taken, _sentence(taken, measured, situation), tuple(notes), not seeing)
 
 
-def _taken(seeing: Sequence[Measured], situation: Situation) -> Measured | None:
-    if not seeing:
+def _taken(choice: Sequence[Measured], situation: Situation) -> Measured | None:
+    if not choice:
         return None
     if situation.real_defects:
-        best = max(one.judged.auroc for one in seeing)
-        near = [one for one in seeing if one.judged.auroc >= best - TOLD_APART]
+        best = max(one.judged.auroc for one in choice)
+        near = [one for one in choice if one.judged.auroc >= best - TOLD_APART]
         return min(near, key=lambda one: (_rank(one), one.p99_ms))
-    first = min(map(_rank, seeing))
-    return by_preference([one for one in seeing if _rank(one) == first])[0]
+    first = min(map(_rank, choice))
+    return by_preference([one for one in choice if _rank(one) == first])[0]
 
 
 def by_preference(measured: Sequence[Measured]) -> list[Measured]:
@@ -110,10 +111,13 @@ def _rank(one: Measured) -> int:
     return _UNLABELLED.index(name) if name in _UNLABELLED else len(_UNLABELLED)
 
 
-def _sentence(
-    taken: Measured | None, affordable: Sequence[Measured], measured: Sequence[Measured], situation: Situation
-) -> str:
+def _sentence(taken: Measured | None, measured: Sequence[Measured], situation: Situation) -> str:
     if taken is not None:
+        if taken.blind is not None:
+            return (
+                "No candidate within the budget sees more than next to nothing: none should go live. Of "
+                f"these {taken.candidate.name} would be taken."
+            )
         sight = taken.judged
         what = "known defects" if sight.evidence == "defects" else "pseudo-anomalies"
         return (
@@ -122,8 +126,6 @@ def _sentence(
             f"{sight.found:.0%} of them found at a threshold that bounds false alarms at "
             f"{situation.bound:.1%}."
         )
-    if affordable:
-        return "No candidate within the budget sees more than next to nothing: none should go live."
     if measured:
         least = min(one.p99_ms for one in measured)
         return f"Nothing fits {situation.budget_ms:g} ms: the cheapest candidate takes {least:.1f} ms."

@@ -54,12 +54,13 @@ def test_without_labels_the_coarser_of_two_grids_is_taken_only_where_it_sees_mor
     assert conclude([better, found[1]], _situation()).taken is better
 
 
-def test_a_blind_model_is_named_and_not_taken() -> None:
+def test_a_blind_model_is_named_and_taken_only_where_no_other_sees() -> None:
     found = [measured("robust", raised=0.55)]
     conclusion = conclude(found, _situation())
-    assert conclusion.taken is None
+    assert conclusion.taken is found[0]
     assert conclusion.is_blind
     assert "none should go live" in conclusion.sentence
+    assert conclude([measured("either", raised=0.55), sees := measured()], _situation()).taken is sees
     assert "robust 64x64 sees next to nothing and must not go live" in " ".join(conclusion.notes)
     assert conclude([measured("robust", real=LEAST_AUROC - 0.01)], _situation(defects=5)).is_blind
     assert conclude([measured("robust", real=0.9, found=0.0)], _situation(defects=5)).is_blind

@@ -47,3 +47,8 @@ def test_the_block_names_grid_detector_and_folder(tmp_path: Path) -> None:
     text = line_block("cell", a_measured_candidate(grid=Grid(64, 96)), tmp_path, "rgb", 0.02)
     assert "    picture: {grid: 64x96, channels: rgb}\n    detector: patch\n" in text
     assert f'    normals: "{tmp_path}"' in text
+
+
+def test_the_block_of_what_sees_next_to_nothing_says_so(tmp_path: Path) -> None:
+    text = line_block("cell", a_measured_candidate(raised=0.5), tmp_path, "gray", 0.02)
+    assert "  cell:\n    # sees next to nothing, see plan.html: " in text

@@ -1,0 +1,127 @@
+"""What fusing two halves brings: ``python -m bench.ablations.halves --data FOLDER --model PACKAGE``.
+
+Of one package of ``either`` it prints, for each half alone and for ways to fuse them: the AUROC of all test
+pictures, and what an attack that hides defects leaves of it, searched against that very score. So the robust
+half alone and the fused score are compared with the same weights on the same pictures.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from steadyline.errors import InvalidConfiguration
+from steadyline.terminal import PlainConsole
+from trainer.arrays import Pictures
+from trainer.detector_protocol import Served
+from trainer.detectors.either.served import EitherServed
+from trainer.evaluation.attacks import Pgd
+from trainer.evaluation.auroc import auroc
+from trainer.evaluation.subject import AttackTarget
+from trainer.folder import open_package, read_test_set
+
+Fuse = Callable[[Tensor], Tensor]
+
+# Of the halves' scores (B, 2), each in units of normals that neither was trained on.
+FUSIONS: Mapping[str, Fuse] = {
+    "patch alone": lambda halves: halves[:, 0],
+    "robust alone": lambda halves: halves[:, 1],
+    "maximum": lambda halves: halves.amax(1),
+    "sum": lambda halves: halves.sum(1),
+    "norm of what is above 0": lambda halves: halves.clamp(min=1e-3).pow(2).sum(1).sqrt(),
+}
+
+
+class Fused(Served):
+    """The halves of a package, fused in another way."""
+
+    def __init__(self, halves: EitherServed, fuse: Fuse) -> None:
+        super().__init__()
+        self._halves, self._fuse = halves, fuse
+
+    @override
+    def score_alone(self, x: Tensor) -> Tensor:
+        told = (self._halves.raw_halves(x) - self._halves.centre) / self._halves.spread
+        return self._fuse(told)
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.score_alone(x), torch.zeros(len(x), 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class HidingAttack:
+    """PGD with ``steps`` of each size of ``epsilons``, in steps of 8 bits, on ``defects`` pictures."""
+
+    epsilons: tuple[float, ...]
+    steps: int
+    defects: int
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of the set in MVTec layout.")],
+    model: Annotated[Path, typer.Option(help="Folder of a package of either.")],
+    epsilon: Annotated[
+        list[float] | None,
+        typer.Option(help="Largest change of a pixel, of 255; repeatable; by default 2 and 4."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the attack, by default 20.")] = 20,
+    attacked: Annotated[
+        int, typer.Option(min=1, help="Defective pictures that are attacked, by default 60.")
+    ] = 60,
+) -> None:
+    """Print a row of the table and a line of JSON for each way to fuse."""
+    torch.set_num_threads(1)
+    console = PlainConsole(soft_wrap=True)
+    card, module = open_package(model)
+    if not isinstance(module, EitherServed):
+        raise InvalidConfiguration(f"--model {model}: this package is of {card.detector}, not of either")
+    test = read_test_set(data, card)
+    attack = HidingAttack(tuple(epsilon or (2.0, 4.0)), steps, attacked)
+    sizes = " | ".join(f"hidden, {size:g}/255" for size in attack.epsilons)
+    console.print(f"| score | clean | of the attacked | {sizes} | CPU s |")
+    console.print("|---" * (4 + len(attack.epsilons)) + "|")
+    for name, fuse in FUSIONS.items():
+        began = time.process_time()
+        found = figures(Fused(module, fuse), test.pictures, test.anomalous, attack)
+        found["cpu_seconds"] = round(time.process_time() - began, 1)
+        console.print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in found.values()) + " |")
+        console.print(json.dumps({"score": name, **found}))
+
+
+def figures(
+    module: Served, pictures: Pictures, anomalous: NDArray[np.bool_], attack: HidingAttack
+) -> dict[str, float]:
+    """Return the AUROC of all pictures (N, H, W, C), that of the ones under attack, and what it leaves.
+
+    Under attack are some defects, spread evenly over the set; all normals stay as they are.
+    """
+    target = AttackTarget.of(module, pictures, anomalous)
+    clean = target.scores(target.x)
+    defects = np.flatnonzero(anomalous)
+    chosen = defects[np.unique(np.linspace(0, len(defects) - 1, attack.defects).astype(int))]
+    hidden = target.part(chosen)
+    normals = clean[~anomalous]
+    truth = np.arange(len(normals) + len(chosen)) >= len(normals)
+
+    def left(scores: NDArray[np.float32]) -> float:
+        return round(auroc(np.concatenate([normals, scores]), truth), 4)
+
+    found = {"clean": round(target.auroc(clean), 4), "of_attacked": left(clean[chosen])}
+    for size in attack.epsilons:
+        after = hidden.scores(hidden.attacked(Pgd(size / 255, attack.steps)))
+        found[f"hidden_{size:g}"] = left(after)
+    return found
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,58 @@
+"""What the bench of two halves prints of a package, and whether its attack is against the score it names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from bench.ablations.halves import FUSIONS, Fused, HidingAttack, figures, main
+from steadyline.errors import InvalidConfiguration
+from tests.support.parts import a_set_of_parts
+from tests.support.trainer_command import trainer
+from trainer.detector_protocol import Served
+from trainer.detectors.either.served import EitherServed
+
+
+class MeanOfHalf(Served):
+    """Scores by the mean of the left or of the right half of a picture."""
+
+    def __init__(self, is_left: bool) -> None:
+        super().__init__()
+        self._is_left = is_left
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        middle = x.shape[3] // 2
+        part = x[..., :middle] if self._is_left else x[..., middle:]
+        return part.mean((1, 2, 3)), x.mean(1)
+
+
+def test_an_attack_hides_only_what_the_score_looks_at() -> None:
+    """Defects are bright on the left, which only the first half sees; normals are grey everywhere."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(98, 103, (24, 16, 16, 1)).astype(np.uint8)
+    anomalous = np.arange(24) >= 12
+    pictures[anomalous, :, :8] += 6
+    halves = EitherServed(MeanOfHalf(True), MeanOfHalf(False), nn.Identity(), "max")
+    attack = HidingAttack((4.0, 16.0), steps=4, defects=6)
+    with torch.random.fork_rng():
+        seen = {
+            name: figures(Fused(halves, fuse), pictures, anomalous, attack) for name, fuse in FUSIONS.items()
+        }
+    assert seen["patch alone"]["clean"] == 1
+    assert seen["patch alone"]["hidden_4"] == 1
+    assert seen["patch alone"]["hidden_16"] == 0
+    assert seen["robust alone"]["clean"] < 0.8
+    assert seen["maximum"]["clean"] == 1
+    assert seen["maximum"]["hidden_16"] == 0
+
+
+def test_a_package_of_another_detector_is_refused(tmp_path: Path) -> None:
+    parts = a_set_of_parts(tmp_path / "set")
+    words = ["--data", str(parts), "--out", str(tmp_path / "model"), "--detector", "certified"]
+    trainer("fit", *words, "--size", "16")
+    with pytest.raises(InvalidConfiguration, match="not of either"):
+        main(parts, tmp_path / "model")
