@@ -106,6 +106,7 @@ def test_the_command_ends_with_1_where_nothing_sees_enough_within_the_budget(
     done = trainer("plan", *options, *how, "--ms", "0.1", "--defect-px", "8")
     assert done.returncode == 1, done.stderr
     assert "Nothing fits 0.1 ms: the cheapest candidate takes" in done.stdout
+    assert "│ certified │ 64x64 │" in done.stdout, "a pipe has 80 columns, and the table more"
     assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1
 
 

@@ -19,7 +19,7 @@ from trainer.planner.conclude import Conclusion
 from trainer.planner.measured import Measured
 
 _TEMPLATE = "plan.html"
-_WIDTH = 120  # of the table, which is cropped by no narrower terminal
+_WIDTH = 140  # of the table: a narrower terminal, or a pipe, wraps its lines and loses none of its figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def show(plan: Plan, console: PlainConsole) -> None:
     """Print the folder's facts, the table, the sentence, what must be said beside it, and the block."""
     for name, fact in plan.facts.items():
         console.print(f"{name:>9}: {fact}")
-    console.print(table_of(plan.measured), width=_WIDTH, crop=False)
+    wide = console if console.width >= _WIDTH else PlainConsole(file=console.file, width=_WIDTH)
+    wide.print(table_of(plan.measured))
     if plan.agreement is not None:
         console.print(
             f"rank correlation of pseudo-anomalies with known defects over {len(plan.measured)} candidates: "
