@@ -43,6 +43,7 @@ from trainer.lifecycle.repository import ModelRepository, verify_repository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import ModelMonitor, MonitorInputs
+from trainer.monitor.native_rounds import NativeRounds
 from trainer.service import Trainer
 
 ANSWER_GRACE = timedelta(seconds=10)  # after Triton's own deadline, before an answer counts as lost
@@ -195,6 +196,7 @@ def _controller(
     rollout = Rollout(state, product.gate, packages, opened.promoter, clock)
     inputs = MonitorInputs(
         HeldOutCache(opened.bank, BankStore(opened.store, line.line), name),
+        NativeRounds(BankStore(opened.store, line.line), name, clock),
         opened.triton,
         timedelta(seconds=dependencies.triton.timeout_seconds) + ANSWER_GRACE,
     )

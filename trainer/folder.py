@@ -27,7 +27,7 @@ from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.calibrate import MOST_NAMED
-from trainer.jobs.native_sight import held_out_natives
+from trainer.jobs.native_sight import drawn_pairs
 from trainer.jobs.spec import JobSpec
 
 
@@ -95,8 +95,8 @@ def _prepared(order: FolderOrder, context: BuildContext) -> tuple[PackageInputs,
     kept = Store(f"file://{own.resolve()}")
     banks = Banks(MemoryBank(), BankStore(kept, "folder"), pseudo_maker(context.on_progress), context.clock)
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot, ())
-    natives = held_out_natives(snapshot, order.channels, read_file)
-    inputs = PackageInputs(spec, snapshot, manifest, entries, known, natives)
+    drawn = drawn_pairs(snapshot, order.channels, read_file, spec.seed)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, known, drawn)
     return inputs, replace(context, checkpoints=work / spec.digest()[:16])
 
 

@@ -118,6 +118,11 @@ FALSE_ALARMS = gauge(
     "Held-out normals over the threshold in the last round.",
     labels=("product",),
 )
+RAISED = gauge(
+    "trainer_watch_raised_ratio",
+    "Defects drawn at the camera's pixels that the live model scores above their own normals; chance is 0.5.",
+    labels=("product",),
+)
 SEES = gauge(
     "trainer_watch_sees_info",
     "1 while the live model sees known anomalies, 0 when it counts as blind.",

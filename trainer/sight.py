@@ -11,8 +11,10 @@ Evidence = Literal["defects", "pseudo"]
 
 LEAST_AUROC = 0.6  # on real defects, which leave no doubt; under it a model is called blind
 LEAST_FOUND = 0.02  # of real defects, over the threshold; a normal is over it about as often
+LEAST_DEFECTS = 90  # pseudo-anomalies; by fewer nobody is called blind
 MODEST_AUROC = 0.6  # on pseudo-anomalies, under which a person is told what may escape the model
 _Z = 1.645  # of a one-sided test at 5 %
+_DRAWN = "pseudo-anomalies made at the camera's pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ def blind_reason(sight: Sight) -> str | None:
     a model with .88 on real defects had .52 of them, because normals differ from each other by more than a
     faint defect adds (docs/plan.md).
     """
-    what = "known defects" if sight.evidence == "defects" else "pseudo-anomalies made at the camera's pixels"
+    what = "known defects" if sight.evidence == "defects" else _DRAWN
     told = (sight.auroc, sight.found, 0.5 if sight.raised is None else sight.raised)
     if not all(math.isfinite(one) for one in told):
         return f"it answers {sight.count} {what} with numbers that are none"
     if sight.evidence == "pseudo":
-        return _blind_to_drawn(sight, what)
+        return None if sight.raised is None else blind_to_drawn(sight.raised, sight.count)
     if sight.auroc < LEAST_AUROC:
         return f"its AUROC on {sight.count} {what} is {sight.auroc:.2f}, under {LEAST_AUROC:g}; chance is 0.5"
     if sight.found < LEAST_FOUND:
@@ -56,12 +58,15 @@ def blind_reason(sight: Sight) -> str | None:
     return None
 
 
-def _blind_to_drawn(sight: Sight, what: str) -> str | None:
-    least = 0.5 + _Z * math.sqrt(0.25 / max(1, sight.count))
-    if sight.raised is None or sight.raised > least:
+def blind_to_drawn(raised: float, count: int) -> str | None:
+    """Return why a model sees next to nothing of ``count`` pseudo-anomalies, by their ``raised_share``."""
+    if not math.isfinite(raised):
+        return f"it answers {count} {_DRAWN} with numbers that are none"
+    least = 0.5 + _Z * math.sqrt(0.25 / max(1, count))
+    if raised > least:
         return None
     return (
-        f"{sight.raised:.0%} of {sight.count} {what} score above the very picture that each was drawn into; "
+        f"{raised:.0%} of {count} {_DRAWN} score above the very picture that each was drawn into; "
         f"chance is 50%, and {least:.0%} can be told from it"
     )
 

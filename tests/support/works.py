@@ -39,6 +39,7 @@ from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import ModelMonitor, MonitorInputs
+from trainer.monitor.native_rounds import NativeRounds
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TOPIC_ID = "commands-topic"
@@ -100,7 +101,8 @@ class Works:
     def _stations(self) -> StationCalibration:
         """Return what calibrates stations; ``inference`` and ``bank`` are what its proof stands on."""
         held_out = HeldOutCache(self.bank, BankStore(self.store, "l"), "cell")
-        inputs = MonitorInputs(held_out, self.inference, timedelta(seconds=1))
+        drawn = NativeRounds(BankStore(self.store, "l"), "cell", self.clock)
+        inputs = MonitorInputs(held_out, drawn, self.inference, timedelta(seconds=1))
         monitor = ModelMonitor(self.state, WatchSection(), inputs, self.bank_rebuild, self.clock)
         pictures = StationPictures(self.store, "l", "cell", PictureSection())
         return StationCalibration(self.state, pictures, monitor, frozenset({"c1"}), self.clock)

@@ -21,6 +21,7 @@ from steadyline.package import Packages, read_card
 from steadyline.store import Store
 from tests.support.parts import good_parts
 from trainer.data.banks import BankStore
+from trainer.data.drawn_pairs import DRAWN_PAIRS
 from trainer.data.snapshot import NormalSource, make_snapshot
 from trainer.jobs.build import BuildContext
 from trainer.jobs.spec import JobFolder, JobResult, JobSpec, LivePackage
@@ -71,6 +72,7 @@ class WorkerBench:
         result = self.jobs.outcome(spec)
         assert isinstance(result, JobResult)
         card = read_card(self._packages.load("plate", version, result.package))
+        assert DRAWN_PAIRS not in card.lineage, "no normal can be read as its camera took it"
         self._known_banks = (card.lineage["bank"],)
         return result
 

@@ -6,6 +6,7 @@ from tools.dashboards.processes import processes
 
 _PRODUCT = 'product=~"$product"'
 _NO_TRAINING = "no training ended within the hour."
+_NO_PAIRS = "not every such defect was asked yet, or the version in service was trained without them."
 
 
 def _gauge(metric: str, by: str = "product", function: str = "max") -> str:
@@ -63,6 +64,14 @@ _SERVICE = (
         ),
         unit="percentunit",
         runbook="model_blind",
+    ),
+    Panel(
+        "Defects at the camera's pixels that raise the score",
+        "Above the very normal that each was drawn into; chance is half of them.",
+        (Query(_gauge("trainer_watch_raised_ratio", function="min"), "{{product}}"),),
+        unit="percentunit",
+        runbook="model_blind",
+        quiet=_NO_PAIRS,
     ),
     Panel(
         "Held-out normals over the threshold",

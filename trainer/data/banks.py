@@ -22,6 +22,7 @@ from steadyline.picture import INPUT_LIMITS, decode, inspect
 from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.arrays import Pictures
+from trainer.data.drawn_pairs import MOST_PACKED_BYTES, DrawnPairs
 from trainer.data.labelled_frames import LabelledFrames
 from trainer.data.snapshot import Snapshot, unpack
 
@@ -73,7 +74,7 @@ class BankStore:
         self._store, self._line = store, line
 
     def put_snapshot(self, product: str, packed: bytes) -> tuple[str, str]:
-        """Write a packed snapshot, or packed labelled frames, and return its address and its digest."""
+        """Write a packed snapshot, labelled frames or drawn pairs; return its address and its digest."""
         digest = sha256(packed)
         return self._store.put(f"snapshots/{self._line}/{product}/{digest}", packed), digest
 
@@ -85,12 +86,16 @@ class BankStore:
         """Return the labelled frames of a training; raises as ``snapshot`` does."""
         return LabelledFrames.unpack(self._packed(product, digest))
 
-    def _packed(self, product: str, digest: str) -> bytes:
+    def drawn_pairs(self, product: str, digest: str, snapshot: Snapshot) -> DrawnPairs:
+        """Return the defects drawn into frames of a training's ``snapshot``; raises as ``snapshot`` does."""
+        return DrawnPairs.unpack(self._packed(product, digest, MOST_PACKED_BYTES), snapshot)
+
+    def _packed(self, product: str, digest: str, most_bytes: int | None = None) -> bytes:
         """Return what lies under a digest. Release 0.1 had no line in the key; it is read still."""
         keys = [f"snapshots/{folder}/{digest}" for folder in (f"{self._line}/{product}", product)]
         for key in keys:
             try:
-                data = self._store.get(key)
+                data = self._store.get(key, most_bytes)
             except NotInStore:
                 continue
             if sha256(data) != digest:

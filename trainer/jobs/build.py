@@ -18,6 +18,7 @@ from steadyline.picture import encode_png
 from steadyline.station import reference_of
 from trainer.arrays import KnownDefects, Pictures
 from trainer.data.banks import HeldOutSet, held_out_frames
+from trainer.data.drawn_pairs import DRAWN_PAIRS, DrawnPairs
 from trainer.data.known_defects import known_digest
 from trainer.data.snapshot import HELD_OUT_BY, LEAST_NORMALS, Snapshot
 from trainer.detector_protocol import Served
@@ -56,7 +57,8 @@ class PackageInputs:
     manifest: BankManifest
     entries: Sequence[BankEntry]
     known_defects: KnownDefects | None = None
-    natives: Sequence[Pictures] = ()  # held-out normals as the camera took them; those that are at hand
+    drawn: DrawnPairs | None = None  # at the camera's own pixels, into the held-out normals at hand
+    drawn_digest: str | None = None  # under which the store keeps them; None when it does not
 
     def held_out(self) -> HeldOutSet:
         """Return the frames that calibrate and judge; decodes a picture for each pseudo-anomaly."""
@@ -109,7 +111,7 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     figures = {
         **trained.figures,
         **named_figures(measured, spec.gate),
-        **sight_figures(native_sight(run, inputs.natives, normal, threshold, spec.seed)),
+        **_sight_figures(run, inputs, normal, threshold),
         **_export_figures(exported),
         "training_seconds": round(trained.seconds, 1),
     }
@@ -130,6 +132,14 @@ def make_package(inputs: PackageInputs, known: HeldOutSet, context: BuildContext
     }
     files[PROVENANCE] = provenance(card, spec, files, started)
     return BuiltPackage(files, card, trained.module, calibrated.notes)
+
+
+def _sight_figures(
+    run: OnnxModel, inputs: PackageInputs, normal: NDArray[np.float32], threshold: float
+) -> dict[str, float]:
+    if inputs.drawn is None:
+        return {}
+    return sight_figures(native_sight(run, inputs.drawn, inputs.snapshot.pictures, normal, threshold))
 
 
 def _export_figures(exported: Exported) -> dict[str, float]:
@@ -250,6 +260,7 @@ def _card(
             HELD_OUT_BY: inputs.snapshot.held_out_by,
             **_left_out(inputs.snapshot, calibrated),
             **_known_lineage(inputs.known_defects),
+            **({} if inputs.drawn_digest is None else {DRAWN_PAIRS: inputs.drawn_digest}),
         },
         halves=list(trained.module.halves),
     )

@@ -7,7 +7,7 @@ This is the only wiring that imports torch.
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -42,9 +42,10 @@ from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
 from trainer.jobs.gate_figures import certified_companion, figures_of, measure, measure_floor, rebuilt
 from trainer.jobs.labelled_figures import flagged, labelled_figures
-from trainer.jobs.native_sight import held_out_natives
+from trainer.jobs.native_sight import drawn_pairs
 from trainer.jobs.spec import Figures, JobFailure, JobFolder, JobResult, JobSpec, LabelledFigures
 from trainer.progress import Progress, ReportProgress
+from trainer.sight import LEAST_DEFECTS
 
 log = get_logger(__name__)
 
@@ -107,14 +108,13 @@ def _carry_out(spec: JobSpec, jobs: JobFolder, at: WorkerConnections, context: B
     manifest, entries = banks.ensure(spec.bank_spec(), snapshot, jobs.banks(spec))
     jobs.made(spec, manifest.digest)
     labelled = _labelled(spec, at.bank_store)
-    natives = held_out_natives(snapshot, spec.channels, at.read_picture)
-    inputs = PackageInputs(spec, snapshot, manifest, entries, _known_defects(spec, labelled), natives)
+    inputs = PackageInputs(spec, snapshot, manifest, entries, _known_defects(spec, labelled))
     known = inputs.held_out()
     package, notes = jobs.package(spec), ["the package was there already"]
     card = None if package is None else _finished(spec, at.packages, package)
     distributed.told(manifest.digest if card is None else NOTHING_TO_TRAIN)
     if package is None or card is None:
-        made = make_package(inputs, known, context)
+        made = make_package(_with_drawn(inputs, at), known, context)
         card, notes = made.card, list(made.notes)
         package = at.packages.write(spec.product, spec.version, made.files)
         jobs.wrote(spec, package)
@@ -145,6 +145,18 @@ def _help(spec: JobSpec, at: WorkerConnections, context: BuildContext) -> None:
         raise BankUnavailable(f"the bank {digest} of {spec.product} was replaced while processes read it")
     known = _known_defects(spec, _labelled(spec, at.bank_store))
     train_on(PackageInputs(spec, snapshot, manifest, entries, known), context)
+
+
+def _with_drawn(inputs: PackageInputs, at: WorkerConnections) -> PackageInputs:
+    """Return the inputs with defects at the camera's own pixels, which are kept for the monitor where they
+    are enough to judge by.
+    """
+    spec = inputs.spec
+    drawn = drawn_pairs(inputs.snapshot, spec.channels, at.read_picture, spec.seed)
+    if len(drawn.pairs) < LEAST_DEFECTS:
+        return replace(inputs, drawn=drawn)
+    _, digest = at.bank_store.put_snapshot(spec.product, drawn.pack())
+    return replace(inputs, drawn=drawn, drawn_digest=digest)
 
 
 def _labelled(spec: JobSpec, kept: BankStore) -> LabelledFrames | None:

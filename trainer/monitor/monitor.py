@@ -22,6 +22,7 @@ from trainer.lifecycle.product_state import ProductState
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.detection import DetectionMonitor, MonitorRound
+from trainer.monitor.native_rounds import NativeRounds
 
 log = get_logger(__name__)
 
@@ -45,6 +46,7 @@ class MonitorInputs:
     """Where the monitor gets its frames from, and the model's answers, all within ``answer_within``."""
 
     banks: HeldOutCache
+    drawn: NativeRounds
     triton: Inference
     answer_within: timedelta
 
@@ -62,6 +64,7 @@ class ModelMonitor:
     ) -> None:
         self._state, self._settings, self._clock = state, settings, clock
         self._banks, self._triton, self._bank_rebuild = inputs.banks, inputs.triton, bank_rebuild
+        self._drawn = inputs.drawn
         self._answer_within = inputs.answer_within.total_seconds()
         self._look_at = self._round_at = float("-inf")  # by the monotonic clock, which nobody sets back
         self._rounds = 0
@@ -83,6 +86,8 @@ class ModelMonitor:
         threshold = live.calibrations[PRODUCT_WIDE].threshold
         try:
             scores = self.scores_of(live, np.concatenate([sample.anomalies, sample.normals]))
+            drawn = self._drawn.pictures(live, self._settings.samples)
+            of_drawn = None if drawn is None else self.scores_of(live, drawn)
         except InferenceUnavailable as error:
             self._no_answer(rollout, error)
             raise
@@ -91,7 +96,8 @@ class ModelMonitor:
             return
         self._silent = 0
         seen = to_round(scores, sample, threshold)
-        self._report(live, seen, self._detection_of(live).judge(seen))
+        sees_nothing = self._drawn.judge(live, of_drawn, self._state.event.health)
+        self._report(live, seen, self._detection_of(live).judge(seen) or sees_nothing)
 
     def held_out(self) -> HeldOutSet:
         """Return the frames that rounds are drawn from.

@@ -29,6 +29,7 @@ from trainer.lifecycle import transitions
 from trainer.lifecycle.rollout import LiveModelLost
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import ModelMonitor, MonitorInputs
+from trainer.monitor.native_rounds import NativeRounds
 
 LATER = timedelta(seconds=1)
 DAILY = RetrainSection(every=timedelta(hours=24))
@@ -54,7 +55,8 @@ class Office:
         self.supervisor = TrainingSupervisor(
             state, product, kept, TrainingPlace(ProcessLauncher(folder / "no"), folder, 0), clock
         )
-        inputs = MonitorInputs(HeldOutCache(MemoryBank(), kept, "cell"), MemoryInference(), LATER)
+        held_out, drawn = HeldOutCache(MemoryBank(), kept, "cell"), NativeRounds(kept, "cell", clock)
+        inputs = MonitorInputs(held_out, drawn, MemoryInference(), LATER)
         monitor = ModelMonitor(state, product.watch, inputs, BankRebuildProcess(folder / "no", "cell"), clock)
         labels = LabelKeeper(LabelShelf(works.store, EventSeal("l"), "cell", 1 << 20), clock)
         dependencies = ControllerDependencies(

@@ -19,20 +19,20 @@ from tests.support.models import Contrast
 from trainer.arrays import Pictures
 from trainer.data.banks import BankStore
 from trainer.data.normals import from_folder, read_file
-from trainer.data.snapshot import make_snapshot
+from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
 from trainer.jobs import native_sight as room
 from trainer.jobs.export import OnnxModel
 from trainer.jobs.native_sight import (
     DRAWS,
-    LEAST_DEFECTS,
     MOST_PICTURES,
+    drawn_pairs,
     held_out_natives,
     native_sight,
     sight_figures,
     sight_of,
 )
 from trainer.jobs.worker import WorkerConnections
-from trainer.sight import Sight, blind_reason
+from trainer.sight import LEAST_DEFECTS, Sight, blind_reason
 
 
 def natives(count: int, side: int = 96) -> list[Pictures]:
@@ -43,9 +43,13 @@ def natives(count: int, side: int = 96) -> list[Pictures]:
 
 def seen_by(model: Contrast, count: int = 40) -> dict[str, float]:
     run = OnnxModel(model.onnx())
-    prepared = np.stack([prepare(one, model.grid, "gray") for one in natives(40)])
+    encoded = {str(at): encode_png(one[..., 0]) for at, one in enumerate(natives(count))}
+    prepared = np.stack([prepare(one, model.grid, "gray") for one in natives(count)])
+    sources = tuple(NormalSource(id=uri, uri=uri) for uri in encoded)
+    snapshot = Snapshot(sources, prepared, np.ones(count, np.bool_))
+    drawn = drawn_pairs(snapshot, "gray", encoded.__getitem__, seed=0)
     normal = run(prepared)[0]
-    return sight_figures(native_sight(run, natives(count), normal, float(normal.max()), seed=0))
+    return sight_figures(native_sight(run, drawn, prepared, normal, float(normal.max())))
 
 
 def test_a_model_that_sees_them_has_its_figures_on_the_card_and_no_reason_against_it() -> None:
@@ -89,7 +93,7 @@ def test_normals_are_read_from_the_folder_or_the_store_and_those_that_are_gone_a
     (tmp_path / held_out[0].id).unlink()
     found = held_out_natives(snapshot, "gray", at.read_picture)
     assert len(found) == len(held_out) - 1
-    assert found[0].shape == (96, 96, 1)
+    assert {one.shape for one in found.values()} == {(96, 96, 1)}
     uri = store.put("evidence/one.png", encode_png(natives(1)[0][..., 0]), "image/png")
     assert at.read_picture(uri).startswith(b"\x89PNG")
     store.delete("evidence/one.png")
@@ -114,7 +118,7 @@ def test_only_what_gives_the_input_that_was_held_out_counts(tmp_path: Path) -> N
     def read(uri: str) -> bytes:
         return encode_png(np.full((96, 96), 77, np.uint8))  # what somebody put in their places
 
-    assert held_out_natives(snapshot, "gray", read) == []
+    assert held_out_natives(snapshot, "gray", read) == {}
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 100), (3, 3), (15, 200)])
@@ -124,7 +128,7 @@ def test_pictures_too_small_to_draw_into_are_passed_over(tmp_path: Path, shape: 
         pixels = rng.integers(0, 256, shape, np.uint8)
         (tmp_path / f"{number:03}.png").write_bytes(encode_png(pixels))
     snapshot = make_snapshot(from_folder(tmp_path, PictureSection(size=32)))
-    assert held_out_natives(snapshot, "gray", read_file) == []
+    assert held_out_natives(snapshot, "gray", read_file) == {}
 
 
 def test_a_store_that_does_not_answer_costs_the_figures_and_not_the_training(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_store_that_does_not_answer_costs_the_figures_and_not_the_training(tmp
     def read(uri: str) -> bytes:
         raise StoreUnavailable("no answer within 30 s")
 
-    assert held_out_natives(snapshot, "gray", read) == []
+    assert held_out_natives(snapshot, "gray", read) == {}
 
 
 def test_a_model_that_answers_with_no_numbers_is_called_blind() -> None:

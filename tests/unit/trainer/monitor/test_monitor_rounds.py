@@ -25,6 +25,7 @@ from tests.support.inference import MemoryInference, constant
 from tests.support.model_history import a_history
 from tests.support.snapshots import Speckle, a_snapshot, bank_spec
 from trainer.data.banks import Banks, BankStore, HeldOutCache
+from trainer.data.drawn_pairs import DRAWN_PAIRS, DrawnPair, DrawnPairs
 from trainer.lifecycle.event_log import EventLog
 from trainer.lifecycle.leases import Leases
 from trainer.lifecycle.product_state import ProductState
@@ -33,6 +34,7 @@ from trainer.lifecycle.repository import ModelRepository
 from trainer.lifecycle.rollout import Rollout
 from trainer.monitor.bank_rebuild import BankRebuildProcess
 from trainer.monitor.monitor import LOOK_EVERY, REBUILD_AGAIN, ModelMonitor, MonitorInputs
+from trainer.monitor.native_rounds import NativeRounds
 
 EVERY = timedelta(minutes=1)
 WITHIN = timedelta(milliseconds=50)  # for all answers of a round; the twin answers at once
@@ -67,7 +69,9 @@ class Lookout:
         self.state.announce(a_history(1))
         self.inference = MemoryInference()
         self.inference.serve("cell", 1, seeing)
-        inputs = MonitorInputs(HeldOutCache(self.bank, self.bank_store, "cell"), self.inference, WITHIN)
+        held_out = HeldOutCache(self.bank, self.bank_store, "cell")
+        drawn = NativeRounds(self.bank_store, "cell", self.clock)
+        inputs = MonitorInputs(held_out, drawn, self.inference, WITHIN)
         self.bank_rebuild = BankRebuildProcess(folder / "no-line.yaml", "cell")
         self.monitor = ModelMonitor(
             self.state, WatchSection(every=EVERY), inputs, self.bank_rebuild, self.clock
@@ -81,6 +85,19 @@ class Lookout:
             bank_spec(self.bank_store, a_snapshot()), a_snapshot(), ()
         )
         self.bank_rebuild.made = {manifest.digest: manifest.normals_digest}
+
+    def draw_pairs(self) -> str:
+        """Let the live version name defects that ``seeing`` scores as their normals; returns their key."""
+        snapshot = a_snapshot()
+        places = [int(place) for place in np.flatnonzero(snapshot.held_out)]
+        same = [DrawnPair.of(place, *snapshot.pictures[[place, place]]) for place in places]
+        pairs = DrawnPairs.of((8, 8, 1), (same * 90)[:90])
+        uri, digest = self.bank_store.put_snapshot("cell", pairs.pack())
+        _, normals = self.bank_store.put_snapshot("cell", snapshot.pack())
+        live = self.state.event.models[0]
+        live = live.model_copy(update={"lineage": {"data": normals, DRAWN_PAIRS: digest}})
+        self.state.announce(self.state.event.model_copy(update={"models": [live]}))
+        return self.store.key(uri)
 
     def turn(self, after: timedelta = timedelta(0)) -> str | None:
         """Advance and turn; returns the reason of the newest verdict."""
@@ -197,3 +214,31 @@ def test_a_bank_that_comes_back_ends_its_rebuilding(lookout: Lookout) -> None:
     lookout.make_bank()
     assert lookout.turn(LOOK_EVERY) == "known anomalies are found"
     assert not lookout.bank_rebuild.is_started
+
+
+def test_a_version_blind_to_the_cameras_own_pixels_is_told_although_it_finds_what_the_bank_holds(
+    lookout: Lookout,
+) -> None:
+    lookout.make_bank()
+    lookout.draw_pairs()
+    reasons = [lookout.turn(EVERY) for _ in range(8)]
+    assert reasons[0] == "known anomalies are found"
+    assert str(reasons[-1]).startswith("sees_nothing: 50% of 90 pseudo-anomalies")
+    health = lookout.state.event.health
+    assert health is not None
+    assert (health.state, health.detection) == ("blind", {"speckle": 1.0})
+
+
+def test_without_triton_nothing_is_said_of_the_cameras_pixels_either(lookout: Lookout) -> None:
+    lookout.make_bank()
+    lookout.draw_pairs()
+    lookout.inference.is_away = True
+    with pytest.raises(InferenceUnavailable):
+        lookout.turn()
+    assert lookout.state.event.health is None
+
+
+def test_pairs_that_were_altered_stop_no_round(lookout: Lookout) -> None:
+    lookout.make_bank()
+    lookout.store.put(lookout.draw_pairs(), b"{}")
+    assert lookout.turn() == "known anomalies are found"
