@@ -94,6 +94,7 @@ _DEFECT_PX = "Size in camera pixels of a defect to be seen; by default 1/16 to 1
 _DEFECT_FROM = "Picture of a known defect, whose size --box tells; by default none."
 _BOX = "Where the defect is in --defect-from: x,y,w,h in pixels; by default none."
 _PLAN_DEFECTS = "Folder of known defects, to judge by and never to train on; by default none."
+_PLAN_LABELS = "Line file whose store has labelled defects of --product, to judge by; by default none."
 _PLAN_DETECTORS = "Detector to try; repeatable; by default both halves, alone and together."
 _PLAN_STEPS = "Training steps of each candidate, by default 300, far fewer than fit takes."
 _MINUTES = "Minutes of computing after which no new candidate is begun, by default 20."
@@ -272,6 +273,7 @@ def plan(
     defect_from: Annotated[Path | None, typer.Option("--defect-from", help=_DEFECT_FROM)] = None,
     box: Annotated[str | None, typer.Option("--box", help=_BOX)] = None,
     defects: Annotated[Path | None, typer.Option("--defects", help=_PLAN_DEFECTS)] = None,
+    labels: Annotated[Path | None, typer.Option("--labels", help=_PLAN_LABELS)] = None,
     detector: Annotated[list[str] | None, typer.Option("--detector", help=_PLAN_DETECTORS)] = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help=_PLAN_STEPS)] = 300,
     minutes: Annotated[float, typer.Option("--minutes", min=0, help=_MINUTES)] = 20.0,
@@ -287,11 +289,12 @@ def plan(
     from trainer.planner.page import show
     from trainer.planner.plan import PlanOrder, chosen_detectors, defect_hint, make_plan
 
+    labelled = () if labels is None else _labelled(labels, product, data, out)
     order = PlanOrder(
         data=data,
         out=out,
         product=product,
-        hint=defect_hint(defect_px, defect_from, box, defects),
+        hint=defect_hint(defect_px, defect_from, box, defects, labelled),
         budget_ms=ms,
         minutes=minutes,
         detectors=chosen_detectors(detector or ()),
@@ -391,6 +394,14 @@ def _carry_out_fit(order: "FolderOrder", settings: TrainerSettings) -> None:
     if reason is not None:
         console.print(styled(("this model sees next to nothing", "bold red"), f": {reason}. {_FINER}"))
         raise typer.Exit(EXIT_FAILED)
+
+
+def _labelled(line: Path, product: str, data: Path, out: Path) -> tuple[Path, ...]:
+    """Return pictures of what people on a line have labelled as defects of a product."""
+    from trainer.planner.line_labels import LabelsOf, labelled_defects
+
+    trusted = read_trusted(read_settings(SigningSettings))
+    return labelled_defects(LabelsOf(load_line(line), product, trusted), data, out)
 
 
 def _limit_threads(count: int) -> None:

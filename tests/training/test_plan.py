@@ -7,12 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from steadyline.contracts.kept_labels import KeptLabel, picture_key
+from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
+from steadyline.kafka.model_events import EventSeal
 from steadyline.line import Line
 from steadyline.picture import encode_png
+from steadyline.store import Store
 from steadyline.yaml_lines import parse_yaml
+from tests.support.labels import SAID
 from tests.support.parts import defective_parts, good_parts
 from tests.support.trainer_command import trainer
+from trainer.data.label_shelf import LabelShelf
 from trainer.detectors.registry import DETECTORS
 from trainer.planner.measure import ShortTraining
 from trainer.planner.page import Plan
@@ -121,6 +127,33 @@ def test_frozen_features_go_first_and_what_the_time_was_spent_before_is_named(tm
     told = make_plan(late, lambda phase, done, of: None)
     assert not told.measured
     assert "the time was spent before patch 64x64" in " ".join(told.conclusion.notes)
+
+
+def test_the_labels_of_a_line_judge_as_a_folder_of_the_same_pictures_does(
+    planned: Planned, tmp_path: Path
+) -> None:
+    shutil.copytree(planned.root / "out" / "candidates", tmp_path / "out" / "candidates")
+    (tmp_path / "line.yaml").write_text("line: plant\nstore: file://./store\nproducts: {plate: {}}\n")
+    shelf = LabelShelf(Store(f"file://{tmp_path}/store"), EventSeal("plant"), "plate", 1 << 20)
+    rows = []
+    for number, path in enumerate(sorted((planned.root / "bad").iterdir())):
+        digest = sha256(path.read_bytes())
+        key = shelf.store.key(
+            shelf.store.put(picture_key("plant", "plate", digest, "png"), path.read_bytes())
+        )
+        said = {"frame": f"c1/7/{number}", "camera": "c1", "label": "defect", "who": "ann", "at": SAID}
+        rows.append(KeptLabel.model_validate({**said, "picture": key, "picture_sha256": digest}))
+    shelf.write(rows)
+    options = ["--data", str(planned.root / "good"), "--out", str(tmp_path / "out"), "--defect-px", "8"]
+    how = ["--steps", "2", "--false-alarm-rate", "0.1", "--detector", "certified", "--ms", "1000"]
+    labels = ["--labels", str(tmp_path / "line.yaml"), "--product"]
+    done = trainer("plan", *options, *how, *labels, "plate")
+    assert done.returncode == 0, done.stderr
+    assert "plate:" in (tmp_path / "out" / "line.yaml").read_text()
+    assert len(list((tmp_path / "out" / "candidates").iterdir())) == 1, "nothing was measured anew"
+    refused = trainer("plan", *options, *how, *labels, "gear")
+    assert refused.returncode == 2
+    assert "--product names one of plate" in refused.stderr
 
 
 def test_too_few_pictures_contradictions_and_unknown_detectors_are_refused(tmp_path: Path) -> None:

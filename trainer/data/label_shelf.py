@@ -37,14 +37,20 @@ class LabelShelf:
     def read(self) -> list[KeptLabel]:
         """Return what is kept; nothing when there is no list, or none that may be believed."""
         try:
-            data = self.store.get(index_key(self.seal.line, self.product), MOST_INDEX_BYTES)
-            kept = KeptLabels.unpack(data, self.seal.line, self.product, self.seal.trusted.check)
-        except NotInStore:
-            return []
+            return self.believed()
         except PoisonMessage as error:
             log.error("labels_not_believed", product=self.product, reason=error.reason, error=str(error))
             return []
-        return list(kept.labels)
+
+    def believed(self) -> list[KeptLabel]:
+        """Return what is kept, nothing when there is no list; raises PoisonMessage when it is no list of the
+        line's trainer.
+        """
+        try:
+            data = self.store.get(index_key(self.seal.line, self.product), MOST_INDEX_BYTES)
+        except NotInStore:
+            return []
+        return list(KeptLabels.unpack(data, self.seal.line, self.product, self.seal.trusted.check).labels)
 
     def write(self, labels: list[KeptLabel]) -> None:
         """Keep this list in place of the one before."""

@@ -59,10 +59,17 @@ def chosen_detectors(named: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named)) or tuple(name for name in DEFAULT_DETECTORS if name in DETECTORS)
 
 
-def defect_hint(side: int | None, picture: Path | None, box: str | None, folder: Path | None) -> DefectHint:
+def defect_hint(
+    side: int | None,
+    picture: Path | None,
+    box: str | None,
+    folder: Path | None,
+    labelled: Sequence[Path] = (),
+) -> DefectHint:
     """Return what the options say of defects; raises InvalidConfiguration when they contradict each other.
 
-    The size of a box is its shorter side, which a resize averages away first.
+    The size of a box is its shorter side, which a resize averages away first. ``labelled`` are pictures that
+    people on a line have labelled.
     """
     if (picture is None) != (box is None):
         raise InvalidConfiguration("--defect-from and --box go together: the picture, and x,y,w,h in it")
@@ -76,7 +83,7 @@ def defect_hint(side: int | None, picture: Path | None, box: str | None, folder:
     found: list[Path] = [] if folder is None else list(found_pictures(folder, depth=2).files)
     if folder is not None and not found:
         raise InvalidConfiguration(f"--defects {printable(folder)} has no .png or .jpg")
-    return DefectHint(side, tuple([*found, *([] if picture is None else [picture])]))
+    return DefectHint(side, tuple([*found, *([] if picture is None else [picture]), *labelled]))
 
 
 def make_plan(order: PlanOrder, on_progress: ReportProgress) -> Plan:
