@@ -4,6 +4,7 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from steadyline.bank.memory import MemoryBank
@@ -72,6 +73,7 @@ class Trainings:
         return verdict
 
 
+@pytest.mark.timeout(900)  # a minute of computing, which a busy machine makes many of
 def test_the_monitor_says_of_a_blind_version_what_the_gate_says(tmp_path: Path) -> None:
     trainings = Trainings(tmp_path)
     result, model, run = trainings.train(160)
