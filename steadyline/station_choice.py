@@ -53,17 +53,27 @@ def distance(scores: ArrayLike, normals: ArrayLike) -> float:
     """Return the mean distance of the lower half of ``scores`` (n,) from the quantiles of ``normals`` that
     they would take among n good parts, in units of the score.
     """
+    return float(np.abs(gaps(scores, normals)).mean())
+
+
+def gaps(scores: ArrayLike, normals: ArrayLike, defective: Sequence[float] = (0.0,)) -> Floats:
+    """Return how far each of the lower half of ``scores`` (n,) lies above the quantile of ``normals`` that is
+    due to it, in a row for each share of ``defective`` ones, all of them in the upper half: (shares, n // 2).
+    """
     ordered = np.sort(np.asarray(scores, np.float64))
     half = max(1, len(ordered) // 2)
-    return float(np.abs(ordered[:half] - _due(normals, half, len(ordered))).mean())
+    good = len(ordered) * (1 - np.asarray(defective, np.float64))
+    places = (np.arange(half) + 0.5) / good[:, np.newaxis]
+    due = np.quantile(np.asarray(normals, np.float64), np.minimum(places, 1))
+    found: Floats = ordered[:half] - due
+    return found
 
 
 def threshold_shift(scores: ArrayLike, normals: ArrayLike) -> float:
     """Return what the threshold is to be shifted by: the median, over the lowest scores, of their
     distance.
     """
-    lowest = np.sort(np.asarray(scores, np.float64))[:_LOWEST]
-    return float(np.median(lowest - _due(normals, len(lowest), len(np.asarray(scores)))))
+    return float(np.median(gaps(scores, normals)[0, :_LOWEST]))
 
 
 def chance_margin(normals: ArrayLike, pictures: int, defective: int = 0) -> float:
@@ -117,8 +127,3 @@ def candidates_of(
             for kind, correction, found in corrected
         ),
     ]
-
-
-def _due(normals: ArrayLike, count: int, pictures: int) -> Floats:
-    found: Floats = np.quantile(np.asarray(normals, np.float64), (np.arange(count) + 0.5) / pictures)
-    return found
