@@ -152,6 +152,7 @@ RESERVOIR_DROPPED = counter(
             "labelled_defect",
             "in_incident",
             "label_withdrawn",
+            "not_finite",
         ),
     },
 )

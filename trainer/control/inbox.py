@@ -28,6 +28,7 @@ from trainer import metrics
 from trainer.data.labels import Label
 from trainer.data.normals import is_own_picture
 from trainer.data.reservoir import Reservoir, ReservoirRules
+from trainer.data.score_trail import TrailScore
 from trainer.data.sightings import LabelledFrame, Normal
 from trainer.lifecycle.event_log import newest_events
 from trainer.lifecycle.transitions import answered_until
@@ -140,6 +141,11 @@ class ProductInbox:
         """Return the admitted frames."""
         with self._lock:
             return self._reservoir.normals()
+
+    def recent_scores(self, since: datetime) -> dict[str, list[TrailScore]]:
+        """Return of each camera the raw scores after ``since`` that its threshold may follow."""
+        with self._lock:
+            return self._reservoir.recent_scores(since)
 
     def newer_than(self, moment: datetime) -> int:
         """Return how many frames were admitted after ``moment``."""

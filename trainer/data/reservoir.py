@@ -15,6 +15,7 @@ out its quarantine and counts in its camera's share as any other.
 """
 
 import hmac
+import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from trainer.data.incident_spans import IncidentSpans
 from trainer.data.labels import Label, LabelBook
 from trainer.data.lowest_ranks import LowestRanks
 from trainer.data.reservoir_day import ReservoirDay
+from trainer.data.score_trail import ScoreTrail, TrailScore
 from trainer.data.sightings import FrameSightings, Normal, Sighting
 
 LEAST_P_VALUE = 0.2  # a normal is confident when a fifth of held-out normals look more anomalous
@@ -99,7 +101,7 @@ class Reservoir:
         self._rules = rules
         self._cameras: dict[tuple[int, str], _Camera] = {}
         self._sightings, self._newest_day = FrameSightings(), 0
-        self.labels, self.spans = LabelBook(), IncidentSpans()
+        self.labels, self.spans, self._trail = LabelBook(), IncidentSpans(), ScoreTrail(rules.rank)
         self.dropped: dict[str, int] = {}  # reason word → frames
 
     def offer(self, score: Score, partition: int, at: datetime) -> None:
@@ -120,6 +122,7 @@ class Reservoir:
             self._note_anomalous(camera, epoch, identity)
         else:
             epoch.streak.clear()
+        self._keep_on_trail(camera, identity, score)
         seen = self._seen(score, identity, partition, camera.read_until)
         if seen is not None:
             self._sightings.remember(seen, is_labelled=self.labels.of(score.frame) is not None)
@@ -195,6 +198,15 @@ class Reservoir:
             for seen in day.admitted
         )
 
+    def recent_scores(self, since: datetime) -> dict[str, list[TrailScore]]:
+        """Return of each camera the raw scores after ``since`` that nothing speaks against, one of each
+        part.
+        """
+        return {
+            camera: [seen for seen in self._trail.of(camera, since) if not self._is_spoilt(seen.frame)]
+            for camera in self._trail.cameras()
+        }
+
     @property
     def waiting(self) -> int:
         """The number of frames in quarantine."""
@@ -239,6 +251,22 @@ class Reservoir:
             at,
         )
         return Sighting(frame, partition, normal, confident, at)
+
+    def _keep_on_trail(self, camera: _Camera, frame: FrameId, score: Score) -> None:
+        epoch = camera.epochs.get(frame.epoch)
+        if not math.isfinite(score.score):
+            self._count("not_finite")
+        elif not (epoch and epoch.is_near(frame.sequence)):
+            name = score.frame if score.part is None else f"part {score.part}"
+            versions = score.model_version, score.threshold_version
+            self._trail.add(TrailScore(frame, name, score.score, *versions, camera.read_until))
+
+    def _is_spoilt(self, frame: FrameId) -> bool:
+        """Tell whether people, or an incident, say that a frame is none of a good part."""
+        label = self.labels.of(str(frame))
+        if label is None or label.label == "withdrawn":
+            return self.spans.holds(frame)
+        return label.label == "defect"
 
     def _take(self, camera: _Camera, seen: Sighting) -> str | None:
         """Let a frame wait unless what is known of it now speaks against it; return the word for that."""
@@ -318,14 +346,15 @@ class Reservoir:
         epoch.anomalous.extend(fresh)
         for sequence in fresh:
             for near in range(sequence - NEAR_FRAMES, sequence + NEAR_FRAMES + 1):
-                self._veto(camera, str(replace(identity, sequence=near)))
+                self._veto(camera, replace(identity, sequence=near))
 
-    def _veto(self, camera: _Camera, frame: str) -> None:
-        label = self.labels.of(frame)
+    def _veto(self, camera: _Camera, frame: FrameId) -> None:
+        self._trail.let_go(frame)
+        label = self.labels.of(str(frame))
         if label is not None and label.label == "good":
             return
         for day in camera.days.values():
-            if day.let_go(frame):
+            if day.let_go(str(frame)):
                 self._count("near_anomalous_run")
 
     def _count(self, reason: str, frames: int = 1) -> None:
