@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from steadyline.correction import corrected, uncorrected
+from steadyline.correction import IDENTITY, Correction, corrected, uncorrected
 from steadyline.station_choice import StationCandidate
 from trainer.arrays import Pictures
 from trainer.data.banks import HeldOutSet
@@ -46,31 +46,46 @@ class Proof:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ProofScores:
+    """Scores of held-out pseudo-anomalies and normals, as they are and behind a correction."""
+
+    anomalies_before: NDArray[np.float64]
+    anomalies_after: NDArray[np.float64]
+    normals_before: NDArray[np.float64]
+    normals_after: NDArray[np.float64]
+
+    def at(self, threshold: float, shift: float) -> Proof:
+        """Return what they say of shifting ``threshold``, which is that of the training."""
+        return Proof(
+            int((self.anomalies_before > threshold).sum()),
+            int((self.anomalies_after > threshold + shift).sum()),
+            len(self.anomalies_before),
+            int((self.normals_before > threshold).sum()),
+            int((self.normals_after > threshold + shift).sum()),
+            len(self.normals_before),
+        )
+
+
 def prove(taken: StationCandidate, known: HeldOutSet, threshold: float, score: ScoreAll) -> Proof:
-    """Return what held-out frames say of a candidate at its threshold, for which ``threshold`` is shifted.
+    """Return what held-out frames say of a candidate at its threshold, for which ``threshold`` is shifted."""
+    return measured(taken.correction, known, score).at(threshold, taken.threshold_shift)
+
+
+def measured(correction: Correction, known: HeldOutSet, score: ScoreAll) -> ProofScores:
+    """Return the scores of held-out frames, as they are and behind a correction.
 
     A frame goes through the inverse of the correction, as the camera would have taken it, and back: what the
-    8 bits of a darker picture have lost is lost there too. Where the threshold alone is shifted both are the
-    frames themselves.
+    8 bits of a darker picture have lost is lost there too. Without a correction both are the frames
+    themselves.
     """
     anomalies = known.anomalies[evenly(known.transforms, MOST_PROOF)]
     normals = known.normals[:MOST_PROOF]
     before = score(anomalies), score(normals)
-    after = before
-    if taken.kind != "shift":
-        through = [
-            corrected(taken.correction, uncorrected(taken.correction, one)) for one in (anomalies, normals)
-        ]
-        after = score(through[0]), score(through[1])
-    shifted = threshold + taken.threshold_shift
-    return Proof(
-        int((before[0] > threshold).sum()),
-        int((after[0] > shifted).sum()),
-        len(anomalies),
-        int((before[1] > threshold).sum()),
-        int((after[1] > shifted).sum()),
-        len(normals),
-    )
+    if correction == IDENTITY:
+        return ProofScores(before[0], before[0], before[1], before[1])
+    through = [corrected(correction, uncorrected(correction, one)) for one in (anomalies, normals)]
+    return ProofScores(before[0], score(through[0]), before[1], score(through[1]))
 
 
 def evenly(transforms: Sequence[str], most: int) -> list[int]:
