@@ -95,17 +95,17 @@ class Works:
         self.ordered: list[str] = []
         self.bank, self.inference = MemoryBank(), MemoryInference()
         self.bank_rebuild = BankRebuildProcess(folder / "no-line.yaml", "cell")
-        self.stations = self._stations()
+        self.monitor = self._monitor()
+        pictures = StationPictures(self.store, "l", "cell", PictureSection())
+        self.stations = StationCalibration(self.state, pictures, self.monitor, frozenset({"c1"}), self.clock)
         self.commands = Commands(self.state, self.rollout, self.stations, self.ordered.append, self.clock)
 
-    def _stations(self) -> StationCalibration:
-        """Return what calibrates stations; ``inference`` and ``bank`` are what its proof stands on."""
+    def _monitor(self) -> ModelMonitor:
+        """Return what proofs of stations stand on: ``inference`` and ``bank``."""
         held_out = HeldOutCache(self.bank, BankStore(self.store, "l"), "cell")
         drawn = NativeRounds(BankStore(self.store, "l"), "cell", self.clock)
         inputs = MonitorInputs(held_out, drawn, self.inference, timedelta(seconds=1))
-        monitor = ModelMonitor(self.state, WatchSection(), inputs, self.bank_rebuild, self.clock)
-        pictures = StationPictures(self.store, "l", "cell", PictureSection())
-        return StationCalibration(self.state, pictures, monitor, frozenset({"c1"}), self.clock)
+        return ModelMonitor(self.state, WatchSection(), inputs, self.bank_rebuild, self.clock)
 
     def advance(self, duration: timedelta) -> None:
         """Let time pass; the lease stays ours."""
