@@ -183,6 +183,22 @@ class WatchSection(LineSection):
         description="Share of its detection rate at the training under which a model counts as blind; one "
         "that finds less than a tenth is blind whatever it found then.",
     )
+    follow: bool = Field(
+        False,
+        description="Let the threshold of each camera follow the slow drift of its own scores; by default it "
+        "moves by orders alone.",
+    )
+    follow_every: Interval = Field(
+        timedelta(hours=6),
+        description="Time between two looks at the scores; each step begins a new version of the thresholds.",
+    )
+    follow_step: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="How far a threshold may move in a day, as a share of its distance from the median of "
+        "the held-out normals.",
+    )
 
 
 class Product(LineSection):

@@ -28,6 +28,7 @@ from trainer.control.inbox import InboxDispatcher, ProductInbox, reservoir_rules
 from trainer.control.label_keeper import LabelKeeper
 from trainer.control.launch import Launcher
 from trainer.control.station_calibration import StationCalibration
+from trainer.control.station_following import StationFollowing
 from trainer.control.training_process import ProcessLauncher
 from trainer.control.training_supervisor import TrainingPlace, TrainingSupervisor
 from trainer.data.banks import BankStore, HeldOutCache
@@ -215,6 +216,7 @@ def _controller(
         clock,
         LabelKeeper(LabelShelf(opened.store, dependencies.seal, name, product.picture.max_bytes), clock),
         StationCalibration(state, pictures, monitor, cameras, clock),
+        StationFollowing(state, monitor, product.watch, clock),
     )
     return ProductController(
         product,

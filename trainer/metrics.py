@@ -156,6 +156,27 @@ RESERVOIR_DROPPED = counter(
         ),
     },
 )
+FOLLOWING = counter(
+    "trainer_following_looks_total",
+    "Looks at whether a camera's threshold follows its stream, by outcome.",
+    labels={
+        "product": None,
+        "outcome": (
+            "moved",
+            "holds",
+            "too_few_scores",
+            "too_few_hours",
+            "detection_lost",
+            "no_proof",
+            "event_too_large",
+        ),
+    },
+)
+THRESHOLD_SHIFT = gauge(
+    "trainer_threshold_shift_ratio",
+    "Shift of a camera's threshold, ordered or followed; 1 is from the median of held-out normals to it.",
+    labels=("product", "camera"),
+)
 SCORES_REFUSED = counter(
     "trainer_scores_refused_total",
     "Scores that the trainer could not read, by reason word.",

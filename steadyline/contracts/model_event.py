@@ -175,6 +175,13 @@ class Model(Part):
         description="Camera → how its pictures and threshold are put right; absent where none is.",
         exclude_if=lambda stations: not stations,
     )
+    ordered_since: Table[Name, Version] = Field(
+        default_factory=dict,
+        max_length=MOST_CAMERAS,
+        description="Camera → the threshold version since which it is put right as the last order says, "
+        "taken back included; absent where none was given. Scores of earlier ones say nothing of it.",
+        exclude_if=lambda since: not since,
+    )
 
     @field_validator("calibrations", "certified_calibrations")
     @classmethod

@@ -11,6 +11,7 @@ from steadyline.contracts.message import AwareDatetime, Digest, Items, Part, Tab
 CorrectionKind = Literal["shift", "affine", "white_balance", "gradient"]
 
 STATION = "station"  # a change that tells of one begins so, then the camera
+STREAM = "stream"  # who, of a station that nobody ordered
 
 MOST_PICTURES = 64  # of one station
 LARGEST_GAIN = 4.0  # a darker or flatter picture has lost more than a larger gain could bring back
@@ -46,6 +47,22 @@ class StationReference(Part):
     )
 
 
+class Followed(Part):
+    """How far a camera's threshold has followed its own stream, and by which scores."""
+
+    shift: FiniteFloat = Field(description="So much of threshold_shift is followed, and not ordered.")
+    wanted: FiniteFloat = Field(
+        description="Where the scores would have it; the bound of a day, or the proof, keeps it from there."
+    )
+    scores: int = Field(ge=1, description="Scores of the stream that it was derived from, one of each part.")
+    first: AwareDatetime = Field(description="When the first of them was written.")
+    last: AwareDatetime = Field(description="When the last of them was written.")
+    at: AwareDatetime = Field(description="When it moved last; the bound of a day counts from there.")
+    figures: Table[Word, float] = Field(
+        max_length=32, description="distance_before, distance_after, margin, detection_before, ..."
+    )
+
+
 class Station(Part):
     """How one camera's pictures and threshold are put right, and what that was derived from."""
 
@@ -66,13 +83,27 @@ class Station(Part):
     threshold_shift: FiniteFloat = Field(
         0.0, description="What is added to the camera's threshold and to the scores that it is a quantile of."
     )
-    pictures: int = Field(ge=1, le=MOST_PICTURES, description="Pictures that it was derived from.")
+    pictures: int = Field(
+        ge=0, le=MOST_PICTURES, description="Pictures that it was derived from; 0 where it only follows."
+    )
     pictures_digest: Digest = Field(description="SHA-256 over the digests of those pictures, hex.")
     at: AwareDatetime = Field(description="When it was derived.")
-    who: Who = Field(description="Who ordered it: a person or a machine.")
+    who: Who = Field(description="Who ordered it: a person or a machine; stream where it only follows.")
     figures: Table[Word, float] = Field(
         max_length=32, description="distance_before, distance_after, detection_before, detection_after, ..."
     )
+
+    followed: Followed | None = Field(
+        None,
+        description="How far the threshold has followed the stream; absent where it has not.",
+        exclude_if=lambda followed: followed is None,
+    )
+
+    @model_validator(mode="after")
+    def _comes_from_somewhere(self) -> "Station":
+        if self.pictures == 0 and self.followed is None:
+            raise ValueError("it was derived from no picture, and follows no stream")
+        return self
 
     @model_validator(mode="after")
     def _has_an_offset_for_each_gain(self) -> "Station":

@@ -24,7 +24,7 @@ from steadyline.contracts.model_event import (
     conformal_rank,
 )
 from steadyline.contracts.score import Peak, Score, Verdict
-from steadyline.contracts.station import Station, StationReference
+from steadyline.contracts.station import Followed, Station, StationReference
 
 INT64 = 2**63 - 1
 
@@ -153,6 +153,17 @@ _stations = st.builds(
     at=moments,
     who=words,
     figures=st.dictionaries(words, figures, max_size=2),
+    followed=st.none()
+    | st.builds(
+        Followed,
+        shift=figures.filter(math.isfinite),
+        wanted=figures.filter(math.isfinite),
+        scores=st.integers(1, 1152),
+        first=moments,
+        last=moments,
+        at=moments,
+        figures=st.dictionaries(words, figures, max_size=2),
+    ),
 )
 
 _models = st.builds(
@@ -195,6 +206,7 @@ _models = st.builds(
     figures=st.dictionaries(words, figures, max_size=2),
     references=st.dictionaries(names, _references, max_size=1),
     stations=st.dictionaries(names, _stations, max_size=1),
+    ordered_since=st.dictionaries(names, versions, max_size=1),
 )
 
 model_events = st.builds(

@@ -213,6 +213,31 @@ _TRAINING = (
 )
 _DATA = (
     Panel(
+        "Shift of thresholds",
+        "Of each camera, ordered or followed: 1 is from the median of the held-out normals to the threshold.",
+        (
+            Query(
+                _gauge("trainer_threshold_shift_ratio", "product, camera"),
+                "{{product}} {{camera}}",
+            ),
+        ),
+        unit="none",
+        runbook="score_drift",
+        quiet="no product of the line has watch.follow.",
+    ),
+    Panel(
+        "Thresholds that follow their stream",
+        "Looks at cameras within an hour, by outcome.",
+        (
+            Query(
+                in_an_hour("trainer_following_looks_total", "product, outcome", _PRODUCT),
+                "{{product}} {{outcome}}",
+            ),
+        ),
+        runbook="score_drift",
+        quiet="no look was due.",
+    ),
+    Panel(
         "Normals of the stream",
         "In quarantine, or admitted to the next training.",
         (Query(_gauge("trainer_reservoir_frames", "product, state"), "{{product}} {{state}}"),),

@@ -17,6 +17,7 @@ from trainer.control.commands import CommandRefused, Commands
 from trainer.control.inbox import ProductInbox
 from trainer.control.label_keeper import LabelKeeper
 from trainer.control.station_calibration import StationCalibration
+from trainer.control.station_following import StationFollowing
 from trainer.control.training_supervisor import TrainingSupervisor
 from trainer.control.trigger import RetrainFacts, why_train
 from trainer.data.snapshot import Snapshot, held_out_as_live
@@ -45,6 +46,7 @@ class ControllerDependencies:
     clock: Clock
     labels: LabelKeeper
     stations: StationCalibration
+    following: StationFollowing
 
 
 class ProductController:
@@ -65,7 +67,7 @@ class ProductController:
             dependencies.monitor,
         )
         self._collect, self._clock = dependencies.collect, dependencies.clock
-        self._labels = dependencies.labels
+        self._labels, self._following = dependencies.labels, dependencies.following
         self._commands = Commands(
             state, dependencies.rollout, dependencies.stations, self._train_by_order, dependencies.clock
         )
@@ -99,6 +101,7 @@ class ProductController:
             self._keep_labels,
             self._advance_training,
             self._watch,
+            self._follow,
         )
         for step in steps:
             try:
@@ -204,6 +207,9 @@ class ProductController:
 
     def _watch(self) -> None:
         self._monitor.turn(self._rollout)
+
+    def _follow(self) -> None:
+        self._following.turn(self._inbox)
 
 
 def attempted_at(state: ProductState) -> datetime | None:

@@ -1,6 +1,6 @@
 """The life of a product's models as pure steps: each takes the newest event and returns the next one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,9 @@ from steadyline.errors import Transient
 
 REFUSED = "refused: "  # start of the reason of a change that records a refused command
 MOST_CHANGES = 200
+FOLLOWING = "following: "  # likewise of a threshold that has followed the stream, or may not
 MOST_REFUSED = 50  # of them: whoever may only give orders cannot push the history of the versions out
+MOST_FOLLOWING = 50  # likewise whoever may only write scores
 MOST_REASON = 1_000  # characters, what servers have answered included
 MOST_MODELS = 8  # versions listed with their figures; the changes still name older ones
 
@@ -94,7 +96,7 @@ def refresh(event: ModelEvent, model: Model) -> ModelEvent:
 
     What a card does not know stays: state and reason, stations, and the version of the thresholds with them.
     """
-    kept = ("state", "reason", "stations", "threshold_version")
+    kept = ("state", "reason", "stations", "ordered_since", "threshold_version")
     return event.model_copy(
         update={
             "models": [
@@ -122,7 +124,8 @@ def note(event: ModelEvent, version: int, reason: str, at: datetime) -> ModelEve
 
 
 def with_station(event: ModelEvent, camera: str, station: Station | None, step: Step) -> ModelEvent:
-    """Return the event in which version ``step.version`` has this calibration of a camera's station, or none.
+    """Return the event in which version ``step.version`` has this calibration of a camera's station, or none,
+    by an order.
 
     Its thresholds are a new version of themselves: what was learnt of the camera's scores no longer counts.
     """
@@ -131,9 +134,24 @@ def with_station(event: ModelEvent, camera: str, station: Station | None, step: 
     stations = {name: one for name, one in known.stations.items() if name != camera}
     if station is not None:
         stations[camera] = station
-    update = {"stations": stations, "threshold_version": min(known.threshold_version + 1, MOST_VERSION)}
-    models = [one.model_copy(update=update) if one is known else one for one in event.models]
-    return note(event.model_copy(update={"models": models}), step.version, step.reason, step.at)
+    since = {**known.ordered_since, camera: _next_threshold(known)}
+    after = _with_stations(event, known, {"stations": stations, "ordered_since": since})
+    return note(after, step.version, step.reason, step.at)
+
+
+def with_followed(
+    event: ModelEvent, version: int, stations: Mapping[str, Station], notes: Sequence[str], at: datetime
+) -> ModelEvent:
+    """Return the event in which these cameras' thresholds have followed the stream, as one new version of the
+    thresholds; with none of them there are only the notes.
+    """
+    known = find(event, version)
+    assert known is not None, "the version is listed"
+    if stations:
+        event = _with_stations(event, known, {"stations": {**known.stations, **stations}})
+    for reason in notes:
+        event = note(event, version, f"{FOLLOWING}{reason}", at)
+    return event
 
 
 def with_health(event: ModelEvent, health: Health) -> ModelEvent:
@@ -218,6 +236,16 @@ def next_version(event: ModelEvent) -> int:
     return version
 
 
+def _next_threshold(model: Model) -> int:
+    return min(model.threshold_version + 1, MOST_VERSION)
+
+
+def _with_stations(event: ModelEvent, known: Model, update: dict[str, object]) -> ModelEvent:
+    update = {**update, "threshold_version": _next_threshold(known)}
+    models = [one.model_copy(update=update) if one is known else one for one in event.models]
+    return event.model_copy(update={"models": models})
+
+
 def _still_open(event: ModelEvent, decided: int) -> TrainingOrder | None:
     """Return the open order, unless it is the one of the version that was decided on."""
     return None if event.order is not None and event.order.version == decided else event.order
@@ -245,9 +273,10 @@ def _next(event: ModelEvent, at: datetime, **update: object) -> ModelEvent:
 
 
 def _kept_changes(changes: Sequence[Change]) -> list[Change]:
-    """Keep the newest changes, and of refused commands only the newest few."""
-    refused = [index for index, change in enumerate(changes) if change.reason.startswith(REFUSED)]
-    left_out = set(refused[:-MOST_REFUSED])
+    """Keep the newest changes, and only the newest few of refused commands and of steps after the stream."""
+    left_out: set[int] = set()
+    for word, most in ((REFUSED, MOST_REFUSED), (FOLLOWING, MOST_FOLLOWING)):
+        left_out.update([at for at, change in enumerate(changes) if change.reason.startswith(word)][:-most])
     kept = [change for index, change in enumerate(changes) if index not in left_out]
     return [
         change.model_copy(update={"reason": change.reason[:MOST_REASON]}) for change in kept[-MOST_CHANGES:]

@@ -19,6 +19,7 @@ from tests.support.works import Works
 from trainer.control.controller import ControllerDependencies, ProductController, attempted_at
 from trainer.control.inbox import ProductInbox
 from trainer.control.label_keeper import LabelKeeper
+from trainer.control.station_following import StationFollowing
 from trainer.control.training_process import ProcessLauncher
 from trainer.control.training_supervisor import TrainingPlace, TrainingSupervisor
 from trainer.data.banks import BankStore, HeldOutCache
@@ -59,8 +60,9 @@ class Office:
         inputs = MonitorInputs(held_out, drawn, MemoryInference(), LATER)
         monitor = ModelMonitor(state, product.watch, inputs, BankRebuildProcess(folder / "no", "cell"), clock)
         labels = LabelKeeper(LabelShelf(works.store, EventSeal("l"), "cell", 1 << 20), clock)
+        following = StationFollowing(state, monitor, product.watch, clock)
         dependencies = ControllerDependencies(
-            works.leases, works.rollout, monitor, self.collect, clock, labels, works.stations
+            works.leases, works.rollout, monitor, self.collect, clock, labels, works.stations, following
         )
         self.controller = ProductController(product, state, self.inbox, self.supervisor, dependencies)
 
