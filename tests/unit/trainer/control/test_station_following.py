@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from steadyline.contracts.model_event import ModelEvent
-from steadyline.errors import BankUnavailable, BrokerUnavailable, InferenceUnavailable
+from steadyline.contracts.station import Station
+from steadyline.errors import BankUnavailable, BrokerUnavailable, ContractBroken, InferenceUnavailable
+from steadyline.inference import Inferred, Pixels
 from tests.support.followed_plant import EVERY, ROOM, FollowedPlant, sees_spots_at
 from tests.support.labels import an_alert
 from trainer.lifecycle import transitions
@@ -110,6 +112,48 @@ def test_whoever_feeds_slowly_rising_scores_is_stopped_by_the_proof_at_the_train
     assert " pseudo-anomalies 8 are found at the training's threshold, " in reason
     refusals = [one for one in plant.works.state.event.changes if "detection_lost" in one.reason]
     assert len(refusals) == 1  # it is said once, and not at every look
+
+
+def breaks_its_contract(pictures: Pixels) -> Inferred:
+    raise ContractBroken("the scores are of another shape")
+
+
+def test_what_cannot_be_proven_does_not_move_and_is_said_once_with_its_word(plant: FollowedPlant) -> None:
+    plant.works.inference.serve("cell", 1, breaks_its_contract)
+    for _ in range(2):
+        plant.hours(8, 0.5)
+        reason = plant.look()
+    assert reason.startswith("following: c1: no_proof: it stays at +0, contract_broken: ")
+    assert len(plant.works.state.event.changes) == 3
+    assert plant.live.stations == {}
+    plant.works.inference.serve("cell", 1, sees_spots_at(10))
+    plant.hours(6, 0.5)
+    assert plant.look().startswith("following: c1: moved: ")
+
+
+def test_a_station_comes_from_pictures_or_follows_a_stream(plant: FollowedPlant) -> None:
+    plant.hours(8, 0.5)
+    plant.look()
+    station = plant.station()
+    assert station is not None
+    assert Station.read(station.model_dump_json().encode()) == station
+    with pytest.raises(ValueError, match="derived from no picture, and follows no stream"):
+        Station.read(station.model_copy(update={"followed": None}).model_dump_json().encode())
+
+
+def test_a_version_that_is_put_in_service_again_keeps_what_was_followed_and_ordered(
+    plant: FollowedPlant,
+) -> None:
+    plant.hours(8, 0.5)
+    plant.look()
+    plant.order([], "uncalibrate")
+    plant.hours(8, 0.5)
+    plant.look()
+    before = plant.live
+    assert (list(before.stations), before.ordered_since) == (["c1"], {"c1": 3})
+    again = transitions.refresh(plant.works.state.event, plant.a_model()).live()
+    assert again is not None
+    assert (again.stations, again.ordered_since) == (before.stations, before.ordered_since)
 
 
 def test_a_step_back_needs_no_proof(plant: FollowedPlant) -> None:
