@@ -28,7 +28,7 @@ from steadyline.terminal import PlainConsole
 from trainer.folder import open_package
 from trainer.jobs.export import OnnxModel
 
-SIDE, GOOD, SHOWN = 256, 200, 4
+SIDE, GOOD, SHOWN = 160, 120, 4
 _GAP, _TEXT = 12, 34
 _GLOW = np.array([255, 64, 32], np.float32)
 
@@ -47,7 +47,7 @@ def main(
     out: Annotated[Path, typer.Option(help="The picture to write, by default that of the README.")] = Path(
         "docs/pictures/map.png"
     ),
-    steps: Annotated[int, typer.Option(min=1, help="Training steps, by default 300.")] = 300,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps, by default 120.")] = 120,
 ) -> None:
     """Train on good parts of the synthetic camera, and draw four frames with their maps."""
     with TemporaryDirectory() as work:
@@ -105,7 +105,7 @@ def _drawn(shown: list[ShownFrame]) -> Image.Image:
         lit[_outline(one.mask)] = (255, 255, 255)
         for row, picture in enumerate((plain, lit)):
             sheet.paste(Image.fromarray(picture.astype(np.uint8)), (left, row * step))
-        write.text((left + 4, 2 * step), one.said, fill="black", font_size=20)
+        write.text((left + 4, 2 * step), one.said, fill="black", font_size=15)
     return sheet
 
 

@@ -43,7 +43,7 @@ _COLUMNS = (
     "left out of the calibration",
     "CPU s",
 )
-_BATCH = 32
+_BATCH, _SIZE = 32, 64
 _DEFECT = "defect"
 _FEW = 32  # frames of the row with eight held out
 
@@ -78,14 +78,12 @@ def main(
     steps: Annotated[int, typer.Option(help="Training steps of every model, by default 60.")] = 60,
     rate: Annotated[float, typer.Option(help="False-alarm rate of the threshold, by default 0.05.")] = 0.05,
     seed: Annotated[int, typer.Option(help="Seed of draws, bank and training, by default 0.")] = 0,
-    detector: Annotated[str, typer.Option(help="Detector to train, by default robust.")] = "robust",
-    size: Annotated[int, typer.Option(help="Side of the model's input in pixels, by default 64.")] = 64,
 ) -> None:
     """Train and measure two models a row; print a line of the table and a line of JSON for each."""
     torch.set_num_threads(1)
     folder = data if data is not None else import_elpv(Path("var/elpv")).folder
-    drawn = _drawn(folder, Preparation(Grid.square(size), "gray"), np.random.default_rng(seed))
-    fit = FitSettings(detector, seed=seed, steps=steps)
+    drawn = _drawn(folder, Preparation(Grid.square(_SIZE), "gray"), np.random.default_rng(seed))
+    fit = FitSettings(seed=seed, steps=steps)
     print(f"| {' | '.join(_COLUMNS)} |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
     rows = [(f"{share:.0%} defective", _mixed(drawn, count, round(count * share))) for share in SHARES]
