@@ -84,7 +84,8 @@ class Store:
         if not (self._files.anon or self._files.key):
             from fsspec.asyn import sync  # it brings every file system in; only an object store needs it
 
-            find = partial(sync, self._files.loop, _find_credentials, self._files)
+            self._within(problem, partial(_make_session, self._files))
+            find = partial(sync, self._files.loop, _find_credentials, self._files.session)
             self._within(problem, find, most_seconds=CREDENTIALS_WITHIN.total_seconds())
         self._within(problem, self._files.connect)
         self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
@@ -274,13 +275,22 @@ def _outages(files: Any) -> tuple[type[Exception], ...]:
     return (OSError, BotoCoreError, ClientError)
 
 
-async def _find_credentials(files: Any) -> None:
-    """Take up the credentials of an object store's session; raises botocore's errors."""
+def _make_session(files: Any) -> None:
+    """Make the session of an object store, with what asking for a role reads from this machine's disk."""
     from aiobotocore.session import AioSession
-    from botocore.exceptions import NoCredentialsError
 
     files.session = files.session or AioSession(**files.kwargs)
-    found = await files.session.get_credentials()
+    files.session.get_component("credential_provider")
+    loader = files.session.get_component("data_loader")  # it keeps what it has read
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model("sts", kind)
+
+
+async def _find_credentials(session: Any) -> None:
+    """Take up the credentials of a session; raises botocore's errors."""
+    from botocore.exceptions import NoCredentialsError
+
+    found = await session.get_credentials()
     if found is None:
         raise NoCredentialsError
     await found.get_frozen_credentials()
