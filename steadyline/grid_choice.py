@@ -9,7 +9,7 @@ from steadyline.grid import DEFAULT_GRID, Grid, grid_for
 from steadyline.picture import LARGEST, inspect
 from steadyline.picture_folder import printable
 
-GRID_PIXELS = 256 * 256  # some 40 ms of one core a frame for `either`; `trainer plan` chooses by a budget
+GRID_PIXELS = 256 * 256  # frozen features take 33 ms of one core there (docs/results/2026-11-30-plan.md)
 MOST_LOOKED_AT = 200  # pictures whose size is looked up
 
 

@@ -69,7 +69,7 @@ _FINER = "Take a finer --grid or another detector: python -m trainer plan --data
 _OUT = "Folder to write the package to; a killed fit resumes from it."
 _MAP_DETECTOR = "Second detector, for the map, in the same graph; by default none."
 _COMPANION = "Detector beside it, certified, for the margin of its verdicts; by default none."
-_SIZE = "Side of a square input in pixels, the short form of --grid; by default --grid's."
+_SIZE = "Side of a square input in pixels, the short form of --grid; by default --grid counts."
 _GRID = (
     "Height and width of the input in pixels, 512x208 for example; by default the proportions of the good "
     "parts and at most 65,536 pixels."

@@ -94,8 +94,8 @@ def _nothing(wanted: LabelsOf, rows: list[KeptLabel]) -> str:
     have = f"the store of the line {wanted.line.line} has {counts['defect']} frames of {wanted.product}"
     if not counts["defect"]:
         return (
-            f"--labels: {have} labelled as defects, and {counts['good']} as good: label defects in the "
-            "console, or give pictures of known ones with --defects"
+            f"--labels: {have} labelled as defects, and {counts['good']} as good: label defects through the "
+            "API of the alerts, or give pictures of known ones with --defects"
         )
     words = Counter(row.without or "unreadable" for row in rows if row.label == "defect")
     told = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))

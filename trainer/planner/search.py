@@ -13,7 +13,7 @@ from trainer.planner.measure import PlanMaterial, ShortTraining, cost_of, measur
 from trainer.planner.measured import Candidate, Measured, keep, kept_file, read_kept
 from trainer.progress import ReportProgress
 
-MOST_TRAINED = 3  # grids of a detector that must be trained, where frozen features say which are worth it
+MOST_GRIDS = 3  # grids of a detector that must be trained, where frozen features say which are worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Search:
     def _at(self, name: str, grids: Sequence[Grid]) -> None:
         for grid in grids:
             candidate = Candidate(name, grid)
-            if len(self._of(name)) == MOST_TRAINED:
+            if len(self._of(name)) == MOST_GRIDS:
                 return
             if self._kept(candidate) is not None or self._is_affordable(candidate):
                 self._try(candidate)
@@ -115,7 +115,7 @@ class Search:
 def preferred_grids(name: str, found: Sequence[Measured], budget_ms: float) -> list[Grid]:
     """Return the grids for a detector that must be trained, best first, by what frozen features see at each.
 
-    None for frozen features themselves, and where none of theirs is within the budget.
+    Empty for frozen features themselves, and where none of theirs is within the budget.
     """
     frozen = [one for one in found if one.candidate.detector == FROZEN and one.p99_ms <= budget_ms]
     return [] if name == FROZEN else [one.candidate.grid for one in by_preference(frozen)]

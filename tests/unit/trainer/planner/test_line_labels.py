@@ -110,7 +110,7 @@ def test_a_row_that_names_another_place_is_not_followed(labels: LabelStore, tmp_
 @pytest.mark.parametrize(
     ("labelled", "said"),
     [
-        ((), "has 0 frames of cell labelled as defects, and 0 as good: label defects in the console"),
+        ((), "has 0 frames of cell labelled as defects, and 0 as good: label defects through the API"),
         (("good",), "has 0 frames of cell labelled as defects, and 1 as good"),
         (
             ("without",),
