@@ -4,13 +4,12 @@ An object that was put survives a crash of the process. In a power cut it is as 
 what Kafka acknowledges. A plant that needs more uses replicated storage for both.
 """
 
+import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +21,7 @@ from steadyline.daemon_pool import DaemonPool
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.in_clear import ClearSecret
 from steadyline.replace_file import replace_file
+from steadyline.waited_time import within_waited_time
 
 T = TypeVar("T")
 
@@ -77,20 +77,23 @@ class Store:
     def _open(self, may_be_clear: bool) -> None:
         """Look up the credentials of an object store, and make its client.
 
-        Credentials come first: only they are waited for at somebody else's door, and the client, which takes
-        them from the same session, is then a matter of this machine's own speed.
+        Credentials come first: they are waited for at somebody else's door and have a limit of their own; the
+        client, which takes them from the same session, is then a matter of this machine's own speed.
         """
         problem = f"{self._url} cannot be opened"
         if not (self._files.anon or self._files.key):
-            from fsspec.asyn import sync  # it brings every file system in; only an object store needs it
-
-            self._within(problem, partial(_make_session, self._files))
-            find = partial(sync, self._files.loop, _find_credentials, self._files.session)
-            self._within(problem, find, most_seconds=CREDENTIALS_WITHIN.total_seconds())
+            self._within(problem, self._find_credentials)
         self._within(problem, self._files.connect)
         self._files.s3.meta.events.register_first("needs-retry.s3", _give_up, unique_id=__name__)
         if not may_be_clear:
             self._refuse_clear()
+
+    def _find_credentials(self) -> None:
+        """Take up credentials; raises botocore's errors, or TimeoutError when nobody answers about them."""
+        seconds = min(self._timeout, CREDENTIALS_WITHIN.total_seconds())
+        asyncio.run_coroutine_threadsafe(
+            within_waited_time(_take_credentials(self._files), seconds), self._files.loop
+        ).result()
 
     def _refuse_clear(self) -> None:
         """Raise InvalidConfiguration when requests would go over the network in clear."""
@@ -205,12 +208,10 @@ class Store:
 
         self._within(f"{self.uri(prefix)} cannot be removed", remove)
 
-    def _within(
-        self, problem: str, call: Callable[[], T], more_seconds: float = 0.0, most_seconds: float = inf
-    ) -> T:
+    def _within(self, problem: str, call: Callable[[], T], more_seconds: float = 0.0) -> T:
         """Return what a call returns; raises StoreUnavailable when it fails or does not return in time."""
         answer = self._pool.submit(call)
-        seconds = min(self._timeout + more_seconds, most_seconds)
+        seconds = self._timeout + more_seconds
         try:
             return answer.result(seconds)
         except self._outages as error:  # a deadline that has passed is an OSError as well
@@ -275,22 +276,13 @@ def _outages(files: Any) -> tuple[type[Exception], ...]:
     return (OSError, BotoCoreError, ClientError)
 
 
-def _make_session(files: Any) -> None:
-    """Make the session of an object store, with what asking for a role reads from this machine's disk."""
+async def _take_credentials(files: Any) -> None:
+    """Give an object store a session that has credentials; raises botocore's errors."""
     from aiobotocore.session import AioSession
-
-    files.session = files.session or AioSession(**files.kwargs)
-    files.session.get_component("credential_provider")
-    loader = files.session.get_component("data_loader")  # it keeps what it has read
-    for kind in ("service-2", "endpoint-rule-set-1"):
-        loader.load_service_model("sts", kind)
-
-
-async def _find_credentials(session: Any) -> None:
-    """Take up the credentials of a session; raises botocore's errors."""
     from botocore.exceptions import NoCredentialsError
 
-    found = await session.get_credentials()
+    files.session = files.session or AioSession(**files.kwargs)
+    found = await files.session.get_credentials()
     if found is None:
         raise NoCredentialsError
     await found.get_frozen_credentials()

@@ -10,7 +10,7 @@ from tools.packages import PACKAGES
 # A room is a folder, or a file of the package itself; ``jobs.spec`` is a room of its own.
 LAYERS: Mapping[str, Sequence[str]] = {
     "steadyline": (
-        "errors clock digest terminal address child_process daemon_pool folder_lock replace_file",
+        "errors clock digest terminal address child_process daemon_pool waited_time folder_lock replace_file",
         "grid",
         "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
         "formats picture picture_folder map_png score_scale inference",
