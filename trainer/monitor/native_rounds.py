@@ -58,6 +58,7 @@ class NativeRounds:
         again after READ_AGAIN.
         """
         if self._asked is None or self._asked.version != live.version:
+            metrics.RAISED.set(math.nan, product=self._product)  # the figure before is of another version
             self._asked = self._read(live)
         if self._asked is None:
             return None

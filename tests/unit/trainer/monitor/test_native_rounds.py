@@ -14,6 +14,7 @@ from steadyline.contracts.model_event import Health, Model
 from steadyline.store import Store
 from tests.support.model_history import a_model
 from tests.support.snapshots import a_snapshot
+from trainer import metrics
 from trainer.arrays import Pictures
 from trainer.data.banks import BankStore
 from trainer.data.drawn_pairs import DRAWN_PAIRS, DrawnPair, DrawnPairs
@@ -59,6 +60,11 @@ class PairedVersion:
         self.uri, pairs = self.kept.put_snapshot("cell", drawn(snapshot, count).pack())
         self.live = a_model(1).model_copy(update={"lineage": {"data": normals, DRAWN_PAIRS: pairs}})
         self.restart()
+
+    def unpaired(self, version: int) -> Model:
+        """Return a version of a release that kept no pairs."""
+        lineage = {"data": self.live.lineage["data"]}
+        return self.live.model_copy(update={"version": version, "lineage": lineage})
 
     def restart(self) -> None:
         self.rounds = NativeRounds(self.kept, "cell", self.clock)
@@ -128,7 +134,7 @@ def test_after_a_restart_what_was_told_stands_until_every_pair_was_asked_again()
 
 def test_nothing_is_said_of_a_version_of_an_earlier_release() -> None:
     watched = PairedVersion()
-    earlier = watched.live.model_copy(update={"lineage": {"data": watched.live.lineage["data"]}})
+    earlier = watched.unpaired(1)
     assert watched.rounds.pictures(earlier, COUNT) is None
     assert watched.round(rising, earlier, told("sees_nothing: once")) is None
 
@@ -138,6 +144,19 @@ def test_the_next_version_is_asked_about_its_own_pairs() -> None:
     watched.rounds_of(indifferent)
     other = watched.live.model_copy(update={"version": 2})
     assert watched.round(rising, other) is None
+
+
+def test_the_figure_of_a_version_is_not_told_of_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(metrics.RAISED, "backend", lambda value, _: told.append(value))
+    watched = PairedVersion()
+    watched.rounds_of(rising)
+    assert told[-1] == 1.0
+    without = watched.live.model_copy(
+        update={"version": 2, "lineage": {"data": watched.live.lineage["data"]}}
+    )
+    watched.round(rising, without)
+    assert np.isnan(told[-1])
 
 
 @pytest.mark.parametrize("trouble", ["altered", "gone", "no normals", "too few"])
