@@ -52,8 +52,8 @@ def sees(pictures: Pixels) -> Inferred:
 class CalibratedPlant:
     """A product with a live model, its bank, and pictures that somebody puts into the store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.works = Works(folder)
+    def __init__(self, folder: Path, most_event_bytes: int = 4 << 20) -> None:
+        self.works = Works(folder, most_event_bytes)
         self.works.inference.serve("cell", 1, sees)
         model = self.a_model()
         added = transitions.add(self.works.state.event, model, NOW)

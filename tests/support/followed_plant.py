@@ -59,8 +59,8 @@ class SeesSpots:
 class FollowedPlant(CalibratedPlant):
     """The plant of calibrations, with an inbox that reads a broker; hours pass as scores are written."""
 
-    def __init__(self, folder: Path, follow: bool = True) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, follow: bool = True, most_event_bytes: int = 4 << 20) -> None:
+        super().__init__(folder, most_event_bytes)
         self.make_bank()
         self.folder, self.sequence, self.random = folder, 0, np.random.default_rng(3)
         self.works.inference.serve("cell", 1, sees_spots_at(10))

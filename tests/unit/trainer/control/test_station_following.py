@@ -14,6 +14,7 @@ from steadyline.errors import BankUnavailable, BrokerUnavailable, ContractBroken
 from steadyline.inference import Inferred, Pixels
 from tests.support.followed_plant import EVERY, ROOM, FollowedPlant, sees_spots_at
 from tests.support.labels import an_alert
+from trainer import metrics
 from trainer.lifecycle import transitions
 
 A_LOOK = 0.025  # rooms that a threshold may move between two looks, six hours apart: a tenth a day
@@ -294,6 +295,21 @@ def test_while_the_broker_is_away_a_step_is_not_half_taken(plant: FollowedPlant)
     plant.look()
     assert plant.shift() == pytest.approx(A_LOOK)
     assert plant.live.threshold_version == 2
+
+
+def test_a_step_that_no_event_can_hold_is_not_taken_and_is_counted_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(metrics.FOLLOWING, "backend", lambda _, labels: counted.append(labels["outcome"]))
+    before = len(FollowedPlant(tmp_path / "wide").works.state.event.encode())
+    plant = FollowedPlant(tmp_path / "narrow", most_event_bytes=before + 700)  # a step takes more
+    plant.hours(8, 0.5)
+    event = plant.works.state.event
+    plant.look()
+    assert plant.works.state.event is event
+    assert plant.shift() == 0
+    assert counted == ["event_too_large"]
 
 
 def test_steps_push_no_more_than_their_share_out_of_the_history(plant: FollowedPlant) -> None:
