@@ -17,8 +17,8 @@ WITHIN_SECONDS = 900
 
 def a_plate(rng: np.random.Generator) -> Image.Image:
     """A textured plate."""
-    rows, columns = np.mgrid[0:96, 0:96]
-    texture = 140 + 25 * np.sin(columns / 6.0) + 15 * np.cos(rows / 9.0) + rng.normal(0, 4, (96, 96))
+    rows, columns = np.mgrid[0:48, 0:48]
+    texture = 140 + 25 * np.sin(columns / 6.0) + 15 * np.cos(rows / 9.0) + rng.normal(0, 4, (48, 48))
     return Image.fromarray(np.clip(texture, 0, 255).astype(np.uint8), "L")
 
 

@@ -10,10 +10,10 @@ from typing_extensions import override
 
 from bench.ablations.halves import FUSIONS, Fused, HidingAttack, figures, main
 from steadyline.errors import InvalidConfiguration
-from tests.support.parts import a_set_of_parts
-from tests.support.trainer_command import trainer
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed
+
+PACKAGE_OF_ROBUST = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1"
 
 
 class MeanOfHalf(Served):
@@ -51,8 +51,5 @@ def test_an_attack_hides_only_what_the_score_looks_at() -> None:
 
 
 def test_a_package_of_another_detector_is_refused(tmp_path: Path) -> None:
-    parts = a_set_of_parts(tmp_path / "set")
-    words = ["--data", str(parts), "--out", str(tmp_path / "model"), "--detector", "certified"]
-    trainer("fit", *words, "--size", "16")
-    with pytest.raises(InvalidConfiguration, match="not of either"):
-        main(parts, tmp_path / "model")
+    with pytest.raises(InvalidConfiguration, match="this package is of robust, not of either"):
+        main(tmp_path, PACKAGE_OF_ROBUST)
