@@ -1,8 +1,9 @@
 """What fusing two halves brings: ``python -m bench.ablations.halves --data FOLDER --model PACKAGE``.
 
 Of one package of ``either`` it prints, for each half alone and for ways to fuse them: the AUROC of all test
-pictures, and what an attack that hides defects leaves of it, searched against that very score. So the robust
-half alone and the fused score are compared with the same weights on the same pictures.
+pictures, what an attack that hides defects leaves of it, searched against that very score, and how well the
+map locates where the set has masks. So the robust half alone and the fused score are compared with the same
+weights on the same pictures.
 """
 
 import json
@@ -17,6 +18,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration
@@ -24,14 +26,15 @@ from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed
-from trainer.evaluation.attacks import Pgd
+from trainer.evaluation.attacks import Pgd, at_once
 from trainer.evaluation.auroc import auroc
-from trainer.evaluation.subject import AttackTarget
+from trainer.evaluation.localisation import localisation
+from trainer.evaluation.subject import AttackTarget, floats
 from trainer.folder import open_package, read_test_set
 
 Fuse = Callable[[Tensor], Tensor]
 
-# Of the halves' scores (B, 2), each in units of normals that neither was trained on.
+# Of the halves' scores (B, 2) or maps (B, 2, h, w), each in units of normals that neither was trained on.
 FUSIONS: Mapping[str, Fuse] = {
     "patch alone": lambda halves: halves[:, 0],
     "robust alone": lambda halves: halves[:, 1],
@@ -47,16 +50,35 @@ class Fused(Served):
 
     def __init__(self, halves: EitherServed, fuse: Fuse) -> None:
         super().__init__()
-        self._halves, self._fuse = halves, fuse
+        self._halves, self.fuse = halves, fuse
 
     @override
     def score_alone(self, x: Tensor) -> Tensor:
         told = (self._halves.raw_halves(x) - self._halves.centre) / self._halves.spread
-        return self._fuse(told)
+        return self.fuse(told)
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.score_alone(x), torch.zeros(len(x), 1, 1)
+        scores, maps = self._halves.told_halves(x)
+        return self.fuse(scores), self.fuse(maps)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldHalves:
+    """What both halves say of pictures (N, H, W, C): scores (N, 2) and maps (N, 2, h, w), in their units."""
+
+    pictures: Pictures
+    scores: Tensor
+    maps: Tensor
+
+    @staticmethod
+    def of(module: EitherServed, pictures: Pictures) -> "ToldHalves":
+        """Ask both halves of each picture, once for all fusions."""
+        x = floats(pictures)
+        with torch.inference_mode():
+            answers = [module.told_halves(part) for part in torch.split(x, at_once(x))]
+        scores, maps = (torch.cat(one) for one in zip(*answers, strict=True))
+        return ToldHalves(pictures, scores, maps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,39 +111,52 @@ def main(
     test = read_test_set(data, card)
     attack = HidingAttack(tuple(epsilon or (2.0, 4.0)), steps, attacked)
     sizes = " | ".join(f"hidden, {size:g}/255" for size in attack.epsilons)
-    console.print(f"| score | clean | of the attacked | {sizes} | CPU s |")
-    console.print("|---" * (4 + len(attack.epsilons)) + "|")
+    located = " | pixel | AUPRO" if test.masks is not None else ""
+    console.print(f"| score | clean | of the attacked | {sizes}{located} | CPU s |")
+    console.print("|---" * (4 + len(attack.epsilons) + located.count("|")) + "|")
+    told = ToldHalves.of(module, test.pictures)
     for name, fuse in FUSIONS.items():
         began = time.process_time()
-        found = figures(Fused(module, fuse), test.pictures, test.anomalous, attack)
+        found = figures(Fused(module, fuse), told, test.anomalous, attack)
+        if test.masks is not None:
+            found |= where(fuse, told, test.located, test.masks)
         found["cpu_seconds"] = round(time.process_time() - began, 1)
         console.print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in found.values()) + " |")
         console.print(json.dumps({"score": name, **found}))
 
 
 def figures(
-    module: Served, pictures: Pictures, anomalous: NDArray[np.bool_], attack: HidingAttack
+    module: Fused, told: ToldHalves, anomalous: NDArray[np.bool_], attack: HidingAttack
 ) -> dict[str, float]:
-    """Return the AUROC of all pictures (N, H, W, C), that of the ones under attack, and what it leaves.
+    """Return the AUROC of all pictures, that of the ones under attack, and what it leaves.
 
     Under attack are some defects, spread evenly over the set; all normals stay as they are.
     """
-    target = AttackTarget.of(module, pictures, anomalous)
-    clean = target.scores(target.x)
+    clean = module.fuse(told.scores).numpy()
     defects = np.flatnonzero(anomalous)
     chosen = defects[np.unique(np.linspace(0, len(defects) - 1, attack.defects).astype(int))]
-    hidden = target.part(chosen)
+    hidden = AttackTarget.of(module, told.pictures[chosen], anomalous[chosen])
     normals = clean[~anomalous]
     truth = np.arange(len(normals) + len(chosen)) >= len(normals)
 
     def left(scores: NDArray[np.float32]) -> float:
         return round(auroc(np.concatenate([normals, scores]), truth), 4)
 
-    found = {"clean": round(target.auroc(clean), 4), "of_attacked": left(clean[chosen])}
+    found = {"clean": round(auroc(clean, anomalous), 4), "of_attacked": left(clean[chosen])}
     for size in attack.epsilons:
         after = hidden.scores(hidden.attacked(Pgd(size / 255, attack.steps)))
         found[f"hidden_{size:g}"] = left(after)
     return found
+
+
+def where(
+    fuse: Fuse, told: ToldHalves, located: NDArray[np.bool_], masks: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Return pixel AUROC and AUPRO of the maps of the pictures that are ``located`` by ``masks``."""
+    maps = fuse(told.maps[torch.from_numpy(located)])[:, None]
+    enlarged = functional.interpolate(maps, size=masks.shape[1:], mode="bilinear")[:, 0]
+    found = localisation(enlarged.numpy(), masks[located])
+    return {"pixel": round(found.auroc, 4), "aupro": round(found.aupro, 4)}
 
 
 if __name__ == "__main__":

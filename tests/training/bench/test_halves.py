@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from bench.ablations.halves import FUSIONS, Fused, HidingAttack, figures, main
+from bench.ablations.halves import FUSIONS, Fused, HidingAttack, ToldHalves, figures, main, where
 from steadyline.errors import InvalidConfiguration
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed
@@ -40,7 +40,8 @@ def test_an_attack_hides_only_what_the_score_looks_at() -> None:
     attack = HidingAttack((4.0, 16.0), steps=4, defects=6)
     with torch.random.fork_rng():
         seen = {
-            name: figures(Fused(halves, fuse), pictures, anomalous, attack) for name, fuse in FUSIONS.items()
+            name: figures(Fused(halves, fuse), ToldHalves.of(halves, pictures), anomalous, attack)
+            for name, fuse in FUSIONS.items()
         }
     assert seen["patch alone"]["clean"] == 1
     assert seen["patch alone"]["hidden_4"] == 1
@@ -48,6 +49,19 @@ def test_an_attack_hides_only_what_the_score_looks_at() -> None:
     assert seen["robust alone"]["clean"] < 0.8
     assert seen["maximum"]["clean"] == 1
     assert seen["maximum"]["hidden_16"] == 0
+
+
+def test_a_map_that_glows_where_the_defect_is_locates_it() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(98, 103, (4, 16, 16, 1)).astype(np.uint8)
+    masks = np.zeros((4, 16, 16), bool)
+    masks[:2, :4, :4] = True
+    pictures[masks] += 60
+    halves = EitherServed(MeanOfHalf(True), MeanOfHalf(False), nn.Identity(), "max")
+    told, located = ToldHalves.of(halves, pictures), np.array([True, True, True, False])
+    assert where(FUSIONS["maximum"], told, located, masks) == {"pixel": 1.0, "aupro": 1.0}
+    turned = where(lambda maps: -maps[:, 0], told, located, masks)
+    assert turned["pixel"] == 0
 
 
 def test_a_package_of_another_detector_is_refused(tmp_path: Path) -> None:

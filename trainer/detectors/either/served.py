@@ -40,19 +40,23 @@ class EitherServed(Served):
         """Return both halves' scores (B, 2) of pictures (B, C, H, W) in [0, 1], each on its own scale."""
         return torch.stack([self.patch.score_alone(x), self.robust.score_alone(self.reduce(x))], 1)
 
-    @override
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+    def told_halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both halves' scores (B, 2) and maps (B, 2, h, w), in their units and at one size."""
         (first, first_map), (second, second_map) = (
             self.patch.score_float(x),
             self.robust.score_float(self.reduce(x)),
         )
-        halves = (torch.stack([first, second], 1) - self.centre) / self.spread
         enlarged = functional.interpolate(
             second_map[:, None], size=first_map.shape[1:], mode="bilinear", align_corners=False
         )
         maps = torch.cat([first_map[:, None], enlarged], 1)
         told = (maps - self.centre[:, None, None]) / self.spread[:, None, None]
-        return {"score": self._fused(halves), "map": self._fused(told), HALVES: halves}
+        return (torch.stack([first, second], 1) - self.centre) / self.spread, told
+
+    @override
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        halves, maps = self.told_halves(x)
+        return {"score": self._fused(halves), "map": self._fused(maps), HALVES: halves}
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
