@@ -41,6 +41,7 @@ FUSIONS: Mapping[str, Fuse] = {
     "maximum": lambda halves: halves.amax(1),
     "sum": lambda halves: halves.sum(1),
     "sum of what is above 0": lambda halves: halves.clamp(min=0).sum(1),
+    "robust and what patch has above 0": lambda halves: halves[:, 1] + halves[:, 0].clamp(min=0),
     "norm of what is above 0": lambda halves: halves.clamp(min=1e-3).pow(2).sum(1).sqrt(),
 }
 
