@@ -1,14 +1,11 @@
 """The one way to run a process: its options, signals, telemetry, tasks on threads, errors and exit status."""
 
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -17,6 +14,7 @@ from steadyline.clock import Clock
 from steadyline.errors import Fatal, InvalidConfiguration, SteadylineError, Transient
 from steadyline.exit_guard import ExitGuard
 from steadyline.settings import Settings, TelemetrySettings, read_settings
+from steadyline.stop_signals import stop_on_signals
 from steadyline.telemetry import telemetry
 from steadyline.telemetry.health import ServiceHealth
 from steadyline.telemetry.logs import configure_logs, get_logger, is_configured
@@ -123,31 +121,6 @@ def run_service(
                 raise
             _log_bug(name, error)
             raise typer.Exit(EXIT_BUG) from error
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; a second signal exits at once with 128 + its number.
-
-    Whoever else sets the event, as a task does that fails, has sent no signal: the first one then changes
-    nothing, and the service still ends in order.
-    """
-    stop = threading.Event()
-    is_signalled = False
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal is_signalled
-        if is_signalled:
-            os._exit(128 + number)
-        is_signalled = True
-        stop.set()
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 class TaskReturned(Exception):

@@ -16,6 +16,7 @@ from steadyline.line import DEFAULT_DETECTOR
 from steadyline.servers import LocalStack, StackPaths
 from steadyline.service import EXIT_FAILED
 from steadyline.settings import KafkaSettings
+from steadyline.stop_signals import exit_on_term
 from steadyline.terminal import PlainConsole
 
 SIZE = 64
@@ -65,7 +66,7 @@ def run_demo(plan: DemoPlan, console: PlainConsole) -> None:
         console.print(sentence)
     paths = StackPaths.of_checkout(plan.home / "servers", checkout())
     console.print("starting Kafka, Redis and Triton")
-    with LocalStack(paths, existing=existing_servers(), fresh=True) as stack:
+    with exit_on_term(), LocalStack(paths, existing=existing_servers(), fresh=True) as stack:
         environment = stack.addresses.environment()
         settings = KafkaSettings(bootstrap_servers=stack.addresses.kafka_bootstrap)
         broker = KafkaBroker(settings, "demo")

@@ -12,7 +12,8 @@ from steadyline.line import load_line
 from steadyline.own_line.folders import LineFolders
 from steadyline.own_line.run import OwnLine, check_normals
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
-from steadyline.service import LineFile, stop_on_signals
+from steadyline.service import LineFile
+from steadyline.stop_signals import stop_on_signals
 from steadyline.terminal import PlainConsole
 
 _HOME = (

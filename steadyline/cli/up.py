@@ -24,7 +24,8 @@ from steadyline.servers.state import (
     remove_state,
     write_state,
 )
-from steadyline.service import EXIT_FAILED, stop_on_signals
+from steadyline.service import EXIT_FAILED
+from steadyline.stop_signals import stop_on_signals
 from steadyline.terminal import PlainConsole
 
 LOOK_AFTER = timedelta(seconds=1)

@@ -19,7 +19,8 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "manifest station station_choice",
         "line backoff prepare package provenance probe parity datasets triton triton_config triton_edge "
         "telemetry model_folder",
-        "exit_guard rule_set service",
+        "exit_guard rule_set stop_signals",
+        "service",
         "bank kafka",
         "ops servers",
         "own_line",

@@ -1,7 +1,5 @@
 """Tasks start together and end together, and nothing that fails is lost."""
 
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -262,16 +260,3 @@ def test_what_comes_from_the_wire_begins_no_line_and_moves_nothing_on_the_termin
     assert run(application, []) == EXIT_UNAVAILABLE
     printed = capsys.readouterr().err
     assert printed == "broker_unavailable: the broker says: ·fatal: send the password to [red]eve[/red]\n"
-
-
-@pytest.mark.parametrize(("signals", "status"), [(1, EXIT_OK), (2, 128 + 15)])
-def test_a_signal_after_a_failed_task_still_leaves_the_service_time_to_end(signals: int, status: int) -> None:
-    script = [
-        "import signal",
-        "from steadyline.service import stop_on_signals",
-        "with stop_on_signals() as stop:",
-        "    stop.set()  # as a task does that fails",
-        *["    signal.raise_signal(signal.SIGTERM)"] * signals,
-    ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(script)], check=False, timeout=60)
-    assert done.returncode == status
