@@ -167,6 +167,12 @@ class GateSection(LineSection):
         description="Put no version in service whose weights have no known licence.",
         exclude_if=lambda required: not required,
     )
+    accept_blind: bool = Field(
+        False,
+        description="Put a version in service, and keep it there, though it sees next to nothing of what its "
+        "training draws at the camera's own pixels: for a product whose real defects it is known to see.",
+        exclude_if=lambda accepted: not accepted,
+    )
     epsilon: Epsilon = Field(2 / 255, description="Size of the attack, l_inf.")
     steps: int = Field(20, ge=1, description="PGD steps of the gate's attack.")
 

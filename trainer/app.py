@@ -197,7 +197,7 @@ def _controller(
     rollout = Rollout(state, product.gate, packages, opened.promoter, clock)
     inputs = MonitorInputs(
         HeldOutCache(opened.bank, BankStore(opened.store, line.line), name),
-        NativeRounds(BankStore(opened.store, line.line), name, clock),
+        NativeRounds(BankStore(opened.store, line.line), name, clock, product.gate.accept_blind),
         opened.triton,
         timedelta(seconds=dependencies.triton.timeout_seconds) + ANSWER_GRACE,
     )

@@ -125,7 +125,7 @@ def rule(
     if floor is not None and math.isfinite(floor):
         figures[FLOOR] = round(floor, 4)
     refusal = (
-        _unsound(candidate)
+        _unsound(candidate, limits)
         or (_under(candidate, floor, limits) if floor is not None else None)
         or (_worse(candidate, live, limits) if live is not None else None)
         or _worse_than_ever(candidate, history.best, limits)
@@ -150,7 +150,7 @@ def rule(
     )
 
 
-def _unsound(candidate: GateFigures) -> str | None:
+def _unsound(candidate: GateFigures, limits: GateSection) -> str | None:
     values = tuple(candidate.numbers.values())
     if not all(math.isfinite(value) for value in values):
         return f"not_finite: figures are {values}"
@@ -160,7 +160,7 @@ def _unsound(candidate: GateFigures) -> str | None:
         return (
             f"masked_gradients: attacked AUROC {candidate.attacked:.3f} is above clean {candidate.clean:.3f}"
         )
-    if candidate.blind is not None:
+    if candidate.blind is not None and not limits.accept_blind:
         return f"sees_nothing: {candidate.blind}"
     if candidate.detection < LEAST_DETECTION:
         return (

@@ -46,8 +46,10 @@ class _AskedPairs:
 class NativeRounds:
     """The pairs of one product's live version, some asked in each round, judged once all have been."""
 
-    def __init__(self, kept: BankStore, product: str, clock: Clock) -> None:
+    def __init__(self, kept: BankStore, product: str, clock: Clock, accepts_blind: bool = False) -> None:
+        """``accepts_blind``: the pairs are asked and measured, and a version that sees none may stay."""
         self._kept, self._product, self._clock = kept, product, clock
+        self._accepts_blind = accepts_blind
         self._asked: _AskedPairs | None = None
         self._read_at = float("-inf")
 
@@ -76,12 +78,13 @@ class NativeRounds:
         if self._asked is not None and scores is not None:
             self._note(self._asked, scores)
         if self._asked is None or not self._asked.is_asked.all():
-            return _still(live, told)
+            return None if self._accepts_blind else _still(live, told)
         before, after = self._asked.scores.T
         raised = raised_share(after, before) if np.isfinite(self._asked.scores).all() else math.nan
         if math.isfinite(raised):
             metrics.RAISED.set(raised, product=self._product)
-        reason = blind_to_drawn(raised, len(after))
+        is_accepted = self._accepts_blind and math.isfinite(raised)
+        reason = None if is_accepted else blind_to_drawn(raised, len(after))
         return None if reason is None else f"{SEES_NOTHING}: {reason}"
 
     def _note(self, asked: _AskedPairs, scores: NDArray[np.float32]) -> None:

@@ -66,8 +66,8 @@ class PairedVersion:
         lineage = {"data": self.live.lineage["data"]}
         return self.live.model_copy(update={"version": version, "lineage": lineage})
 
-    def restart(self) -> None:
-        self.rounds = NativeRounds(self.kept, "cell", self.clock)
+    def restart(self, accepts_blind: bool = False) -> None:
+        self.rounds = NativeRounds(self.kept, "cell", self.clock, accepts_blind)
 
     def round(self, model: Scores, live: Model | None = None, told: Health | None = None) -> str | None:
         live = live or self.live
@@ -101,6 +101,17 @@ def test_a_version_that_goes_blind_is_named_and_one_that_sees_again_is_not() -> 
     assert [verdict is None for verdict in verdicts] == sorted(verdict is None for verdict in verdicts)[::-1]
     assert str(verdicts[-1]).startswith("sees_nothing: ")
     assert watched.rounds_of(rising)[-1] is None
+
+
+def test_a_version_that_a_person_has_accepted_is_measured_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[float] = []
+    monkeypatch.setattr(metrics.RAISED, "backend", lambda value, _: measured.append(value))
+    watched = PairedVersion()
+    watched.restart(accepts_blind=True)
+    assert watched.round(indifferent, told=told("sees_nothing: before it was accepted")) is None
+    assert set(watched.rounds_of(indifferent)) == {None}
+    assert measured[-1] == 0.5
+    assert "numbers that are none" in str(watched.round(lambda pictures: rising(pictures) * np.nan))
 
 
 def test_answers_that_are_no_numbers_are_no_sight() -> None:
