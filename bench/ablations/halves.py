@@ -1,8 +1,9 @@
 """What fusing two halves brings: ``python -m bench.ablations.halves --data FOLDER --model PACKAGE``.
 
 Of one package of ``either`` it prints, for each half alone and for ways to fuse them: the AUROC of all test
-pictures, what an attack that hides defects leaves of it, searched against that very score, and how well the
-map locates where the set has masks. So the robust half alone and the fused score are compared with the same
+pictures, alarms and defects caught at the threshold of the normals that the training held out, what an attack
+that hides defects leaves of the AUROC, searched against that very score, and how well the map locates where
+the set has masks. So the robust half alone and the fused score are compared with the same
 weights on the same pictures.
 """
 
@@ -22,8 +23,10 @@ from torch.nn import functional
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration
+from steadyline.line import PictureSection
 from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
+from trainer.data.normals import believed, from_folder
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed
 from trainer.evaluation.attacks import Pgd, at_once
@@ -31,6 +34,7 @@ from trainer.evaluation.auroc import auroc
 from trainer.evaluation.localisation import localisation
 from trainer.evaluation.subject import AttackTarget, floats
 from trainer.folder import open_package, read_test_set
+from trainer.jobs.calibrate import calibration
 
 Fuse = Callable[[Tensor], Tensor]
 
@@ -113,12 +117,15 @@ def main(
     attack = HidingAttack(tuple(epsilon or (2.0, 4.0)), steps, attacked)
     sizes = " | ".join(f"hidden, {size:g}/255" for size in attack.epsilons)
     located = " | pixel | AUPRO" if test.masks is not None else ""
-    console.print(f"| score | clean | of the attacked | {sizes}{located} | CPU s |")
-    console.print("|---" * (4 + len(attack.epsilons) + located.count("|")) + "|")
+    console.print(f"| score | alarms | caught | clean | of the attacked | {sizes}{located} | CPU s |")
+    console.print("|---" * (6 + len(attack.epsilons) + located.count("|")) + "|")
     told = ToldHalves.of(module, test.pictures)
+    kept = believed(from_folder(data, PictureSection(grid=card.grid, channels=card.channels)))
+    held_out = ToldHalves.of(module, kept.pictures[kept.held_out])
     for name, fuse in FUSIONS.items():
         began = time.process_time()
-        found = figures(Fused(module, fuse), told, test.anomalous, attack)
+        found = judged(fuse(told.scores), fuse(held_out.scores), test.anomalous, card.false_alarm_rate)
+        found |= figures(Fused(module, fuse), told, test.anomalous, attack)
         if test.masks is not None:
             found |= where(fuse, told, test.located, test.masks)
         found["cpu_seconds"] = round(time.process_time() - began, 1)
@@ -148,6 +155,17 @@ def figures(
         after = hidden.scores(hidden.attacked(Pgd(size / 255, attack.steps)))
         found[f"hidden_{size:g}"] = left(after)
     return found
+
+
+def judged(scores: Tensor, held_out: Tensor, anomalous: NDArray[np.bool_], rate: float) -> dict[str, float]:
+    """Return the shares of good and of defective pictures above the threshold that normals (M,) which the
+    training ``held_out`` set for a false-alarm ``rate``.
+    """
+    is_above = scores.numpy() > calibration(held_out.tolist(), rate).threshold
+    return {
+        "alarms": round(float(is_above[~anomalous].mean()), 4),
+        "caught": round(float(is_above[anomalous].mean()), 4),
+    }
 
 
 def where(

@@ -18,7 +18,7 @@ Score = Callable[[Tensor], Tensor]
 ReportDone = Callable[[int], None]
 
 BATCH = 64  # pictures attacked together: 64 of 64 pixels fit a core's cache well enough
-BATCH_PIXELS = 1 << 20  # of them all: a network under attack keeps its inner layers, kilobytes a pixel
+BATCH_PIXELS = 1 << 18  # of them all: a network under attack keeps its inner layers, kilobytes a pixel
 _LAST_STEP = 0.05  # as a share of epsilon: steps shrink linearly to this, so that the last ones only polish
 _AHEAD = 0.75  # APGD's momentum: a move takes this share of the new step, and the rest of the move before
 _RISES = 0.75  # APGD: a step is too long when it raises the objective in a smaller share of iterates

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from bench.ablations.halves import FUSIONS, Fused, HidingAttack, ToldHalves, figures, main, where
+from bench.ablations.halves import FUSIONS, Fused, HidingAttack, ToldHalves, figures, judged, main, where
 from steadyline.errors import InvalidConfiguration
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed
@@ -62,6 +62,12 @@ def test_a_map_that_glows_where_the_defect_is_locates_it() -> None:
     assert where(FUSIONS["maximum"], told, located, masks) == {"pixel": 1.0, "aupro": 1.0}
     turned = where(lambda maps: -maps[:, 0], told, located, masks)
     assert turned["pixel"] == 0
+
+
+def test_alarms_and_what_is_caught_are_told_at_the_threshold_of_the_held_out_normals() -> None:
+    anomalous = np.array([False, False, True, True])
+    found = judged(torch.tensor([0.1, 5.0, 0.2, 7.0]), torch.arange(100) / 100, anomalous, 0.05)
+    assert found == {"alarms": 0.5, "caught": 0.5}
 
 
 def test_a_package_of_another_detector_is_refused(tmp_path: Path) -> None:

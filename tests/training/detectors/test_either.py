@@ -1,16 +1,18 @@
-"""Either: two halves in one graph, each in units of normals held aside, and the greater one speaks."""
+"""Either: two halves in one graph, each in units of normals held aside, fused to one score."""
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from steadyline.grid import Grid
 from steadyline.prepare import prepare
 from tests.support.parts import defective_parts, good_parts
 from trainer.arrays import PseudoBank
-from trainer.detector_protocol import FitInput
+from trainer.detector_protocol import FitInput, Served
+from trainer.detectors.either.profile import Fusion
 from trainer.detectors.either.reduce import Reduce, kept_input, reduced_pictures, reduced_size
 from trainer.detectors.either.served import EitherServed
 from trainer.detectors.units import held_aside
@@ -68,18 +70,40 @@ def answers(
         return answered
 
 
-def test_the_score_is_that_of_the_half_which_found_more_and_the_map_is_made_alike(both: Trained) -> None:
+def test_the_score_is_the_robust_half_lifted_by_the_other_and_the_map_their_sum(both: Trained) -> None:
     module = module_of(both)
     score, anomaly_map, halves = answers(both, PICTURES)
     assert module.halves == ("patch", "robust")
-    assert torch.equal(score, halves.amax(1))
+    torch.testing.assert_close(score, halves[:, 1] + halves[:, 0].clamp(min=0))
     with torch.inference_mode():
         raw = module.raw_halves(floats(PICTURES))
-        first_map = module.patch.score_float(floats(PICTURES))[1]
+        told_scores, told_maps = module.told_halves(floats(PICTURES))
         torch.testing.assert_close(module.score_alone(floats(PICTURES)), score)
     torch.testing.assert_close(halves, (raw - module.centre) / module.spread)
-    assert anomaly_map.shape == first_map.shape
-    assert bool((anomaly_map >= (first_map - module.centre[0]) / module.spread[0] - 1e-5).all())
+    torch.testing.assert_close(halves, told_scores)
+    torch.testing.assert_close(anomaly_map, told_maps.sum(1))
+
+
+class TellsMean(Served):
+    """A half whose score is a picture's mean, times a factor."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self._factor = factor
+
+    @override
+    def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._factor * x.mean((1, 2, 3)), self._factor * x.mean(1)
+
+
+@pytest.mark.parametrize(("fusion", "hides"), [("lifted", False), ("max", False), ("sum", True)])
+def test_a_frozen_half_that_is_driven_down_hides_nothing_that_the_robust_half_sees(
+    fusion: Fusion, hides: bool
+) -> None:
+    """The bright picture is a defect for the robust half, and most normal of all for the other."""
+    module = EitherServed(TellsMean(-9.0), TellsMean(1.0), nn.Identity(), fusion)
+    normal, defect = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    assert bool(module.score_alone(defect) < module.score_alone(normal)) == hides
 
 
 def test_the_units_are_those_of_normals_that_neither_half_saw(both: Trained) -> None:
@@ -108,7 +132,7 @@ def test_a_number_that_no_half_has_is_refused() -> None:
         fitted(**{"patch.depth": 3})
     with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
         fitted(depth=3)
-    with pytest.raises(InvalidConfiguration, match="fusion is max or sum"):
+    with pytest.raises(InvalidConfiguration, match="fusion is one of lifted, max, sum"):
         fitted(fusion="mean")
 
 

@@ -30,7 +30,7 @@ _UNITS = ("centre", "spread")
 
 
 class Either(Detector):
-    """The score of ``patch`` or of ``robust``, whichever is greater in units of normals held aside.
+    """The score of ``robust``, lifted by what ``patch`` has above its centre, in units of normals held aside.
 
     Without labels nobody can tell which half sees a product's defects, and both cost one request. One normal
     in eight is held aside of both halves. Overrides begin with the name of a half, as
@@ -108,7 +108,7 @@ def _profile(given: FitInput) -> EitherProfile:
     own = {name: value for name, value in given.overrides.items() if _half(name) is None}
     profile = with_overrides(profile_named(given.profile), own)
     if profile.fusion not in get_args(Fusion):
-        raise InvalidConfiguration(f"fusion is {' or '.join(get_args(Fusion))}, not {profile.fusion!r}")
+        raise InvalidConfiguration(f"fusion is one of {', '.join(get_args(Fusion))}, not {profile.fusion!r}")
     return profile
 
 

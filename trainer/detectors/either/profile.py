@@ -6,12 +6,13 @@ from typing import Literal
 
 from trainer.detectors.profiles import named
 
-Fusion = Literal["max", "sum"]
+Fusion = Literal["lifted", "max", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
 class EitherProfile:
-    """``fusion`` is how the halves' scores become one: the greater one, or their sum.
+    """``fusion`` is how the halves' scores become one: that of the robust half, lifted by what the other has
+    above its centre; the greater one; or their sum.
 
     The robust half sees pictures reduced to about ``side`` pixels of their shorter side, as long as their
     longer one has at most ``reduced_up_to``: parts in their place are seen whole. Larger pictures it sees as
@@ -24,8 +25,8 @@ class EitherProfile:
 
 
 PROFILES: Mapping[str, EitherProfile] = {
-    "cpu": EitherProfile(fusion="max", side=64, reduced_up_to=192),
-    "paper": EitherProfile(fusion="max", side=64, reduced_up_to=192),
+    "cpu": EitherProfile(fusion="lifted", side=64, reduced_up_to=192),
+    "paper": EitherProfile(fusion="lifted", side=64, reduced_up_to=192),
 }
 
 

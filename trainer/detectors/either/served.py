@@ -1,4 +1,4 @@
-"""The module of two halves that is exported: each in units of normals held aside, and the greater one."""
+"""The module of two halves that is exported: each in units of normals held aside, fused to one score."""
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,13 @@ PATCH, ROBUST = "patch", "robust"
 
 
 class EitherServed(Served):
-    """Score: the greater of both halves' scores, so that to hide a defect an attack must fool both.
+    """Score: that of the robust half, lifted by what the frozen half has above its centre.
 
-    To raise a false alarm it need fool only one. The map is made of both halves' maps in the same way, at the
-    size of the first one's. ``centre`` and ``spread`` (2,) are those of the halves' scores of normals that
-    neither was trained on.
+    It is never under the robust half's own, so that to hide a defect which that half sees an attack must fool
+    it; to raise a false alarm either half is enough. The same holds of ``max``, and not of ``sum``, where a
+    frozen half that is driven far below its centre outweighs what the robust half sees. The map is the sum of
+    both halves' maps, at the size of the first one's; with ``max`` their greater one. ``centre`` and
+    ``spread`` (2,) are those of the halves' scores of normals that neither was trained on.
     """
 
     centre: Tensor
@@ -56,7 +58,8 @@ class EitherServed(Served):
     @override
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
         halves, maps = self.told_halves(x)
-        return {"score": self._fused(halves), "map": self._fused(maps), HALVES: halves}
+        anomaly_map = maps.amax(1) if self._fusion == "max" else maps.sum(1)
+        return {"score": self._fused(halves), "map": anomaly_map, HALVES: halves}
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,4 +71,7 @@ class EitherServed(Served):
         return self._fused((self.raw_halves(x) - self.centre) / self.spread)
 
     def _fused(self, halves: Tensor) -> Tensor:
-        return halves.amax(1) if self._fusion == "max" else halves.sum(1)
+        if self._fusion == "max":
+            return halves.amax(1)
+        patch = halves[:, 0].clamp(min=0) if self._fusion == "lifted" else halves[:, 0]
+        return halves[:, 1] + patch
