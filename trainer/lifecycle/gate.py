@@ -137,7 +137,7 @@ def rule(
         return Ruling(
             True,
             f"first: clean {candidate.clean:.3f}, attacked {candidate.attacked:.3f}, "
-            f"detection {candidate.detection:.3f}",
+            f"detection {candidate.detection:.3f}{_accepted(candidate)}",
             figures,
         )
     return Ruling(
@@ -145,9 +145,15 @@ def rule(
         f"passed: clean {live.clean:.3f} → {candidate.clean:.3f}, "
         f"attacked {live.attacked:.3f} → {candidate.attacked:.3f}, "
         f"corrupted {live.corrupted:.3f} → {candidate.corrupted:.3f}, "
-        f"detection {live.detection:.3f} → {candidate.detection:.3f}",
+        f"detection {live.detection:.3f} → {candidate.detection:.3f}{_accepted(candidate)}",
         figures,
     )
+
+
+def _accepted(candidate: GateFigures) -> str:
+    """Return, for the reason of one that passed, that a person accepts it though it sees next to nothing."""
+    blind = candidate.blind
+    return "" if blind is None else f"; accepted though it sees next to nothing: {blind}"
 
 
 def _unsound(candidate: GateFigures, limits: GateSection) -> str | None:

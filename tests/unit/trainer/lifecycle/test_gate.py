@@ -28,7 +28,10 @@ def test_a_candidate_within_the_limits_passes_with_both_figures_in_the_reason() 
 def test_a_person_who_knows_better_accepts_a_model_that_sees_nothing_that_was_drawn() -> None:
     blind = replace(LIVE, blind="50% of 288 pseudo-anomalies score above their own normals")
     assert rule(blind, None, GateSection()).reason.startswith("sees_nothing: 50% of 288")
-    assert rule(blind, None, GateSection(accept_blind=True)).accepted
+    for live in (None, LIVE):
+        ruling = rule(blind, live, GateSection(accept_blind=True))
+        assert ruling.accepted
+        assert ruling.reason.endswith("; accepted though it sees next to nothing: " + str(blind.blind))
     learned_nothing = replace(blind, clean=0.55, attacked=0.5)
     assert rule(learned_nothing, None, GateSection(accept_blind=True)).reason.startswith("clean_floor")
 
