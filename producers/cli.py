@@ -12,7 +12,7 @@ from rich.progress import track
 from producers.app import ProducersDependencies, build
 from producers.config import ProducersSettings
 from producers.sources.address import SyntheticOptions
-from producers.sources.drawn_set import DrawnSet, write_drawn_set
+from producers.sources.drawn_set import DrawnCounts, write_drawn_set
 from steadyline.clock import SystemClock
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import load_line
@@ -68,7 +68,7 @@ def draw(
 
     The pictures are drawn and nobody's property; masks say where each defect is.
     """
-    counts = DrawnSet(train_good, test_good, defective)
+    counts = DrawnCounts(train_good, test_good, defective)
     console = PlainConsole(soft_wrap=True)
     written = write_drawn_set(out, SyntheticOptions(seed=seed, size=size), counts)
     for _ in track(written, "pictures", counts.pictures, console=console, disable=not console.is_terminal):

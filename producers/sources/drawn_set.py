@@ -15,7 +15,7 @@ from steadyline.errors import InvalidConfiguration
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnSet:
+class DrawnCounts:
     """How many pictures to write: ``train_good`` to train on, the others to test with."""
 
     train_good: int
@@ -28,7 +28,7 @@ class DrawnSet:
         return self.train_good + self.test_good + self.defective
 
 
-def write_drawn_set(folder: Path, options: SyntheticOptions, counts: DrawnSet) -> Iterator[Path]:
+def write_drawn_set(folder: Path, options: SyntheticOptions, counts: DrawnCounts) -> Iterator[Path]:
     """Write parts with their true masks in MVTec layout, and yield the path of each picture that is there.
 
     The same options give the same files. Good and defective parts come from different frames of the camera,
@@ -48,7 +48,7 @@ def write_drawn_set(folder: Path, options: SyntheticOptions, counts: DrawnSet) -
         raise InvalidConfiguration(f"--out {folder}: it cannot be written: {error}") from error
 
 
-def _pictures(options: SyntheticOptions, counts: DrawnSet) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+def _pictures(options: SyntheticOptions, counts: DrawnCounts) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Yield each file's name below the folder and its grey picture, (size, size)."""
     good = options.model_copy(update={"defect_rate": 0.0})
     bad = options.model_copy(update={"defect_rate": 1.0})

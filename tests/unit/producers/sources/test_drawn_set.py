@@ -8,12 +8,12 @@ from PIL import Image
 
 from producers.cli import main
 from producers.sources.address import SyntheticOptions
-from producers.sources.drawn_set import DrawnSet, write_drawn_set
+from producers.sources.drawn_set import DrawnCounts, write_drawn_set
 from producers.sources.synthetic import render
 from steadyline.errors import InvalidConfiguration
 
 OPTIONS = SyntheticOptions(seed=2, size=48)
-COUNTS = DrawnSet(train_good=3, test_good=2, defective=6)
+COUNTS = DrawnCounts(train_good=3, test_good=2, defective=6)
 
 
 def test_each_picture_is_in_its_place_and_none_is_there_twice(tmp_path: Path) -> None:
