@@ -13,6 +13,7 @@ from kafka.errors import (
     CoordinatorNotAvailableError,
     InvalidReplicationFactorError,
     KafkaError,
+    NodeNotReadyError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -115,9 +116,7 @@ class KafkaBroker:
 
     def close(self) -> None:
         with self._lock:
-            if self._admin is not None:
-                self._admin.close()
-            self._admin = None
+            self._drop()
 
     def _wanting(self, topics: Sequence[Topic]) -> list[tuple[Topic, dict[str, str], bool]]:
         """Return the topics that are not as they must be, their wrong settings, and True to grow."""
@@ -153,18 +152,35 @@ class KafkaBroker:
         return counts
 
     def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
-        """Run one administrative call; after a failure the next call makes a new client."""
+        """Run one administrative call; after a failure the next call makes a new client.
+
+        Defect: after an outage a client that was kept sends nothing for up to a second, though the broker is
+        back, and says that there is no node. Nothing was sent then, so that a new client may ask at once.
+        """
         with self._lock:
+            was_kept = self._admin is not None
             try:
-                if self._admin is None:
-                    options = client_options(self._settings, self._client)
-                    self._admin = opened(KafkaAdminClient, **options, request_timeout_ms=REQUEST_MS)
-                return call(self._admin)
+                try:
+                    return call(self._opened())
+                except NodeNotReadyError:
+                    self._drop()
+                    if not was_kept:
+                        raise
+                    return call(self._opened())
             except KafkaError as error:
-                if self._admin is not None:
-                    self._admin.close()
-                self._admin = None
+                self._drop()
                 raise translated(error, doing) from error
+
+    def _opened(self) -> KafkaAdminClient:
+        if self._admin is None:
+            options = client_options(self._settings, self._client)
+            self._admin = opened(KafkaAdminClient, **options, request_timeout_ms=REQUEST_MS)
+        return self._admin
+
+    def _drop(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+        self._admin = None
 
 
 def _described(admin: Any, names: list[str]) -> list[dict[str, Any]]:
