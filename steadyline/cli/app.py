@@ -17,13 +17,6 @@ VERBS = (
     *("keys", "dlq", "audit", "trace", "drill", "alerts", "triton", "backup", "restore"),
 )
 
-app = typer.Typer(
-    name="steadyline",
-    help="Robust visual anomaly detection for production lines.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-
 
 def _tell_version(asked: bool) -> None:
     if asked:
@@ -31,7 +24,6 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _group(
     asked: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
@@ -40,8 +32,17 @@ def _group(
     """Robust visual anomaly detection for production lines."""
 
 
-def _mount(arguments: Sequence[str]) -> None:
-    """Mount the verb that is asked for, all of them for the help: importing every one takes seconds."""
+def program_for(arguments: Sequence[str]) -> typer.Typer:
+    """Return a program of the verb that is asked for, or of all for the help: importing every one takes
+    seconds.
+    """
+    program = typer.Typer(
+        name="steadyline",
+        help="Robust visual anomaly detection for production lines.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    program.callback()(_group)
     for verb in [name for name in VERBS if name in arguments[:1]] or VERBS:
         try:
             module = importlib.import_module(f"steadyline.cli.{verb}")
@@ -50,15 +51,15 @@ def _mount(arguments: Sequence[str]) -> None:
                 raise
             continue
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=verb)
+            program.add_typer(module.app, name=verb)
         else:
-            app.command(name=verb)(module.command)
+            program.command(name=verb)(module.command)
+    return program
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit status."""
-    _mount(sys.argv[1:] if argv is None else argv)
-    return run(app, argv)
+    return run(program_for(sys.argv[1:] if argv is None else argv), argv)
 
 
 if __name__ == "__main__":

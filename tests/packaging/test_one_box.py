@@ -1,6 +1,5 @@
 """The compose file and the units of systemd: what they name exists, and their settings are taken."""
 
-import importlib
 import json
 import os
 import re
@@ -99,14 +98,7 @@ def program_of(package: str, verb: str) -> Any:
     if package != "steadyline":
         return typer.main.get_command(PROGRAMS[package])
     assert verb.startswith("-") or verb in commands.VERBS, f"there is no command {verb}"
-    app = typer.Typer(callback=lambda: None)
-    for name in {verb} & set(commands.VERBS):
-        module = importlib.import_module(f"steadyline.cli.{name}")
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=name)
-        else:
-            app.command(name=name)(module.command)
-    return typer.main.get_command(app)
+    return typer.main.get_command(commands.program_for([verb]))
 
 
 @by_name
