@@ -123,7 +123,7 @@ bench-robustness: init  ## attack every detector on DATA=folder (MVTec layout); 
 	@$(BIN)/python -m bench.robustness --data data=$(DATA) --out $(or $(OUT),var/bench-robustness)
 
 bench-contamination: init  ## train on normals with defects among them, with and without the guards; DATA=folder for your own
-	@$(BIN)/python -m bench.ablations.contamination $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m bench.contamination $(if $(DATA),--data $(DATA))
 
 bench-shift: init  ## shift the light on DATA=folder, for the package MODEL=folder; OUT=folder keeps what is done
 	@$(BIN)/python -m bench.shift --data data=$(DATA) --model model=$(MODEL) --out $(or $(OUT),var/bench-shift)
