@@ -11,7 +11,7 @@ from typing_extensions import override
 from bench.ablations.halves import FUSIONS, Fused, HidingAttack, ToldHalves, figures, judged, main, where
 from steadyline.errors import InvalidConfiguration
 from trainer.detector_protocol import Served
-from trainer.detectors.either.served import EitherServed
+from trainer.detectors.either.served import EitherServed, SeenByHalves
 
 PACKAGE_OF_ROBUST = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1"
 
@@ -36,7 +36,9 @@ def test_an_attack_hides_only_what_the_score_looks_at() -> None:
     pictures = rng.integers(98, 103, (24, 16, 16, 1)).astype(np.uint8)
     anomalous = np.arange(24) >= 12
     pictures[anomalous, :, :8] += 6
-    halves = EitherServed(MeanOfHalf(True), MeanOfHalf(False), nn.Identity(), "max")
+    halves = EitherServed(
+        MeanOfHalf(True), MeanOfHalf(False), SeenByHalves(nn.Identity(), nn.Identity()), "max"
+    )
     attack = HidingAttack((4.0, 16.0), steps=4, defects=6)
     with torch.random.fork_rng():
         seen = {
@@ -57,7 +59,9 @@ def test_a_map_that_glows_where_the_defect_is_locates_it() -> None:
     masks = np.zeros((4, 16, 16), bool)
     masks[:2, :4, :4] = True
     pictures[masks] += 60
-    halves = EitherServed(MeanOfHalf(True), MeanOfHalf(False), nn.Identity(), "max")
+    halves = EitherServed(
+        MeanOfHalf(True), MeanOfHalf(False), SeenByHalves(nn.Identity(), nn.Identity()), "max"
+    )
     told, located = ToldHalves.of(halves, pictures), np.array([True, True, True, False])
     assert where(FUSIONS["maximum"], told, located, masks) == {"pixel": 1.0, "aupro": 1.0}
     turned = where(lambda maps: -maps[:, 0], told, located, masks)

@@ -1,5 +1,7 @@
 """Either: two halves in one graph, each in units of normals held aside, fused to one score."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from trainer.arrays import PseudoBank
 from trainer.detector_protocol import FitInput, Served
 from trainer.detectors.either.profile import Fusion
 from trainer.detectors.either.reduce import Reduce, kept_input, reduced_pictures, reduced_size
-from trainer.detectors.either.served import EitherServed
+from trainer.detectors.either.served import EitherServed, SeenByHalves
 from trainer.detectors.units import held_aside
 from trainer.evaluation.subject import floats
 from trainer.fit import FitSettings, Trained, rebuild, train
@@ -101,7 +103,7 @@ def test_a_frozen_half_that_is_driven_down_hides_nothing_that_the_robust_half_se
     fusion: Fusion, hides: bool
 ) -> None:
     """The bright picture is a defect for the robust half, and most normal of all for the other."""
-    module = EitherServed(TellsMean(-9.0), TellsMean(1.0), nn.Identity(), fusion)
+    module = EitherServed(TellsMean(-9.0), TellsMean(1.0), SeenByHalves(nn.Identity(), nn.Identity()), fusion)
     normal, defect = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
     assert bool(module.score_alone(defect) < module.score_alone(normal)) == hides
 
@@ -127,6 +129,46 @@ def test_recipe_and_weights_hold_both_halves_and_their_units(both: Trained) -> N
         rebuild({**both.recipe, "patch": None}, both.weights())
 
 
+def test_a_recipe_with_light_of_other_channels_or_no_limits_at_all_is_told_apart(both: Trained) -> None:
+    numbers: Any = both.recipe["numbers"]
+    coloured: Any = {"means": [[0.1] * 3, [0.9] * 3], "deviations": [[0.0] * 3, [0.5] * 3]}
+    with pytest.raises(PackageRejected, match="limits of light of 3 channels"):
+        rebuild({**both.recipe, "numbers": {**numbers, "light": coloured}}, both.weights())
+    earlier = {name: value for name, value in numbers.items() if name != "light"}
+    before = rebuild({**both.recipe, "numbers": earlier}, both.weights())
+    assert isinstance(before, EitherServed)
+    assert isinstance(before.light, nn.Identity)
+
+
+def test_the_frozen_half_s_map_is_smoothed_and_its_score_is_not(both: Trained) -> None:
+    numbers: Any = both.recipe["numbers"]
+    sharp = rebuild({**both.recipe, "numbers": {**numbers, "sigma": 0}}, both.weights())
+    assert isinstance(sharp, EitherServed)
+    with torch.inference_mode():
+        score, anomaly_map, halves = sharp(torch.from_numpy(PICTURES))
+        (_, told), (_, smoothed) = (
+            module.told_halves(floats(PICTURES)) for module in (sharp, module_of(both))
+        )
+    torch.testing.assert_close(score, answers(both, PICTURES)[0])
+    torch.testing.assert_close(halves, answers(both, PICTURES)[2])
+    torch.testing.assert_close(anomaly_map, told.sum(1))
+    torch.testing.assert_close(smoothed[:, 1], told[:, 1])
+    assert smoothed[:, 0].amax() < told[:, 0].amax()
+
+
+def test_a_recipe_of_an_earlier_release_has_no_smoothing_and_one_that_cannot_be_is_refused(
+    both: Trained,
+) -> None:
+    numbers: Any = both.recipe["numbers"]
+    earlier = {name: value for name, value in numbers.items() if name != "sigma"}
+    before = rebuild({**both.recipe, "numbers": earlier}, both.weights())
+    assert isinstance(before, EitherServed)
+    assert isinstance(before.smoothing, nn.Identity)
+    for sigma in (-1, 1e9, float("nan"), "2"):
+        with pytest.raises(PackageRejected, match="do not fit"):
+            rebuild({**both.recipe, "numbers": {**numbers, "sigma": sigma}}, both.weights())
+
+
 def test_a_number_that_no_half_has_is_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
         fitted(**{"patch.depth": 3})
@@ -134,6 +176,11 @@ def test_a_number_that_no_half_has_is_refused() -> None:
         fitted(depth=3)
     with pytest.raises(InvalidConfiguration, match="fusion is one of lifted, max, sum"):
         fitted(fusion="mean")
+    for beyond in (-0.1, 0.6):
+        with pytest.raises(InvalidConfiguration, match="beyond is a share of the normals from 0 to"):
+            fitted(beyond=beyond)
+    with pytest.raises(InvalidConfiguration, match="sigma is 0 to 16 cells of a map, not 17"):
+        fitted(sigma=17.0)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,16 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from steadyline.errors import InvalidConfiguration, PackageRejected
 from trainer.arrays import Pictures
 from trainer.detector_protocol import Detector, FitInput, Fitted, OnProgress, Overrides, Recipe, Served
+from trainer.detectors.either.light_range import LightLimits, LightRange
 from trainer.detectors.either.profile import EitherProfile, Fusion, profile_named
 from trainer.detectors.either.reduce import Reduce, kept_input, reduced_input, reduced_size
-from trainer.detectors.either.served import PATCH, ROBUST, EitherServed
+from trainer.detectors.either.served import PATCH, ROBUST, EitherServed, SeenByHalves
 from trainer.detectors.in_parts import WHOLE, DetectorPart, of_part, share_of
 from trainer.detectors.patch.detector import Patch
 from trainer.detectors.patch.fitting import as_floats, batch_of
@@ -27,10 +28,14 @@ from trainer.pseudo.recipe import BankRecipe
 
 SHARE = WHOLE // 20  # of the progress: fitting the patches takes little beside training under attack
 _UNITS = ("centre", "spread")
+LARGEST_SIGMA = 16  # cells of 8 pixels: beyond that a map says nothing of a place
 
 
 class Either(Detector):
     """The score of ``robust``, lifted by what ``patch`` has above its centre, in units of normals held aside.
+
+    Both see pictures in light that the normals had: others are taken back to the edge of it (``LightRange``).
+    The halves are trained on the normals as they are, which vary more.
 
     Without labels nobody can tell which half sees a product's defects, and both cost one request. One normal
     in eight is held aside of both halves. Overrides begin with the name of a half, as
@@ -64,7 +69,9 @@ class Either(Detector):
             share_of(progress, SHARE, self._robust),
             None if checkpoint is None else checkpoint / ROBUST,
         )
-        module = EitherServed(first.module, second.module, Reduce(before, seen), profile.fusion).eval()
+        limits = LightLimits.of(kept.normals, profile.beyond)
+        shown = SeenByHalves(LightRange(limits), Reduce(before, seen))
+        module = EitherServed(first.module, second.module, shown, profile.fusion, profile.sigma).eval()
         _learn_units(module, given.normals[aside])
         recipe: Recipe = {
             "detector": "either",
@@ -72,7 +79,12 @@ class Either(Detector):
             "seed": given.seed,
             **size_in_recipe(given),
             "channels": given.normals.shape[3],
-            "numbers": {**asdict(profile), "before": list(before), "seen": list(seen)},
+            "numbers": {
+                **asdict(profile),
+                "before": list(before),
+                "seen": list(seen),
+                "light": limits.as_recipe(),
+            },
             PATCH: first.recipe,
             ROBUST: second.recipe,
         }
@@ -95,8 +107,11 @@ class Either(Detector):
         )
         try:
             numbers: Any = recipe["numbers"]
-            reduce = Reduce(tuple(numbers["before"]), tuple(numbers["seen"]))
-            module = EitherServed(*halves, reduce, numbers["fusion"])
+            channels: Any = recipe["channels"]
+            seen, sigma = _seen_of(numbers, int(channels)), numbers.get("sigma", 0)  # earlier releases: none
+            if not 0 <= sigma <= LARGEST_SIGMA:
+                raise ValueError(f"sigma is {sigma}")
+            module = EitherServed(*halves, seen, numbers["fusion"], sigma)
             for name in _UNITS:
                 module.get_buffer(name).copy_(weights[name])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -104,11 +119,29 @@ class Either(Detector):
         return module.eval()
 
 
+def _seen_of(numbers: Any, channels: int) -> SeenByHalves:
+    """Return what the halves see by the numbers of a recipe; those of an earlier release have no limits."""
+    stored = numbers.get("light")
+    light: nn.Module = nn.Identity()
+    if stored is not None:
+        limits = LightLimits.of_recipe(stored)
+        if len(limits.means[0]) != channels:
+            raise ValueError(
+                f"limits of light of {len(limits.means[0])} channels, and pictures of {channels}"
+            )
+        light = LightRange(limits)
+    return SeenByHalves(light, Reduce(tuple(numbers["before"]), tuple(numbers["seen"])))
+
+
 def _profile(given: FitInput) -> EitherProfile:
     own = {name: value for name, value in given.overrides.items() if _half(name) is None}
     profile = with_overrides(profile_named(given.profile), own)
     if profile.fusion not in get_args(Fusion):
         raise InvalidConfiguration(f"fusion is one of {', '.join(get_args(Fusion))}, not {profile.fusion!r}")
+    if not 0 <= profile.beyond <= 0.5:
+        raise InvalidConfiguration(f"beyond is a share of the normals from 0 to 0.5, not {profile.beyond}")
+    if not 0 <= profile.sigma <= LARGEST_SIGMA:
+        raise InvalidConfiguration(f"sigma is 0 to {LARGEST_SIGMA} cells of a map, not {profile.sigma}")
     return profile
 
 
