@@ -6,8 +6,10 @@ from onnx import TensorProto, helper
 SIDE = 8
 
 
-def a_graph(word: str) -> bytes:
-    """Return a model file with a picture, a score and a map of 2x2; it says ``word`` of itself."""
+def a_graph(word: str, cells: int = 2) -> bytes:
+    """Return a model file with a picture, a score and a map of so many rows and columns; it says ``word`` of
+    itself.
+    """
     nodes = [helper.make_node("Cast", ["picture"], ["map"], to=TensorProto.FLOAT)]
     graph = helper.make_graph(
         nodes,
@@ -15,7 +17,7 @@ def a_graph(word: str) -> bytes:
         [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["B", SIDE, SIDE, 1])],
         [
             helper.make_tensor_value_info("score", TensorProto.FLOAT, ["B"]),
-            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", 2, 2]),
+            helper.make_tensor_value_info("map", TensorProto.FLOAT, ["B", cells, cells]),
         ],
     )
     return bytes(helper.make_model(graph, producer_name=word).SerializeToString())

@@ -58,21 +58,23 @@ class Promoter:
     def put_beside(self, product: str, model: Model, file: bytes, live: Model | None) -> None:
         """Serve ``model``, whose file this is, beside the version ``live`` and check its known answers.
 
+        One of another grid, map or parts is served in the place of ``live``, since one configuration is for
+        both: frames wait until it is announced, or until ``live`` is served again.
         Raises PromotionFailed when the version cannot be loaded or answers wrongly; it is taken out and
         ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away; nothing is
         decided then, and the same call may be repeated. Raises PackageRejected, having written nothing, when
         the file may not be served.
         """
-        keep = None if live is None else live.version
-        self.publish(product, model, file, keep)
+        before = None if live is None else self.intact_file(product, live)
+        beside = self.publish(product, model, file, live)
         try:
             self._load(product, model.version)
             self._probe(model, product)
         except PromotionFailed as failure:
             log.warning("promotion_failed", product=product, version=model.version, error=str(failure))
-            self._take_out(product, model.version, live)
+            self._take_out(product, model.version, live, before)
             raise
-        log.info("version_served", product=product, version=model.version, beside=keep)
+        log.info("version_served", product=product, version=model.version, beside=beside)
 
     def intact_file(self, product: str, model: Model) -> bytes | None:
         """Return the version's model file from the repository, so that it can be served without the store;
@@ -81,10 +83,24 @@ class Promoter:
         file = self._repository.model_file(product, model.version)
         return file if file is not None and sha256(file) == model.package.digests.get(MODEL) else None
 
-    def publish(self, product: str, model: Model, file: bytes, keep: int | None) -> None:
-        """Write the version where Triton reads it, beside ``keep``; raises PackageRejected as above."""
+    def publish(self, product: str, model: Model, file: bytes, keep: Model | None) -> int | None:
+        """Write the version where Triton reads it; raises PackageRejected as above.
+
+        Returns the version that it lies beside: that of ``keep``, or None where one configuration cannot be
+        for both. Triton would refuse its frames then, or not load it, and with it the new one.
+        """
         config = config_of(product, model, file, self._serving)
-        self._repository.publish(product, model.version, file, config, keep)
+        beside = keep.version if keep is not None and self._is_served_by(config, product, keep) else None
+        self._repository.publish(product, model.version, file, config, beside)
+        return beside
+
+    def _is_served_by(self, config: bytes, product: str, model: Model) -> bool:
+        """Tell whether a configuration is that of the version as it lies in the repository."""
+        file = self._repository.model_file(product, model.version)
+        try:
+            return file is not None and config_of(product, model, file, self._serving) == config
+        except PackageRejected:
+            return False
 
     def load_again(self, product: str, version: int) -> None:
         """Load a version that Triton lost; raises InferenceUnavailable when it is not ready afterwards."""
@@ -130,16 +146,17 @@ class Promoter:
                 raise
             raise PromotionFailed("no_answer", str(error)) from error
 
-    def _take_out(self, product: str, version: int, live: Model | None) -> None:
-        """Remove the version and have Triton reread; the live version is served even if that fails.
+    def _take_out(self, product: str, version: int, live: Model | None, file: bytes | None) -> None:
+        """Remove the version and have Triton reread; the live version is served even if that fails, unless
+        the other took its place: then it is with the next ``load_again``.
 
-        Triton reads the configuration as well, so that of the live version is written first. A live version
-        whose file is not what was announced is not read again: Triton has the right one in memory.
+        Triton reads the configuration as well, so that of the live version, whose ``file`` this is, is
+        written first. With None, for a file that is not what was announced, nothing is read again: Triton has
+        the right one in memory.
         """
         self._repository.remove(product, version)
         if live is None:
             return
-        file = self.intact_file(product, live)
         if file is None:
             log.warning("repository_not_reread", product=product, version=version, error=_NOT_INTACT)
             return

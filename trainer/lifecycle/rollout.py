@@ -138,7 +138,9 @@ class Rollout:
             file = self._promoter.intact_file(product, live)
             if file is None:
                 file = self._packages.load(product, live.version, live.package)[MODEL]
-            self._promoter.publish(product, live, file, transitions.before_live(self._state.event))
+            before = transitions.before_live(self._state.event)
+            kept = None if before is None else transitions.find(self._state.event, before)
+            self._promoter.publish(product, live, file, kept)
         except PackageRejected as error:
             self._count(error)
             raise LiveModelLost(f"version {live.version} of {product}: {error}") from error
