@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from steadyline.bank.memory import MemoryBank
+from steadyline.contracts.model_event import PRODUCT_WIDE
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration
 from steadyline.grid import Grid
@@ -23,6 +24,7 @@ from trainer.data.snapshot import Snapshot, make_snapshot
 from trainer.detector_protocol import OnProgress, Overrides, Served
 from trainer.evaluation.evaluate import Evaluation, evaluate
 from trainer.evaluation.evaluator import EvaluationSettings
+from trainer.evaluation.examples import Judging, examples
 from trainer.fit import rebuild
 from trainer.jobs.bank_maker import pseudo_maker
 from trainer.jobs.build import BuildContext, PackageInputs, make_package, train_on
@@ -150,7 +152,9 @@ def evaluate_folder(order: EvaluationOrder, on_progress: OnProgress) -> tuple[Ev
     test = read_test_set(order.data, card)
     if order.settings.at == "native":
         test = with_native(test, order.data, _preparation(card))
-    return evaluate(module, test, order.settings, on_progress, other), card
+    found = evaluate(module, test, order.settings, on_progress, other)
+    judging = Judging(card.calibrations[PRODUCT_WIDE], is_pair="+" in card.detector)
+    return replace(found, examples=examples(module, test, found.clean, judging)), card
 
 
 def open_package(folder: Path, trusted: TrustedKeys = NO_KEYS) -> tuple[Card, Served]:

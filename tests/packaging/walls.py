@@ -14,7 +14,7 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "grid",
         "contracts yaml_lines line_fields setting_text edge_files in_clear kafka_protection settings store "
         "formats picture picture_folder map_png score_scale inference",
-        "grid_choice",
+        "grid_choice glow",
         "signing alert_rules part_pattern correction",
         "manifest station station_choice",
         "line backoff prepare package provenance probe parity datasets triton triton_config triton_edge "

@@ -5,8 +5,8 @@ attack should not be able to give (a robust AUROC above the clean one, say) fail
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from trainer.detector_protocol import OnProgress, Served
 from trainer.evaluation.attack_plan import AttackResult
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.evaluator import EvaluationSettings, Evaluator, ModelUnderTest
+from trainer.evaluation.examples import ShownPicture
 from trainer.evaluation.results import FreshResults
 from trainer.evaluation.sanity import TransferSource, chosen
 from trainer.evaluation.subject import Scores
@@ -28,7 +29,8 @@ DIGITS = 4
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """``figures`` is the JSON; the rest is for reports and plots: scores (N,), clean; what attacks did to the
-    ``chosen`` pictures (K,), by the size's name; and the curve, AUROC by epsilon.
+    ``chosen`` pictures (K,), by the size's name; the curve, AUROC by epsilon; and pictures to look at, by
+    what they are examples of.
     """
 
     figures: dict[str, Any]
@@ -37,6 +39,7 @@ class Evaluation:
     chosen: NDArray[np.intp]
     attacked: dict[str, AttackResult]
     curve: dict[float, float]
+    examples: Mapping[str, Sequence[ShownPicture]] = field(default_factory=dict)
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """Shows an evaluation to people: a table on the terminal, and one HTML page that needs no other file."""
 
+import base64
 import io
 from collections.abc import Mapping
 from importlib.resources import files
@@ -28,6 +29,7 @@ _TEMPLATE = "report.html"
 def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
     """Return the page; its head lists the ``facts`` about model and data, in their order."""
     environment = Environment(autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+    environment.filters["png"] = _embedded
     page = environment.from_string((files("trainer.evaluation") / _TEMPLATE).read_text(encoding="utf-8"))
     figures: dict[str, Any] = dict(evaluation.figures)
     return page.render(
@@ -39,6 +41,7 @@ def report(evaluation: Evaluation, title: str, facts: Mapping[str, str]) -> str:
         sanity=figures["sanity"],
         seconds=figures["seconds"],
         forward_ms=figures["forward_ms"],
+        examples=evaluation.examples,
         histograms=_histograms(evaluation),
         curve=_curve(evaluation) if evaluation.curve else "",
     )
@@ -143,6 +146,11 @@ def _curve(evaluation: Evaluation) -> str:
     axis.axhline(0.5, color="#bbbbbb", linewidth=0.8)
     axis.set(xlabel="largest change of a pixel, of 255", ylabel="AUROC, 20 steps", ylim=(0, 1))
     return _svg(figure)
+
+
+def _embedded(png: bytes) -> str:
+    """Return the address of a picture that lies in the page itself."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _svg(figure: Figure) -> str:
