@@ -42,6 +42,7 @@ class Orders:
     gate: str = LENIENT
     watch: str = "1h"
     retrain: str = "{}"
+    cameras: tuple[str, ...] = ()  # none: the line file lists none, and any camera may send
 
 
 USUAL = Orders()
@@ -94,7 +95,7 @@ class TrainerLine(LineUnderTest):
             f"    false_alarm_rate: 0.1\n"
             f"    gate: {orders.gate}\n"
             f"    retrain: {orders.retrain}\n"
-            f"    watch: {{every: {orders.watch}, samples: 32}}\n"
+            f"    watch: {{every: {orders.watch}, samples: 32}}\n" + self._cameras(orders)
         )
 
     def work(self, orders: Orders = USUAL) -> ServiceProcess:
@@ -187,6 +188,12 @@ class TrainerLine(LineUnderTest):
 
         event = self.wait_for(found, f"version {version} {after}", within)
         return [c for c in event.changes if c.version == version and c.after == after][-1]
+
+    def _cameras(self, orders: Orders) -> str:
+        """Return the cameras of the line file; nobody starts their producers."""
+        what = f"product: {self.product}, source: 'folder:.'"
+        listed = "".join(f"  - {{id: {camera}, {what}}}\n" for camera in orders.cameras)
+        return f"cameras:\n{listed}" if listed else ""
 
     def _add_normals(self, count: int) -> None:
         folder = self.home / "normals" / "train" / "good"
