@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
@@ -19,7 +20,7 @@ from steadyline.demo.run import DemoFailed, Outcome
 from steadyline.store import Store
 from steadyline.terminal import PlainConsole
 
-EVALUATION_TIMEOUT_SECONDS = 900  # it takes half a minute to two minutes on two idle cores
+EVALUATION_TIMEOUT = timedelta(hours=1)  # minutes on two idle cores; beside a build 15 were not enough
 ACCOUNT_FIELDS = (
     "captured", "scored", "dropped", "dead_lettered", "in_flight", "missing", "doubled", "out_of_order",
 )  # fmt: skip
@@ -55,7 +56,7 @@ def _first_two(event: ModelEvent) -> list[Model]:
 def account(plan: DemoPlan, environment: Mapping[str, str]) -> dict[str, int]:
     """Return the accounting identity as ``steadyline audit`` proves it from the topics."""
     command = [sys.executable, "-P", "-m", "steadyline", "audit", "--line", str(plan.line_file), "--json"]
-    answer = _run(command, environment)
+    answer = answer_of(command, environment)
     totals = json.loads(answer)["totals"]
     return {name: int(totals[name]) for name in ACCOUNT_FIELDS}
 
@@ -67,7 +68,7 @@ def evaluated(model: Model, plan: DemoPlan) -> dict[str, Any]:
         sys.executable, "-P", "-m", "trainer", "evaluate", "--data", str(plan.held_out), "--model", package,
         "--json", "--quick", "--pgd-steps", str(plan.pgd_steps),
     ]  # fmt: skip
-    figures = json.loads(_run(command, {}))["image_auroc"]
+    figures = json.loads(answer_of(command, {}))["image_auroc"]
     return {
         "version": model.version,
         "detector": model.detector,
@@ -136,17 +137,22 @@ def _models_table(models: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=EVALUATION_TIMEOUT_SECONDS,
-        check=False,
-    )
-    if done.returncode not in (0, 1):
-        raise DemoFailed(
-            f"{' '.join(command[3:6])} failed with {done.returncode}:", *done.stderr[-2000:].splitlines()
+def answer_of(
+    command: list[str], environment: Mapping[str, str], within: timedelta = EVALUATION_TIMEOUT
+) -> str:
+    """Return what one of our commands prints; raises DemoFailed when it fails, or takes longer than that."""
+    told = " ".join(command[3:6])
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=within.total_seconds(),
+            check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise DemoFailed(f"{told}: not done within {within}; does this machine have other work?") from error
+    if done.returncode not in (0, 1):
+        raise DemoFailed(f"{told} failed with {done.returncode}:", *done.stderr[-2000:].splitlines())
     return done.stdout

@@ -95,10 +95,10 @@ class DemoPlan:
             f"    steps: {self.steps}\n"
             f"    normals: {self.normals}\n"
             "    false_alarm_rate: 0.05\n"
-            # Wider than the default, because the demo compares few frames, where .03 may be chance, and more
-            # at a threshold. It trains for minutes, and what the certified distance proves on synthetic
-            # defects is high.
-            "    gate: {clean_drop: 0.04, robust_drop: 0.05, detection_drop: 0.3, floor_drop: 0.6,\n"
+            # Wider than the default, because the demo compares few frames, and trainings of minutes differ by
+            # more than a plant's: two seeds were .06 apart on corrupted frames. What the certified distance
+            # proves on synthetic defects is high.
+            "    gate: {clean_drop: 0.04, robust_drop: 0.1, detection_drop: 0.3, floor_drop: 0.6,\n"
             "           epsilon: 2/255}\n"
             "    watch: {every: 30s, samples: 12, floor: 0.3}\n"
             # One of five frames is defective, and no two of them show the same part: each is an incident,

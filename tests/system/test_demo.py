@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 FIELDS = {"accounting", "swap", "latency_ms", "alerts", "models", "cameras", "seconds"}
-WITHIN_SECONDS = 900
+WITHIN_SECONDS = 1500
 
 
 def a_frame(rng: np.random.Generator, defective: bool) -> Image.Image:
@@ -40,20 +40,23 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
-    """Run it; where it takes too long, fail with the last that it has said."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        said = error.stdout.decode() if isinstance(error.stdout, bytes) else str(error.stdout)
-        pytest.fail(f"not done within {WITHIN_SECONDS} s; the last that it has said:\n{said[-3000:]}")
+    """Run it; where it takes too long, let it end its servers and fail with the last that it has said."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said, complained = process.communicate(timeout=WITHIN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said, _ = process.communicate(timeout=120)
+            pytest.fail(f"not done within {WITHIN_SECONDS} s; the last that it has said:\n{said[-3000:]}")
+    return subprocess.CompletedProcess(command, process.returncode, said, complained)
 
 
 @pytest.mark.servers
-@pytest.mark.timeout(960)
+@pytest.mark.timeout(1680)
 def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Path, tmp_path: Path) -> None:
     home = tmp_path / "demo"
     command = [sys.executable, "-P", "-m", "steadyline", "demo", "--data", str(dataset), "--home", str(home)]
-    done = run([*command, "--steps", "60", "--normals", "40"])
+    done = run([*command, "--steps", "120", "--normals", "40"])
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     summary = json.loads((home / "summary.json").read_text())
     assert set(summary) >= FIELDS
@@ -61,7 +64,7 @@ def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Pa
     assert account["captured"] > 0
     assert account["captured"] == account["scored"] + account["dropped"] + account["dead_lettered"]
     assert (account["missing"], account["doubled"], account["out_of_order"]) == (0, 0, 0)
-    assert summary["swap"]["to_version"] == 2
+    assert (summary["swap"]["to_version"], summary["swap"]["accepted"]) == (2, True), summary["swap"]
     assert summary["swap"]["failed_requests"] == 0
     assert summary["alerts"]["incidents"] == sum(summary["alerts"]["incidents_by_kind"].values())
     assert {"anomaly", "camera_down", "model_promoted"} <= set(summary["alerts"]["incidents_by_kind"])
@@ -71,5 +74,5 @@ def test_the_demonstration_trains_swaps_and_accounts_for_every_frame(dataset: Pa
     assert 0 < delay["fastest"] <= delay["p50"] <= delay["p99"]
     assert summary["alerts"]["camera_down_seconds"] > 0
     assert summary["alerts"]["camera_back_seconds"] > 0
-    assert {model["version"] for model in summary["models"]} == {1, 2}
+    assert {model["version"]: model["state"] for model in summary["models"]} == {1: "retired", 2: "live"}
     assert Path(summary["contact_sheet"]).stat().st_size > 10_000

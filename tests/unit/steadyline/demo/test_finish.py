@@ -1,6 +1,12 @@
 """The end of the demonstration says what its summary holds."""
 
-from steadyline.demo.finish import show
+import sys
+from datetime import timedelta
+
+import pytest
+
+from steadyline.demo.finish import answer_of, show
+from steadyline.demo.run import DemoFailed
 from steadyline.terminal import PlainConsole
 
 SUMMARY = {
@@ -38,3 +44,12 @@ def test_alerts_are_told_beside_the_account() -> None:
         "west-1 was unplugged, alerted after 5.5 s and resolved 4.25 s after its return",
     ):
         assert sentence in said
+
+
+def test_a_command_that_takes_too_long_or_fails_is_told_and_is_no_bug() -> None:
+    sleeping = [sys.executable, "-P", "-c", "import threading; threading.Event().wait(60)"]
+    with pytest.raises(DemoFailed, match=r"not done within 0:00:00\.2.*other work"):
+        answer_of(sleeping, {}, timedelta(seconds=0.2))
+    with pytest.raises(DemoFailed, match=r"failed with 3"):
+        answer_of([sys.executable, "-P", "-c", "raise SystemExit(3)"], {})
+    assert answer_of([sys.executable, "-P", "-c", "print(5)"], {}) == "5\n"
