@@ -12,10 +12,12 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from steadyline.errors import InvalidConfiguration
 from steadyline.terminal import visible
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg"})
 ANY_DEPTH = 64
+_GOOD_PARTS = ("train/good", ".", "train")  # where good parts may lie in a folder, the first with pictures
 
 HIDDEN = "hidden, or of the system"
 OTHER_ENDING = "no .png, .jpg or .jpeg"
@@ -67,6 +69,24 @@ def find_pictures(folder: Path, depth: int = 1, endings: Collection[str] | None 
     walk.over(folder, depth)
     files = {path: walk.files[path] for path in sorted(walk.files)}
     return FoundPictures(folder, files, walk.left_out, walk.examples)
+
+
+def find_good_parts(folder: Path) -> FoundPictures:
+    """Return the pictures of good parts that a person means by a folder, with where they lie.
+
+    These are those of ``train/good`` in it, else its own, else those of ``train``; there may be none. Raises
+    InvalidConfiguration when the folder is not there or cannot be listed.
+    """
+    try:
+        if not folder.is_dir():
+            raise InvalidConfiguration(
+                f"{printable(folder)} is no folder: name one with pictures of good parts"
+            )
+        places = [folder / name for name in _GOOD_PARTS if (folder / name).is_dir()]
+        found = (find_pictures(place) for place in places)
+        return next((good for good in found if good.files), FoundPictures(folder, {}))
+    except OSError as error:
+        raise InvalidConfiguration(f"{printable(folder)} cannot be listed: {error.strerror}") from error
 
 
 def sub_folders(folder: Path) -> list[Path]:

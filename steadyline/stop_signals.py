@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a request to end in order, and a later one as an order to end at once."""
+"""SIGTERM and SIGINT as a request to end in order, and a later one like it as an order to end at once."""
 
 import os
 import signal
@@ -11,16 +11,24 @@ from types import FrameType
 AT_ONCE_SECONDS = 1.0  # `make`, `timeout` and a terminal each pass on one and the same request
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; another signal, AT_ONCE_SECONDS later or more, exits with
-    128 + its number.
+def stop_on_signals(at_once: Callable[[], None] = nothing) -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM or SIGINT sets; the same signal again, AT_ONCE_SECONDS later or more, exits
+    with 128 + its number.
+
+    SIGTERM after SIGINT is no impatience: Ctrl-C reaches all processes of a terminal, and the parent among
+    them then ends its children one after another. ``at_once`` is called right before such an exit, in the
+    middle of whatever the main thread does: it ends what would outlive the process, and waits for nobody.
 
     Whoever else sets the event, as a task does that fails, has sent no signal: the first one then changes
     nothing, and the service still ends in order.
     """
     stop = threading.Event()
-    with _told((signal.SIGTERM, signal.SIGINT), lambda number: stop.set()):
+    with _told((signal.SIGTERM, signal.SIGINT), lambda number: stop.set(), at_once):
         yield stop
 
 
@@ -34,22 +42,25 @@ def exit_on_term() -> Iterator[None]:
     def leave(number: int) -> None:
         raise SystemExit(128 + number)
 
-    with _told((signal.SIGTERM,), leave):
+    with _told((signal.SIGTERM,), leave, nothing):
         yield
 
 
 @contextmanager
-def _told(numbers: Sequence[int], first: Callable[[int], None]) -> Iterator[None]:
-    told_at: float | None = None
+def _told(
+    numbers: Sequence[int], first: Callable[[int], None], at_once: Callable[[], None]
+) -> Iterator[None]:
+    told_at: dict[int, float] = {}
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal told_at
-        now = time.monotonic()
-        if told_at is None:
-            told_at = now
+        now, is_first = time.monotonic(), not told_at
+        if now - told_at.setdefault(number, now) >= AT_ONCE_SECONDS:
+            try:
+                at_once()
+            finally:
+                os._exit(128 + number)
+        if is_first:
             first(number)
-        elif now - told_at >= AT_ONCE_SECONDS:
-            os._exit(128 + number)
 
     previous = {number: signal.signal(number, handle) for number in numbers}
     try:

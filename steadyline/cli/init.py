@@ -1,5 +1,6 @@
 """``steadyline init``: write the line file of a new line."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +15,18 @@ from steadyline.line import NEW_DETECTOR, load_line
 from steadyline.own_line.new_line import (
     NewLine,
     default_name,
+    enough_good_parts,
     line_yaml,
     new_cameras,
-    normals_of,
 )
 from steadyline.own_line.usb_cameras import usb_cameras
-from steadyline.picture_folder import find_pictures, printable
+from steadyline.picture_folder import printable
 from steadyline.replace_file import replace_file
 from steadyline.terminal import PlainConsole
 
 _CAMERA = (
-    "Camera, NAME=SOURCE or a source alone: usb:0, rtsp://HOST/PATH, folder:PATH?fps=2, video:PATH or "
-    "synthetic:; repeatable; by default it is asked for."
+    "Camera, NAME=SOURCE or a source alone: usb:0, rtsp://HOST/PATH, folder:PATH?fps=2&loop=true, video:PATH "
+    "or synthetic:; repeatable; by default it is asked for."
 )
 _NORMALS = (
     "Folder with pictures of good parts, which the first model is trained on; by default it is asked for."
@@ -62,13 +63,14 @@ def command(
         )
     base = out.resolve().parent
     cameras = new_cameras(camera or _ask_for_cameras(console), base)
-    good = normals_of(normals or _ask_for_normals())
+    found = enough_good_parts(normals or _ask_for_normals())
     name = default_name(base) if line is None else line
-    pictures = find_pictures(good).files
-    input_grid = grid_of(list(pictures)) if grid is None else grid_option("--grid", grid)
+    good, pictures = found.folder, list(found.files)
+    input_grid = grid_of(pictures) if grid is None else grid_option("--grid", grid)
     new = NewLine(name, product, cameras, good, f"{{grid: {input_grid}, channels: {channels}}}", detector)
     _write(out, line_yaml(new, base))
-    console.print(f"{printable(out)}: line {name}, {len(cameras)} of cameras, product {product}")
+    names = ", ".join(one.id for one in cameras)
+    console.print(f"{printable(out)}: line {name}, product {product}, cameras: {names}")
     console.print(f"{len(pictures)} pictures of good parts in {printable(good)}")
     if any(one.source.startswith("usb:") for one in cameras):
         console.print(
@@ -76,7 +78,7 @@ def command(
         )
     console.print(
         f"model: {detector} at {input_grid} pixels; before much depends on it, let python -m trainer plan "
-        f"--data {printable(good)} choose grid and detector"
+        f"--data {shlex.quote(printable(good))} choose grid and detector"
     )
     console.print("next: steadyline run")
 

@@ -1,17 +1,20 @@
 """``steadyline run``: a whole line in one terminal, until Ctrl-C."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from steadyline.cli.servers import checkout, existing_servers
+from steadyline.cli.servers import STATE, checkout, existing_servers, recorded
 from steadyline.clock import SystemClock
 from steadyline.line import load_line
 from steadyline.own_line.folders import LineFolders
 from steadyline.own_line.run import OwnLine, check_normals
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
+from steadyline.servers.procfs import kill_descendants
+from steadyline.servers.state import RunningStack
 from steadyline.service import LineFile
 from steadyline.stop_signals import stop_on_signals
 from steadyline.terminal import PlainConsole
@@ -29,7 +32,7 @@ def command(
     """Run a whole line on this machine: Kafka, Redis and Triton, trainer, alerts, scorer and cameras.
 
     A server whose address is in the environment is used and not started. The logs of all services are shown
-    as one. Ctrl-C ends everything in order; another run goes on where this one ended.
+    as one. Ctrl-C ends everything in order, a second one at once; another run goes on where this one ended.
     """
     console, clock = PlainConsole(), SystemClock()
     found = load_line(line)
@@ -39,7 +42,7 @@ def command(
     are_given = all(existing.has(server) for server in ("kafka", "redis", "triton"))
     root = folders.home if are_given else checkout()
     stack = LocalStack(StackPaths.of_checkout(folders.servers, root), existing=existing)
-    with stop_on_signals() as stop:
+    with stop_on_signals(kill_descendants) as stop:
         console.print("starting Kafka, Redis and Triton")
         try:
             stack.start(stop)
@@ -47,10 +50,15 @@ def command(
             if stop.is_set():
                 return
             raise
+        logs = {str(name): str(server.log) for name, server in stack.servers.items()}
+        running = RunningStack(os.getpid(), str(folders.servers), logs, stack.addresses)
         try:
-            environment = stack.addresses.environment()
-            given = frozenset(os.environ)
-            OwnLine(found, folders, environment, given, console, clock, stack.check).run(stop)
+            with recorded(folders.home / STATE.name, running) as variables:
+                if variables is not None:
+                    load = f"set -a; . {shlex.quote(str(variables))}"
+                    console.print(f"for commands in another shell: {load}", soft_wrap=True)
+                environment, given = stack.addresses.environment(), frozenset(os.environ)
+                OwnLine(found, folders, environment, given, console, clock, stack.check).run(stop)
         finally:
             stack.stop()
     console.print(

@@ -1,5 +1,7 @@
 """What several verbs ask about the servers: where set-up has put them, and which exist already."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -7,7 +9,13 @@ from pydantic_settings import SettingsConfigDict
 
 from steadyline.errors import InvalidConfiguration
 from steadyline.servers import Addresses
-from steadyline.servers.state import read_state
+from steadyline.servers.state import (
+    RunningStack,
+    environment_file,
+    read_state,
+    remove_state,
+    write_state,
+)
 from steadyline.settings import (
     CheckoutSettings,
     KafkaSettings,
@@ -65,11 +73,33 @@ def server_settings(state: Path = STATE) -> tuple[KafkaSettings, RedisSettings, 
     return kafka, redis, triton
 
 
+@contextmanager
+def recorded(record: Path, running: RunningStack) -> Iterator[Path | None]:
+    """Keep the addresses of servers where other commands look for them, as long as the block runs.
+
+    Yields the file with the variables for a shell; None where another process has its own record there, which
+    is left alone.
+    """
+    if read_state(record) is not None:
+        yield None
+        return
+    write_state(record, running)
+    try:
+        yield environment_file(record)
+    finally:
+        remove_state(record)
+
+
 def checkout() -> Path:
-    """Return where ``make init`` put the servers: STEADYLINE_HOME, or the current folder."""
+    """Return where ``make init`` put the servers: STEADYLINE_HOME, or the current folder.
+
+    Raises InvalidConfiguration, with what to do, when they are not there.
+    """
     home = read_settings(CheckoutSettings).steadyline_home
     if not (home / ".venv-triton").is_dir():
         raise InvalidConfiguration(
-            f"{home.resolve()} has no servers: run `make init` there, or set STEADYLINE_HOME to a checkout"
+            f"{home.resolve()} has no servers: Kafka, Redis and Triton are started from a checkout of "
+            "Steadyline in which you have run `make init`; set STEADYLINE_HOME to it, or "
+            "KAFKA_BOOTSTRAP_SERVERS, REDIS_URL and TRITON_URL to servers that run"
         )
     return home.resolve()

@@ -16,6 +16,7 @@ from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.clock import SystemClock
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
+from steadyline.servers.procfs import kill_descendants
 from steadyline.servers.state import (
     RunningStack,
     end,
@@ -81,7 +82,7 @@ def _run(wish: _Wish, console: PlainConsole) -> None:
     stack = LocalStack(paths, existing=existing_servers(), fresh=wish.fresh)
     clock = SystemClock()
     with ExitStack() as cleanup:
-        stop = cleanup.enter_context(stop_on_signals())
+        stop = cleanup.enter_context(stop_on_signals(kill_descendants))
         console.print("starting Kafka, Redis and Triton")
         cleanup.callback(stack.stop)
         try:

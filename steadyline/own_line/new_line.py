@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,18 @@ from pathlib import Path
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import CameraSection
-from steadyline.picture_folder import find_pictures, printable
+from steadyline.picture_folder import FoundPictures, find_good_parts, find_pictures, printable
 
 KINDS = ("folder", "video", "rtsp", "usb", "synthetic")
+_LOOKED_BELOW = 3  # folders deep, the camera's own included: a data set has its kinds there
 FEWEST_NORMALS = 20  # with fewer neither a training nor a threshold means anything
-_TRAINED_ON = ("train/good", "train")  # where a folder in MVTec layout has its normals
 _WANTED = "NAME=SOURCE, or a source alone, with a source of usb:0, rtsp://…, folder:PATH, video:PATH or "
 _NUMBER = re.compile(r"\d{1,3}")
-_BARE_PLACE = re.compile(r"[A-Za-z0-9_./-]+")
+_BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")  # what begins otherwise may be a number or a date to YAML
+_WORDS_OF_YAML = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_UNWRITABLE = frozenset(
+    {"Cc", "Cs", "Zl", "Zp"}
+)  # control characters, bytes that are no UTF-8, ends of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +66,40 @@ def new_cameras(texts: Sequence[str], base: Path) -> list[NewCamera]:
     return found
 
 
-def normals_of(folder: Path) -> Path:
-    """Return where a folder has its pictures of good parts: the folder itself, or train/good of a data set.
+def enough_good_parts(folder: Path) -> FoundPictures:
+    """Return the pictures of good parts of a folder, as the trainer will find them.
 
     Raises InvalidConfiguration when there are too few for a training.
     """
-    if not folder.is_dir():
-        raise InvalidConfiguration(f"{printable(folder)} is no folder: name one with pictures of good parts")
-    places = [folder, *(folder / place for place in _TRAINED_ON if (folder / place).is_dir())]
-    counts = {place: len(find_pictures(place).files) for place in places}
-    best = max(places, key=lambda place: counts[place])
-    if counts[best] < FEWEST_NORMALS:
+    found = find_good_parts(folder)
+    if len(found.files) < FEWEST_NORMALS:
         raise InvalidConfiguration(
-            f"{printable(folder)} has {counts[best]} pictures (.png, .jpg): {FEWEST_NORMALS} good parts are "
-            "the fewest that a training and its threshold mean anything with, and 200 are a fair start"
+            f"{printable(found.folder)} has {len(found.files)} pictures (.png, .jpg): {FEWEST_NORMALS} good "
+            "parts are the fewest that a training and its threshold mean anything with, and 200 are a fair "
+            "start"
         )
-    return best
+    return found
 
 
 def line_yaml(new: NewLine, base: Path) -> str:
-    """Return the line file, to be written into the folder ``base``."""
+    """Return the line file, to be written into the folder ``base``.
+
+    Raises InvalidConfiguration when a path has characters that no line file can hold.
+    """
+    line, product = _quoted(new.line), _quoted(new.product)
     cameras = "".join(
-        f"  - {{id: {camera.id}, product: {new.product}, source: {_quoted(camera.source)}}}\n"
+        f"  - {{id: {_quoted(camera.id)}, product: {product}, source: {_quoted(camera.source)}}}\n"
         for camera in new.cameras
     )
     return (
         "# Written by steadyline init. docs/line.yaml shows every field; steadyline run reads this file.\n"
-        f"line: {new.line}\n"
-        f"topics: {{prefix: {new.line}, partitions: 4}}\n"
+        f"line: {line}\n"
+        f"topics: {{prefix: {line}, partitions: 4}}\n"
         "store: file://./var/store\n"
         "products:\n"
-        f"  {new.product}:\n"
+        f"  {product}:\n"
         f"    picture: {new.picture}\n"
-        f"    detector: {new.detector}\n"
+        f"    detector: {_quoted(new.detector)}\n"
         f"    normals: {_quoted(_from(base, new.normals))}\n"
         "cameras:\n" + cameras
     )
@@ -112,10 +118,28 @@ def _source(kind: str, source: str, base: Path) -> str:
     elif kind in ("folder", "video"):
         if not target or not Path(target).exists():
             raise InvalidConfiguration(f"{kind}:{target} is not there, from {printable(Path.cwd())}")
+        if kind == "folder" and "recursive" not in options:
+            _check_depth(Path(target))
         target = _from(base, Path(target))
     whole = f"{kind}:{target}{question}{options}"
     CameraSection(id="checked", product="checked", source=whole)
     return whole
+
+
+def _check_depth(folder: Path) -> None:
+    """Raise InvalidConfiguration when all pictures lie in folders below, which the camera would not see."""
+    try:
+        is_seen = bool(find_pictures(folder, endings=None).files)
+        is_deeper = not is_seen and bool(find_pictures(folder, _LOOKED_BELOW).files)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"folder:{printable(folder)} cannot be listed: {error.strerror}"
+        ) from error
+    if is_deeper:
+        raise InvalidConfiguration(
+            f"folder:{printable(folder)} has pictures in the folders below it alone: add ?recursive=true, or "
+            "name one of them"
+        )
 
 
 def _from(base: Path, path: Path) -> str:
@@ -126,7 +150,12 @@ def _from(base: Path, path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML takes it, in quotes unless it is plain."""
-    if _BARE_PLACE.fullmatch(text):
+    """Return a text as YAML takes it for one: in quotes unless it is plain and can be nothing else."""
+    if _BARE.fullmatch(text) and text.lower() not in _WORDS_OF_YAML:
         return text
+    if any(unicodedata.category(character) in _UNWRITABLE for character in text):
+        raise InvalidConfiguration(
+            "a folder or a source has control characters in its name, or bytes that are no UTF-8, which no "
+            "line file can hold: give the folder another name, or a link to it"
+        )
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

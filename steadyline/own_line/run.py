@@ -11,21 +11,25 @@ from steadyline.clock import Clock
 from steadyline.errors import InvalidConfiguration
 from steadyline.kafka.client.broker import KafkaBroker
 from steadyline.line import Line
+from steadyline.own_line.first_start import make_keys, make_token
 from steadyline.own_line.folders import LineFolders
 from steadyline.own_line.log_view import LogView
 from steadyline.own_line.metrics_page import scrape
-from steadyline.own_line.services import Service, first_token
+from steadyline.own_line.services import Service
 from steadyline.own_line.supervise import Supervisor
-from steadyline.replace_file import replace_file
 from steadyline.servers.ports import free_ports, is_free
 from steadyline.settings import KafkaSettings, read_settings
-from steadyline.signing import PRIVATE, PUBLIC, write_pair
+from steadyline.signing import PRIVATE, PUBLIC
 from steadyline.terminal import PlainConsole
 
 TURN = timedelta(seconds=0.5)
 TOLD_EVERY = timedelta(seconds=15)
 API_PORT = 8470  # as the alerts have it by default; another one where it is taken
 SERVICES = ("trainer", "alerts", "scorer", "producers")
+AT_ITS_END = {
+    "producers": "each camera is at its end, as a folder or a video without loop=true comes to one; what "
+    "they have sent is still scored, and another `steadyline run` sends it again"
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,18 @@ class OwnLine:
         self._create_topics()
         ports = _Ports.choose()
         environment = {**self.environment, **self._settings(ports)}
-        self._make_token(environment)
+        if "ALERTS_DATABASE" in environment:
+            make_token(self.folders, environment, stop)
+        if stop.is_set():
+            return
         supervisor, view = Supervisor(self.clock, self.console, stop), LogView(self.console)
         with ExitStack() as cleanup:
             cleanup.callback(view.show)
             cleanup.callback(supervisor.stop)
             for name in SERVICES:
                 view.follow(name, self.folders.logs / f"{name}.log")
-                supervisor.start(name, partial(self._service, name, environment, ports))
+                start = partial(self._service, name, environment, ports)
+                supervisor.start(name, start, AT_ITS_END.get(name))
             self._welcome(ports)
             told = self.clock.monotonic()
             while not self.clock.wait(stop, TURN):
@@ -92,18 +100,9 @@ class OwnLine:
             "STEADYLINE_LOG_FORMAT": "json",
         }
         if "STEADYLINE_SIGNING_KEY_FILE" not in self.given:
-            if not (folders.keys / PRIVATE).exists():
-                write_pair(folders.keys)
+            make_keys(folders)
             own["STEADYLINE_TRUSTED_KEYS_FILE"] = str(folders.keys / PUBLIC)
         return {name: value for name, value in own.items() if name not in self.given}
-
-    def _make_token(self, environment: dict[str, str]) -> None:
-        """Make the first token of the API and keep it beside the line, readable by its owner alone."""
-        if self.folders.token.exists() or "ALERTS_DATABASE" not in environment:
-            return
-        if self.folders.database.exists():
-            return  # it has tokens already; a person has taken the file away
-        replace_file(self.folders.token, f"{first_token(environment)}\n".encode(), mode=0o600)
 
     def _service(self, name: str, environment: dict[str, str], ports: "_Ports") -> Service:
         own = {"STEADYLINE_HEALTH_PORT": str(ports.health[name])}
@@ -120,7 +119,7 @@ class OwnLine:
             say(
                 f"API of the alerts: http://127.0.0.1:{ports.api}/api/v1, first token in {self.folders.token}"
             )
-        say("the first model is trained now; frames are scored once it is in service")
+        say("frames are scored once a model is in service; the first one is trained now, unless it is there")
 
 
 @dataclass(frozen=True, slots=True)

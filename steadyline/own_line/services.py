@@ -24,6 +24,10 @@ class NoFirstToken(Fatal):
 
     reason = "no_first_token"
 
+    def __init__(self, *lines: str, status: int | None = None) -> None:
+        super().__init__(*lines)
+        self.status = status
+
 
 class Service:
     """One ``python -m <name> …`` process; its output goes to ``<logs>/<name>.log``."""
@@ -73,17 +77,28 @@ class Service:
 
 
 def first_token(environment: Mapping[str, str]) -> str:
-    """Return the first token of the alerts' API, made on the machine of the database; raises NoFirstToken."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "alerts", "first-token"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=TOKEN_SECONDS,
-        check=False,
-    )
+    """Return the first token of the alerts' API, made on the machine of the database.
+
+    Raises NoFirstToken with the status of who makes it: EXIT_USAGE where there are tokens already.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "alerts", "first-token"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=TOKEN_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoFirstToken(f"alerts first-token did not end within {TOKEN_SECONDS:.0f} s") from error
     if done.returncode != 0:
         raise NoFirstToken(
-            f"alerts first-token failed with {done.returncode}:", *done.stderr[-2000:].splitlines()
+            f"alerts first-token failed with {done.returncode}:",
+            *done.stderr[-2000:].splitlines(),
+            status=done.returncode,
         )
-    return done.stdout.strip()
+    token = done.stdout.strip()
+    if not token:
+        raise NoFirstToken("alerts first-token printed no token")
+    return token

@@ -1,13 +1,14 @@
-"""Keeps the services of a line running: one that ends is started again, one that is set wrongly ends all."""
+"""Keeps the services of a line running: one that breaks is started again, one set wrongly ends all."""
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 
 from steadyline.clock import Clock
 from steadyline.own_line.services import Service, ServiceDied
-from steadyline.service import EXIT_USAGE
+from steadyline.service import EXIT_OK, EXIT_USAGE
 from steadyline.terminal import PlainConsole
 
 PAUSE = timedelta(seconds=5)
@@ -19,6 +20,7 @@ class _Supervised:
     name: str
     start: Callable[[], Service]
     running: Service | None
+    at_its_end: str | None
     again_at: float = 0.0
 
 
@@ -29,9 +31,13 @@ class Supervisor:
         self._clock, self._console, self._stop = clock, console, stop
         self._services: list[_Supervised] = []
 
-    def start(self, name: str, start: Callable[[], Service]) -> None:
-        """Start a service, and start it again from now on whenever it ends by itself."""
-        self._services.append(_Supervised(name, start, start()))
+    def start(self, name: str, start: Callable[[], Service], at_its_end: str | None = None) -> None:
+        """Start a service, and start it again from now on whenever it ends by itself.
+
+        One that may come to the end of its work has a sentence for that: it is printed when the service has
+        ended well, and another start would do the same work again.
+        """
+        self._services.append(_Supervised(name, start, start(), at_its_end))
 
     @property
     def running(self) -> Sequence[Service]:
@@ -39,7 +45,7 @@ class Supervisor:
         return [service.running for service in self._services if service.running is not None]
 
     def look(self) -> None:
-        """Start again what has ended, five seconds after it was seen.
+        """Start again what has ended before its work was done, five seconds after it was seen.
 
         Raises ServiceDied, with the end of its log, when it ended because its settings or the line file are
         wrong: no other start would mend that.
@@ -66,6 +72,10 @@ class Supervisor:
                 f"{service.name} cannot run with these settings; the end of {ended.log}:",
                 *ended.tail().splitlines(),
             )
+        if status == EXIT_OK and service.at_its_end is not None:
+            self._console.print(f"{service.name} has ended: {service.at_its_end}", soft_wrap=True)
+            service.running, service.again_at = None, inf
+            return
         pause = PAUSE.total_seconds()
         self._console.print(
             f"{service.name} has ended with status {status} and is started again in {pause:.0f} s; "

@@ -6,6 +6,7 @@ one; and it does not know the id of the boot. Both are read from /proc here.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,6 +33,13 @@ def start_time(pid: int) -> int | None:
 def session_members(session: int) -> list[int]:
     """Return the living processes of a session, ascending; its leader may be gone already."""
     return [pid for pid in psutil.pids() if _session(pid) == session and start_time(pid) is not None]
+
+
+def kill_descendants() -> None:
+    """SIGKILL to every process that this one has started, and to what those have; waits for none of them."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def working_folder(pid: int) -> Path | None:

@@ -14,12 +14,12 @@ from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, PoisonMessage, StoreUnavailable
 from steadyline.line import Line, PictureSection, Product
 from steadyline.picture import PictureLimits, decode, inspect
-from steadyline.picture_folder import printable
+from steadyline.picture_folder import find_good_parts, printable
 from steadyline.prepare import prepare
 from steadyline.store import NotInStore, Store
 from steadyline.telemetry.logs import get_logger
 from trainer.arrays import Pictures
-from trainer.data.mvtec import found_pictures, tell_assumed
+from trainer.data.mvtec import tell_assumed
 from trainer.data.outliers import far_from_all_others
 from trainer.data.sightings import Normal
 from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
@@ -27,24 +27,21 @@ from trainer.data.snapshot import NormalSource, Snapshot, make_snapshot
 log = get_logger(__name__)
 
 MOST_UNREADABLE = 16  # stream frames that cannot be read, each of which may cost the store's deadline
-_GOOD = Path("train") / "good"
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return the pictures of ``train/good`` of a folder in MVTec layout, or of the folder itself, sorted.
+    """Return the pictures of good parts of a folder, sorted, and log what of it is used and what is left out.
 
     Raises InvalidConfiguration when there are none.
     """
-    good = folder / _GOOD if (folder / _GOOD).is_dir() else folder
-    if not good.is_dir():
-        raise InvalidConfiguration(f"the folder of normals {printable(folder)} is not there")
-    files = list(found_pictures(good).files)
-    if not files:
+    found = find_good_parts(folder)
+    log.info("pictures_found", **found.fields())
+    if not found.files:
         raise InvalidConfiguration(
-            f"the folder of normals {printable(good)} has no .png or .jpg; a set in MVTec layout has them in "
-            "train/good"
+            f"the folder of normals {printable(folder)} has no .png or .jpg; a set in MVTec layout has them "
+            "in train/good"
         )
-    return files
+    return list(found.files)
 
 
 def collect(product: Product, reservoir: Sequence[Normal], store: Store) -> Snapshot:

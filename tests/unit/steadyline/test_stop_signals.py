@@ -5,9 +5,12 @@ import sys
 
 import pytest
 
+from steadyline.servers.procfs import start_time
 from steadyline.stop_signals import AT_ONCE_SECONDS
+from tests.support.eventually import eventually
 
 AT_ONCE = "    signal.raise_signal(signal.SIGTERM)"
+CTRL_C = "    signal.raise_signal(signal.SIGINT)"
 LATER = f"    threading.Event().wait({AT_ONCE_SECONDS + 0.2}); {AT_ONCE.strip()}"
 HEAD = ["import signal, threading", "from steadyline.stop_signals import exit_on_term, stop_on_signals"]
 TOLD = 128 + 15
@@ -19,7 +22,14 @@ def status_of(script: list[str]) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("signals", "status"), [([AT_ONCE], 0), ([AT_ONCE, AT_ONCE], 0), ([AT_ONCE, LATER], TOLD)]
+    ("signals", "status"),
+    [
+        ([AT_ONCE], 0),
+        ([AT_ONCE, AT_ONCE], 0),
+        ([AT_ONCE, LATER], TOLD),
+        ([CTRL_C, LATER], 0),  # the parent passes on, one child after another, what Ctrl-C has told to all
+        ([CTRL_C, LATER, LATER], TOLD),
+    ],
 )
 def test_a_signal_after_a_failed_task_still_leaves_the_service_time_to_end(
     signals: list[str], status: int
@@ -41,3 +51,18 @@ def test_only_a_later_signal_breaks_off_the_closing(more: str, closed: str) -> N
     script = ["with exit_on_term():", " try:", f" {AT_ONCE}", " finally:", f"  {more}", "  print('closed')"]
     done = status_of(script)
     assert (done.returncode, done.stdout) == (TOLD, closed)
+
+
+def test_whoever_asks_twice_leaves_no_server_behind() -> None:
+    script = [
+        "import subprocess",
+        "from steadyline.servers.procfs import kill_descendants",
+        "with stop_on_signals(kill_descendants):",
+        "    server = subprocess.Popen(['sleep', '60'], start_new_session=True)",
+        "    print(server.pid, flush=True)",
+        AT_ONCE,
+        LATER,
+    ]
+    done = status_of(script)
+    assert done.returncode == TOLD
+    eventually(lambda: start_time(int(done.stdout)) is None)

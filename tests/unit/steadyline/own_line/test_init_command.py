@@ -28,6 +28,7 @@ def test_a_camera_and_a_folder_give_a_line_that_every_service_reads(
     line = load_line(plant / "line.yaml")
     assert [camera.id for camera in line.cameras] == ["belt"]
     said = capsys.readouterr().out
+    assert "cameras: belt" in said
     assert "20 pictures" in said
     assert "next: steadyline run" in said
 
@@ -66,3 +67,15 @@ def test_a_line_without_cameras_or_normals_is_not_run(
     )
     assert main(["run"]) == EXIT_USAGE
     assert "normals" in capsys.readouterr().err
+
+
+def test_a_line_far_from_any_servers_is_told_where_they_come_from(
+    plant: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "TRITON_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEADYLINE_HOME", str(plant))
+    assert main(["init", "--camera", "synthetic:", "--normals", "good"]) == EXIT_OK
+    assert main(["run"]) == EXIT_USAGE
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("make init", "STEADYLINE_HOME", "KAFKA_BOOTSTRAP_SERVERS"))

@@ -1,5 +1,6 @@
 """What is written of a new line, and what is refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from steadyline.contracts.frame import NAME
 from steadyline.errors import InvalidConfiguration
 from steadyline.line import load_line
-from steadyline.own_line.new_line import NewLine, default_name, line_yaml, new_cameras, normals_of
+from steadyline.own_line.new_line import NewLine, default_name, enough_good_parts, line_yaml, new_cameras
 
 
 def pictures(folder: Path, count: int) -> Path:
@@ -27,7 +28,12 @@ def test_a_written_line_is_read_back_as_it_was_meant(tmp_path: Path, monkeypatch
     good = pictures(tmp_path / 'good "parts"', 20)
     texts = ["usb:0", "west=folder:belt 1?fps=2", "rtsp://camera.example/live?x=1"]
     new = NewLine(
-        "plant-7", "cell", new_cameras(texts, tmp_path), normals_of(good), "{channels: rgb}", "cobra"
+        "plant-7",
+        "cell",
+        new_cameras(texts, tmp_path),
+        enough_good_parts(good).folder,
+        "{channels: rgb}",
+        "cobra",
     )
     (tmp_path / "line.yaml").write_text(line_yaml(new, tmp_path))
 
@@ -41,6 +47,27 @@ def test_a_written_line_is_read_back_as_it_was_meant(tmp_path: Path, monkeypatch
     product = line.products["cell"]
     assert (product.normals, product.detector, product.picture.channels) == (str(good), "cobra", "rgb")
     assert line.kafka_topics().frames.name.startswith("plant-7.")
+
+
+@pytest.mark.parametrize("name", ["2026", "7", "1e3", "on", "null", "2026-11-30", "part"])
+def test_a_name_that_yaml_takes_for_something_else_stays_a_name(name: str, tmp_path: Path) -> None:
+    good = pictures(tmp_path / name, 20)
+    cameras = new_cameras([f"{name}=synthetic:"], tmp_path)
+    written = line_yaml(NewLine(name, name, cameras, good, "{channels: gray}", "either"), tmp_path)
+    (tmp_path / "line.yaml").write_text(written)
+
+    line = load_line(tmp_path / "line.yaml")
+
+    assert (line.line, line.cameras[0].id, line.cameras[0].product) == (name, name, name)
+    assert line.products[name].normals == str(good)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines"])
+def test_a_folder_that_no_line_file_can_name_is_refused(name: bytes, tmp_path: Path) -> None:
+    good = pictures(tmp_path / os.fsdecode(name), 20)
+    new = NewLine("a", "part", new_cameras(["synthetic:"], tmp_path), good, "{channels: gray}", "either")
+    with pytest.raises(InvalidConfiguration, match="another name"):
+        line_yaml(new, tmp_path)
 
 
 def test_what_lies_elsewhere_is_named_as_the_line_file_reaches_it(
@@ -59,6 +86,20 @@ def test_what_is_no_source_is_refused(text: str, tmp_path: Path) -> None:
         new_cameras([text], tmp_path)
 
 
+def test_a_camera_whose_pictures_all_lie_deeper_is_told_how_to_see_them(tmp_path: Path) -> None:
+    pictures(tmp_path / "test" / "good", 1)
+    with pytest.raises(InvalidConfiguration, match="recursive=true"):
+        new_cameras([f"folder:{tmp_path / 'test'}?fps=2"], tmp_path)
+    (camera,) = new_cameras([f"folder:{tmp_path / 'test'}?recursive=true"], tmp_path)
+    assert camera.source == "folder:test?recursive=true"
+
+
+def test_a_file_is_no_folder_of_a_camera(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").touch()
+    with pytest.raises(InvalidConfiguration, match="cannot be listed"):
+        new_cameras([f"folder:{tmp_path / 'film.mp4'}"], tmp_path)
+
+
 def test_a_refusal_repeats_nothing_of_an_address(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration) as refused:
         new_cameras(["http://user:secret@camera/live"], tmp_path)
@@ -72,14 +113,14 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
 
 def test_the_good_parts_of_a_data_set_are_found_within_it(tmp_path: Path) -> None:
     pictures(tmp_path / "set" / "train" / "good", 25)
-    assert normals_of(tmp_path / "set") == tmp_path / "set" / "train" / "good"
+    assert enough_good_parts(tmp_path / "set").folder == tmp_path / "set" / "train" / "good"
 
 
 def test_too_few_good_parts_are_refused_with_their_number(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="has 3 pictures"):
-        normals_of(pictures(tmp_path / "good", 3))
+        enough_good_parts(pictures(tmp_path / "good", 3))
     with pytest.raises(InvalidConfiguration, match="no folder"):
-        normals_of(tmp_path / "nowhere")
+        enough_good_parts(tmp_path / "nowhere")
 
 
 @given(st.text(max_size=80).filter(lambda text: "/" not in text and "\0" not in text))

@@ -55,6 +55,18 @@ def test_a_service_that_ended_is_started_again_after_a_pause(rig: Rig) -> None:
     assert len(rig.supervisor.running) == 1
 
 
+@pytest.mark.parametrize(("status", "is_started_again"), [(0, False), (3, True)])
+def test_a_service_that_has_done_its_work_does_not_do_it_again(
+    rig: Rig, status: int, is_started_again: bool
+) -> None:
+    rig.supervisor.start("a", rig.service(f"import sys\nsys.exit({status})"), "all is sent")
+    rig.look_until_ended()
+    rig.clock.advance(PAUSE * 10)
+    rig.supervisor.look()
+    assert bool(rig.supervisor.running) is is_started_again
+    assert ("a has ended: all is sent" in rig.out.getvalue()) is not is_started_again
+
+
 def test_wrong_settings_end_the_line_with_what_the_service_said(rig: Rig) -> None:
     rig.supervisor.start("a", rig.service("import sys\nprint('no such field', file=sys.stderr)\nsys.exit(2)"))
     with pytest.raises(ServiceDied, match="no such field"):
