@@ -9,6 +9,7 @@ CONFIG, FENCE = "config.pbtxt", ".fence"
 _VERSION = re.compile(r"[1-9][0-9]{0,9}")
 # What a trainer that was cut short leaves; Triton reads none of them.
 _LEFTOVER = re.compile(rf"\.(?:tmp|gone)[0-9]{{1,10}}|\.{re.escape(CONFIG)}\.partial")
+_ASIDE = re.compile(r"\.aside[0-9]{1,10}")
 
 
 def version_of(name: str) -> int | None:
@@ -19,3 +20,13 @@ def version_of(name: str) -> int | None:
 def is_leftover(name: str) -> bool:
     """Tell whether a trainer that was cut short may have left something of this name."""
     return _LEFTOVER.fullmatch(name) is not None
+
+
+def aside_name(version: int) -> str:
+    """Return the name of the file of a version that another one has taken the place of; Triton reads it not."""
+    return f".aside{version}"
+
+
+def is_aside(name: str) -> bool:
+    """Tell whether a file of this name may be of a version whose place another one has taken."""
+    return _ASIDE.fullmatch(name) is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 from steadyline.contracts.frame import NAME
 from steadyline.digest import sha256
 from steadyline.errors import InvalidConfiguration, PackageRejected, StoreUnavailable
-from steadyline.model_folder import CONFIG, FENCE, is_leftover, version_of
+from steadyline.model_folder import CONFIG, FENCE, is_aside, is_leftover, version_of
 from steadyline.package import CARD, MODEL, MOST_FILE_BYTES, check_card, read_card, read_package
 from steadyline.replace_file import replace_file
 from steadyline.servers.config_check import unlike_ours
@@ -121,7 +121,7 @@ class RepositoryReader:
         found = []
         for name, kind in sorted(_kinds(self._source, product).items()):
             version = version_of(name)
-            if (name in (CONFIG, FENCE) and kind == "file") or is_leftover(name):
+            if ((name in (CONFIG, FENCE) or is_aside(name)) and kind == "file") or is_leftover(name):
                 continue
             if version is None or kind != "directory":
                 raise PackageRejected(f"{name!r} in its folder is not the trainer's ({kind}): remove it")

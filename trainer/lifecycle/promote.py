@@ -1,5 +1,6 @@
 """Put a version in service: write it beside the old one, load it, probe it. A failure takes it out again."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from trainer.triton_config import config_of
 
 log = get_logger(__name__)
 
-_NOT_INTACT = "the live version's file in Triton's repository is not the one that was announced"
+_NOT_INTACT = "neither Triton's repository nor the store has the live version's file as it was announced"
 TELL_WITHIN = timedelta(seconds=5)  # a load that hangs blocks the next load of the same model too
 
 
@@ -28,6 +29,14 @@ class PromotionFailed(Exception):
     def __init__(self, word: str, message: str) -> None:
         super().__init__(f"{word}: {message}")
         self.word = word
+
+
+@dataclass(frozen=True, slots=True)
+class InService:
+    """A version that is in service, with its model file; None when there is no intact copy of it."""
+
+    model: Model
+    file: bytes | None
 
 
 class ModelServer(Inference, Protocol):
@@ -55,24 +64,30 @@ class Promoter:
         self._repository, self._triton, self._within = repository, triton, load_within
         self._serving = serving
 
-    def put_beside(self, product: str, model: Model, file: bytes, live: Model | None) -> None:
+    def put_beside(self, product: str, model: Model, file: bytes, live: InService | None) -> None:
         """Serve ``model``, whose file this is, beside the version ``live`` and check its known answers.
 
         One of another grid, map or parts is served in the place of ``live``, since one configuration is for
-        both: frames wait until it is announced, or until ``live`` is served again.
+        both: Triton would refuse its frames, or load neither. Frames wait then until it is announced, or
+        until ``live`` is served again, whose file lies aside meanwhile. Without an intact copy of that file
+        there is no way back, and no place is taken.
         Raises PromotionFailed when the version cannot be loaded or answers wrongly; it is taken out and
         ``live`` is served as before. Raises InferenceUnavailable when Triton itself is away; nothing is
         decided then, and the same call may be repeated. Raises PackageRejected, having written nothing, when
         the file may not be served.
         """
-        before = None if live is None else self.intact_file(product, live)
-        beside = self.publish(product, model, file, live)
+        config = config_of(product, model, file, self._serving)
+        beside = None if live is None else live.model.version
+        if live is not None and live.file is not None and not self._is_served_by(config, product, live):
+            self._repository.set_aside(product, live.model.version)
+            beside = None
+        self._repository.publish(product, model.version, file, config, beside)
         try:
             self._load(product, model.version)
             self._probe(model, product)
         except PromotionFailed as failure:
             log.warning("promotion_failed", product=product, version=model.version, error=str(failure))
-            self._take_out(product, model.version, live, before)
+            self._take_out(product, model.version, live)
             raise
         log.info("version_served", product=product, version=model.version, beside=beside)
 
@@ -83,22 +98,21 @@ class Promoter:
         file = self._repository.model_file(product, model.version)
         return file if file is not None and sha256(file) == model.package.digests.get(MODEL) else None
 
-    def publish(self, product: str, model: Model, file: bytes, keep: Model | None) -> int | None:
-        """Write the version where Triton reads it; raises PackageRejected as above.
-
-        Returns the version that it lies beside: that of ``keep``, or None where one configuration cannot be
-        for both. Triton would refuse its frames then, or not load it, and with it the new one.
+    def publish(self, product: str, live: InService, keep: Model | None) -> None:
+        """Write the version in service where Triton reads it, beside ``keep`` where that is intact and of the
+        same configuration; raises PackageRejected as above.
         """
-        config = config_of(product, model, file, self._serving)
-        beside = keep.version if keep is not None and self._is_served_by(config, product, keep) else None
-        self._repository.publish(product, model.version, file, config, beside)
-        return beside
+        assert live.file is not None, "who publishes a version has its file"
+        config = config_of(product, live.model, live.file, self._serving)
+        beside = None
+        if keep is not None and (file := self.intact_file(product, keep)) is not None:
+            beside = keep.version if self._is_served_by(config, product, InService(keep, file)) else None
+        self._repository.publish(product, live.model.version, live.file, config, beside)
 
-    def _is_served_by(self, config: bytes, product: str, model: Model) -> bool:
-        """Tell whether a configuration is that of the version as it lies in the repository."""
-        file = self._repository.model_file(product, model.version)
+    def _is_served_by(self, config: bytes, product: str, version: InService) -> bool:
+        """Tell whether a configuration is that of a version, whose file is there."""
         try:
-            return file is not None and config_of(product, model, file, self._serving) == config
+            return config_of(product, version.model, version.file or b"", self._serving) == config
         except PackageRejected:
             return False
 
@@ -146,22 +160,21 @@ class Promoter:
                 raise
             raise PromotionFailed("no_answer", str(error)) from error
 
-    def _take_out(self, product: str, version: int, live: Model | None, file: bytes | None) -> None:
+    def _take_out(self, product: str, version: int, live: InService | None) -> None:
         """Remove the version and have Triton reread; the live version is served even if that fails, unless
         the other took its place: then it is with the next ``load_again``.
 
-        Triton reads the configuration as well, so that of the live version, whose ``file`` this is, is
-        written first. With None, for a file that is not what was announced, nothing is read again: Triton has
-        the right one in memory.
+        Triton reads the configuration as well, so that of the live version is written first. Without its
+        file nothing is read again: Triton has the right one in memory.
         """
         self._repository.remove(product, version)
         if live is None:
             return
-        if file is None:
+        if live.file is None:
             log.warning("repository_not_reread", product=product, version=version, error=_NOT_INTACT)
             return
         try:
-            self.publish(product, live, file, keep=None)
+            self.publish(product, live, keep=None)
             self._triton.load(product, TELL_WITHIN)
         except (InferenceUnavailable, PackageRejected) as error:
             log.warning("repository_not_reread", product=product, version=version, error=str(error))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steadyline.errors import InvalidConfiguration, StoreUnavailable
 from steadyline.folder_lock import FolderInUse, FolderLock
-from steadyline.model_folder import CONFIG, FENCE, is_leftover, version_of
+from steadyline.model_folder import CONFIG, FENCE, aside_name, is_aside, is_leftover, version_of
 from steadyline.package import MODEL
 from steadyline.replace_file import replace_file
 from steadyline.triton_config import KEPT_VERSIONS
@@ -58,11 +58,31 @@ class ModelRepository:
                 self._remove(product, version)
                 self._write(folder, version, file)
             replace_file(folder / CONFIG, config, sync=True)
+            if keep is not None:
+                _forget_aside(folder)  # none is needed beside the live one itself
+            _sync_folder(folder)
+
+    def set_aside(self, product: str, version: int) -> None:
+        """Move the file of a version, which another one takes the place of, to where Triton does not look.
+
+        It stays there as the way back, until a version is published beside another one or it is published
+        itself; any other one that lies aside is removed.
+        """
+        folder = self._root / product
+        with self._written(product, f"version {version} of {product} cannot be set aside in {folder}"):
+            served, aside = folder / str(version) / MODEL, folder / aside_name(version)
+            _forget_aside(folder, but=aside.name)
+            if _is_plain(served):
+                _clear(aside)
+                served.rename(aside)
+            self._remove(product, version)
             _sync_folder(folder)
 
     def model_file(self, product: str, version: int) -> bytes | None:
-        """Return the model file of a version as it lies there, or None when there is none."""
-        return _read(self._root / product / str(version) / MODEL)
+        """Return the model file of a version as it lies there or aside, or None when there is none."""
+        folder = self._root / product
+        served = _read(folder / str(version) / MODEL)
+        return _read(folder / aside_name(version)) if served is None else served
 
     def touch(self, product: str, version: int) -> None:
         """Make Triton see the version as changed, so that the next load reloads it, and only it."""
@@ -120,7 +140,11 @@ class ModelRepository:
         building = folder / f".tmp{version}"
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
-        replace_file(building / MODEL, model, sync=True)
+        aside = folder / aside_name(version)
+        if _is_plain(aside) and _read(aside) == model:
+            aside.rename(building / MODEL)  # a full disk has room for that
+        else:
+            replace_file(building / MODEL, model, sync=True)
         _sync_folder(building)
         building.rename(folder / str(version))
 
@@ -157,9 +181,18 @@ def _remove_strange(folder: Path) -> None:
                     _clear(one)
             if not any(path.iterdir()):
                 path.rmdir()
+        elif is_aside(path.name) and _is_plain(path):
+            continue  # the one way back where the store has lost its package
         elif is_leftover(path.name):
             _clear(path, ignore_errors=True)  # Triton reads none of them
         elif path.name not in (CONFIG, FENCE) or not _is_plain(path):
+            _clear(path)
+
+
+def _forget_aside(folder: Path, but: str = "") -> None:
+    """Remove the files of versions that lie aside, but for the one of this name."""
+    for path in list(folder.iterdir()):
+        if is_aside(path.name) and path.name != but:
             _clear(path)
 
 

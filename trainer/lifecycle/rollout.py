@@ -12,7 +12,7 @@ from trainer.lifecycle import transitions
 from trainer.lifecycle.gate import DAILY_LIMIT, GateFigures, GateHistory, best_figures, rule
 from trainer.lifecycle.labelled_gate import with_labels
 from trainer.lifecycle.product_state import ProductState
-from trainer.lifecycle.promote import Promoter, PromotionFailed
+from trainer.lifecycle.promote import InService, Promoter, PromotionFailed
 from trainer.lifecycle.transitions import Step
 
 log = get_logger(__name__)
@@ -92,7 +92,7 @@ class Rollout:
         try:
             model, files = self._load(known.package, version, reason)
             self._check_licence(model)
-            self._promoter.put_beside(product, model, files[MODEL], event.live())
+            self._promoter.put_beside(product, model, files[MODEL], self._in_service())
         except (PromotionFailed, PackageRejected) as failure:
             self._count(failure)
             word = failure.word if isinstance(failure, PromotionFailed) else failure.reason
@@ -135,15 +135,32 @@ class Rollout:
     def _publish_again(self, live: Model) -> None:
         product = self._state.product
         try:
-            file = self._promoter.intact_file(product, live)
-            if file is None:
-                file = self._packages.load(product, live.version, live.package)[MODEL]
             before = transitions.before_live(self._state.event)
             kept = None if before is None else transitions.find(self._state.event, before)
-            self._promoter.publish(product, live, file, kept)
+            self._promoter.publish(product, InService(live, self._intact_file(live)), kept)
         except PackageRejected as error:
             self._count(error)
             raise LiveModelLost(f"version {live.version} of {product}: {error}") from error
+
+    def _in_service(self) -> InService | None:
+        """Return the live version, with its file where the repository or the store has an intact copy."""
+        live = self._state.event.live()
+        if live is None:
+            return None
+        try:
+            return InService(live, self._intact_file(live))
+        except PackageRejected as error:
+            self._count(error)
+            return InService(live, None)
+
+    def _intact_file(self, model: Model) -> bytes:
+        """Return the version's model file from Triton's repository, else from the store; raises
+        PackageRejected, or StoreUnavailable.
+        """
+        file = self._promoter.intact_file(self._state.product, model)
+        if file is None:
+            file = self._packages.load(self._state.product, model.version, model.package)[MODEL]
+        return file
 
     def _check_licence(self, model: Model) -> None:
         licence = model.lineage.get("licence", NO_LICENCE)

@@ -30,7 +30,7 @@ from tests.support.scorer_line import ScorerLine
 from trainer.detector_protocol import Served
 from trainer.folder import FolderOrder, fit_folder, open_package
 from trainer.jobs.build import BuildContext
-from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.promote import InService, Promoter
 from trainer.lifecycle.repository import ModelRepository
 
 pytestmark = pytest.mark.servers
@@ -125,7 +125,7 @@ def test_a_trained_version_of_another_grid_follows_a_square_one_and_is_rolled_ba
     floor.send_picture(camera, checked)
     floor.until_accounted().assert_intact()
 
-    promoter.put_beside(floor.product, fitted.model, fitted.file, before)
+    promoter.put_beside(floor.product, fitted.model, fitted.file, InService(before, square.onnx()))
     for data in sent:  # before the scorer knows: they wait for it
         floor.send_picture(camera, data)
     floor.flush()
@@ -136,7 +136,7 @@ def test_a_trained_version_of_another_grid_follows_a_square_one_and_is_rolled_ba
     assert [score.model_version for score in of_both] == [1, *[2] * len(sent)]
     assert_as_in_torch(floor, of_both[1:], sent, fitted)
 
-    promoter.put_beside(floor.product, before, square.onnx(), fitted.model)
+    promoter.put_beside(floor.product, before, square.onnx(), InService(fitted.model, fitted.file))
     floor.say(model_event(floor.product, [before, fitted.model], 1))
     floor.send_picture(camera, checked)
     account = floor.until_accounted()

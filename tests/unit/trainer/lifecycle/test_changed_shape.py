@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from steadyline.errors import InferenceUnavailable, StoreUnavailable
 from steadyline.triton import parse_config
 from tests.support.graphs import a_graph
 from tests.support.works import Works
@@ -77,3 +78,68 @@ def test_a_rollback_over_the_change_brings_the_shape_of_before_back(works: Works
     assert works.command("rollback").live_version == 1
     assert works.triton.served == {("cell", 1): 0.5}
     assert cells_of(works.triton.config) == [2, 2]
+
+
+def test_one_that_answers_wrongly_once_triton_is_back_leaves_the_live_one_served(works: Works) -> None:
+    def die() -> None:
+        works.triton.is_away = True
+
+    result = works.trained(2, b"", graph=finer("9"))
+    works.triton.before_answer = die
+    with pytest.raises(InferenceUnavailable):
+        works.rollout.decide(result)
+    works.triton.is_away, works.triton.before_answer = False, lambda: None
+    works.rollout.decide(result)
+    assert works.state.event.changes[-1].reason.startswith("wrong_answer")
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_a_trainer_that_was_killed_serves_the_live_one_again_though_the_store_has_lost_it(
+    works: Works,
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    result, live = works.trained(2, b"", graph=finer("0.5")), works.state.event.live()
+    works.triton.before_answer = killed
+    with pytest.raises(KeyboardInterrupt):
+        works.rollout.decide(result)
+    works.triton.restart()
+    assert live is not None
+    works.store.delete(works.store.key(live.package.uri))
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+    assert cells_of(works.triton.config) == [2, 2]
+
+
+def test_a_full_disk_leaves_the_way_back(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    result, live = works.trained(2, b"", graph=finer("0.5")), works.state.event.live()
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.lifecycle.repository.replace_file", full)
+        with pytest.raises(StoreUnavailable):
+            works.rollout.decide(result)
+    assert live is not None
+    works.store.delete(works.store.key(live.package.uri))
+    works.triton.restart()
+    works.rollout.ensure_served()
+    assert works.triton.served == {("cell", 1): 0.5}
+
+
+def test_without_an_intact_copy_of_the_live_one_its_place_is_not_taken(works: Works) -> None:
+    live = works.state.event.live()
+    assert live is not None
+    works.store.delete(works.store.key(live.package.uri))
+    (works.folder / "cell" / "1" / "model.onnx").write_bytes(a_graph("7"))
+    works.rollout.decide(works.trained(2, b"", graph=finer("9")))
+    assert works.state.event.live_version == 1
+    assert ("cell", 1) in works.triton.served
+
+
+def test_what_lies_aside_is_removed_with_the_next_version_beside_the_live_one(works: Works) -> None:
+    works.rollout.decide(works.trained(2, b"", graph=finer("0.5")))
+    assert (works.folder / "cell" / ".aside1").is_file()
+    works.rollout.decide(works.trained(3, b"", graph=finer("0.5")))
+    assert not (works.folder / "cell" / ".aside1").exists()
