@@ -164,9 +164,28 @@ def test_a_recipe_of_an_earlier_release_has_no_smoothing_and_one_that_cannot_be_
     before = rebuild({**both.recipe, "numbers": earlier}, both.weights())
     assert isinstance(before, EitherServed)
     assert isinstance(before.smoothing, nn.Identity)
-    for sigma in (-1, 1e9, float("nan"), "2"):
+    for sigma in (-1, 1e-50, 1e9, float("nan"), "2"):
         with pytest.raises(PackageRejected, match="do not fit"):
             rebuild({**both.recipe, "numbers": {**numbers, "sigma": sigma}}, both.weights())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"numbers": []},
+        {"numbers": "x"},
+        {"channels": float("inf")},
+        {"light": {"means": [[0], [10**400]], "deviations": [[0], [1]]}},
+        {"light": [1]},
+    ],
+)
+def test_a_recipe_that_no_training_wrote_is_refused_with_a_reason(
+    both: Trained, changed: dict[str, Any]
+) -> None:
+    numbers: Any = both.recipe["numbers"]
+    light = {"numbers": {**numbers, **changed}} if "light" in changed else changed
+    with pytest.raises(PackageRejected, match="do not fit"):
+        rebuild({**both.recipe, **light}, both.weights())
 
 
 def test_a_number_that_no_half_has_is_refused() -> None:
@@ -179,7 +198,7 @@ def test_a_number_that_no_half_has_is_refused() -> None:
     for beyond in (-0.1, 0.6):
         with pytest.raises(InvalidConfiguration, match="beyond is a share of the normals from 0 to"):
             fitted(beyond=beyond)
-    with pytest.raises(InvalidConfiguration, match="sigma is 0 to 16 cells of a map, not 17"):
+    with pytest.raises(InvalidConfiguration, match=r"sigma is 0, or 0\.1 to 16 cells of a map, not 17"):
         fitted(sigma=17.0)
 
 

@@ -1,5 +1,6 @@
 """The range of light: a picture beyond what the normals had is taken back to the edge of it, others stay."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_a_flat_picture_stays_flat_and_finite() -> None:
         found = limited(torch.full((1, 1, 32, 32), value))
         assert torch.isfinite(found).all()
         assert float(found.std()) < 1e-3
+
+
+def test_the_limits_take_little_memory_beside_the_normals() -> None:
+    normals = np.full((64, 128, 128, 1), 100, np.uint8)
+    tracemalloc.start()
+    LightLimits.of(normals, 0.1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < normals.nbytes
 
 
 def test_the_limits_survive_a_recipe() -> None:

@@ -28,6 +28,7 @@ from trainer.pseudo.recipe import BankRecipe
 
 SHARE = WHOLE // 20  # of the progress: fitting the patches takes little beside training under attack
 _UNITS = ("centre", "spread")
+LEAST_SIGMA = 0.1  # a narrower Gaussian is none
 LARGEST_SIGMA = 16  # cells of 8 pixels: beyond that a map says nothing of a place
 
 
@@ -109,12 +110,11 @@ class Either(Detector):
             numbers: Any = recipe["numbers"]
             channels: Any = recipe["channels"]
             seen, sigma = _seen_of(numbers, int(channels)), numbers.get("sigma", 0)  # earlier releases: none
-            if not 0 <= sigma <= LARGEST_SIGMA:
-                raise ValueError(f"sigma is {sigma}")
+            _check_sigma(sigma)
             module = EitherServed(*halves, seen, numbers["fusion"], sigma)
             for name in _UNITS:
                 module.get_buffer(name).copy_(weights[name])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
             raise PackageRejected(f"recipe and weights of either do not fit: {error}") from error
         return module.eval()
 
@@ -140,9 +140,16 @@ def _profile(given: FitInput) -> EitherProfile:
         raise InvalidConfiguration(f"fusion is one of {', '.join(get_args(Fusion))}, not {profile.fusion!r}")
     if not 0 <= profile.beyond <= 0.5:
         raise InvalidConfiguration(f"beyond is a share of the normals from 0 to 0.5, not {profile.beyond}")
-    if not 0 <= profile.sigma <= LARGEST_SIGMA:
-        raise InvalidConfiguration(f"sigma is 0 to {LARGEST_SIGMA} cells of a map, not {profile.sigma}")
+    try:
+        _check_sigma(profile.sigma)
+    except ValueError as error:
+        raise InvalidConfiguration(str(error)) from error
     return profile
+
+
+def _check_sigma(sigma: float) -> None:
+    if sigma != 0 and not LEAST_SIGMA <= sigma <= LARGEST_SIGMA:
+        raise ValueError(f"sigma is 0, or {LEAST_SIGMA} to {LARGEST_SIGMA} cells of a map, not {sigma}")
 
 
 def _of_half(given: FitInput, half: str) -> FitInput:

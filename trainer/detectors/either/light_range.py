@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor, nn
 from typing_extensions import override
@@ -29,11 +30,8 @@ class LightLimits:
     @staticmethod
     def of(normals: Pictures, beyond: float) -> "LightLimits":
         """Return the limits that the share ``beyond`` of normals (N, H, W, C) uint8 exceeds on each side."""
-        flat = normals.reshape(len(normals), -1, normals.shape[3])
-        found = [
-            np.quantile(moment / 255, [beyond, 1 - beyond], axis=0)
-            for moment in (flat.mean(axis=1, dtype=np.float64), flat.std(axis=1, dtype=np.float64))
-        ]
+        moments = np.array([_moments(picture) for picture in normals])  # one by one: they may fill the memory
+        found = [np.quantile(moments[:, which], [beyond, 1 - beyond], axis=0) for which in (0, 1)]
         means, deviations = ((tuple(low.tolist()), tuple(high.tolist())) for low, high in found)
         return LightLimits(means, deviations)
 
@@ -79,6 +77,12 @@ class LightRange(nn.Module):
         wanted = deviation.clamp(min=self.deviations[0], max=self.deviations[1])
         gain = (wanted / deviation).clamp(max=_MOST_GAIN)
         return ((x - mean) * gain + mean.clamp(min=self.means[0], max=self.means[1])).clamp(0, 1)
+
+
+def _moments(picture: Pictures) -> NDArray[np.float64]:
+    """Return mean and deviation (2, C) of a picture (H, W, C) uint8, in [0, 1]."""
+    flat = picture.reshape(-1, picture.shape[2]) / 255
+    return np.stack([flat.mean(axis=0), flat.std(axis=0)])
 
 
 def _sides(limits: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
