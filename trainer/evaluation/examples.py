@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from steadyline.contracts.model_event import Calibration
 from steadyline.glow import under_map
 from steadyline.map_png import encode_map
 from steadyline.picture import encode_png
+from steadyline.picture_folder import printable
 from steadyline.score_scale import ScoreScale
 from trainer.arrays import Pictures
 from trainer.data.mvtec import TestSet
@@ -81,8 +83,8 @@ def _example(module: Served, test: TestSet, place: int, judging: Judging) -> Sho
     kept = encode_map(anomaly_map, None if judging.is_pair else scale.on_map(anomaly_map, score))
     shown, mask = enlarged(picture), None if test.masks is None else enlarged(test.masks[place])
     return ShownPicture(
-        name=test.names[place],
-        kind=test.kinds[place],
+        name=printable(Path(test.names[place])),
+        kind=printable(Path(test.kinds[place])),
         calibrated=scale.calibrated(score),
         picture_png=encode_png(_colour(shown) if mask is None else outlined(_colour(shown), mask)),
         map_png=encode_png(np.asarray(under_map(Image.fromarray(_colour(shown)), kept))),

@@ -1,6 +1,7 @@
 """The pictures of a report: which are chosen, what is drawn on them, and that the page carries them."""
 
 import io
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -110,7 +111,8 @@ def test_an_outline_is_the_edge_of_the_mask_alone() -> None:
 
 @pytest.mark.parametrize("is_pair", [False, True])
 def test_the_page_carries_its_pictures_and_needs_nothing_else(is_pair: bool) -> None:
-    test = replace(a_test_set(), masks=None)
+    strange = os.fsdecode(b"caf\xe9.png")  # a name on disk that is no UTF-8
+    test = replace(a_test_set(), masks=None, names=(strange,) * (GOOD + BAD))
     quick = EvaluationSettings(attack=IndependentAttacks((1,)), checked=0)
     found = evaluate(Darkest(), test, quick, lambda step, total, message: None)
     judging = replace(at(0.0), is_pair=is_pair)
@@ -118,3 +120,4 @@ def test_the_page_carries_its_pictures_and_needs_nothing_else(is_pair: bool) -> 
     assert page.count('src="data:image/png;base64,') == 2 * 2 * SHOWN
     assert not re.search(r'(?:src|href)="(?!#|data:image/png;base64,)', page)
     assert "False alarms, the highest scores: 6 of 6 good pictures" in page
+    assert rb"caf\xe9.png" in page.encode()
