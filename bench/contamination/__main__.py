@@ -1,8 +1,9 @@
 """Runs the bench as ``python -m bench.contamination``; see docs/results/2026-11-29-contamination.md."""
 
-import typer
+import sys
 
-from bench.contamination.cli import main
+from bench.contamination.cli import app
+from steadyline.service import run
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run(app, None))

@@ -23,6 +23,7 @@ from trainer.data.mvtec import Preparation
 from trainer.data.snapshot import LEAST_HELD_OUT
 from trainer.fit import FitSettings
 
+app = typer.Typer(name="bench.contamination", pretty_exceptions_enable=False, add_completion=False)
 SHARES = (0.0, 0.05, 0.1, 0.2)
 
 _COLUMNS = (
@@ -38,10 +39,14 @@ _COLUMNS = (
 )
 
 
+@app.command()
 def main(
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of a set in MVTec layout; by default ELPV, which is laid out in var/elpv."),
+        typer.Option(
+            help="Folder of a set in MVTec layout; by default ELPV, not for commercial use, which is "
+            "laid out in var/elpv."
+        ),
     ] = None,
     count: Annotated[int, typer.Option(help="Training pictures of every row, by default 100.")] = 100,
     steps: Annotated[int, typer.Option(help="Training steps of every model, by default 60.")] = 60,

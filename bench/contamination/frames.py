@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
 
+from steadyline.errors import InvalidConfiguration
 from trainer.arrays import Pictures
 from trainer.data.mvtec import Preparation, read_normals, read_test
 from trainer.data.snapshot import LEAST_HELD_OUT, NormalSource, split
@@ -48,7 +48,14 @@ def _named(normals: Pictures, defects: Pictures) -> Frames:
 
 
 def mixed(drawn: ContaminationData, count: int, defective: int) -> Frames:
-    """Return ``count`` frames, of which so many are ``defective``."""
+    """Return ``count`` frames, of which so many are ``defective``; raises InvalidConfiguration when the
+    set has too few of either.
+    """
+    if count - defective > len(drawn.normals) or defective > len(drawn.defects):
+        raise InvalidConfiguration(
+            f"{count} frames of which {defective} are defective: the set has {len(drawn.normals)} normals "
+            f"and {len(drawn.defects)} defective pictures to mix in; lower --count or --share"
+        )
     return _named(drawn.normals[: count - defective], drawn.defects[:defective])
 
 
@@ -61,4 +68,6 @@ def few_held_out(drawn: ContaminationData) -> Frames:
             held_out = split(np.concatenate([normals, defects]))
             if held_out.sum() == LEAST_HELD_OUT and held_out[-4:].all():
                 return _named(normals, defects)
-    raise typer.BadParameter("no draw of the set has four defects among the eight held out")
+    raise InvalidConfiguration(
+        "no draw of the set has four defects among the eight held out; name the rows by --share"
+    )

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from bench.contamination.cli import app
 from bench.contamination.frames import DEFECT, drawn_from, mixed
+from steadyline.errors import InvalidConfiguration
 from steadyline.grid import Grid
+from steadyline.service import EXIT_USAGE, run
 from trainer.data.mvtec import Preparation
 
 
@@ -29,3 +33,12 @@ def test_defects_among_the_normals_are_never_measured_on(tmp_path: Path) -> None
     frames = mixed(drawn, 10, 3)
     assert len(frames) == 10
     assert sum(source.id.startswith(DEFECT) for source, _ in frames) == 3
+    with pytest.raises(InvalidConfiguration, match="4 defective pictures to mix in"):
+        mixed(drawn, 10, 5)
+
+
+def test_a_folder_that_is_no_set_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(app, ["--data", str(tmp_path / "none")]) == EXIT_USAGE
+    assert "none" in capsys.readouterr().err
