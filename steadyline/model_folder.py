@@ -23,7 +23,7 @@ def is_leftover(name: str) -> bool:
 
 
 def aside_name(version: int) -> str:
-    """Return the name of the file of a version that another one has taken the place of; Triton reads it not."""
+    """Return the name of the file of a version whose place another one has taken; Triton does not read it."""
     return f".aside{version}"
 
 

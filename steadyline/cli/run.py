@@ -14,7 +14,7 @@ from steadyline.own_line.folders import LineFolders
 from steadyline.own_line.run import OwnLine, check_normals
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
 from steadyline.servers.procfs import kill_descendants
-from steadyline.servers.state import RunningStack
+from steadyline.servers.state import RunningStack, read_state
 from steadyline.service import LineFile
 from steadyline.stop_signals import stop_on_signals
 from steadyline.terminal import PlainConsole
@@ -54,9 +54,7 @@ def command(
         running = RunningStack(os.getpid(), str(folders.servers), logs, stack.addresses)
         try:
             with recorded(folders.home / STATE.name, running) as variables:
-                if variables is not None:
-                    load = f"set -a; . {shlex.quote(str(variables))}"
-                    console.print(f"for commands in another shell: {load}", soft_wrap=True)
+                _tell_where(variables, folders, console)
                 environment, given = stack.addresses.environment(), frozenset(os.environ)
                 OwnLine(found, folders, environment, given, console, clock, stack.check).run(stop)
         finally:
@@ -64,3 +62,19 @@ def command(
     console.print(
         f"ended; `steadyline run` goes on from here, with what lies in {folders.home}", soft_wrap=True
     )
+
+
+def _tell_where(variables: Path | None, folders: LineFolders, console: PlainConsole) -> None:
+    """Say how other commands reach this line, or that they will not."""
+    record = folders.home / STATE.name
+    if variables is None:
+        found = read_state(record)
+        told = "" if found is None else f" of process {found.pid}"
+        console.print(
+            f"{record} is{told}, whose servers other commands in this folder go on to use: end that, or give "
+            "this line another --home",
+            soft_wrap=True,
+        )
+        return
+    load = f"set -a; . {shlex.quote(str(variables))}"
+    console.print(f"for commands in another shell: {load}", soft_wrap=True)

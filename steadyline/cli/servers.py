@@ -87,7 +87,9 @@ def recorded(record: Path, running: RunningStack) -> Iterator[Path | None]:
     try:
         yield environment_file(record)
     finally:
-        remove_state(record)
+        found = read_state(record)
+        if found is None or found.pid == running.pid:
+            remove_state(record)
 
 
 def checkout() -> Path:

@@ -15,6 +15,7 @@ from rich.table import Table
 from steadyline.child_process import ChildCommand, ChildProcess
 from steadyline.cli.servers import checkout, existing_servers
 from steadyline.clock import SystemClock
+from steadyline.errors import InvalidConfiguration
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
 from steadyline.servers.procfs import kill_descendants
 from steadyline.servers.state import (
@@ -78,6 +79,7 @@ def command(
 
 def _run(wish: _Wish, console: PlainConsole) -> None:
     """Hold the stack until a signal comes or one of its servers ends."""
+    _refuse_others(wish, read_state(wish.state))
     paths = StackPaths.of_checkout(wish.home, checkout())
     stack = LocalStack(paths, existing=existing_servers(), fresh=wish.fresh)
     clock = SystemClock()
@@ -106,6 +108,7 @@ def _run(wish: _Wish, console: PlainConsole) -> None:
 def _detach(wish: _Wish, console: PlainConsole) -> None:
     """Start the same command in a session of its own and wait until it has written its record."""
     running = read_state(wish.state)
+    _refuse_others(wish, running)
     if running is not None:
         console.print(f"runs already, as process {running.pid}")
         _show(running, wish, console)
@@ -144,10 +147,20 @@ def _stop(wish: _Wish, console: PlainConsole) -> None:
         remove_state(wish.state)
         _end_abandoned(wish, console)
         return
+    _refuse_others(wish, running)
     if not end(running, STOP_SECONDS):
         console.print(f"process {running.pid} did not end within {STOP_SECONDS:.0f} s")
         raise typer.Exit(EXIT_FAILED)
     console.print(f"stopped (process {running.pid}); the data stays in {running.home}")
+
+
+def _refuse_others(wish: _Wish, running: RunningStack | None) -> None:
+    """Raise InvalidConfiguration where the record is of servers in another home, as those of a line are."""
+    if running is not None and running.home != str(wish.home):
+        raise InvalidConfiguration(
+            f"{wish.state} is of the servers in {running.home}, which process {running.pid} runs (it may be "
+            "`steadyline run`): end that, or give another --home"
+        )
 
 
 def _end_abandoned(wish: _Wish, console: PlainConsole) -> None:

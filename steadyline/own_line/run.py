@@ -27,8 +27,8 @@ TOLD_EVERY = timedelta(seconds=15)
 API_PORT = 8470  # as the alerts have it by default; another one where it is taken
 SERVICES = ("trainer", "alerts", "scorer", "producers")
 AT_ITS_END = {
-    "producers": "each camera is at its end, as a folder or a video without loop=true comes to one; what "
-    "they have sent is still scored, and another `steadyline run` sends it again"
+    "producers": "each camera is at its end, as a folder or a video without loop=true comes to one, or they "
+    "were told to end; what they have sent is still scored, and another `steadyline run` starts them again"
 }
 
 
@@ -57,7 +57,9 @@ class OwnLine:
         ports = _Ports.choose()
         environment = {**self.environment, **self._settings(ports)}
         if "ALERTS_DATABASE" in environment:
-            make_token(self.folders, environment, stop)
+            note = make_token(self.folders, environment, stop)
+            if note is not None:
+                self.console.print(note, soft_wrap=True)
         if stop.is_set():
             return
         supervisor, view = Supervisor(self.clock, self.console, stop), LogView(self.console)

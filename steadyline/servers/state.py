@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ def write_state(path: Path, running: RunningStack) -> None:
     """Write ``path`` (JSON) and, beside it, the addresses as ``.env`` for a shell; both contain the key."""
     owner = {"started": start_time(running.pid), "boot": boot_id()}
     _write_private(path, json.dumps({**asdict(running), **owner}, indent=2) + "\n")
-    rows = [f"{name}={value}\n" for name, value in running.addresses.environment().items()]
+    rows = [f"{name}={shlex.quote(value)}\n" for name, value in running.addresses.environment().items()]
     _write_private(environment_file(path), "".join(rows))
 
 

@@ -1,10 +1,11 @@
-"""What a line makes once: whatever a start is cut off in, the next one makes what is missing."""
+"""What a line makes once: what a start was cut off in the next one makes, or says what is to do."""
 
 import threading
 from pathlib import Path
 
 import pytest
 
+from steadyline.errors import InvalidConfiguration
 from steadyline.own_line import services
 from steadyline.own_line.first_start import make_keys, make_token
 from steadyline.own_line.folders import LineFolders
@@ -25,12 +26,13 @@ class FirstStart:
         self.folders = LineFolders(folder / "line.yaml", folder / "var")
         self.folders.database.parent.mkdir(parents=True)
         self.stop = threading.Event()
+        self.note: str | None = None
         self._modules = folder
 
     def make_token(self, alerts: str) -> None:
         (self._modules / "alerts.py").write_text(alerts)
         environment = {"PYTHONPATH": str(self._modules), "PYTHONDONTWRITEBYTECODE": "1"}
-        make_token(self.folders, environment, self.stop)
+        self.note = make_token(self.folders, environment, self.stop)
 
 
 @pytest.fixture
@@ -49,6 +51,7 @@ def test_a_token_that_a_person_has_taken_away_is_not_made_again(start: FirstStar
     start.folders.database.touch()
     start.make_token(THERE_ARE_SOME)
     assert not start.folders.token.exists()
+    assert "api-token is gone: put it back" in (start.note or "")
 
 
 def test_a_new_database_that_gives_no_token_ends_the_start_with_why(start: FirstStart) -> None:
@@ -86,3 +89,14 @@ def test_keys_are_made_once_and_never_one_without_the_other(start: FirstStart) -
     make_keys(start.folders)
     assert {path.name: path.read_text() for path in start.folders.keys.iterdir()} == made
     assert not partial.exists()
+
+
+@pytest.mark.parametrize("name", [PRIVATE, PUBLIC])
+def test_half_a_pair_is_neither_used_nor_replaced(start: FirstStart, name: str) -> None:
+    make_keys(start.folders)
+    (start.folders.keys / name).unlink()
+    (left,) = start.folders.keys.iterdir()
+    before = left.read_text()
+    with pytest.raises(InvalidConfiguration, match=f"{name} is missing: put it back"):
+        make_keys(start.folders)
+    assert left.read_text() == before
