@@ -194,7 +194,10 @@ def read_package(store: Store, folder: str, trusted: TrustedKeys = NO_KEYS) -> P
     _check_plain(store.kinds(folder), where)
     sums = _read(store, _key(folder, SUMS))
     if sums is None:
-        raise PackageRejected(f"{where} is no finished model package: {SUMS} is missing")
+        raise PackageRejected(
+            f"{where} is no finished model package: {SUMS} is missing; name a folder that `fit --out` has "
+            "finished"
+        )
     digests = read_manifest(sums, where)
     signed_by(sums, _read(store, _key(folder, SUMS_SIGNATURE)), trusted, where)
     return Package(uri=store.uri(folder), digests=digests)

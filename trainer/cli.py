@@ -63,7 +63,7 @@ app = service_application(
 bank = typer.Typer(help="The banks of pseudo-anomalies in Redis.", no_args_is_help=True)
 app.add_typer(bank, name="bank")
 
-Data = Annotated[Path, typer.Option("--data", help="Folder in MVTec layout (train/good, test/…).")]
+Data = Annotated[Path, typer.Option("--data", help="Pictures of good parts, or a folder in MVTec layout.")]
 IsChild = Annotated[bool, typer.Option("--child", hidden=True, help="End together with the parent process.")]
 _FINER = "Take a finer --grid or another detector: python -m trainer plan --data FOLDER tries them."
 _OUT = "Folder to write the package to; a killed fit resumes from it."
@@ -77,7 +77,7 @@ _GRID = (
 _PROFILE = "Size of the training: cpu (minutes on two cores) or paper (needs a GPU)."
 _STEPS = "Training steps; by default those of the profile."
 _ALARMS = "Share of normals that may be called anomalous; sets the threshold."
-_SET = "NAME=VALUE (schedule.batch=16) replaces a number of the profile; repeatable; by default none."
+_SET = "NAME=VALUE (robust.schedule.batch=16) replaces a number of the profile; repeatable; by default none."
 _DEFECTS = "Folder of known defects, masks in its folder masks, for bgad; by default none."
 _GUARD = "Leave out, and name, the normals that are too far from all others; by default they are left out."
 _OTHER = "Second package, whose attacks must do less harm than the model's own; by default none."
@@ -95,7 +95,9 @@ _DEFECT_FROM = "Picture of a known defect, whose size --box tells; by default no
 _BOX = "Where the defect is in --defect-from: x,y,w,h in pixels; by default none."
 _PLAN_DEFECTS = "Folder of known defects, to judge by and never to train on; by default none."
 _PLAN_LABELS = "Line file whose store has labelled defects of --product, to judge by; by default none."
-_PLAN_DETECTORS = "Detector to try; repeatable; by default both halves, alone and together."
+_PLAN_DETECTORS = (
+    "Detector to try; repeatable; by default patch and either, and robust where it could be taken."
+)
 _PLAN_STEPS = "Training steps of each candidate, by default 300, far fewer than fit takes."
 _MINUTES = "Minutes of computing after which no new candidate is begun, by default 20."
 _PRODUCTS = "Product whose bank is made again; repeatable; by default all of the line."

@@ -1,4 +1,4 @@
-"""Parse numbers of a profile as a person types them: ``schedule.epsilon=0.02``, ``switch=sum``."""
+"""Parse numbers of a profile as a person types them: ``schedule.epsilon=0.02``, ``fusion=sum``."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,9 @@ def overrides_of(typed: Sequence[str]) -> dict[str, float | int | str | bool]:
     for text in typed:
         name, equals, value = text.partition("=")
         if not name or not equals or not value:
-            raise InvalidConfiguration(f"--set {text!r}: NAME=VALUE is due, schedule.batch=16 for example")
+            raise InvalidConfiguration(
+                f"--set {text!r}: NAME=VALUE is due, robust.schedule.batch=16 for example"
+            )
         found[name] = _value(value)
     return found
 

@@ -1,6 +1,8 @@
 """Figures of candidates are kept as they are, and what cannot be read is measured again."""
 
+import shlex
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,20 @@ def test_the_block_names_grid_detector_and_folder(tmp_path: Path) -> None:
     text = line_block("cell", a_measured_candidate(grid=Grid(64, 96)), tmp_path, "rgb", 0.02)
     assert "    picture: {grid: 64x96, channels: rgb}\n    detector: patch\n" in text
     assert f'    normals: "{tmp_path}"' in text
+
+
+def test_the_commands_in_the_block_make_the_choice_of_the_plan(tmp_path: Path) -> None:
+    folder = tmp_path / "good parts"
+    folder.mkdir()
+    text = line_block("cell", a_measured_candidate(grid=Grid(64, 96)), folder, "rgb", 0.02)
+    commands = [line.partition(": ")[2] for line in text.splitlines() if line.startswith("# ")]
+    for command, program in zip(commands, ("init", "fit"), strict=True):
+        words = shlex.split(command)
+        assert program in words
+        given = dict(pairwise(words))
+        assert (given["--product"], given["--detector"]) == ("cell", "patch")
+        assert (given["--grid"], given["--channels"]) == ("64x96", "rgb")
+        assert str(folder) in words
 
 
 def test_the_block_of_what_sees_next_to_nothing_says_so(tmp_path: Path) -> None:
