@@ -118,7 +118,7 @@ def _source(kind: str, source: str, base: Path) -> str:
     elif kind in ("folder", "video"):
         if not target or not Path(target).exists():
             raise InvalidConfiguration(f"{kind}:{target} is not there, from {printable(Path.cwd())}")
-        if kind == "folder" and "recursive" not in options:
+        if kind == "folder" and "recursive" not in {piece.partition("=")[0] for piece in options.split("&")}:
             _check_depth(Path(target))
         target = _from(base, Path(target))
     whole = f"{kind}:{target}{question}{options}"
@@ -129,7 +129,7 @@ def _source(kind: str, source: str, base: Path) -> str:
 def _check_depth(folder: Path) -> None:
     """Raise InvalidConfiguration when all pictures lie in folders below, which the camera would not see."""
     try:
-        is_seen = bool(find_pictures(folder, endings=None).files)
+        is_seen = bool(find_pictures(folder).files)
         is_deeper = not is_seen and bool(find_pictures(folder, _LOOKED_BELOW).files)
     except OSError as error:
         raise InvalidConfiguration(

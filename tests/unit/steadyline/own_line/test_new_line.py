@@ -92,6 +92,9 @@ def test_a_camera_whose_pictures_all_lie_deeper_is_told_how_to_see_them(tmp_path
         new_cameras([f"folder:{tmp_path / 'test'}?fps=2"], tmp_path)
     (camera,) = new_cameras([f"folder:{tmp_path / 'test'}?recursive=true"], tmp_path)
     assert camera.source == "folder:test?recursive=true"
+    (tmp_path / "test" / "readme.txt").write_text("no picture")
+    with pytest.raises(InvalidConfiguration, match="recursive=true"):
+        new_cameras([f"folder:{tmp_path / 'test'}?fps=2"], tmp_path)
 
 
 def test_a_file_is_no_folder_of_a_camera(tmp_path: Path) -> None:
