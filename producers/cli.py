@@ -76,6 +76,7 @@ def draw(
     console.print(
         f"{out}: {train_good} normals to train on, {test_good} good and {defective} defective to test on"
     )
+    console.print(f"a camera that shows the same part: synthetic:?size={size}&seed={seed}")
 
 
 app.command()(config_command(ProducersSettings, KafkaSettings, TelemetrySettings))

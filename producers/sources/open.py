@@ -75,8 +75,8 @@ def _stream(
     elif address.kind == "usb":
         if not has_usb_cameras():
             raise InvalidConfiguration(
-                f"camera {wanted.camera}: usb: needs a PyAV that reads Video4Linux devices; its wheels do "
-                "not: `pip install --no-binary av av` on a machine with FFmpeg's headers"
+                f"camera {wanted.camera}: usb: needs a PyAV that reads Video4Linux devices, and this one "
+                "does not: `pip install --no-binary av av` on a machine with FFmpeg's headers"
             )
         asked = {"video_size": options.size, "framerate": f"{options.fps:g}" if options.fps else None}
         given = {name: value for name, value in asked.items() if value}

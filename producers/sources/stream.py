@@ -57,7 +57,7 @@ class StreamRules:
 
 
 def has_usb_cameras() -> bool:
-    """Tell whether the installed PyAV can read Video4Linux devices; its published wheels cannot."""
+    """Tell whether the installed PyAV can read Video4Linux devices; not every build of it can."""
     return any("v4l2" in names.split(",") for names in av.formats_available)  # "video4linux2,v4l2"
 
 

@@ -72,15 +72,12 @@ def command(
     names = ", ".join(one.id for one in cameras)
     console.print(f"{printable(out)}: line {name}, product {product}, cameras: {names}")
     console.print(f"{len(pictures)} pictures of good parts in {printable(good)}")
-    if any(one.source.startswith("usb:") for one in cameras):
-        console.print(
-            "usb: needs a PyAV that reads Video4Linux devices; producers/README.md says how to get it"
-        )
     console.print(
         f"model: {detector} at {input_grid} pixels; before much depends on it, let python -m trainer plan "
-        f"--data {shlex.quote(printable(good))} choose grid and detector"
+        f"--data {shlex.quote(printable(good))} --out plan choose grid and detector"
     )
-    console.print("next: steadyline run")
+    elsewhere = "" if out == Path("line.yaml") else f" --line {shlex.quote(printable(out))}"
+    console.print(f"next: steadyline run{elsewhere}")
 
 
 def _write(out: Path, text: str) -> None:
