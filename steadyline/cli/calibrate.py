@@ -156,4 +156,4 @@ def _check(wanted: _Wanted) -> None:
     if wanted.last is not None and wanted.folder is not None:
         raise InvalidConfiguration("--last and --pictures: take one of the two")
     if wanted.undo and (wanted.last is not None or wanted.folder is not None or wanted.dry_run):
-        raise InvalidConfiguration("--undo takes no pictures and has no trial")
+        raise InvalidConfiguration("--undo goes without --last, --pictures and --dry-run")

@@ -22,8 +22,8 @@ def a_line(*cameras: str) -> Line:
     ("options", "said"),
     [
         (("--last", "8", "--pictures", "shots"), "--last and --pictures: take one of the two"),
-        (("--undo", "--dry-run"), "--undo takes no pictures and has no trial"),
-        (("--undo", "--last", "9"), "--undo takes no pictures and has no trial"),
+        (("--undo", "--dry-run"), "--undo goes without --last, --pictures and --dry-run"),
+        (("--undo", "--last", "9"), "--undo goes without --last, --pictures and --dry-run"),
         (("--why", "w" * 501), "--why has 501 characters: 500 is the most"),
     ],
 )
