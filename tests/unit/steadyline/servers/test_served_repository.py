@@ -80,6 +80,7 @@ def test_what_a_trainer_that_was_cut_short_has_left_keeps_nothing_out(repository
     (repository / "part" / ".tmp3").mkdir()
     (repository / "part" / ".gone1").mkdir()
     (repository / "part" / ".config.pbtxt.partial").write_text("name:")
+    (repository / "part" / ".aside3").write_bytes(b"graph")  # whose place version 1 or 2 has taken
     (repository / "lost+found").mkdir(mode=0o000)
     (repository / "coming").mkdir()
     (repository / "coming" / ".fence").write_text("1")
@@ -88,6 +89,10 @@ def test_what_a_trainer_that_was_cut_short_has_left_keeps_nothing_out(repository
 
 def a_library(product: Path) -> None:
     (product / "libtriton_onnxruntime.so").write_bytes(b"\x7fELF")
+
+
+def a_link_in_the_place_of_what_lies_aside(product: Path) -> None:
+    (product / ".aside3").symlink_to(product / "1" / MODEL)
 
 
 def a_folder_in_a_file_s_place(product: Path) -> None:
@@ -141,6 +146,7 @@ def a_version_beyond_any(product: Path) -> None:
     ("hostile", "told"),
     [
         (a_library, "'libtriton_onnxruntime.so' in its folder is not the trainer's (file)"),
+        (a_link_in_the_place_of_what_lies_aside, "'.aside3' in its folder is not the trainer's (other)"),
         (a_folder_in_a_file_s_place, "9 holds 'model.onnx' (directory)"),
         (a_version_that_is_a_link, "'8' in its folder is not the trainer's (other)"),
         (a_model_that_is_a_link, "1 holds 'model.onnx' (other)"),

@@ -52,6 +52,46 @@ def test_a_writing_that_was_cut_short_is_no_version_and_is_written_again(tmp_pat
     assert not (tmp_path / "cell" / ".tmp1").exists()
 
 
+def test_a_version_that_was_set_aside_comes_back_by_itself_and_is_no_version_until_then(
+    tmp_path: Path,
+) -> None:
+    repository = ModelRepository(tmp_path)
+    repository.publish("cell", 1, b"one", CONFIG, keep=None)
+    for _ in range(2):  # a trainer that was cut short does it again
+        repository.set_aside("cell", 1)
+        assert repository.versions("cell") == []
+        assert repository.model_file("cell", 1) == b"one"
+    repository.publish("cell", 2, b"two", CONFIG, keep=None)
+    repository.remove("cell", 2)
+    repository.publish("cell", 1, b"one", CONFIG, keep=None)
+    assert repository.versions("cell") == [1]
+    assert not (tmp_path / "cell" / ".aside1").exists()
+
+
+def test_one_version_at_most_lies_aside_and_none_beside_the_live_one(tmp_path: Path) -> None:
+    repository = ModelRepository(tmp_path)
+    for version in (1, 2):
+        repository.publish("cell", version, b"x", CONFIG, keep=None)
+        repository.set_aside("cell", version)
+    assert [repository.model_file("cell", version) for version in (1, 2)] == [None, b"x"]
+    repository.publish("cell", 3, b"x", CONFIG, keep=None)
+    repository.publish("cell", 4, b"x", CONFIG, keep=3)
+    assert repository.model_file("cell", 2) is None
+
+
+def test_what_lies_aside_is_a_plain_file_or_nothing(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"theirs")
+    repository = ModelRepository(tmp_path)
+    repository.publish("cell", 1, b"one", CONFIG, keep=None)
+    (tmp_path / "cell" / ".aside1").symlink_to(elsewhere)
+    (tmp_path / "cell" / ".aside2").mkdir()
+    repository.set_aside("cell", 1)
+    assert elsewhere.read_bytes() == b"theirs"
+    assert repository.model_file("cell", 1) == b"one"
+    assert not (tmp_path / "cell" / ".aside2").exists()
+
+
 def test_a_removed_version_is_gone_and_removing_it_again_is_fine(tmp_path: Path) -> None:
     repository = ModelRepository(tmp_path)
     repository.publish("cell", 1, b"x", CONFIG, keep=None)
