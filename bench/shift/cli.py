@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -34,9 +35,10 @@ _SOURCE = (
 )
 _SAMPLED = "One in so many defective test pictures is judged; a larger number is faster."
 _DEFECTIVE = (
-    "Of the eight pictures of a station so many are defective; again for another number. The default is 0 "
-    "and 4."
+    "Of the pictures of a station so many are defective; again for another number. The default is none and "
+    "half of them."
 )
+_PICTURES = "The pictures of a station, 8 to 64, by default 8."
 _DRAWS = "The stations drawn for each cell and number of defective pictures; 0 measures without stations."
 
 
@@ -49,6 +51,7 @@ def bench(
     source: Annotated[ThresholdFrom, typer.Option("--threshold-from", help=_SOURCE)] = "held-out",
     sampled: Annotated[int, typer.Option("--defective-sample", min=1, help=_SAMPLED)] = 1,
     defective: Annotated[list[int] | None, typer.Option("--station-defective", help=_DEFECTIVE)] = None,
+    pictures: Annotated[int, typer.Option("--station-pictures", min=8, max=64, help=_PICTURES)] = 8,
     draws: Annotated[int, typer.Option("--station-draws", min=0, help=_DRAWS)] = 1,
 ) -> None:
     """Measure packages under shifts at one frozen threshold, and print the share of cells that are held."""
@@ -56,13 +59,17 @@ def bench(
     unknown = sorted(set(kind or ()) - SHIFTS.keys())
     if unknown:
         raise InvalidConfiguration(f"--shift {unknown[0]}: there are {', '.join(SHIFTS)}")
+    if max(defective or (0,)) > pictures:
+        raise InvalidConfiguration(
+            f"--station-defective {max(defective or ())}: a station has {pictures} pictures"
+        )
     name, folder = _named(data, "--data")
     split = fixed_split(name, folder, out / "splits" / f"{name}.json")
-    plan = StationPlan(tuple(defective or (0, 4)), draws)
+    plan = StationPlan(tuple(defective or (0, pictures // 2)), draws, pictures)
     for one in model:
         label, package = _named(one, "--model")
         subject = open_model(label, package, folder, source, sampled)
-        key = key_of(split, subject.digest, subject.threshold, source, sampled, plan.defective, plan.draws)
+        key = key_of(split, subject.digest, subject.threshold, source, sampled, asdict(plan))
         kept = ResultCache(out / "cells" / f"{name}-{label}", key, _say)
         found = measure_cells(subject, cells_of(subject.test.pictures.shape[3], kind or ()), plan, kept)
         _write(out, _row(name, subject, source, found))

@@ -1,11 +1,15 @@
 """The bench of shift: which cells are held, and a station's part in them, on a model of numbers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bench.shift.cells import Cell, cells_of, is_held, share_held
+from bench.shift.cli import main
 from bench.shift.measure import draw_pictures, rates
 from bench.shift.report import cell_table, headline, held, markdown
+from steadyline.service import EXIT_USAGE
 
 CLEAN = {"false_alarms": 0.05, "recall": 0.8, "auroc": 0.9, "stations": []}
 
@@ -53,6 +57,15 @@ def test_a_station_is_drawn_alike_for_each_model_and_its_pictures_are_not_judged
     scores[drawn] = 1 - scores[drawn]
     others = np.setdiff1d(np.arange(40), drawn)
     assert rates(scores, anomalous, 0.5, others) == {"false_alarms": 0.0, "recall": 1.0}
+
+
+def test_more_defective_pictures_than_a_station_has_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--data", f"a={tmp_path}", "--model", f"b={tmp_path}", "--out", str(tmp_path / "out")]
+    assert main([*where, "--station-defective", "9"]) == EXIT_USAGE
+    assert "a station has 8 pictures" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_page_shows_the_number_with_and_without_stations_and_each_cell() -> None:
