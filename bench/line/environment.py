@@ -20,7 +20,7 @@ from steadyline.own_line.services import Service
 from steadyline.servers import LocalStack
 from steadyline.settings import KafkaSettings
 from steadyline.triton_config import Serving
-from trainer.lifecycle.promote import Promoter
+from trainer.lifecycle.promote import InService, Promoter
 from trainer.lifecycle.repository import ModelRepository
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ class BenchEnvironment:
         triton = triton_client(self.stack.addresses)
         repository = ModelRepository(Path(self.stack.addresses.triton_repository))
         promoter = Promoter(repository, triton, LOAD_WITHIN, Serving())
-        live = None if beside is None else self.model.version(beside)
+        live = None if beside is None else InService(self.model.version(beside), self.model.file)
         promoter.put_beside(PRODUCT, self.model.version(version), self.model.file, live)
         triton.close()
 
