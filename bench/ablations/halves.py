@@ -38,6 +38,8 @@ from trainer.jobs.calibrate import calibration
 
 Fuse = Callable[[Tensor], Tensor]
 
+SERVED = "robust and what patch has above 0"
+
 # Of the halves' scores (B, 2) or maps (B, 2, h, w), each in units of normals that neither was trained on.
 FUSIONS: Mapping[str, Fuse] = {
     "patch alone": lambda halves: halves[:, 0],
@@ -45,45 +47,65 @@ FUSIONS: Mapping[str, Fuse] = {
     "maximum": lambda halves: halves.amax(1),
     "sum": lambda halves: halves.sum(1),
     "sum of what is above 0": lambda halves: halves.clamp(min=0).sum(1),
-    "robust and what patch has above 0": lambda halves: halves[:, 1] + halves[:, 0].clamp(min=0),
+    SERVED: lambda halves: halves[:, 1] + halves[:, 0].clamp(min=0),
     "norm of what is above 0": lambda halves: halves.clamp(min=1e-3).pow(2).sum(1).sqrt(),
 }
+COMPENSATED = "the same, compensated: as it is served"
 
 
 class Fused(Served):
-    """The halves of a package, fused in another way."""
+    """The halves of a package, fused in another way, compensated as the package does it or not."""
 
-    def __init__(self, halves: EitherServed, fuse: Fuse) -> None:
+    def __init__(self, halves: EitherServed, fuse: Fuse, is_compensated: bool = False) -> None:
         super().__init__()
         self._halves, self.fuse = halves, fuse
+        self._compensation = halves.compensation if is_compensated else None
 
     @override
     def score_alone(self, x: Tensor) -> Tensor:
         told = (self._halves.raw_halves(x) - self._halves.centre) / self._halves.spread
-        return self.fuse(told)
+        return self._compensated(x, self.fuse(told))
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scores, maps = self._halves.told_halves(x)
-        return self.fuse(scores), self.fuse(maps)
+        return self._compensated(x, self.fuse(scores)), self.fuse(maps)
+
+    def scores(self, told: "ToldHalves") -> Tensor:
+        """Return the scores (N,) of pictures that the halves were asked of."""
+        fused = self.fuse(told.scores)
+        return fused if self._compensation is None else fused + told.raised
+
+    def _compensated(self, x: Tensor, fused: Tensor) -> Tensor:
+        return fused if self._compensation is None else fused + self._compensation(x, self._halves.light(x))
 
 
 @dataclass(frozen=True, slots=True)
 class ToldHalves:
-    """What both halves say of pictures (N, H, W, C): scores (N, 2) and maps (N, 2, h, w), in their units."""
+    """What both halves say of pictures (N, H, W, C): scores (N, 2) and maps (N, 2, h, w), in their units; and
+    how far the package raises the score of each (N,).
+    """
 
     pictures: Pictures
     scores: Tensor
     maps: Tensor
+    raised: Tensor
 
     @staticmethod
     def of(module: EitherServed, pictures: Pictures) -> "ToldHalves":
         """Ask both halves of each picture, once for all fusions."""
         x = floats(pictures)
         with torch.inference_mode():
-            answers = [module.told_halves(part) for part in torch.split(x, at_once(x))]
+            parts = torch.split(x, at_once(x))
+            answers = [module.told_halves(part) for part in parts]
+            raised = [
+                torch.zeros(len(part))
+                if module.compensation is None
+                else module.compensation(part, module.light(part))
+                for part in parts
+            ]
         scores, maps = (torch.cat(one) for one in zip(*answers, strict=True))
-        return ToldHalves(pictures, scores, maps)
+        return ToldHalves(pictures, scores, maps, torch.cat(raised))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +144,12 @@ def main(
     told = ToldHalves.of(module, test.pictures)
     kept = believed(from_folder(data, PictureSection(grid=card.grid, channels=card.channels)))
     held_out = ToldHalves.of(module, kept.pictures[kept.held_out])
-    for name, fuse in FUSIONS.items():
-        began = time.process_time()
-        found = judged(fuse(told.scores), fuse(held_out.scores), test.anomalous, card.false_alarm_rate)
-        found |= figures(Fused(module, fuse), told, test.anomalous, attack)
+    rows = [(name, fuse, False) for name, fuse in FUSIONS.items()]
+    rows += [(COMPENSATED, FUSIONS[SERVED], True)] if module.compensation is not None else []
+    for name, fuse, is_compensated in rows:
+        began, fused = time.process_time(), Fused(module, fuse, is_compensated)
+        found = judged(fused.scores(told), fused.scores(held_out), test.anomalous, card.false_alarm_rate)
+        found |= figures(fused, told, test.anomalous, attack)
         if test.masks is not None:
             found |= where(fuse, told, test.located, test.masks)
         found["cpu_seconds"] = round(time.process_time() - began, 1)
@@ -140,7 +164,7 @@ def figures(
 
     Under attack are some defects, spread evenly over the set; all normals stay as they are.
     """
-    clean = module.fuse(told.scores).numpy()
+    clean = module.scores(told).numpy()
     defects = np.flatnonzero(anomalous)
     chosen = defects[np.unique(np.linspace(0, len(defects) - 1, attack.defects).astype(int))]
     hidden = AttackTarget.of(module, told.pictures[chosen], anomalous[chosen])

@@ -8,10 +8,22 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from bench.ablations.halves import FUSIONS, Fused, HidingAttack, ToldHalves, figures, judged, main, where
+from bench.ablations.halves import (
+    FUSIONS,
+    SERVED,
+    Fused,
+    HidingAttack,
+    ToldHalves,
+    figures,
+    judged,
+    main,
+    where,
+)
 from steadyline.errors import InvalidConfiguration
 from trainer.detector_protocol import Served
 from trainer.detectors.either.served import EitherServed, SeenByHalves
+from trainer.detectors.either.trait_compensation import TraitCompensation, TraitSlopes
+from trainer.evaluation.subject import floats
 
 PACKAGE_OF_ROBUST = Path(__file__).resolve().parents[2] / "data" / "package-of-0.1"
 
@@ -77,3 +89,21 @@ def test_alarms_and_what_is_caught_are_told_at_the_threshold_of_the_held_out_nor
 def test_a_package_of_another_detector_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="this package is of robust, not of either"):
         main(tmp_path, PACKAGE_OF_ROBUST)
+
+
+def test_the_row_that_is_served_is_compensated_as_the_package_is() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(98, 103, (4, 16, 16, 1)).astype(np.uint8)
+    halves = EitherServed(
+        MeanOfHalf(True), MeanOfHalf(False), SeenByHalves(nn.Identity(), nn.Identity()), "lifted"
+    )
+    halves.compensation = TraitCompensation(
+        TraitSlopes((0.5, -3.0), (-5.0, -5.0), (-5.0, -5.0), (0.0, -7.0), (1.0, 0.0))
+    )
+    told = ToldHalves.of(halves, pictures)
+    served = Fused(halves, FUSIONS[SERVED], is_compensated=True)
+    x = floats(pictures)
+    with torch.inference_mode():
+        torch.testing.assert_close(served.scores(told), halves.score_alone(x))
+        torch.testing.assert_close(served.score_alone(x), halves.score_alone(x))
+    assert (Fused(halves, FUSIONS[SERVED]).scores(told) < served.scores(told)).all()

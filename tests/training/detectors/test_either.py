@@ -140,6 +140,56 @@ def test_a_recipe_with_light_of_other_channels_or_no_limits_at_all_is_told_apart
     assert isinstance(before.light, nn.Identity)
 
 
+@pytest.fixture(scope="module")
+def compensated() -> Trained:
+    """Train as ``both``, with the three normals aside taken for enough to learn a compensation from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.detectors.either.detector.FEWEST_NORMALS", 3)
+        return fitted()
+
+
+def test_a_compensation_that_was_learned_survives_the_recipe(compensated: Trained, both: Trained) -> None:
+    assert module_of(both).compensation is None, "three normals are too few"
+    module, again = module_of(compensated), rebuild(compensated.recipe, compensated.weights())
+    assert isinstance(again, EitherServed)
+    assert module.compensation is not None
+    assert again.compensation is not None
+    torch.testing.assert_close(again.compensation.numbers, module.compensation.numbers)
+
+
+def test_a_compensation_is_in_the_score_and_the_graph_and_in_no_map(both: Trained) -> None:
+    numbers: Any = both.recipe["numbers"]
+    always: dict[str, Any] = {name: [-5.0, -5.0] for name in ("below", "above")}
+    slopes: Any = {"median": [0.5, -3.0], **always, "least": [0.0, -7.0], "greatest": [1.0, 0.0]}
+    module, flat = (
+        rebuild({**both.recipe, "numbers": {**numbers, "compensation": slopes}}, both.weights()),
+        both.module,
+    )
+    assert isinstance(module, EitherServed)
+    assert module.compensation is not None
+    x = floats(PICTURES)
+    with torch.inference_mode():
+        raised, score = module.compensation(x, module.light(x)), module.score_alone(x)
+        torch.testing.assert_close(score, flat.score_alone(x) + raised)
+        torch.testing.assert_close(module.score_float(x)[0], score)
+        torch.testing.assert_close(module.score_float(x)[1], flat.score_float(x)[1])
+    assert (raised > 0).all()
+    run = OnnxModel(export(module, PICTURES).model)
+    np.testing.assert_allclose(run.outputs(PICTURES)[0], score.numpy(), rtol=1e-3, atol=1e-2)
+
+
+def test_a_compensation_that_no_training_learned_is_refused(compensated: Trained) -> None:
+    numbers: Any = compensated.recipe["numbers"]
+    foreign: list[Any] = [{"median": [0.5, 0.5]}, [1], {**numbers["compensation"], "below": [1.0]}, "x"]
+    for slopes in foreign:
+        with pytest.raises(PackageRejected, match="do not fit"):
+            rebuild(
+                {**compensated.recipe, "numbers": {**numbers, "compensation": slopes}}, compensated.weights()
+            )
+    with pytest.raises(InvalidConfiguration, match="compensation is a share"):
+        fitted(compensation=1.0)
+
+
 def test_the_frozen_half_s_map_is_smoothed_and_its_score_is_not(both: Trained) -> None:
     numbers: Any = both.recipe["numbers"]
     sharp = rebuild({**both.recipe, "numbers": {**numbers, "sigma": 0}}, both.weights())

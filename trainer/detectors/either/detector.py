@@ -17,6 +17,12 @@ from trainer.detectors.either.light_range import LightLimits, LightRange
 from trainer.detectors.either.profile import EitherProfile, Fusion, profile_named
 from trainer.detectors.either.reduce import Reduce, kept_input, reduced_input, reduced_size
 from trainer.detectors.either.served import PATCH, ROBUST, EitherServed, SeenByHalves
+from trainer.detectors.either.trait_compensation import (
+    FEWEST_NORMALS,
+    TraitCompensation,
+    TraitSlopes,
+    traits_of,
+)
 from trainer.detectors.in_parts import WHOLE, DetectorPart, of_part, share_of
 from trainer.detectors.patch.detector import Patch
 from trainer.detectors.patch.fitting import as_floats, batch_of
@@ -24,11 +30,13 @@ from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import size_in_recipe
 from trainer.detectors.robust.detector import Robust
 from trainer.detectors.units import held_aside, units_of
+from trainer.learning.vary import CAMERA_CHANGES, views
 from trainer.pseudo.recipe import BankRecipe
 
 SHARE = WHOLE // 20  # of the progress: fitting the patches takes little beside training under attack
 _UNITS = ("centre", "spread")
 LEAST_SIGMA = 0.1  # a narrower Gaussian is none
+MOST_COMPENSATED = 128  # normals that a compensation is learned from, four times each
 LARGEST_SIGMA = 16  # cells of 8 pixels: beyond that a map says nothing of a place
 
 
@@ -36,7 +44,8 @@ class Either(Detector):
     """The score of ``robust``, lifted by what ``patch`` has above its centre, in units of normals held aside.
 
     Both see pictures in light that the normals had: others are taken back to the edge of it (``LightRange``).
-    The halves are trained on the normals as they are, which vary more.
+    The halves are trained on the normals as they are, which vary more. The score is raised where normals of
+    the picture's brightness and detail score low (``TraitCompensation``).
 
     Without labels nobody can tell which half sees a product's defects, and both cost one request. One normal
     in eight is held aside of both halves. Overrides begin with the name of a half, as
@@ -74,6 +83,7 @@ class Either(Detector):
         shown = SeenByHalves(LightRange(limits), Reduce(before, seen))
         module = EitherServed(first.module, second.module, shown, profile.fusion, profile.sigma).eval()
         _learn_units(module, given.normals[aside])
+        slopes = _learn_compensation(module, given.normals[aside], profile.compensation, given.seed)
         recipe: Recipe = {
             "detector": "either",
             "profile": given.profile,
@@ -85,6 +95,7 @@ class Either(Detector):
                 "before": list(before),
                 "seen": list(seen),
                 "light": limits.as_recipe(),
+                "compensation": None if slopes is None else slopes.as_recipe(),
             },
             PATCH: first.recipe,
             ROBUST: second.recipe,
@@ -112,6 +123,8 @@ class Either(Detector):
             seen, sigma = _seen_of(numbers, int(channels)), numbers.get("sigma", 0)  # earlier releases: none
             _check_sigma(sigma)
             module = EitherServed(*halves, seen, numbers["fusion"], sigma)
+            slopes = numbers.get("compensation")  # neither earlier releases nor few normals have one
+            module.compensation = None if slopes is None else TraitCompensation(TraitSlopes.of_recipe(slopes))
             for name in _UNITS:
                 module.get_buffer(name).copy_(weights[name])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, OverflowError) as error:
@@ -138,6 +151,10 @@ def _profile(given: FitInput) -> EitherProfile:
     profile = with_overrides(profile_named(given.profile), own)
     if profile.fusion not in get_args(Fusion):
         raise InvalidConfiguration(f"fusion is one of {', '.join(get_args(Fusion))}, not {profile.fusion!r}")
+    if not 0 <= profile.compensation < 1:
+        raise InvalidConfiguration(
+            f"compensation is a share of the normals under 1, not {profile.compensation}"
+        )
     if not 0 <= profile.beyond <= 0.5:
         raise InvalidConfiguration(f"beyond is a share of the normals from 0 to 0.5, not {profile.beyond}")
     try:
@@ -172,3 +189,23 @@ def _learn_units(module: EitherServed, aside: Pictures) -> None:
         raw = np.concatenate([module.raw_halves(as_floats(part)).numpy() for part in parts])
     for half, scores in enumerate(raw.T):
         module.centre[half], module.spread[half] = units_of(scores)
+
+
+def _learn_compensation(module: EitherServed, aside: Pictures, share: float, seed: int) -> TraitSlopes | None:
+    """Compensate scores from now on, by normals that neither half was trained on, as a camera may vary them;
+    return the slopes, None where that is not wanted or the normals are too few.
+    """
+    if not share or len(aside) < FEWEST_NORMALS:
+        return None
+    shown = aside[np.linspace(0, len(aside) - 1, min(len(aside), MOST_COMPENSATED)).astype(int)]
+    traits, scores = [], []
+    with torch.inference_mode():
+        for part, _ in views(shown, CAMERA_CHANGES, seed, batch_of(shown)):
+            x = as_floats(part)
+            traits.append(traits_of(x, module.light(x)).numpy())
+            scores.append(module.score_alone(x).numpy())
+    slopes = TraitSlopes.of(
+        np.concatenate(traits).astype(np.float64), np.concatenate(scores).astype(np.float64), share
+    )
+    module.compensation = TraitCompensation(slopes)
+    return slopes

@@ -21,6 +21,10 @@ class EitherProfile:
     Pictures are brought into a range of light before both halves: the share ``beyond`` of the normals lies
     under it and as many above, in mean and in deviation. With 0 the range is all that the normals had.
 
+    Scores are raised where a picture is of a brightness and a detail whose normals score low: by how far the
+    score that the share ``compensation`` of these stays below lies under that of the median picture. With 0
+    they are not.
+
     The frozen half's map is averaged with itself smoothed by a Gaussian of ``sigma`` of its cells, 8 pixels
     each, before the maps are added; the score is that of the map as it is.
     """
@@ -30,11 +34,16 @@ class EitherProfile:
     reduced_up_to: int
     beyond: float
     sigma: float
+    compensation: float
 
 
 PROFILES: Mapping[str, EitherProfile] = {
-    "cpu": EitherProfile(fusion="lifted", side=64, reduced_up_to=192, beyond=0.1, sigma=4.0),
-    "paper": EitherProfile(fusion="lifted", side=64, reduced_up_to=192, beyond=0.1, sigma=4.0),
+    "cpu": EitherProfile(
+        fusion="lifted", side=64, reduced_up_to=192, beyond=0.1, sigma=4.0, compensation=0.75
+    ),
+    "paper": EitherProfile(
+        fusion="lifted", side=64, reduced_up_to=192, beyond=0.1, sigma=4.0, compensation=0.75
+    ),
 }
 
 

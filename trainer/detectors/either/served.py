@@ -10,6 +10,7 @@ from typing_extensions import override
 from steadyline.inference import HALVES
 from trainer.detector_protocol import Served
 from trainer.detectors.either.profile import Fusion
+from trainer.detectors.either.trait_compensation import TraitCompensation
 from trainer.learning.smoothing import GaussianSmoothing
 
 PATCH, ROBUST = "patch", "robust"
@@ -34,7 +35,8 @@ class EitherServed(Served):
     both halves' maps, at the size of the first one's, which is averaged with itself smoothed by a Gaussian
     of ``sigma`` of its cells (0 leaves it as it is): what is small shows by itself, what is large by its
     neighbourhood. With ``max`` the map is their greater one. ``centre`` and ``spread`` (2,) are those of the
-    halves' scores of normals that neither was trained on.
+    halves' scores of normals that neither was trained on. With a ``compensation`` the score is raised
+    where a picture is of a brightness and detail whose normals score low; the map stays as it is.
     """
 
     centre: Tensor
@@ -47,6 +49,7 @@ class EitherServed(Served):
         self.patch, self.robust, self.light, self.reduce = patch, robust, seen.light, seen.reduce
         self.smoothing = GaussianSmoothing(sigma) if sigma else nn.Identity()
         self._fusion = fusion
+        self.compensation: TraitCompensation | None = None
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("spread", torch.ones(2))
 
@@ -79,7 +82,7 @@ class EitherServed(Served):
     def outputs(self, x: Tensor) -> dict[str, Tensor]:
         halves, maps = self.told_halves(x)
         anomaly_map = maps.amax(1) if self._fusion == "max" else maps.sum(1)
-        return {"score": self._fused(halves), "map": anomaly_map, HALVES: halves}
+        return {"score": self._compensated(x, halves), "map": anomaly_map, HALVES: halves}
 
     @override
     def score_float(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,7 +91,12 @@ class EitherServed(Served):
 
     @override
     def score_alone(self, x: Tensor) -> Tensor:
-        return self._fused((self.raw_halves(x) - self.centre) / self.spread)
+        return self._compensated(x, (self.raw_halves(x) - self.centre) / self.spread)
+
+    def _compensated(self, x: Tensor, halves: Tensor) -> Tensor:
+        """Return the scores of pictures whose halves' scores these are."""
+        fused = self._fused(halves)
+        return fused if self.compensation is None else fused + self.compensation(x, self.light(x))
 
     def _fused(self, halves: Tensor) -> Tensor:
         if self._fusion == "max":
