@@ -86,8 +86,12 @@ class TraitCompensation(nn.Module):
 
     @override
     def forward(self, x: Tensor, lit: Tensor) -> Tensor:
+        return self.of_traits(traits_of(x, lit))
+
+    def of_traits(self, traits: Tensor) -> Tensor:
+        """Return by how much the scores of pictures with these traits (B, 2) are raised, (B,)."""
         median, below, above, least, greatest = self.numbers
-        away = torch.minimum(torch.maximum(traits_of(x, lit), least), greatest) - median
+        away = torch.minimum(torch.maximum(traits, least), greatest) - median
         expected: Tensor = (below * (-away).clamp(min=0) + above * away.clamp(min=0)).sum(1)
         return (-expected).clamp(min=0)
 
