@@ -16,7 +16,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from steadyline.errors import InvalidConfiguration
+from bench.ablations.either_package import open_either
 from steadyline.line import PictureSection
 from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
@@ -25,7 +25,7 @@ from trainer.detectors.either.served import EitherServed
 from trainer.detectors.either.trait_compensation import TraitCompensation, TraitSlopes, traits_of
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.subject import floats
-from trainer.folder import open_package, read_test_set
+from trainer.folder import read_test_set
 from trainer.learning.vary import CAMERA_CHANGES, views
 
 SHARES = (0.5, 0.75, 0.9)
@@ -58,9 +58,7 @@ def main(
     """Print a row of the table and a line of JSON for each share."""
     torch.set_num_threads(1)
     console = PlainConsole(soft_wrap=True)
-    card, module = open_package(model)
-    if not isinstance(module, EitherServed):
-        raise InvalidConfiguration(f"--model {model}: this package is of {card.detector}, not of either")
+    card, module = open_either(model)
     module.compensation = None
     test = read_test_set(data, card)
     kept = believed(from_folder(data, PictureSection(grid=card.grid, channels=card.channels)))

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from typing_extensions import override
 
-from steadyline.errors import InvalidConfiguration
+from bench.ablations.either_package import open_either
 from steadyline.line import PictureSection
 from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
@@ -33,7 +33,7 @@ from trainer.evaluation.attacks import Pgd, at_once
 from trainer.evaluation.auroc import auroc
 from trainer.evaluation.localisation import localisation
 from trainer.evaluation.subject import AttackTarget, floats
-from trainer.folder import open_package, read_test_set
+from trainer.folder import read_test_set
 from trainer.jobs.calibrate import calibration
 
 Fuse = Callable[[Tensor], Tensor]
@@ -132,9 +132,7 @@ def main(
     """Print a row of the table and a line of JSON for each way to fuse."""
     torch.set_num_threads(1)
     console = PlainConsole(soft_wrap=True)
-    card, module = open_package(model)
-    if not isinstance(module, EitherServed):
-        raise InvalidConfiguration(f"--model {model}: this package is of {card.detector}, not of either")
+    card, module = open_either(model)
     test = read_test_set(data, card)
     attack = HidingAttack(tuple(epsilon or (2.0, 4.0)), steps, attacked)
     sizes = " | ".join(f"hidden, {size:g}/255" for size in attack.epsilons)
