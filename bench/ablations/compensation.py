@@ -69,7 +69,8 @@ def main(
     console.print(
         f"{len(held_out)} normals were held out, {min(normals, len(held_out))} are drawn {draws} times"
     )
-    console.print("| share | clean | compensated | gain of the worst draw |\n|---|---|---|---|")
+    console.print("| share | clean | compensated | gain of the worst draw |")
+    console.print("|---|---|---|---|")
     for share in SHARES:
         random = np.random.default_rng(0)
         gains = [
