@@ -55,14 +55,14 @@ def bench(
     draws: Annotated[int, typer.Option("--station-draws", min=0, help=_DRAWS)] = 1,
 ) -> None:
     """Measure packages under shifts at one frozen threshold, and print the share of cells that are held."""
-    configure_logs("bench", read_settings(TelemetrySettings))
-    unknown = sorted(set(kind or ()) - SHIFTS.keys())
-    if unknown:
-        raise InvalidConfiguration(f"--shift {unknown[0]}: there are {', '.join(SHIFTS)}")
     if max(defective or (0,)) > pictures:
         raise InvalidConfiguration(
             f"--station-defective {max(defective or ())}: a station has {pictures} pictures"
         )
+    configure_logs("bench", read_settings(TelemetrySettings))
+    unknown = sorted(set(kind or ()) - SHIFTS.keys())
+    if unknown:
+        raise InvalidConfiguration(f"--shift {unknown[0]}: there are {', '.join(SHIFTS)}")
     name, folder = _named(data, "--data")
     split = fixed_split(name, folder, out / "splits" / f"{name}.json")
     plan = StationPlan(tuple(defective or (0, pictures // 2)), draws, pictures)
