@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from bench.command import run_main
 from steadyline.grid import Grid
 from trainer.arrays import KnownDefects, Pictures, PseudoBank
 from trainer.backbone.lite import Lite0
@@ -221,4 +222,4 @@ def _mean(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -21,6 +21,7 @@ import typer
 from torch import Tensor
 from typing_extensions import override
 
+from bench.command import run_main
 from steadyline.grid import Grid
 from trainer.arrays import Masks, Pictures, PseudoBank
 from trainer.data.mvtec import Preparation, TestSet, read_normals, read_test
@@ -161,4 +162,4 @@ def aurocs(module: Served, data: CobraData) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

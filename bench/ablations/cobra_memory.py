@@ -16,6 +16,7 @@ import torch
 import typer
 
 from bench.ablations.cobra import MemoryAlone, aurocs, make_known_bank, read_data
+from bench.command import run_main
 from steadyline.errors import InvalidConfiguration
 from trainer.detector_protocol import Served
 from trainer.detectors.cobra.served import CobraServed
@@ -65,4 +66,4 @@ def _scores(module: CobraServed) -> dict[str, Served]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

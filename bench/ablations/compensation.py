@@ -17,6 +17,7 @@ import typer
 from numpy.typing import NDArray
 
 from bench.ablations.either_package import open_either
+from bench.command import run_main
 from steadyline.line import PictureSection
 from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
@@ -101,4 +102,4 @@ def raised(told: ToldTraits, slopes: TraitSlopes) -> NDArray[np.float64]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

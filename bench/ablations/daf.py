@@ -18,6 +18,7 @@ import numpy as np
 import torch
 import typer
 
+from bench.command import run_main
 from steadyline.grid import Grid
 from trainer.arrays import Pictures, PseudoBank
 from trainer.data.mvtec import Preparation, TestSet, read_normals, read_test
@@ -112,4 +113,4 @@ def _say(strategy: str, row: str, figures: Figures, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from bench.command import run_main
 from steadyline.errors import InvalidConfiguration
 from steadyline.terminal import PlainConsole
 from trainer.planner.measured import Measured, rank_correlation, read_kept
@@ -81,4 +82,4 @@ def _row(name: str, one: Measured) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from bench.command import run_main
 from steadyline.contracts.model_event import Calibration
 from steadyline.terminal import PlainConsole
 from trainer.control.station_drift import allowance, next_step, room
@@ -60,4 +61,4 @@ def _draw(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -23,6 +23,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from bench.ablations.either_package import open_either
+from bench.command import run_main
 from steadyline.line import PictureSection
 from steadyline.terminal import PlainConsole
 from trainer.arrays import Pictures
@@ -201,4 +202,4 @@ def where(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -17,6 +17,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
+from bench.command import run_main
 from steadyline.grid import Grid
 from steadyline.line import PictureSection
 from steadyline.prepare import prepare
@@ -122,4 +123,4 @@ def _told(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

@@ -18,6 +18,7 @@ import typer
 from torch import Tensor
 from typing_extensions import override
 
+from bench.command import run_main
 from steadyline.terminal import PlainConsole
 from trainer.backbone.choice import BackboneChoice, chosen_backbone
 from trainer.backbone.features import FINE, FrozenFeatures
@@ -97,4 +98,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    raise SystemExit(run_main(main))

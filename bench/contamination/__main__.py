@@ -1,9 +1,7 @@
 """Runs the bench as ``python -m bench.contamination``; see docs/results/2026-11-29-contamination.md."""
 
-import sys
-
-from bench.contamination.cli import app
-from steadyline.service import run
+from bench.command import run_main
+from bench.contamination.cli import main
 
 if __name__ == "__main__":
-    sys.exit(run(app, None))
+    raise SystemExit(run_main(main))

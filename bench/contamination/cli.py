@@ -23,7 +23,6 @@ from trainer.data.mvtec import Preparation
 from trainer.data.snapshot import LEAST_HELD_OUT
 from trainer.fit import FitSettings
 
-app = typer.Typer(name="bench.contamination", pretty_exceptions_enable=False, add_completion=False)
 SHARES = (0.0, 0.05, 0.1, 0.2)
 
 _COLUMNS = (
@@ -39,7 +38,6 @@ _COLUMNS = (
 )
 
 
-@app.command()
 def main(
     data: Annotated[
         Path | None,

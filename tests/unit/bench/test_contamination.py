@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.contamination.cli import app
+from bench.command import run_main
+from bench.contamination.cli import main
 from bench.contamination.frames import DEFECT, drawn_from, mixed
 from steadyline.errors import InvalidConfiguration
 from steadyline.grid import Grid
-from steadyline.service import EXIT_USAGE, run
+from steadyline.service import EXIT_USAGE
 from trainer.data.mvtec import Preparation
 
 
@@ -40,5 +41,5 @@ def test_defects_among_the_normals_are_never_measured_on(tmp_path: Path) -> None
 def test_a_folder_that_is_no_set_is_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(app, ["--data", str(tmp_path / "none")]) == EXIT_USAGE
+    assert run_main(main, ["--data", str(tmp_path / "none")]) == EXIT_USAGE
     assert "none" in capsys.readouterr().err
