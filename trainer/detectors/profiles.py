@@ -33,7 +33,7 @@ def _replaced(part: Any, path: str, whole: str, value: Number) -> Any:
     if not is_dataclass(part) or name not in {field.name for field in fields(part)}:
         known = ", ".join(field.name for field in fields(part)) if is_dataclass(part) else "none"
         below = whole.removesuffix(path).rstrip(".")
-        there = f"{below} has {known}" if below else f"there are {known}; those of a half begin with its name"
+        there = f"{below} has {known}" if below else f"there are {known}"
         raise InvalidConfiguration(f"the profile has no number {whole!r}: {there}")
     inner = _replaced(getattr(part, name), rest, whole, value) if rest else value
     return replace(part, **{name: inner})  # type: ignore[type-var]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from typing_extensions import override
 
+LEAST_SIGMA = 0.1  # of a cell: a narrower Gaussian leaves a map as it is, and divides by next to nothing
 _REACH = 3  # standard deviations of the Gaussian on either side
 
 
@@ -29,6 +30,7 @@ class GaussianSmoothing(nn.Module):
 
 def _gaussian(sigma: float) -> Tensor:
     """Return the weights of a Gaussian, cut off at 3 sigma on either side, with sum 1."""
+    sigma = max(sigma, LEAST_SIGMA)
     reach = max(1, math.ceil(_REACH * sigma))
     away = torch.arange(-reach, reach + 1).float()
     weights = torch.exp(-0.5 * (away / sigma) ** 2)

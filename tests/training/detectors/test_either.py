@@ -241,7 +241,9 @@ def test_a_recipe_that_no_training_wrote_is_refused_with_a_reason(
 def test_a_number_that_no_half_has_is_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
         fitted(**{"patch.depth": 3})
-    with pytest.raises(InvalidConfiguration, match="has no number 'depth'"):
+    with pytest.raises(
+        InvalidConfiguration, match=r"'depth': there are fusion.*begin with patch\. or robust\."
+    ):
         fitted(depth=3)
     with pytest.raises(InvalidConfiguration, match="fusion is one of lifted, max, sum"):
         fitted(fusion="mean")

@@ -30,12 +30,12 @@ from trainer.detectors.profiles import with_overrides
 from trainer.detectors.recipe import size_in_recipe
 from trainer.detectors.robust.detector import Robust
 from trainer.detectors.units import held_aside, units_of
+from trainer.learning.smoothing import LEAST_SIGMA
 from trainer.learning.vary import CAMERA_CHANGES, views
 from trainer.pseudo.recipe import BankRecipe
 
 SHARE = WHOLE // 20  # of the progress: fitting the patches takes little beside training under attack
 _UNITS = ("centre", "spread")
-LEAST_SIGMA = 0.1  # a narrower Gaussian is none
 MOST_COMPENSATED = 128  # normals that a compensation is learned from, four times each
 LARGEST_SIGMA = 16  # cells of 8 pixels: beyond that a map says nothing of a place
 
@@ -148,7 +148,10 @@ def _seen_of(numbers: Any, channels: int) -> SeenByHalves:
 
 def _profile(given: FitInput) -> EitherProfile:
     own = {name: value for name, value in given.overrides.items() if _half(name) is None}
-    profile = with_overrides(profile_named(given.profile), own)
+    try:
+        profile = with_overrides(profile_named(given.profile), own)
+    except InvalidConfiguration as error:
+        raise InvalidConfiguration(f"{error}; numbers of a half begin with {PATCH}. or {ROBUST}.") from error
     if profile.fusion not in get_args(Fusion):
         raise InvalidConfiguration(f"fusion is one of {', '.join(get_args(Fusion))}, not {profile.fusion!r}")
     if not 0 <= profile.compensation < 1:
