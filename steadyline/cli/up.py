@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from steadyline.child_process import ChildCommand, ChildProcess
-from steadyline.cli.servers import checkout, existing_servers
+from steadyline.cli.servers import checkout, existing_servers, recorded
 from steadyline.clock import SystemClock
 from steadyline.errors import InvalidConfiguration
 from steadyline.servers import LocalStack, ServerFailed, StackPaths
@@ -24,7 +24,6 @@ from steadyline.servers.state import (
     environment_file,
     read_state,
     remove_state,
-    write_state,
 )
 from steadyline.service import EXIT_FAILED
 from steadyline.stop_signals import stop_on_signals
@@ -95,8 +94,7 @@ def _run(wish: _Wish, console: PlainConsole) -> None:
             raise
         logs = {str(name): str(server.log) for name, server in stack.servers.items()}
         running = RunningStack(os.getpid(), str(wish.home), logs, stack.addresses)
-        write_state(wish.state, running)
-        cleanup.callback(remove_state, wish.state)
+        cleanup.enter_context(recorded(wish.state, running))
         _show(running, wish, console)
         if not wish.as_json:
             console.print("Ctrl-C stops them")
